@@ -1,0 +1,1 @@
+//! The decision: an event, lists and measures in, a verdict out; no clock, no I/O, no tokio.

@@ -1,0 +1,1 @@
+//! The only place where bytes become values of our own: the gRPC contract, JSON, and conversions.

@@ -1,0 +1,1 @@
+//! HTTP: check as JSON, CloudEvents, health and metrics.

@@ -1,0 +1,1 @@
+//! The gate: check, batch, stream, replay, over gRPC.

@@ -1,0 +1,1 @@
+//! What every role needs: configuration, telemetry, shutdown, health, callers, journal.
