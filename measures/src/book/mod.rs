@@ -1,0 +1,418 @@
+//! The book: the validated set of lists, scenarios, measures and agreements in force (spec 3, 4).
+
+pub mod source;
+
+mod cases;
+mod load;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::condition::Condition;
+use crate::event::{ListCode, MeasureId, Region, ScenarioCode, StageCode};
+use crate::name::SimplifyTable;
+use crate::time::Date;
+use crate::vocabulary::{
+    Actor, AttributeType, Benefit, Class, Colour, Confidence, Direction, Effect, Force, Level,
+    ListKind, Reach, Role, Severity, SubjectKind,
+};
+
+pub use load::{BookError, BookErrors, Deployment, SourceFile};
+pub use source::Text;
+
+/// Content hash of a book and of what the deployment says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BookVersion(pub [u8; 32]);
+
+impl std::fmt::Display for BookVersion {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        crate::verdict::write_hex(f, &self.0)
+    }
+}
+
+/// The validated set of lists, scenarios, measures and agreements in force.
+#[derive(Debug)]
+pub struct Book {
+    name: Arc<str>,
+    title: Text,
+    edition: Arc<str>,
+    version: BookVersion,
+    covers_from: Date,
+    simplify: SimplifyTable,
+    scenarios: BTreeMap<ScenarioCode, Scenario>,
+    lists: FxHashMap<ListCode, Arc<List>>,
+    measures: Vec<Arc<Measure>>,
+    agreements: Vec<Agreement>,
+    not_connected: BTreeMap<ListCode, Arc<str>>,
+}
+
+impl Book {
+    /// Short name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Title.
+    #[must_use]
+    pub const fn title(&self) -> &Text {
+        &self.title
+    }
+
+    /// The edition of the national list it stands on.
+    #[must_use]
+    pub fn edition(&self) -> &str {
+        &self.edition
+    }
+
+    /// Content hash.
+    #[must_use]
+    pub const fn version(&self) -> BookVersion {
+        self.version
+    }
+
+    /// First day for which the book can judge.
+    #[must_use]
+    pub const fn covers_from(&self) -> Date {
+        self.covers_from
+    }
+
+    /// Table that turns traditional into simplified characters.
+    #[must_use]
+    pub const fn simplify(&self) -> &SimplifyTable {
+        &self.simplify
+    }
+
+    /// The scenario with this code.
+    #[must_use]
+    pub fn scenario(&self, code: &str) -> Option<&Scenario> {
+        self.scenarios.get(code)
+    }
+
+    /// The scenarios by code.
+    pub fn scenarios(&self) -> impl Iterator<Item = &Scenario> {
+        self.scenarios.values()
+    }
+
+    /// The list with this code.
+    #[must_use]
+    pub fn list(&self, code: &str) -> Option<&Arc<List>> {
+        self.lists.get(code)
+    }
+
+    /// The lists by code.
+    #[must_use]
+    pub fn lists(&self) -> Vec<&Arc<List>> {
+        let mut lists: Vec<_> = self.lists.values().collect();
+        lists.sort_by(|a, b| a.code.cmp(&b.code));
+        lists
+    }
+
+    /// The rows by id, then first day.
+    #[must_use]
+    pub fn measures(&self) -> &[Arc<Measure>] {
+        &self.measures
+    }
+
+    /// Agreements by which regions recognise each other's lists.
+    #[must_use]
+    pub fn agreements(&self) -> &[Agreement] {
+        &self.agreements
+    }
+
+    /// Why the deployment has not connected this list, if so.
+    #[must_use]
+    pub fn not_connected(&self, list: &ListCode) -> Option<&Arc<str>> {
+        self.not_connected.get(list)
+    }
+}
+
+/// A scenario with its stages (spec 2).
+#[derive(Debug)]
+pub struct Scenario {
+    /// Code.
+    pub code: ScenarioCode,
+    /// Name.
+    pub title: Text,
+    /// Who acts.
+    pub actor: Actor,
+    /// Cases opened before this day are not asked for missing checks.
+    pub go_live: Option<Date>,
+    /// Stages in their order.
+    pub stages: Vec<Stage>,
+    /// Attributes it declares.
+    pub attributes: BTreeMap<Arc<str>, AttributeType>,
+}
+
+impl Scenario {
+    /// The stage with this code.
+    #[must_use]
+    pub fn stage(&self, code: &str) -> Option<&Stage> {
+        self.stages.iter().find(|stage| stage.code.as_str() == code)
+    }
+
+    /// Whether rows must also have been in force when the notice was published (spec 4).
+    #[must_use]
+    pub fn follows_notice(&self) -> bool {
+        notice_scenario(self.code.as_str())
+    }
+}
+
+/// Whether events of this scenario follow a notice of their own: land, tender, procurement.
+pub(crate) fn notice_scenario(code: &str) -> bool {
+    matches!(code, "land" | "tender" | "procurement")
+}
+
+/// A stage, with the rows that may apply in it laid out for the decision.
+#[derive(Debug)]
+pub struct Stage {
+    /// Code.
+    pub code: StageCode,
+    /// Name.
+    pub title: Text,
+    /// Whether it is a decisive check point.
+    pub decisive: bool,
+    /// The decisive stage that comes before it.
+    pub after: Option<StageCode>,
+    /// Rows of this stage.
+    pub(crate) rows: StageRows,
+}
+
+/// The rows of a stage, indexed; everything here can be derived from the rows.
+#[derive(Debug, Default)]
+pub(crate) struct StageRows {
+    /// Active rows by the list they name, in order of id.
+    pub by_list: FxHashMap<ListCode, Vec<Arc<Measure>>>,
+    /// Active rows that need no entry, in order of id.
+    pub without_entry: Vec<Arc<Measure>>,
+    /// Active penalty rows above heightened scrutiny, by the lists they need, sorted by list.
+    pub needs: Vec<(ListCode, Vec<Arc<Measure>>)>,
+    /// Whether there are penalty rows, and whether any of them is active.
+    pub inactive_penalties: bool,
+    /// Whether any penalty row is active.
+    pub active_penalties: bool,
+}
+
+/// A list definition (spec 3).
+#[derive(Debug)]
+pub struct List {
+    /// Code.
+    pub code: ListCode,
+    /// Colour.
+    pub colour: Colour,
+    /// Names.
+    pub name: Text,
+    /// Designating authority.
+    pub authority: Arc<str>,
+    /// Bases.
+    pub bases: Vec<Basis>,
+    /// Field.
+    pub field: Arc<str>,
+    /// Reach.
+    pub reach: Reach,
+    /// Kind.
+    pub kind: ListKind,
+    /// Longest time an entry may stand, in months.
+    pub max_period_months: Option<u32>,
+    /// Whether an entry stands until the duty is performed.
+    pub until_performed: bool,
+    /// Repair rule with its version.
+    pub repair: Option<(Text, Arc<str>)>,
+    /// How old the last confirmation may be, in microseconds.
+    pub freshness_budget_micros: i64,
+    /// Severity of entries that state none.
+    pub default_severity: Option<Severity>,
+    /// Region of entries that state none.
+    pub default_region: Option<Region>,
+    /// How sure we are of the definition.
+    pub confidence: Confidence,
+}
+
+impl List {
+    /// Whether the list carries more than `NOTICE` for an event in this region (spec 3).
+    #[must_use]
+    pub fn carries_effects_in(&self, region: Region) -> bool {
+        self.colour != Colour::Black
+            || self.bases.iter().any(|basis| match basis.level {
+                Level::Law
+                | Level::AdministrativeRegulation
+                | Level::CentralDocument
+                | Level::DepartmentRule => true,
+                Level::LocalRegulation => basis.region.is_some_and(|inner| inner.contains(region)),
+                Level::PublishedNotice | Level::Paper => false,
+            })
+    }
+}
+
+/// A legal basis (法规政策依据).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// Name of the law or document.
+    pub law: Arc<str>,
+    /// Article.
+    pub article: Option<Arc<str>>,
+    /// Document number.
+    pub document_no: Option<Arc<str>>,
+    /// Level.
+    pub level: Level,
+    /// Issuer.
+    pub issuer: Option<Arc<str>>,
+    /// For a local regulation: the region of that legislature.
+    pub region: Option<Region>,
+}
+
+/// What a row does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A penalty of this effect.
+    Penalty(Effect),
+    /// An incentive of this kind.
+    Incentive(Benefit),
+}
+
+impl Action {
+    /// The direction.
+    #[must_use]
+    pub const fn direction(self) -> Direction {
+        match self {
+            Self::Penalty(_) => Direction::Penalty,
+            Self::Incentive(_) => Direction::Incentive,
+        }
+    }
+
+    /// The code of the effect.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Penalty(effect) => effect.code(),
+            Self::Incentive(benefit) => benefit.code(),
+        }
+    }
+}
+
+/// One row of a measure list (spec 4).
+#[derive(Debug)]
+pub struct Measure {
+    /// Id.
+    pub id: MeasureId,
+    /// Title.
+    pub title: Text,
+    /// What is done.
+    pub content: Text,
+    /// What it does.
+    pub action: Action,
+    /// National item.
+    pub item: Option<Arc<str>>,
+    /// Class.
+    pub class: Option<Class>,
+    /// Force.
+    pub force: Force,
+    /// Figures.
+    pub parameters: Option<source::ParametersSource>,
+    /// Lists that withhold the incentive, with the basis for that.
+    pub excluded_by: Vec<(ListCode, Basis)>,
+    /// Scenarios and stages.
+    pub applies: Vec<(ScenarioCode, Vec<StageCode>)>,
+    /// Lists, by code; empty for a row that needs no entry.
+    pub lists: Vec<ListCode>,
+    /// Severities; empty means every one.
+    pub severities: Vec<Severity>,
+    /// Kinds; empty means every one.
+    pub kinds: Vec<SubjectKind>,
+    /// Roles; empty means every one.
+    pub roles: Vec<Role>,
+    /// Whether the entry's scope must fit the event.
+    pub scoped: bool,
+    /// Relations it extends to.
+    pub extends_to: Vec<Role>,
+    /// Whether it touches the party through a subject outside the lead roles.
+    pub reaches_party: bool,
+    /// Region in which it holds.
+    pub region: Option<Region>,
+    /// Condition, with its text.
+    pub condition: Option<(Condition, Arc<str>)>,
+    /// Attributes without which it cannot be judged.
+    pub required: Vec<Arc<str>>,
+    /// Bases, highest first.
+    pub bases: Vec<Basis>,
+    /// Day of publication.
+    pub published_at: Option<Date>,
+    /// Place of publication.
+    pub published_in: Option<Arc<str>>,
+    /// First day in force.
+    pub effective_from: Option<Date>,
+    /// Last day in force.
+    pub effective_to: Option<Date>,
+    /// Whether it may match; an inactive row is shown and simulated only.
+    pub active: bool,
+    /// Who confirmed it in this deployment, and by which document.
+    pub confirmed: Option<(Arc<str>, Arc<str>)>,
+    /// Who carries it out.
+    pub implementer: Text,
+    /// How to object or repair.
+    pub remedies: Text,
+    /// How sure we are of it; a confirmation makes it verified.
+    pub confidence: Confidence,
+}
+
+impl Measure {
+    /// Whether the row turns on an entry.
+    #[must_use]
+    pub fn needs_entry(&self) -> bool {
+        !self.lists.is_empty()
+    }
+
+    /// Whether the row rests on the notice of the event alone, so that the event must carry it.
+    #[must_use]
+    pub fn rests_on_notice(&self) -> bool {
+        self.bases.first().is_some_and(|basis| basis.level == Level::PublishedNotice)
+    }
+
+    /// Whether the row is in force on this day.
+    #[must_use]
+    pub fn in_force_on(&self, day: Date) -> bool {
+        self.effective_from.is_none_or(|from| from <= day)
+            && self.effective_to.is_none_or(|to| day <= to)
+    }
+
+    /// The effect, when it is a penalty.
+    #[must_use]
+    pub const fn penalty(&self) -> Option<Effect> {
+        match self.action {
+            Action::Penalty(effect) => Some(effect),
+            Action::Incentive(_) => None,
+        }
+    }
+}
+
+/// An agreement by which one region recognises entries of another (spec 3c).
+#[derive(Debug)]
+pub struct Agreement {
+    /// Id.
+    pub id: Arc<str>,
+    /// Lists it covers.
+    pub lists: Vec<ListCode>,
+    /// Where the entry is listed.
+    pub from: Region,
+    /// Where the event takes place.
+    pub to: Region,
+    /// Bases.
+    pub bases: Vec<Basis>,
+    /// First day.
+    pub effective_from: Date,
+    /// Last day.
+    pub effective_to: Option<Date>,
+}
+
+impl Agreement {
+    /// Whether it carries more than `HEIGHTENED_SCRUTINY` for an event in this region.
+    #[must_use]
+    pub fn carries_effects_in(&self, region: Region) -> bool {
+        self.bases.iter().any(|basis| {
+            basis.level == Level::LocalRegulation
+                && basis.region.is_some_and(|inner| inner.contains(region))
+        })
+    }
+}
