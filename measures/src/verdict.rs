@@ -307,15 +307,13 @@ pub enum Path {
     Name,
     /// As a relation of the listed subject in this role, by identifier.
     Related(Role),
-    /// As a relation of the listed subject in this role, by name.
-    RelatedName(Role),
 }
 
 impl Path {
     /// Whether the name alone made the hit.
     #[must_use]
     pub const fn by_name(self) -> bool {
-        matches!(self, Self::Name | Self::RelatedName(_))
+        matches!(self, Self::Name)
     }
 
     /// The relation, when the subject is not the listed one.
@@ -323,7 +321,7 @@ impl Path {
     pub const fn relation(self) -> Option<Role> {
         match self {
             Self::Identifier | Self::Name => None,
-            Self::Related(role) | Self::RelatedName(role) => Some(role),
+            Self::Related(role) => Some(role),
         }
     }
 }
@@ -334,7 +332,6 @@ impl std::fmt::Display for Path {
             Self::Identifier => f.write_str("identifier"),
             Self::Name => f.write_str("name"),
             Self::Related(role) => write!(f, "related:{role}"),
-            Self::RelatedName(role) => write!(f, "related_name:{role}"),
         }
     }
 }

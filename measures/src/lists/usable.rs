@@ -1,0 +1,158 @@
+//! Whether an entry that was found may be used for this event (spec 3, a to d).
+
+use crate::book::{Agreement, Book, List};
+use crate::entry::{StoredEntry, not_effective, state_at};
+use crate::event::Region;
+use crate::time::{Date, Time};
+use crate::vocabulary::{Colour, NotUsable, Reach, State};
+
+/// What an entry is held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// Where the event takes place.
+    pub region: Region,
+    /// When it took place.
+    pub occurred_at: Time,
+    /// When it is judged.
+    pub at: Time,
+    /// The subject is a natural person, born on this day as far as known.
+    pub person: Option<Option<Date>>,
+    /// The book, for its agreements.
+    pub book: &'a Book,
+}
+
+/// Whether the entry may be used.
+#[derive(Debug, Clone, Copy)]
+pub enum Use<'a> {
+    /// It may.
+    Usable(Standing<'a>),
+    /// It was in force at the event and has ended since: review, and only the review shows.
+    Ended(NotUsable),
+    /// It may not.
+    NotUsable(NotUsable),
+}
+
+/// How a usable entry stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// The agreement by which it is recognised here; `None` when it holds here by itself.
+    pub agreement: Option<&'a Agreement>,
+    /// Nothing says when it ends.
+    pub no_end_date: bool,
+    /// It was recorded after the event and never served.
+    pub recorded_after_event: bool,
+}
+
+/// Judges the entry of this list under the circumstances.
+#[must_use]
+pub fn standing<'a>(
+    entry: &StoredEntry<'_>,
+    list: &List,
+    circumstances: &Circumstances<'a>,
+) -> Use<'a> {
+    let Circumstances { occurred_at, at, .. } = *circumstances;
+    if is_minor(entry, list, circumstances) {
+        return Use::NotUsable(NotUsable::Minor);
+    }
+    let Some(agreement) = reach(entry, list, circumstances) else {
+        return Use::NotUsable(NotUsable::OutOfReach);
+    };
+    let last_day = last_day(entry, list);
+    let ended = |at: Time| last_day.is_some_and(|last| last < at.date());
+    if let Some(reason) = not_in_force_at_event(entry, occurred_at) {
+        return Use::NotUsable(reason);
+    }
+    if ended(occurred_at) {
+        return Use::NotUsable(NotUsable::Expired);
+    }
+    if let Some(reason) = not_effective(state_at(&entry.changes, at)) {
+        return Use::Ended(reason);
+    }
+    if ended(at) {
+        return Use::Ended(NotUsable::Expired);
+    }
+    Use::Usable(Standing {
+        agreement,
+        no_end_date: last_day.is_none() && !list.until_performed,
+        recorded_after_event: entry.served_at.is_none() && entry.recorded_at > occurred_at,
+    })
+}
+
+/// The last day of the entry: the earliest of its own, the list's and the display's (spec 3).
+#[must_use]
+pub fn last_day(entry: &StoredEntry<'_>, list: &List) -> Option<Date> {
+    let by_period = list
+        .max_period_months
+        .map(|months| entry.valid_from.date().plus_months(months).prev_day());
+    [entry.valid_to, by_period, entry.display_max_until].into_iter().flatten().min()
+}
+
+/// Rule (a) but for the end: effective and begun at the event.
+fn not_in_force_at_event(entry: &StoredEntry<'_>, occurred_at: Time) -> Option<NotUsable> {
+    let begins = entry.served_at.map_or(entry.valid_from, |served| served.max(entry.valid_from));
+    match state_at(&entry.changes, occurred_at) {
+        State::Effective => (occurred_at < begins).then_some(NotUsable::ListedAfterTheFact),
+        State::Proposed | State::Notified
+            if entry.changes.iter().any(|change| change.to == State::Effective) =>
+        {
+            Some(NotUsable::ListedAfterTheFact)
+        }
+        state => not_effective(state),
+    }
+}
+
+/// Rule (c): `Some(None)` in reach by itself, `Some(Some(_))` by an agreement, `None` out of reach.
+///
+/// Of several agreements one that carries every effect is taken before one that does not.
+fn reach<'a>(
+    entry: &StoredEntry<'_>,
+    list: &List,
+    circumstances: &Circumstances<'a>,
+) -> Option<Option<&'a Agreement>> {
+    if list.reach == Reach::National {
+        return Some(None);
+    }
+    let region = entry.region.or(list.default_region)?;
+    if region.contains(circumstances.region) {
+        return Some(None);
+    }
+    let day = circumstances.occurred_at.date();
+    let holds = |agreement: &&Agreement| {
+        agreement.lists.contains(&list.code)
+            && agreement.from.contains(region)
+            && agreement.to.contains(circumstances.region)
+            && agreement.effective_from <= day
+            && agreement.effective_to.is_none_or(|to| day <= to)
+    };
+    circumstances
+        .book
+        .agreements()
+        .iter()
+        .filter(holds)
+        .max_by_key(|agreement| agreement.carries_effects_in(circumstances.region))
+        .map(Some)
+}
+
+/// Rule (d): a person not yet 18 at the act, at the listing or at the event.
+///
+/// A person is 18 from the day after the birthday. A birth date that nobody knows cannot refuse
+/// the entry; a person's measures wait for an official in any case.
+fn is_minor(entry: &StoredEntry<'_>, list: &List, circumstances: &Circumstances<'_>) -> bool {
+    if list.colour == Colour::Red {
+        return false;
+    }
+    let listed = entry.identifier.as_ref();
+    let born = match circumstances.person {
+        Some(born) => born.or_else(|| listed.and_then(|i| i.birth_date())),
+        None => listed.and_then(|i| i.birth_date()),
+    };
+    let Some(birthday) = born.map(|born| born.plus_years(18)) else { return false };
+    [
+        entry.act_date,
+        Some(entry.valid_from.date()),
+        Some(circumstances.occurred_at.date()),
+    ]
+    .into_iter()
+    .flatten()
+    .any(|day| day <= birthday)
+}
