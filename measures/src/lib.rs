@@ -1,3 +1,4 @@
 //! The decision: an event, lists and measures in, a verdict out; no clock, no I/O, no tokio.
 
+pub mod name;
 pub mod time;
