@@ -1,4 +1,5 @@
 //! The decision: an event, lists and measures in, a verdict out; no clock, no I/O, no tokio.
 
+pub mod identifier;
 pub mod name;
 pub mod time;
