@@ -16,4 +16,10 @@ pub mod lists;
 pub mod book;
 pub mod condition;
 
+pub mod case;
+mod decide;
 pub mod verdict;
+
+pub mod canonical;
+
+pub use decide::{Question, decide};
