@@ -1,0 +1,100 @@
+//! Which incentives are offered and which withheld; they never change the outcome (spec 5).
+
+use std::sync::Arc;
+
+use super::matching;
+use super::penalties::entry_hit;
+use super::setting::{Readiness, Setting};
+use super::subject::{Hit, Known};
+use crate::book::Measure;
+use crate::event::ListCode;
+use crate::verdict::{Incentive, Path, Why};
+use crate::vocabulary::{Direction, Identity, Role};
+
+/// The incentives of one subject, by id then entry.
+#[derive(Default)]
+pub(super) struct Incentives {
+    pub offered: Vec<Incentive>,
+    pub withheld: Vec<Incentive>,
+}
+
+/// Judges every incentive row that may apply to the subject.
+pub(super) fn judge(
+    setting: &Setting<'_>,
+    known: &Known<'_>,
+    lead_role: Option<Role>,
+) -> Incentives {
+    let mut incentives = Incentives::default();
+    let Some(stage) = setting.stage else { return incentives };
+    for row in &stage.rows.without_entry {
+        incentives.add(row, setting, known, lead_role, None);
+    }
+    for hit in &known.hits {
+        for row in stage.rows.by_list.get(&hit.list.code).into_iter().flatten() {
+            incentives.add(row, setting, known, lead_role, Some(hit));
+        }
+    }
+    order(&mut incentives.offered);
+    order(&mut incentives.withheld);
+    incentives
+}
+
+impl Incentives {
+    fn add(
+        &mut self,
+        row: &Arc<Measure>,
+        setting: &Setting<'_>,
+        known: &Known<'_>,
+        lead_role: Option<Role>,
+        hit: Option<&Hit<'_>>,
+    ) {
+        if row.action.direction() != Direction::Incentive {
+            return;
+        }
+        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else { return };
+        let mut withheld: Vec<Why> = doubts.into_vec();
+        withheld.extend(identity_doubt(known));
+        if let Some(hit) = hit {
+            withheld.extend((hit.path == Path::Name).then_some(Why::NameOnly));
+            withheld.extend((known.name_differs).then_some(Why::NameDiffers));
+            withheld.extend(list_doubt(&hit.list.code, setting));
+        }
+        for (excluding, _) in &row.excluded_by {
+            withheld.extend(list_doubt(excluding, setting));
+            if known.hits.iter().any(|other| other.list.code == *excluding) {
+                withheld.push(Why::ExcludedBy(excluding.clone()));
+            }
+        }
+        withheld.sort_unstable();
+        withheld.dedup();
+        let incentive = Incentive { measure: Arc::clone(row), withheld, entry: hit.map(entry_hit) };
+        if incentive.withheld.is_empty() {
+            self.offered.push(incentive);
+        } else {
+            self.withheld.push(incentive);
+        }
+    }
+}
+
+fn identity_doubt(known: &Known<'_>) -> Option<Why> {
+    match known.identity {
+        Identity::Verified => None,
+        Identity::Unlinked => Some(Why::SubjectUnlinked),
+        Identity::Unverified => Some(Why::SubjectUnverified),
+    }
+}
+
+fn list_doubt(list: &ListCode, setting: &Setting<'_>) -> Option<Why> {
+    match setting.readiness(list) {
+        Readiness::Fresh(_) => None,
+        Readiness::Stale(_) => Some(Why::ListStale),
+        Readiness::NotLoaded => Some(Why::ListNotLoaded(list.clone())),
+    }
+}
+
+fn order(incentives: &mut [Incentive]) {
+    incentives.sort_by(|a, b| {
+        let place = |i: &Incentive| i.entry.as_ref().map(|e| (e.entry_id.clone(), e.path));
+        a.measure.id.cmp(&b.measure.id).then_with(|| place(a).cmp(&place(b)))
+    });
+}

@@ -1,0 +1,162 @@
+//! The decision reads like the way of an event: subjects, lists, measures, verdict.
+
+mod incentives;
+mod matching;
+mod missing;
+mod parties;
+mod penalties;
+mod setting;
+mod subject;
+
+use crate::book::Book;
+use crate::canonical;
+use crate::case::CaseView;
+use crate::event::Event;
+use crate::lists::Lists;
+use crate::time::Time;
+use crate::verdict::{
+    Cause, Decision, ENGINE_VERSION, Explained, SubjectVerdict, Verdict, VerdictDigest, VerdictId,
+};
+
+use parties::Seats;
+use setting::Setting;
+use subject::Known;
+
+/// An event with the reason why it is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The event.
+    pub event: &'a Event,
+    /// What made the decision necessary.
+    pub cause: &'a Cause,
+    /// The verdict that the answer takes the place of.
+    pub supersedes: Option<VerdictId>,
+}
+
+impl<'a> Question<'a> {
+    /// The first question about an event.
+    #[must_use]
+    pub const fn about(event: &'a Event) -> Self {
+        Self { event, cause: &Cause::Event, supersedes: None }
+    }
+}
+
+/// Judges an event at the instant `at` with what is known of its case, of the lists and the book.
+///
+/// Pure, total and deterministic: the same arguments give the same verdict, byte for byte.
+#[must_use]
+pub fn decide(
+    question: Question<'_>,
+    at: Time,
+    case: &CaseView,
+    lists: &Lists,
+    book: &Book,
+) -> Verdict {
+    let event = question.event;
+    let setting = Setting::of(event, at, lists, book);
+    let seats = Seats::of(event);
+    let known: Vec<Known<'_>> = event.subjects.iter().map(|s| Known::of(s, &setting)).collect();
+    let subjects: Vec<Judged> = known
+        .iter()
+        .enumerate()
+        .map(|(index, known)| judge(&setting, case, &seats, index, known))
+        .collect();
+    let parties = seats.decide(event, &subjects);
+    seal(question, &setting, &known, subjects, parties)
+}
+
+/// A subject's verdict, and what of it reaches its party from outside the lead roles.
+struct Judged {
+    verdict: SubjectVerdict,
+    reaches_party: Decision,
+}
+
+fn judge(
+    setting: &Setting<'_>,
+    case: &CaseView,
+    seats: &Seats<'_>,
+    index: usize,
+    known: &Known<'_>,
+) -> Judged {
+    let lead_role = seats.lead_role(index, setting.event);
+    let penalties = penalties::judge(setting, known, lead_role);
+    let incentives = incentives::judge(setting, known, lead_role);
+    let mut flags = known.flags(setting);
+    flags.extend(penalties.flags);
+    flags.extend(missing::check(setting, case, known));
+    flags.sort_unstable();
+    flags.dedup();
+    let needs_review = setting.review || penalties.review || known.needs_review(setting);
+    Judged {
+        verdict: SubjectVerdict {
+            party: seats.party(index),
+            role: known.given.role,
+            kind: known.kind,
+            identity: known.identity,
+            decision: Decision {
+                effect: penalties.decision.effect,
+                review: setting.may_review && needs_review,
+                proposed: penalties.decision.proposed,
+                result_code: known.result_code(),
+            },
+            flags,
+            triggered: penalties.triggered,
+            offered: incentives.offered,
+            withheld: incentives.withheld,
+        },
+        reaches_party: penalties.reaches_party,
+    }
+}
+
+fn seal(
+    question: Question<'_>,
+    setting: &Setting<'_>,
+    known: &[Known<'_>],
+    subjects: Vec<Judged>,
+    parties: Vec<crate::verdict::PartyVerdict>,
+) -> Verdict {
+    let Question { event, cause, supersedes } = question;
+    let mut decision = Decision::default();
+    parties.iter().for_each(|party| decision.join(&party.decision));
+    let mut verdict = Verdict {
+        verdict_id: canonical::verdict_id(&event.source, &event.id, cause),
+        digest: VerdictDigest([0; 32]),
+        source: event.source.clone(),
+        event_id: event.id.clone(),
+        case_id: event.case_id.clone(),
+        scenario: event.scenario.clone(),
+        stage: event.stage.clone(),
+        cause: cause.clone(),
+        decision,
+        parties,
+        subjects: subjects.into_iter().map(|judged| judged.verdict).collect(),
+        flags: setting.flags.clone(),
+        not_checked: setting.not_checked.clone(),
+        list_version: setting.lists.version(),
+        lists_as_of: setting.lists_as_of,
+        list_age_ms: setting.lists_as_of.map(|confirmed| setting.at.since(confirmed) / 1_000),
+        book_version: setting.book.version(),
+        engine_version: ENGINE_VERSION,
+        occurred_at: event.occurred_at,
+        evaluated_at: setting.at,
+        supersedes,
+        explanation: explain(known),
+    };
+    verdict.digest = canonical::verdict_digest(&verdict);
+    verdict
+}
+
+/// The entries found and not used, for the journal.
+fn explain(known: &[Known<'_>]) -> Vec<Explained> {
+    let of_subject = |(subject, known): (usize, &Known<'_>)| {
+        let explained = known.not_used.iter().map(move |hit| Explained {
+            subject,
+            entry_id: hit.entry_id.into(),
+            list: hit.list.code.clone(),
+            path: hit.path,
+            reason: hit.reason,
+        });
+        explained.collect::<Vec<_>>()
+    };
+    known.iter().enumerate().flat_map(of_subject).collect()
+}

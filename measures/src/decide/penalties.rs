@@ -1,0 +1,254 @@
+//! What the matched penalty rows contribute: effect now, or proposed to an official (spec 5).
+
+use super::matching;
+use super::setting::Setting;
+use super::subject::{Hit, Known};
+use crate::book::Measure;
+use crate::event::MeasureId;
+use crate::verdict::{Contribution, Decision, EntryHit, Flag, Path, Triggered, Why};
+use crate::vocabulary::{Class, Confidence, Effect, Force, Role, Severity};
+use std::sync::Arc;
+
+/// What the penalties of one subject come to.
+#[derive(Default)]
+pub(super) struct Penalties {
+    pub decision: Decision,
+    pub review: bool,
+    /// The part that reaches the party from outside its lead roles.
+    pub reaches_party: Decision,
+    pub flags: Vec<Flag>,
+    pub triggered: Vec<Triggered>,
+}
+
+/// Judges every penalty row that may apply to the subject.
+pub(super) fn judge(
+    setting: &Setting<'_>,
+    known: &Known<'_>,
+    lead_role: Option<Role>,
+) -> Penalties {
+    let mut penalties = Penalties::default();
+    let Some(stage) = setting.stage else { return penalties };
+    for row in &stage.rows.without_entry {
+        penalties.add(row, setting, known, lead_role, None);
+    }
+    for hit in &known.hits {
+        for row in stage.rows.by_list.get(&hit.list.code).into_iter().flatten() {
+            penalties.add(row, setting, known, lead_role, Some(hit));
+        }
+    }
+    if penalties.triggered.len() > 1 {
+        order(&mut penalties.triggered);
+        fold_weaker(&mut penalties.triggered);
+    }
+    penalties
+}
+
+impl Penalties {
+    fn add(
+        &mut self,
+        row: &Arc<Measure>,
+        setting: &Setting<'_>,
+        known: &Known<'_>,
+        lead_role: Option<Role>,
+        hit: Option<&Hit<'_>>,
+    ) {
+        let Some(stated) = row.penalty() else { return };
+        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else { return };
+        let mut why: Vec<Why> = doubts.into_vec();
+        why.extend(hit.into_iter().flat_map(|hit| entry_doubts(hit, setting, known)));
+        let demands_review = setting.may_review && why.iter().any(demands_review);
+        self.flags.extend(why.iter().filter_map(flag));
+
+        let effect = limit(stated, row, setting, hit, &mut why);
+        if effect > Effect::HeightenedScrutiny {
+            if row.confidence == Confidence::Recalled {
+                why.push(Why::RecalledRow);
+            }
+            if matches!(row.force, Force::May | Force::Factor | Force::Refer) {
+                why.push(Why::Discretion);
+            }
+        }
+        if known.protected && effect > Effect::Notice {
+            why.push(Why::Protected);
+        }
+        let waits = if known.protected {
+            effect > Effect::Notice
+        } else {
+            effect > Effect::HeightenedScrutiny && why.iter().any(makes_proposed)
+        };
+        let contributes = if waits { Contribution::Proposed } else { Contribution::Effect };
+        let part = Decision {
+            effect: (!waits).then_some(effect),
+            review: waits || demands_review,
+            proposed: waits.then_some(effect),
+            result_code: 0,
+        };
+        self.decision.join(&part);
+        self.review |= part.review;
+        if row.reaches_party {
+            self.reaches_party.join(&part);
+        }
+        why.sort_unstable();
+        why.dedup();
+        self.triggered.push(Triggered {
+            measure: Arc::clone(row),
+            effect,
+            contributes,
+            why,
+            also: Vec::new(),
+            entry: hit.map(entry_hit),
+        });
+    }
+}
+
+/// What about the entry keeps a strong effect from applying at once.
+fn entry_doubts(hit: &Hit<'_>, setting: &Setting<'_>, known: &Known<'_>) -> Vec<Why> {
+    [
+        (hit.path == Path::Name, Why::NameOnly),
+        (known.name_differs && hit.path != Path::Name, Why::NameDiffers),
+        (hit.entry.objection_marked, Why::ObjectionMarked),
+        (hit.standing.no_end_date, Why::NoEndDate),
+        (hit.standing.recorded_after_event, Why::RecordedAfterEvent),
+        (setting.is_needed_and_stale(hit.list), Why::ListStale),
+    ]
+    .into_iter()
+    .filter_map(|(holds, why)| holds.then_some(why))
+    .collect()
+}
+
+/// Reasons that send an effect above heightened scrutiny to an official (spec 5).
+fn makes_proposed(why: &Why) -> bool {
+    match why {
+        Why::Discretion
+        | Why::Protected
+        | Why::NameOnly
+        | Why::NameDiffers
+        | Why::ConditionError
+        | Why::ScopeMissing
+        | Why::AttributeMissing(_)
+        | Why::SeverityMissing
+        | Why::KindMissing
+        | Why::ObjectionMarked
+        | Why::NoEndDate
+        | Why::RecordedAfterEvent
+        | Why::ListStale
+        | Why::RecalledRow => true,
+        Why::MinorSeverity
+        | Why::ListBelowLaw
+        | Why::Agreement(_)
+        | Why::ThirdParty
+        | Why::OwnDecision
+        | Why::ExcludedBy(_)
+        | Why::SubjectUnverified
+        | Why::SubjectUnlinked
+        | Why::ListNotLoaded(_) => false,
+    }
+}
+
+/// Reasons that ask for a review whatever the effect: "matched, for review" (spec 3, 4).
+fn demands_review(why: &Why) -> bool {
+    matches!(
+        why,
+        Why::ConditionError
+            | Why::ScopeMissing
+            | Why::AttributeMissing(_)
+            | Why::SeverityMissing
+            | Why::KindMissing
+            | Why::NoEndDate
+            | Why::RecordedAfterEvent
+    )
+}
+
+fn flag(why: &Why) -> Option<Flag> {
+    match why {
+        Why::ConditionError => Some(Flag::ConditionError),
+        Why::NoEndDate => Some(Flag::NoEndDate),
+        _ => None,
+    }
+}
+
+/// The effect after every limit, each with its reason.
+fn limit(
+    stated: Effect,
+    row: &Measure,
+    setting: &Setting<'_>,
+    hit: Option<&Hit<'_>>,
+    why: &mut Vec<Why>,
+) -> Effect {
+    let mut effect = stated;
+    let mut at_most = |limit: Effect, reason: Why| {
+        if effect > limit {
+            effect = limit;
+            why.push(reason);
+        }
+    };
+    if let Some(hit) = hit {
+        if matching::severity(hit) == Some(Severity::Minor) {
+            at_most(Effect::Notice, Why::MinorSeverity);
+        }
+        if !hit.list.carries_effects_in(setting.event.region) {
+            at_most(Effect::Notice, Why::ListBelowLaw);
+        }
+        if let Some(agreement) = hit.standing.agreement
+            && !agreement.carries_effects_in(setting.event.region)
+        {
+            at_most(Effect::HeightenedScrutiny, Why::Agreement(agreement.id.clone()));
+        }
+    }
+    if row.force == Force::Own || row.class == Some(Class::C) {
+        at_most(Effect::Notice, Why::OwnDecision);
+    }
+    if setting.third_party {
+        at_most(Effect::Notice, Why::ThirdParty);
+    }
+    effect
+}
+
+/// The entry of a hit as a verdict names it.
+pub(super) fn entry_hit(hit: &Hit<'_>) -> EntryHit {
+    EntryHit {
+        entry_id: hit.entry.entry_id.into(),
+        list: hit.list.code.clone(),
+        document_no: hit.entry.document_no.map(Into::into),
+        path: hit.path,
+    }
+}
+
+/// By descending contribution, then measure, then entry (spec 7).
+fn order(triggered: &mut [Triggered]) {
+    triggered.sort_by(|a, b| {
+        let strength = |t: &Triggered| (t.effect, t.contributes);
+        let place = |t: &Triggered| t.entry.as_ref().map(|e| (e.entry_id.clone(), e.path));
+        strength(b)
+            .cmp(&strength(a))
+            .then_with(|| a.measure.id.cmp(&b.measure.id))
+            .then_with(|| place(a).cmp(&place(b)))
+    });
+}
+
+/// Shows of several rows of one item on one entry the strongest, the others as `also`.
+///
+/// What applies now and what is proposed are kept apart, so that each shows its legal basis.
+fn fold_weaker(triggered: &mut Vec<Triggered>) {
+    let mut shown: Vec<Triggered> = Vec::with_capacity(triggered.len());
+    for next in triggered.drain(..) {
+        let same = |strong: &&mut Triggered| {
+            strong.measure.item.is_some()
+                && strong.measure.item == next.measure.item
+                && strong.contributes == next.contributes
+                && strong.entry.is_some()
+                && strong.entry == next.entry
+        };
+        match shown.iter_mut().find(same) {
+            Some(strong) => add_sorted(&mut strong.also, next.measure.id.clone()),
+            None => shown.push(next),
+        }
+    }
+    *triggered = shown;
+}
+
+fn add_sorted(ids: &mut Vec<MeasureId>, id: MeasureId) {
+    if let Err(at) = ids.binary_search(&id) {
+        ids.insert(at, id);
+    }
+}

@@ -1,0 +1,344 @@
+//! Who a subject is, and on which entries it stands (spec 2, 3).
+
+use std::cell::OnceCell;
+
+use smallvec::SmallVec;
+
+use super::setting::Setting;
+use crate::book::List;
+use crate::condition::Record;
+use crate::entry::StoredEntry;
+use crate::event::{Subject, SubjectIdentifier};
+use crate::identifier::{IdType, Identifier, Key};
+use crate::lists::{self, Circumstances, Standing, Use};
+use crate::name::NormalName;
+use crate::verdict::{Flag, Path};
+use crate::vocabulary::{Colour, Identity, NotUsable, Role, SubjectKind};
+
+/// Identifiers that one subject may have in the registry; a longer chain is cut.
+const IDENTIFIERS_MAX: usize = 32;
+
+/// What is known of a subject.
+pub(super) struct Known<'a> {
+    pub given: &'a Subject,
+    pub identifier: Option<&'a Identifier>,
+    pub identity: Identity,
+    pub kind: Option<SubjectKind>,
+    kind_conflict: bool,
+    /// Natural person, individual business, or `OTHER` of unknown kind.
+    pub protected: bool,
+    pub name_differs: bool,
+    /// Usable entries, by id then path.
+    pub hits: Vec<Hit<'a>>,
+    /// Entries found and not used, by id then path.
+    pub not_used: Vec<NotUsed<'a>>,
+    changed_since_event: bool,
+    pub record: OnceCell<Record<'a>>,
+}
+
+/// A usable entry on which the subject stands.
+pub(super) struct Hit<'a> {
+    pub entry: StoredEntry<'a>,
+    pub list: &'a List,
+    pub path: Path,
+    pub standing: Standing<'a>,
+    pub record: OnceCell<Record<'a>>,
+}
+
+/// An entry found and not used.
+pub(super) struct NotUsed<'a> {
+    pub entry_id: &'a str,
+    pub list: &'a List,
+    pub path: Path,
+    pub reason: NotUsable,
+}
+
+impl<'a> Known<'a> {
+    pub fn of(given: &'a Subject, setting: &Setting<'a>) -> Self {
+        let identifier = given.valid_identifier(setting.at);
+        let mut found = Found::default();
+        let linked = identifier.is_some_and(|own| found.by_identifier(own, setting));
+        let identity = match identifier {
+            None => Identity::Unverified,
+            Some(_) if linked => Identity::Verified,
+            Some(_) => Identity::Unlinked,
+        };
+        let name = given.name.as_ref().and_then(|name| {
+            NormalName::new(name.reveal(), setting.book.simplify())
+        });
+        if let Some(name) = &name
+            && may_be_organisation(given, identifier)
+        {
+            found.by_name(name, identity, setting);
+        }
+        let mut known = Self {
+            given,
+            identifier,
+            identity,
+            kind: None,
+            kind_conflict: false,
+            protected: false,
+            name_differs: false,
+            hits: Vec::new(),
+            not_used: Vec::new(),
+            changed_since_event: false,
+            record: OnceCell::new(),
+        };
+        if !found.entries.is_empty() {
+            known.judge_entries(found, setting);
+            known.name_differs = name.is_some_and(|name| known.differs(&name, setting));
+        }
+        known.settle_kind();
+        known
+    }
+
+    /// Keeps the usable entries as hits, the others with their reason.
+    fn judge_entries(&mut self, mut found: Found<'a>, setting: &Setting<'a>) {
+        found.entries.sort_by(|a, b| (a.0.entry_id, a.1).cmp(&(b.0.entry_id, b.1)));
+        for (entry, path) in found.entries {
+            let Some(list) = setting.book.list(entry.list) else { continue };
+            let circumstances = Circumstances {
+                region: setting.event.region,
+                occurred_at: setting.event.occurred_at,
+                at: setting.at,
+                person: self.person(&entry, path),
+                book: setting.book,
+            };
+            let reason = match lists::standing(&entry, list, &circumstances) {
+                Use::Usable(standing) => {
+                    let record = OnceCell::new();
+                    self.hits.push(Hit { entry, list, path, standing, record });
+                    continue;
+                }
+                Use::Ended(reason) => {
+                    self.changed_since_event |= names_penalty(setting, list);
+                    reason
+                }
+                Use::NotUsable(reason) => reason,
+            };
+            self.not_used.push(NotUsed { entry_id: entry.entry_id, list, path, reason });
+        }
+    }
+
+    /// Whether the subject is a natural person, with the birth date as far as known.
+    fn person(
+        &self,
+        entry: &StoredEntry<'_>,
+        path: Path,
+    ) -> Option<Option<crate::time::Date>> {
+        let by_identifier = self.identifier.is_some_and(Identifier::is_natural_person);
+        let by_caller = self.given.kind == Some(SubjectKind::NaturalPerson);
+        let by_entry = path.relation().is_none() && entry.kind == Some(SubjectKind::NaturalPerson);
+        (by_identifier || by_caller || by_entry)
+            .then(|| self.identifier.and_then(Identifier::birth_date))
+    }
+
+    /// Whether the event's name is none of those known for the subject (spec 2, rule 4).
+    fn differs(&self, name: &NormalName, setting: &Setting<'_>) -> bool {
+        let mut any_known = false;
+        let mut same = |known: &str| {
+            NormalName::new(known, setting.book.simplify()).is_some_and(|known| {
+                any_known = true;
+                known == *name
+            })
+        };
+        let known = self.hits.iter().any(|hit| match hit.path {
+            Path::Identifier => {
+                hit.entry.name.iter().chain(&hit.entry.former_names).any(|known| same(known))
+            }
+            Path::Related(_) => hit
+                .entry
+                .related
+                .iter()
+                .filter(|related| is_one_of(self.identifier, related.identifier.iter()))
+                .filter_map(|related| related.name)
+                .any(&mut same),
+            Path::Name => false,
+        });
+        any_known && !known
+    }
+
+    /// Kind and protection (spec 2, rule 5).
+    fn settle_kind(&mut self) {
+        let own = |hit: &&Hit<'_>| hit.path == Path::Identifier;
+        let individual = self.identifier.is_some_and(Identifier::is_individual_business_code)
+            || self
+                .hits
+                .iter()
+                .filter(own)
+                .any(|hit| hit.entry.kind == Some(SubjectKind::IndividualBusiness));
+        let certain = if self.identifier.is_some_and(Identifier::is_natural_person) {
+            Some(SubjectKind::NaturalPerson)
+        } else {
+            individual.then_some(SubjectKind::IndividualBusiness)
+        };
+        self.kind_conflict =
+            certain.is_some() && self.given.kind.is_some() && self.given.kind != certain;
+        self.kind = certain
+            .or(self.given.kind)
+            .or_else(|| self.hits.iter().filter(own).find_map(|hit| hit.entry.kind));
+        let other = self.identifier.is_some_and(|i| i.id_type() == IdType::Other);
+        self.protected = match self.kind {
+            Some(kind) => {
+                matches!(kind, SubjectKind::NaturalPerson | SubjectKind::IndividualBusiness)
+            }
+            None => other,
+        };
+    }
+
+    /// Whether the subject itself, whatever measure applies, is for review.
+    pub fn needs_review(&self, setting: &Setting<'_>) -> bool {
+        self.identity == Identity::Unverified
+            || self.is_unlinked_at_decisive_stage(setting)
+            || self.changed_since_event
+    }
+
+    fn is_unlinked_at_decisive_stage(&self, setting: &Setting<'_>) -> bool {
+        self.identity == Identity::Unlinked
+            && self.kind != Some(SubjectKind::NaturalPerson)
+            && setting.stage.is_some_and(|stage| stage.decisive)
+    }
+
+    /// What must be known about the subject.
+    pub fn flags(&self, setting: &Setting<'_>) -> Vec<Flag> {
+        let inner = self.identifier.is_some_and(|i| !i.inner_org_code_holds());
+        let by_name = self.hits.iter().any(|hit| hit.path.by_name());
+        [
+            (inner, Flag::InnerOrgCode),
+            (self.is_unlinked_at_decisive_stage(setting), Flag::SubjectUnlinked),
+            (self.identity == Identity::Unverified, Flag::SubjectUnverified),
+            (self.name_differs, Flag::NameDiffers),
+            (self.kind_conflict, Flag::KindConflict),
+            (by_name, Flag::NameOnly),
+            (self.changed_since_event && setting.may_review, Flag::ChangedSinceEvent),
+        ]
+        .into_iter()
+        .filter_map(|(holds, flag)| holds.then_some(flag))
+        .collect()
+    }
+
+    /// Bits of the colours on which the subject stands by its own identifier.
+    pub fn result_code(&self) -> u8 {
+        self.hits
+            .iter()
+            .filter(|hit| hit.path == Path::Identifier)
+            .fold(0, |code, hit| code | hit.list.colour.result_bit())
+    }
+}
+
+/// Whether a penalty row of this decisive stage names the list.
+fn names_penalty(setting: &Setting<'_>, list: &List) -> bool {
+    list.colour != Colour::Red
+        && setting.stage.filter(|stage| stage.decisive).is_some_and(|stage| {
+            stage
+                .rows
+                .by_list
+                .get(&list.code)
+                .is_some_and(|rows| rows.iter().any(|row| row.penalty().is_some()))
+        })
+}
+
+/// Whether the subject may be an organisation, and so be looked up by name.
+///
+/// Roles that only a person can hold count as a person when nothing else is said.
+fn may_be_organisation(given: &Subject, identifier: Option<&Identifier>) -> bool {
+    if identifier.is_some_and(Identifier::is_natural_person) {
+        return false;
+    }
+    // An identity number with a wrong check digit is still somebody's.
+    let meant_as_person = matches!(given.identifier, SubjectIdentifier::Invalid(_))
+        && given
+            .given
+            .as_ref()
+            .is_some_and(|given| matches!(given.id_type, IdType::Id18 | IdType::Id15));
+    match given.kind {
+        Some(kind) => kind != SubjectKind::NaturalPerson,
+        None => {
+            !meant_as_person
+                && !matches!(
+                    given.role,
+                    Role::LegalRepresentative | Role::Principal | Role::ResponsiblePerson
+                )
+        }
+    }
+}
+
+/// Entries found for a subject, each once a path.
+#[derive(Default)]
+struct Found<'a> {
+    entries: Vec<(StoredEntry<'a>, Path)>,
+}
+
+impl<'a> Found<'a> {
+    /// Looks the subject up by its identifier and by every other that the registry knows for it.
+    /// Tells whether one of them is a USCC or an identity number.
+    fn by_identifier(&mut self, own: &Identifier, setting: &Setting<'a>) -> bool {
+        let mut names: SmallVec<[Identifier; 2]> = SmallVec::new();
+        names.push(own.clone());
+        let mut next = 0;
+        while let Some(name) = names.get(next).cloned() {
+            next += 1;
+            setting.lists.find(name.key(), |body| {
+                let Ok(entry) = StoredEntry::read(body) else { return };
+                if is_one_of(Some(&name), entry.identifier.iter().chain(&entry.aliases)) {
+                    for other in entry.identifier.iter().chain(&entry.aliases) {
+                        if names_grow(&names, other) {
+                            names.push(other.clone());
+                        }
+                    }
+                    self.add(entry.clone(), Path::Identifier);
+                }
+                let relations: SmallVec<[Role; 2]> = entry
+                    .related
+                    .iter()
+                    .filter(|related| is_one_of(Some(&name), related.identifier.iter()))
+                    .map(|related| related.role)
+                    .collect();
+                relations.into_iter().for_each(|role| self.add(entry.clone(), Path::Related(role)));
+            });
+        }
+        names.iter().any(|name| matches!(name.id_type(), IdType::Uscc | IdType::Id18))
+    }
+
+    /// Looks an organisation up by name: among all entries, or, when its identity is verified,
+    /// among those without an identifier (spec 2, rule 3).
+    fn by_name(&mut self, name: &NormalName, identity: Identity, setting: &Setting<'a>) {
+        let key = match identity {
+            Identity::Verified => Key::name_only(name),
+            Identity::Unlinked | Identity::Unverified => Key::name(name),
+        };
+        setting.lists.find(key, |body| {
+            let Ok(entry) = StoredEntry::read(body) else { return };
+            let named = entry.name.iter().chain(&entry.former_names).any(|known| {
+                NormalName::new(known, setting.book.simplify()).is_some_and(|known| known == *name)
+            });
+            let already = self.entries.iter().any(|(found, path)| {
+                found.entry_id == entry.entry_id && *path == Path::Identifier
+            });
+            if named && !already {
+                self.add(entry, Path::Name);
+            }
+        });
+    }
+
+    fn add(&mut self, entry: StoredEntry<'a>, path: Path) {
+        let known = self
+            .entries
+            .iter()
+            .any(|(found, by)| found.entry_id == entry.entry_id && *by == path);
+        if !known {
+            self.entries.push((entry, path));
+        }
+    }
+}
+
+fn names_grow(names: &[Identifier], other: &Identifier) -> bool {
+    names.len() < IDENTIFIERS_MAX && !names.iter().any(|name| name == other)
+}
+
+fn is_one_of<'i>(
+    own: Option<&Identifier>,
+    mut others: impl Iterator<Item = &'i Identifier>,
+) -> bool {
+    own.is_some_and(|own| others.any(|other| own.same_subject(other)))
+}
