@@ -3,7 +3,10 @@
 pub mod source;
 
 mod cases;
+mod fixed;
+mod guards;
 mod load;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,7 +133,7 @@ impl Book {
 }
 
 /// A scenario with its stages (spec 2).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scenario {
     /// Code.
     pub code: ScenarioCode,
@@ -166,7 +169,7 @@ pub(crate) fn notice_scenario(code: &str) -> bool {
 }
 
 /// A stage, with the rows that may apply in it laid out for the decision.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stage {
     /// Code.
     pub code: StageCode,
@@ -181,7 +184,7 @@ pub struct Stage {
 }
 
 /// The rows of a stage, indexed; everything here can be derived from the rows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct StageRows {
     /// Active rows by the list they name, in order of id.
     pub by_list: FxHashMap<ListCode, Vec<Arc<Measure>>>,
@@ -293,7 +296,7 @@ impl Action {
 }
 
 /// One row of a measure list (spec 4).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Measure {
     /// Id.
     pub id: MeasureId,
@@ -388,7 +391,7 @@ impl Measure {
 }
 
 /// An agreement by which one region recognises entries of another (spec 3c).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Agreement {
     /// Id.
     pub id: Arc<str>,

@@ -146,7 +146,7 @@ pub struct ListSource {
     /// Severity of entries that state none.
     pub default_severity: Option<Spanned<String>>,
     /// Region of entries that state none.
-    pub default_region: Option<String>,
+    pub default_region: Option<Spanned<String>>,
     /// `verified` or `recalled`.
     pub confidence: Spanned<String>,
     /// Marks of the sources the definition rests on.
@@ -180,6 +180,60 @@ pub struct BasisSource {
     pub issuer: Option<String>,
     /// For a local regulation: the region of that legislature.
     pub region: Option<Spanned<String>>,
+}
+
+/// `agreements/*.yaml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementsFile {
+    /// The agreements.
+    pub agreements: Vec<Spanned<AgreementSource>>,
+}
+
+/// An agreement by which one region recognises named lists of another (spec 3c).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementSource {
+    /// Id.
+    pub id: Spanned<String>,
+    /// Codes of the lists.
+    pub lists: Vec<Spanned<String>>,
+    /// Region in which the entry is listed.
+    pub from: Spanned<String>,
+    /// Region of the event.
+    pub to: Spanned<String>,
+    /// On which basis.
+    pub basis: Vec<Spanned<BasisSource>>,
+    /// First day.
+    pub effective_from: DateText,
+    /// Last day.
+    pub effective_to: Option<DateText>,
+}
+
+/// A deployment's file of confirmations.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmationsFile {
+    /// The confirmations.
+    pub confirmations: Vec<Spanned<ConfirmationSource>>,
+}
+
+/// A deployment takes responsibility for a row that is inactive or was only recalled (spec 4).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmationSource {
+    /// Id of the row.
+    pub measure: Spanned<String>,
+    /// Who confirms it.
+    pub confirmed_by: String,
+    /// By which document.
+    pub document: String,
+    /// Day of publication, where the row has none.
+    pub published_at: Option<DateText>,
+    /// Place of publication, where the row has none.
+    pub published_in: Option<String>,
+    /// First day in force, where the row has none.
+    pub effective_from: Option<DateText>,
 }
 
 /// `measures/*.yaml`.
