@@ -19,9 +19,9 @@ pub(super) struct Incentives {
 }
 
 /// Judges every incentive row that may apply to the subject.
-pub(super) fn judge(
-    setting: &Setting<'_>,
-    known: &Known<'_>,
+pub(super) fn judge<'a>(
+    setting: &Setting<'a>,
+    known: &Known<'a>,
     lead_role: Option<Role>,
 ) -> Incentives {
     let mut incentives = Incentives::default();
@@ -40,13 +40,13 @@ pub(super) fn judge(
 }
 
 impl Incentives {
-    fn add(
+    fn add<'a>(
         &mut self,
         row: &Arc<Measure>,
-        setting: &Setting<'_>,
-        known: &Known<'_>,
+        setting: &Setting<'a>,
+        known: &Known<'a>,
         lead_role: Option<Role>,
-        hit: Option<&Hit<'_>>,
+        hit: Option<&Hit<'a>>,
     ) {
         if row.action.direction() != Direction::Incentive {
             return;

@@ -14,12 +14,12 @@ use crate::vocabulary::{Direction, Role, Severity};
 pub(super) type Doubts = SmallVec<[Why; 2]>;
 
 /// Whether the row matches: `None` when it does not, else what about it cannot be judged.
-pub(super) fn matches(
+pub(super) fn matches<'a>(
     row: &Measure,
-    setting: &Setting<'_>,
-    known: &Known<'_>,
+    setting: &Setting<'a>,
+    known: &Known<'a>,
     lead_role: Option<Role>,
-    hit: Option<&Hit<'_>>,
+    hit: Option<&Hit<'a>>,
 ) -> Option<Doubts> {
     let mut doubts = Doubts::new();
     let fits = setting.could_apply(row)

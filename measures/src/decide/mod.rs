@@ -71,12 +71,12 @@ struct Judged {
     reaches_party: Decision,
 }
 
-fn judge(
-    setting: &Setting<'_>,
+fn judge<'a>(
+    setting: &Setting<'a>,
     case: &CaseView,
     seats: &Seats<'_>,
     index: usize,
-    known: &Known<'_>,
+    known: &Known<'a>,
 ) -> Judged {
     let lead_role = seats.lead_role(index, setting.event);
     let penalties = penalties::judge(setting, known, lead_role);

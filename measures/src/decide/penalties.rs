@@ -21,9 +21,9 @@ pub(super) struct Penalties {
 }
 
 /// Judges every penalty row that may apply to the subject.
-pub(super) fn judge(
-    setting: &Setting<'_>,
-    known: &Known<'_>,
+pub(super) fn judge<'a>(
+    setting: &Setting<'a>,
+    known: &Known<'a>,
     lead_role: Option<Role>,
 ) -> Penalties {
     let mut penalties = Penalties::default();
@@ -44,13 +44,13 @@ pub(super) fn judge(
 }
 
 impl Penalties {
-    fn add(
+    fn add<'a>(
         &mut self,
         row: &Arc<Measure>,
-        setting: &Setting<'_>,
-        known: &Known<'_>,
+        setting: &Setting<'a>,
+        known: &Known<'a>,
         lead_role: Option<Role>,
-        hit: Option<&Hit<'_>>,
+        hit: Option<&Hit<'a>>,
     ) {
         let Some(stated) = row.penalty() else { return };
         let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else { return };
