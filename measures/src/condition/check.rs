@@ -6,7 +6,9 @@
 use super::ConditionError;
 use super::place::Places;
 use super::schema::{Field, Root, Schema, Type, nearest};
-use cel::common::ast::{ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators};
+use cel::common::ast::{
+    ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, operators,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,21 +19,42 @@ pub(super) const MAY_BE_USED: &str = "conditions may use == != < <= > >=, && || 
 /// How deep the expression may be. Evaluation descends once per level.
 const DEPTH_MAX: usize = 64;
 
-const FUNCTIONS: [&str; 7] = ["has", "size", "startsWith", "endsWith", "contains", "all", "exists"];
+const FUNCTIONS: [&str; 7] = [
+    "has",
+    "size",
+    "startsWith",
+    "endsWith",
+    "contains",
+    "all",
+    "exists",
+];
+
+/// The fields that a condition reads or asks `has()` about.
+pub(super) type Reads = BTreeSet<(Root, Arc<str>)>;
 
 /// Checks `expression` and returns the fields that it reads, sorted.
 pub(super) fn check(
     expression: &IdedExpr,
     schema: &Schema,
     places: &Places<'_>,
-) -> Result<Arc<[(Root, Arc<str>)]>, ConditionError> {
-    let mut checker = Checker { schema, places, variables: Vec::new(), reads: BTreeSet::new(), depth: 0 };
+) -> Result<Reads, ConditionError> {
+    let mut checker = Checker {
+        schema,
+        places,
+        variables: Vec::new(),
+        reads: Reads::new(),
+        depth: 0,
+    };
     let known = checker.expression(expression, &Present::new())?;
     match known.of {
-        Of::One(Kind::Bool) => Ok(checker.reads.into_iter().collect()),
+        Of::One(Kind::Bool) => Ok(checker.reads),
         of => {
             let message = format!("the condition is {}, not a bool", of.article());
-            Err(places.at(start(expression), message, "make it a question, such as a comparison"))
+            Err(places.at(
+                start(expression),
+                message,
+                "make it a question, such as a comparison",
+            ))
         }
     }
 }
@@ -101,7 +124,12 @@ enum Constant<'e> {
 
 impl<'e> Known<'e> {
     fn of(of: Of) -> Self {
-        Known { of, constant: None, when_true: Present::new(), when_false: Present::new() }
+        Known {
+            of,
+            constant: None,
+            when_true: Present::new(),
+            when_false: Present::new(),
+        }
     }
 
     fn one(kind: Kind) -> Self {
@@ -109,7 +137,10 @@ impl<'e> Known<'e> {
     }
 
     fn constant(kind: Kind, constant: Constant<'e>) -> Self {
-        Known { constant: Some(constant), ..Known::one(kind) }
+        Known {
+            constant: Some(constant),
+            ..Known::one(kind)
+        }
     }
 
     fn text(&self) -> Option<&'e str> {
@@ -132,7 +163,7 @@ struct Checker<'e, 'c> {
     places: &'c Places<'c>,
     /// The variables of the `all()` and `exists()` around the expression.
     variables: Vec<(&'e str, Kind)>,
-    reads: BTreeSet<(Root, Arc<str>)>,
+    reads: Reads,
     depth: usize,
 }
 
@@ -142,7 +173,9 @@ impl<'e> Checker<'e, '_> {
     fn expression(&mut self, at: &'e IdedExpr, present: &Present<'e>) -> Checked<'e> {
         if self.depth >= DEPTH_MAX {
             let message = format!("the condition is nested more than {DEPTH_MAX} levels deep");
-            return Err(self.places.at(at.id, message, "write it flatter, or write several rows"));
+            return Err(self
+                .places
+                .at(at.id, message, "write it flatter, or write several rows"));
         }
         self.depth += 1;
         let known = match &at.expr {
@@ -160,8 +193,12 @@ impl<'e> Checker<'e, '_> {
                     (None, [left, right]) if name.starts_with('_') || name == operators::IN => {
                         self.binary(at.id, name, left, right, present)
                     }
-                    (None, [inner]) if name == operators::LOGICAL_NOT => self.not(at.id, inner, present),
-                    (None, [inner]) if name == operators::NEGATE => self.negate(at.id, inner, present),
+                    (None, [inner]) if name == operators::LOGICAL_NOT => {
+                        self.not(at.id, inner, present)
+                    }
+                    (None, [inner]) if name == operators::NEGATE => {
+                        self.negate(at.id, inner, present)
+                    }
                     (target, arguments) => self.call(at.id, name, target, arguments, present),
                 }
             }
@@ -174,34 +211,56 @@ impl<'e> Checker<'e, '_> {
     }
 
     fn unusable(&self, id: u64, what: &str) -> ConditionError {
-        self.places.at(id, format!("{what} may not be used"), MAY_BE_USED)
+        self.places
+            .at(id, format!("{what} may not be used"), MAY_BE_USED)
     }
 
     fn literal(&self, id: u64, literal: &'e LiteralValue) -> Checked<'e> {
         match literal {
             LiteralValue::Boolean(_) => Ok(Known::one(Kind::Bool)),
-            LiteralValue::Int(number) => Ok(Known::constant(Kind::Int, Constant::Number(*number.inner()))),
-            LiteralValue::String(text) => Ok(Known::constant(Kind::String, Constant::Text(text.inner()))),
-            LiteralValue::Double(_) => {
-                Err(self.places.at(id, "a decimal number may not be used", "write a whole number; amounts are in fen"))
+            LiteralValue::Int(number) => Ok(Known::constant(
+                Kind::Int,
+                Constant::Number(*number.inner()),
+            )),
+            LiteralValue::String(text) => {
+                Ok(Known::constant(Kind::String, Constant::Text(text.inner())))
             }
-            LiteralValue::UInt(_) => {
-                Err(self.places.at(id, "an unsigned number may not be used", "write it without the `u`"))
+            LiteralValue::Double(_) => Err(self.places.at(
+                id,
+                "a decimal number may not be used",
+                "write a whole number; amounts are in fen",
+            )),
+            LiteralValue::UInt(_) => Err(self.places.at(
+                id,
+                "an unsigned number may not be used",
+                "write it without the `u`",
+            )),
+            LiteralValue::Bytes(_) => {
+                Err(self
+                    .places
+                    .at(id, "bytes may not be used", "write it without the `b`"))
             }
-            LiteralValue::Bytes(_) => Err(self.places.at(id, "bytes may not be used", "write it without the `b`")),
-            LiteralValue::Null => {
-                Err(self.places.at(id, "null may not be used", "ask `has(event.field)` whether a field is there"))
-            }
+            LiteralValue::Null => Err(self.places.at(
+                id,
+                "null may not be used",
+                "ask `has(event.field)` whether a field is there",
+            )),
         }
     }
 
     fn identifier(&self, id: u64, name: &str) -> Checked<'e> {
-        if let Some((_, kind)) = self.variables.iter().find(|(variable, _)| *variable == name) {
+        if let Some((_, kind)) = self
+            .variables
+            .iter()
+            .find(|(variable, _)| *variable == name)
+        {
             return Ok(Known::one(*kind));
         }
         let root = self.root(id, name)?;
         let mend = self.fields_of(root);
-        Err(self.places.at(id, format!("`{root}` is not a value by itself"), mend))
+        Err(self
+            .places
+            .at(id, format!("`{root}` is not a value by itself"), mend))
     }
 
     fn root(&self, id: u64, name: &str) -> Result<Root, ConditionError> {
@@ -209,7 +268,11 @@ impl<'e> Checker<'e, '_> {
             Some(root) if self.schema.fields(root).is_some() => Ok(root),
             Some(root) => {
                 let message = format!("`{root}` does not exist in a row that needs no entry");
-                Err(self.places.at(id, message, "name lists in the row, or ask about event and subject"))
+                Err(self.places.at(
+                    id,
+                    message,
+                    "name lists in the row, or ask about event and subject",
+                ))
             }
             None => {
                 let roots: Vec<&str> = self.schema.roots().map(Root::name).collect();
@@ -224,14 +287,25 @@ impl<'e> Checker<'e, '_> {
     }
 
     fn fields_of(&self, root: Root) -> String {
-        let names: Vec<&str> = self.schema.fields(root).unwrap_or_default().iter().map(|f| &*f.name).collect();
+        let names: Vec<&str> = self
+            .schema
+            .fields(root)
+            .unwrap_or_default()
+            .iter()
+            .map(|f| &*f.name)
+            .collect();
         match names.as_slice() {
             [] => format!("`{root}` has no fields here"),
             names => format!("name one of its fields: {}", names.join(", ")),
         }
     }
 
-    fn select(&mut self, at: &'e IdedExpr, select: &'e SelectExpr, present: &Present<'e>) -> Checked<'e> {
+    fn select(
+        &mut self,
+        at: &'e IdedExpr,
+        select: &'e SelectExpr,
+        present: &Present<'e>,
+    ) -> Checked<'e> {
         let operand = &*select.operand;
         let root = match &operand.expr {
             Expr::Ident(name) if !self.variables.iter().any(|(variable, _)| variable == name) => {
@@ -239,8 +313,16 @@ impl<'e> Checker<'e, '_> {
             }
             _ => {
                 let of = self.expression(operand, present)?.of;
-                let message = format!("{} has no field `{}`", self.called(operand, of), select.field);
-                return Err(self.places.at(at.id, message, "fields are written `event.field`, `subject.field` or `entry.field`"));
+                let message = format!(
+                    "{} has no field `{}`",
+                    self.called(operand, of),
+                    select.field
+                );
+                return Err(self.places.at(
+                    at.id,
+                    message,
+                    "fields are written `event.field`, `subject.field` or `entry.field`",
+                ));
             }
         };
         let Field { name, ty, optional } = self.field(operand.id, root, &select.field)?;
@@ -250,7 +332,10 @@ impl<'e> Checker<'e, '_> {
                 let message = format!("`{root}.{name}` is always there");
                 return Err(self.places.at(operand.id, message, "drop the has()"));
             }
-            return Ok(Known { when_true: Present::from([(root, &**name)]), ..Known::one(Kind::Bool) });
+            return Ok(Known {
+                when_true: Present::from([(root, &**name)]),
+                ..Known::one(Kind::Bool)
+            });
         }
         if *optional && !present.contains(&(root, &**name)) {
             let message = format!("`{root}.{name}` is optional and read without a guard");
@@ -269,27 +354,46 @@ impl<'e> Checker<'e, '_> {
             Some(near) => format!("did you mean `{root}.{near}`?"),
             None => self.fields_of(root),
         };
-        Err(self.places.at(id, format!("unknown field `{root}.{name}`"), mend))
+        Err(self
+            .places
+            .at(id, format!("unknown field `{root}.{name}`"), mend))
     }
 
     fn list(&mut self, id: u64, list: &'e ListExpr, present: &Present<'e>) -> Checked<'e> {
         let mut of: Option<Of> = None;
         for element in &list.elements {
             let known = self.expression(element, present)?;
-            if let Some(first) = of && first != known.of {
+            if let Some(first) = of
+                && first != known.of
+            {
                 let message = format!("{} in {}", known.of.article(), listed(first));
-                return Err(self.places.at(start(element), message, "a list holds values of one type"));
+                return Err(self.places.at(
+                    start(element),
+                    message,
+                    "a list holds values of one type",
+                ));
             }
             of = Some(known.of);
         }
         match of {
             Some(Of::One(kind)) => Ok(Known::of(Of::List(kind))),
-            Some(Of::List(_)) => Err(self.places.at(id, "a list of lists may not be used", "a list holds single values")),
-            None => Err(self.places.at(id, "an empty list", "name the values it should hold")),
+            Some(Of::List(_)) => Err(self.places.at(
+                id,
+                "a list of lists may not be used",
+                "a list holds single values",
+            )),
+            None => Err(self
+                .places
+                .at(id, "an empty list", "name the values it should hold")),
         }
     }
 
-    fn conditional(&mut self, id: u64, [condition, yes, no]: [&'e IdedExpr; 3], present: &Present<'e>) -> Checked<'e> {
+    fn conditional(
+        &mut self,
+        id: u64,
+        [condition, yes, no]: [&'e IdedExpr; 3],
+        present: &Present<'e>,
+    ) -> Checked<'e> {
         let asked = self.bool(condition, "?:", present)?;
         let yes_known = self.expression(yes, &union(present, &asked.when_true))?;
         let no_known = self.expression(no, &union(present, &asked.when_false))?;
@@ -308,11 +412,17 @@ impl<'e> Checker<'e, '_> {
     fn not(&mut self, id: u64, inner: &'e IdedExpr, present: &Present<'e>) -> Checked<'e> {
         let known = self.expression(inner, present)?;
         match known.of {
-            Of::One(Kind::Bool) => {
-                Ok(Known { when_true: known.when_false, when_false: known.when_true, ..Known::one(Kind::Bool) })
-            }
+            Of::One(Kind::Bool) => Ok(Known {
+                when_true: known.when_false,
+                when_false: known.when_true,
+                ..Known::one(Kind::Bool)
+            }),
             of => {
-                let message = format!("`!` takes a bool, but {} is {}", self.named(inner), of.article());
+                let message = format!(
+                    "`!` takes a bool, but {} is {}",
+                    self.named(inner),
+                    of.article()
+                );
                 Err(self.places.at(id, message, "compare it first"))
             }
         }
@@ -355,54 +465,88 @@ impl<'e> Checker<'e, '_> {
                 })
             }
             operators::EQUALS | operators::NOT_EQUALS => {
-                let (a, b) = (self.expression(left, present)?, self.expression(right, present)?);
+                let (a, b) = (
+                    self.expression(left, present)?,
+                    self.expression(right, present)?,
+                );
                 match self.alike(id, sign, (left, &a), (right, &b))? {
                     Of::One(_) => Ok(Known::one(Kind::Bool)),
                     Of::List(_) => {
                         let message = format!("`{sign}` does not compare lists");
-                        Err(self.places.at(id, message, "use in, size(), all() or exists()"))
+                        Err(self
+                            .places
+                            .at(id, message, "use in, size(), all() or exists()"))
                     }
                 }
             }
-            operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
-                let (a, b) = (self.expression(left, present)?, self.expression(right, present)?);
+            operators::LESS
+            | operators::LESS_EQUALS
+            | operators::GREATER
+            | operators::GREATER_EQUALS => {
+                let (a, b) = (
+                    self.expression(left, present)?,
+                    self.expression(right, present)?,
+                );
                 match self.alike(id, sign, (left, &a), (right, &b))? {
                     Of::One(Kind::Int | Kind::Date | Kind::String) => Ok(Known::one(Kind::Bool)),
                     of @ (Of::One(Kind::Bool) | Of::List(_)) => {
-                        let message = format!("`{sign}` does not compare {}s", of.article().trim_start_matches("a "));
-                        Err(self.places.at(id, message, "use it for ints, dates and strings"))
+                        let what = if of == Of::One(Kind::Bool) {
+                            "bools"
+                        } else {
+                            "lists"
+                        };
+                        let message = format!("`{sign}` does not compare {what}");
+                        Err(self
+                            .places
+                            .at(id, message, "use it for ints, dates and strings"))
                     }
                 }
             }
             operators::IN => self.is_in(id, left, right, present),
             operators::ADD | operators::SUBSTRACT | operators::MULTIPLY => {
-                let (a, b) = (self.int(left, sign, present)?, self.int(right, sign, present)?);
+                let (a, b) = (
+                    self.int(left, sign, present)?,
+                    self.int(right, sign, present)?,
+                );
                 let (Some(a), Some(b)) = (a.number(), b.number()) else {
                     return Ok(Known::one(Kind::Int));
                 };
-                self.calculated(id, match operator {
-                    operators::ADD => a.checked_add(b),
-                    operators::SUBSTRACT => a.checked_sub(b),
-                    _ => a.checked_mul(b),
-                })
+                self.calculated(
+                    id,
+                    match operator {
+                        operators::ADD => a.checked_add(b),
+                        operators::SUBSTRACT => a.checked_sub(b),
+                        _ => a.checked_mul(b),
+                    },
+                )
             }
             operators::DIVIDE | operators::MODULO => {
-                let (a, b) = (self.int(left, sign, present)?, self.int(right, sign, present)?);
+                let (a, b) = (
+                    self.int(left, sign, present)?,
+                    self.int(right, sign, present)?,
+                );
                 // A divisor that is read from a record could be zero, and only at run time.
                 let Some(divisor) = b.number() else {
                     let message = format!("{} may be zero", self.named(right));
                     return Err(self.places.at(start(right), message, "divide by a literal"));
                 };
                 if divisor == 0 {
-                    return Err(self.places.at(start(right), "division by zero", "divide by another number"));
+                    return Err(self.places.at(
+                        start(right),
+                        "division by zero",
+                        "divide by another number",
+                    ));
                 }
                 let Some(a) = a.number() else {
                     return Ok(Known::one(Kind::Int));
                 };
-                self.calculated(id, match operator {
-                    operators::DIVIDE => a.checked_div(divisor),
-                    _ => a.checked_rem(divisor),
-                })
+                self.calculated(
+                    id,
+                    match operator {
+                        operators::DIVIDE => a.checked_div(divisor),
+                        _ => a.checked_rem(divisor),
+                    },
+                )
             }
             operators::INDEX | operators::OPT_INDEX => Err(self.index(id, left, right)),
             _ => Err(self.unusable(id, "this operator")),
@@ -412,27 +556,48 @@ impl<'e> Checker<'e, '_> {
     fn calculated(&self, id: u64, number: Option<i64>) -> Checked<'e> {
         match number {
             Some(number) => Ok(Known::constant(Kind::Int, Constant::Number(number))),
-            None => Err(self.places.at(id, "this calculation overflows", "keep it within 64 bits")),
+            None => Err(self
+                .places
+                .at(id, "this calculation overflows", "keep it within 64 bits")),
         }
     }
 
     fn index(&self, id: u64, left: &IdedExpr, right: &IdedExpr) -> ConditionError {
         let mend = match (&left.expr, &right.expr) {
-            (Expr::Ident(root), Expr::Literal(LiteralValue::String(key))) => format!("write `{root}.{}`", key.inner()),
+            (Expr::Ident(root), Expr::Literal(LiteralValue::String(key))) => {
+                format!("write `{root}.{}`", key.inner())
+            }
             (Expr::Ident(_), _) => "write the field's name, such as `event.field`".to_owned(),
             _ => "use in, all() or exists() to look into a list".to_owned(),
         };
-        self.places.at(id, "`[…]` may not be used to look something up", mend)
+        self.places
+            .at(id, "`[…]` may not be used to look something up", mend)
     }
 
-    fn is_in(&mut self, id: u64, left: &'e IdedExpr, right: &'e IdedExpr, present: &Present<'e>) -> Checked<'e> {
+    fn is_in(
+        &mut self,
+        id: u64,
+        left: &'e IdedExpr,
+        right: &'e IdedExpr,
+        present: &Present<'e>,
+    ) -> Checked<'e> {
         let wanted = self.expression(left, present)?;
         let Of::One(kind) = wanted.of else {
-            let message = format!("`in` looks for a single value, but {} is {}", self.named(left), wanted.of.article());
-            return Err(self.places.at(start(left), message, "use all() or exists() to compare two lists"));
+            let message = format!(
+                "`in` looks for a single value, but {} is {}",
+                self.named(left),
+                wanted.of.article()
+            );
+            return Err(self.places.at(
+                start(left),
+                message,
+                "use all() or exists() to compare two lists",
+            ));
         };
         // Each literal is compared by itself, so that a date among them is checked as a date.
-        if let Expr::List(list) = &right.expr && kind == Kind::Date {
+        if let Expr::List(list) = &right.expr
+            && kind == Kind::Date
+        {
             for element in &list.elements {
                 let known = self.expression(element, present)?;
                 self.alike(element.id, "in", (left, &wanted), (element, &known))?;
@@ -448,8 +613,16 @@ impl<'e> Checker<'e, '_> {
                 Err(self.places.at(id, message, "both must have the same type"))
             }
             of => {
-                let message = format!("`in` looks into a list, but {} is {}", self.named(right), of.article());
-                Err(self.places.at(start(right), message, "write a list, or use contains() for a part of a string"))
+                let message = format!(
+                    "`in` looks into a list, but {} is {}",
+                    self.named(right),
+                    of.article()
+                );
+                Err(self.places.at(
+                    start(right),
+                    message,
+                    "write a list, or use contains() for a part of a string",
+                ))
             }
         }
     }
@@ -463,10 +636,15 @@ impl<'e> Checker<'e, '_> {
         present: &Present<'e>,
     ) -> Checked<'e> {
         match (name, target, arguments) {
-            ("size", Some(of), []) | ("size", None, [of]) => match self.expression(of, present)?.of {
+            ("size", Some(of), []) | ("size", None, [of]) => match self.expression(of, present)?.of
+            {
                 Of::One(Kind::String) | Of::List(_) => Ok(Known::one(Kind::Int)),
                 found => {
-                    let message = format!("size() takes a string or a list, but {} is {}", self.named(of), found.article());
+                    let message = format!(
+                        "size() takes a string or a list, but {} is {}",
+                        self.named(of),
+                        found.article()
+                    );
                     Err(self.places.at_call(id, message, "leave size() away"))
                 }
             },
@@ -474,7 +652,11 @@ impl<'e> Checker<'e, '_> {
                 for side in [of, part] {
                     let found = self.expression(side, present)?.of;
                     if found != Of::One(Kind::String) {
-                        let message = format!("{name}() takes strings, but {} is {}", self.named(side), found.article());
+                        let message = format!(
+                            "{name}() takes strings, but {} is {}",
+                            self.named(side),
+                            found.article()
+                        );
                         let mend = match found {
                             Of::One(Kind::Date) => "compare dates with < <= > >=",
                             Of::List(_) => "use in, all() or exists() for a list",
@@ -487,7 +669,11 @@ impl<'e> Checker<'e, '_> {
             }
             ("matches", ..) => {
                 let mend = "use startsWith(), endsWith() or contains()";
-                Err(self.places.at_call(id, "matches() may not be used: conditions have no regular expressions", mend))
+                Err(self.places.at_call(
+                    id,
+                    "matches() may not be used: conditions have no regular expressions",
+                    mend,
+                ))
             }
             _ => Err(self.unknown_call(id, name)),
         }
@@ -496,39 +682,66 @@ impl<'e> Checker<'e, '_> {
     fn unknown_call(&self, id: u64, name: &str) -> ConditionError {
         let written = match name {
             "size" => Some("`size(event.field)`"),
-            "startsWith" | "endsWith" | "contains" => Some("`event.field.startsWith('…')`, also endsWith and contains"),
+            "startsWith" | "endsWith" | "contains" => {
+                Some("`event.field.startsWith('…')`, also endsWith and contains")
+            }
             "has" => Some("`has(event.field)`"),
             "all" | "exists" => Some("`event.field.all(one, one == '…')`, also exists"),
             _ => None,
         };
         if let Some(written) = written {
-            return self.places.at_call(id, format!("{name}() is written in another way"), format!("write {written}"));
+            return self.places.at_call(
+                id,
+                format!("{name}() is written in another way"),
+                format!("write {written}"),
+            );
         }
         let mend = match nearest(name, FUNCTIONS) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("conditions have {}", FUNCTIONS.map(|function| format!("{function}()")).join(", ")),
+            None => format!(
+                "conditions have {}",
+                FUNCTIONS.map(|function| format!("{function}()")).join(", ")
+            ),
         };
-        self.places.at_call(id, format!("unknown function `{name}`"), mend)
+        self.places
+            .at_call(id, format!("unknown function `{name}`"), mend)
     }
 
     /// `list.all(variable, body)` and `list.exists(variable, body)`, as the parser spells them out.
-    fn comprehension(&mut self, id: u64, comprehension: &'e ComprehensionExpr, present: &Present<'e>) -> Checked<'e> {
+    fn comprehension(
+        &mut self,
+        id: u64,
+        comprehension: &'e ComprehensionExpr,
+        present: &Present<'e>,
+    ) -> Checked<'e> {
         let name = self.places.called(id);
         let Some(body) = body_of(comprehension, name) else {
-            return Err(self.places.at_call(id, format!("{name}() may not be used"), "use all() or exists()"));
+            return Err(self.places.at_call(
+                id,
+                format!("{name}() may not be used"),
+                "use all() or exists()",
+            ));
         };
         let kind = match self.expression(&comprehension.iter_range, present)?.of {
             Of::List(kind) => kind,
             of => {
-                let message = format!("{name}() takes a list, but {} is {}", self.named(&comprehension.iter_range), of.article());
-                return Err(self.places.at_call(id, message, "ask about the value itself"));
+                let message = format!(
+                    "{name}() takes a list, but {} is {}",
+                    self.named(&comprehension.iter_range),
+                    of.article()
+                );
+                return Err(self
+                    .places
+                    .at_call(id, message, "ask about the value itself"));
             }
         };
         let variable = comprehension.iter_var.as_str();
         let taken = self.variables.iter().any(|(known, _)| *known == variable);
         if taken || Root::of(variable).is_some() || variable.starts_with('.') {
             let message = format!("`{variable}` cannot be a variable of {name}()");
-            return Err(self.places.at_call(id, message, "give it a name of its own"));
+            return Err(self
+                .places
+                .at_call(id, message, "give it a name of its own"));
         }
         self.variables.push((variable, kind));
         let known = self.bool(body, name, present);
@@ -542,7 +755,11 @@ impl<'e> Checker<'e, '_> {
         match known.of {
             Of::One(Kind::Bool) => Ok(known),
             of => {
-                let message = format!("`{operator}` takes bools, but {} is {}", self.named(at), of.article());
+                let message = format!(
+                    "`{operator}` takes bools, but {} is {}",
+                    self.named(at),
+                    of.article()
+                );
                 Err(self.places.at(start(at), message, "compare it first"))
             }
         }
@@ -553,7 +770,11 @@ impl<'e> Checker<'e, '_> {
         match known.of {
             Of::One(Kind::Int) => Ok(known),
             of => {
-                let message = format!("`{operator}` calculates with ints, but {} is {}", self.named(at), of.article());
+                let message = format!(
+                    "`{operator}` calculates with ints, but {} is {}",
+                    self.named(at),
+                    of.article()
+                );
                 Err(self.places.at(start(at), message, "use ints on both sides"))
             }
         }
@@ -579,7 +800,9 @@ impl<'e> Checker<'e, '_> {
                     self.named(right),
                     b.of.article(),
                 );
-                Err(self.places.at(id, message, "use the same type on both sides"))
+                Err(self
+                    .places
+                    .at(id, message, "use the same type on both sides"))
             }
         }
     }
@@ -587,10 +810,21 @@ impl<'e> Checker<'e, '_> {
     fn date(&self, at: &IdedExpr, known: &Known<'e>) -> Result<Of, ConditionError> {
         match known.text() {
             Some(text) if is_date(text) => Ok(Of::One(Kind::Date)),
-            Some(text) => Err(self.places.at(at.id, format!("`'{text}'` is not a date"), "write a date as 'YYYY-MM-DD'")),
+            Some(text) => Err(self.places.at(
+                at.id,
+                format!("`'{text}'` is not a date"),
+                "write a date as 'YYYY-MM-DD'",
+            )),
             None => {
-                let message = format!("{} is a string and cannot be compared with a date", self.named(at));
-                Err(self.places.at(start(at), message, "compare dates with dates, or with a literal 'YYYY-MM-DD'"))
+                let message = format!(
+                    "{} is a string and cannot be compared with a date",
+                    self.named(at)
+                );
+                Err(self.places.at(
+                    start(at),
+                    message,
+                    "compare dates with dates, or with a literal 'YYYY-MM-DD'",
+                ))
             }
         }
     }
@@ -623,10 +857,16 @@ fn body_of<'e>(comprehension: &'e ComprehensionExpr, name: &str) -> Option<&'e I
         _ => return None,
     };
     match &comprehension.loop_step.expr {
-        Expr::Call(step) if step.func_name == fold && comprehension.iter_var2.is_none() => match step.args.as_slice() {
-            [accumulated, body] if accumulated.expr == Expr::Ident(comprehension.accu_var.clone()) => Some(body),
-            _ => None,
-        },
+        Expr::Call(step) if step.func_name == fold && comprehension.iter_var2.is_none() => {
+            match step.args.as_slice() {
+                [accumulated, body]
+                    if accumulated.expr == Expr::Ident(comprehension.accu_var.clone()) =>
+                {
+                    Some(body)
+                }
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

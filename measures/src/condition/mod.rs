@@ -7,8 +7,11 @@
 
 mod check;
 mod place;
+#[cfg(test)]
+mod properties;
 mod record;
 mod schema;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +25,6 @@ use place::Places;
 use std::cell::LazyCell;
 use std::sync::Arc;
 
-/// The longest condition. Longer ones are better said as several rows, and no parser has to be trusted with them.
-const SOURCE_BYTES_MAX: usize = 4096;
-
-/// The deepest nesting of brackets and conditionals that the parser enters.
-const PARSE_DEPTH_MAX: u16 = 32;
-
 /// A condition that fits its schema. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Condition {
@@ -39,10 +36,13 @@ impl Condition {
     /// Compiles `source` and checks everything that can be known before an event is there.
     pub fn compile(source: &str, schema: &Schema) -> Result<Condition, ConditionError> {
         let places = Places::new(source);
-        admit(source, &places)?;
+        shape::admit(source, &places)?;
         let (expression, offsets) = parse(source, &places)?;
         let reads = check::check(&expression, schema, &places.with_offsets(offsets))?;
-        Ok(Condition { expression: Arc::new(expression), reads })
+        Ok(Condition {
+            expression: Arc::new(expression),
+            reads: reads.into_iter().collect(),
+        })
     }
 
     /// The fields that the condition reads or asks `has()` about, sorted, each once.
@@ -55,7 +55,9 @@ impl Condition {
         let mut context = context();
         context.set_variable_resolver(bindings);
         let value = cel::Value::resolve_val(&self.expression, &context)?;
-        let truth = value.downcast_ref::<CelBool>().ok_or(EvaluationError::NotAsDeclared)?;
+        let truth = value
+            .downcast_ref::<CelBool>()
+            .ok_or(EvaluationError::NotAsDeclared)?;
         Ok(*truth.inner())
     }
 }
@@ -109,22 +111,14 @@ impl From<ExecutionError> for EvaluationError {
     }
 }
 
-/// Refuses what need not be parsed to be refused.
-fn admit(source: &str, places: &Places<'_>) -> Result<(), ConditionError> {
-    if source.trim().is_empty() {
-        return Err(places.first("the condition is empty", "leave it out for a row that always applies"));
-    }
-    if source.len() > SOURCE_BYTES_MAX {
-        let message = format!("the condition has {} bytes", source.len());
-        return Err(places.first(message, format!("keep it within {SOURCE_BYTES_MAX} bytes, or write several rows")));
-    }
-    Ok(())
-}
-
-fn parse(source: &str, places: &Places<'_>) -> Result<(Expression, cel::common::ast::SourceInfo), ConditionError> {
-    let parser = Parser::new().max_recursion_depth(PARSE_DEPTH_MAX);
-    parser.parse_with_source_info(source).map_err(|errors| match errors.errors.first() {
-        None => places.first("syntax error", check::MAY_BE_USED),
-        Some(error) => places.syntax_error(error),
-    })
+fn parse(
+    source: &str,
+    places: &Places<'_>,
+) -> Result<(Expression, cel::common::ast::SourceInfo), ConditionError> {
+    Parser::new()
+        .parse_with_source_info(source)
+        .map_err(|errors| match errors.errors.first() {
+            None => places.first("syntax error", check::MAY_BE_USED),
+            Some(error) => places.syntax_error(error),
+        })
 }

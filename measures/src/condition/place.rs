@@ -12,7 +12,10 @@ pub(super) struct Places<'s> {
 
 impl<'s> Places<'s> {
     pub(super) fn new(source: &'s str) -> Self {
-        Places { source, offsets: SourceInfo::default() }
+        Places {
+            source,
+            offsets: SourceInfo::default(),
+        }
     }
 
     pub(super) fn with_offsets(self, offsets: SourceInfo) -> Self {
@@ -20,29 +23,67 @@ impl<'s> Places<'s> {
     }
 
     /// An error about the condition as a whole.
-    pub(super) fn first(&self, message: impl Into<String>, mend: impl Into<String>) -> ConditionError {
-        ConditionError { line: 1, column: 1, message: message.into(), mend: mend.into() }
+    pub(super) fn first(
+        &self,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> ConditionError {
+        ConditionError {
+            line: 1,
+            column: 1,
+            message: message.into(),
+            mend: mend.into(),
+        }
     }
 
     /// An error at the expression `id`.
-    pub(super) fn at(&self, id: u64, message: impl Into<String>, mend: impl Into<String>) -> ConditionError {
-        let (line, column) = self.line_and_column(self.before(id).len());
-        ConditionError { line, column, message: message.into(), mend: mend.into() }
+    pub(super) fn at(
+        &self,
+        id: u64,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> ConditionError {
+        self.at_offset(self.before(id).len(), message, mend)
+    }
+
+    /// An error at a byte of the source.
+    pub(super) fn at_offset(
+        &self,
+        offset: usize,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> ConditionError {
+        let (line, column) = self.line_and_column(offset);
+        ConditionError {
+            line,
+            column,
+            message: message.into(),
+            mend: mend.into(),
+        }
     }
 
     /// An error at the name of the call `id`, of which the parser knows only the bracket.
-    pub(super) fn at_call(&self, id: u64, message: impl Into<String>, mend: impl Into<String>) -> ConditionError {
+    pub(super) fn at_call(
+        &self,
+        id: u64,
+        message: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> ConditionError {
         let before = self.before(id).trim_end();
-        let (line, column) = self.line_and_column(before.len() - self.called(id).len());
-        ConditionError { line, column, message: message.into(), mend: mend.into() }
+        self.at_offset(before.len() - self.called(id).len(), message, mend)
     }
 
     /// The name in front of the bracket of the call `id`.
     pub(super) fn called(&self, id: u64) -> &'s str {
         let before = self.before(id).trim_end();
-        let start = before.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map_or(0, |at| {
-            at + before.get(at..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
-        });
+        let start = before
+            .rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .map_or(0, |at| {
+                at + before
+                    .get(at..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(1, char::len_utf8)
+            });
         before.get(start..).unwrap_or_default()
     }
 
@@ -50,12 +91,21 @@ impl<'s> Places<'s> {
     pub(super) fn syntax_error(&self, error: &ParseError) -> ConditionError {
         let (message, mend) = plain(&error.msg);
         // The parser counts from 1, and gives 0 where it lost its way.
-        let [line, column] = [error.pos.0, error.pos.1].map(|n| u32::try_from(n).unwrap_or(1).max(1));
-        ConditionError { line, column, message, mend }
+        let [line, column] =
+            [error.pos.0, error.pos.1].map(|n| u32::try_from(n).unwrap_or(1).max(1));
+        ConditionError {
+            line,
+            column,
+            message,
+            mend,
+        }
     }
 
     fn before(&self, id: u64) -> &'s str {
-        let offset = self.offsets.offset_for(id).map_or(0, |(start, _)| start as usize);
+        let offset = self
+            .offsets
+            .offset_for(id)
+            .map_or(0, |(start, _)| start as usize);
         // The parser's offsets are bytes at the start of a token, so a character never begins earlier.
         self.source.get(..offset).unwrap_or(self.source)
     }
@@ -63,8 +113,17 @@ impl<'s> Places<'s> {
     fn line_and_column(&self, offset: usize) -> (u32, u32) {
         let before = self.source.get(..offset).unwrap_or(self.source);
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
+        (
+            u32::try_from(line).unwrap_or(u32::MAX),
+            u32::try_from(column).unwrap_or(u32::MAX),
+        )
     }
 }
 
@@ -74,15 +133,27 @@ fn plain(message: &str) -> (String, String) {
     let message = message.split(" expecting ").next().unwrap_or(message);
     let given = |message: &str, mend: &str| (message.to_owned(), mend.to_owned());
     if message.contains("'<EOF>'") {
-        given("the condition ends too early", "finish the expression, or close its brackets and quotes")
+        given(
+            "the condition ends too early",
+            "finish the expression, or close its brackets and quotes",
+        )
     } else if message.starts_with("invalid int literal") {
-        given("an integer literal is out of range", "write a number between -9223372036854775808 and 9223372036854775807")
+        given(
+            "an integer literal is out of range",
+            "write a number between -9223372036854775808 and 9223372036854775807",
+        )
     } else if message.starts_with("invalid argument to has()") {
         given("has() takes one field", "write it as `has(event.field)`")
-    } else if message.contains("recursion limit") || message.contains("Recursion limit") || message == "UNKNOWN" {
-        given("the condition is nested too deeply", "write it flatter, or write several rows")
+    } else if message == "UNKNOWN" {
+        given(
+            "the condition is nested too deeply",
+            "write it flatter, or write several rows",
+        )
     } else {
         let message = message.replace('\n', " ").replace('\'', "`");
-        (format!("syntax error: {message}"), super::check::MAY_BE_USED.to_owned())
+        (
+            format!("syntax error: {message}"),
+            super::check::MAY_BE_USED.to_owned(),
+        )
     }
 }

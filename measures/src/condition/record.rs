@@ -84,8 +84,12 @@ pub struct Record<'v> {
 impl<'v> Record<'v> {
     /// Builds a record; of two values with the same name the first counts.
     pub fn new<N: Into<Cow<'v, str>>>(fields: impl IntoIterator<Item = (N, Value<'v>)>) -> Self {
-        let fields = fields.into_iter().map(|(name, value)| (name.into(), Held::from(value)));
-        Record { fields: fields.collect() }
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| (name.into(), Held::from(value)));
+        Record {
+            fields: fields.collect(),
+        }
     }
 
     fn find(&self, name: &str) -> Option<&(dyn Val + 'v)> {
@@ -136,7 +140,9 @@ impl<'v> From<Value<'v>> for Held<'v> {
             Value::Str(text) => Held::Str(CelString::from(text)),
             Value::Int(number) => Held::Int(CelInt::from(number)),
             Value::Bool(truth) => Held::Bool(CelBool::from(truth)),
-            Value::List(texts) => Held::List(CelList::from(texts.into_iter().map(boxed).collect::<Vec<_>>())),
+            Value::List(texts) => Held::List(CelList::from(
+                texts.into_iter().map(boxed).collect::<Vec<_>>(),
+            )),
         }
     }
 }

@@ -53,7 +53,9 @@ impl Schema {
 
     /// The roots that this row has, in the order of the decision.
     pub(super) fn roots(&self) -> impl Iterator<Item = Root> {
-        Root::ALL.into_iter().filter(|root| self.fields(*root).is_some())
+        Root::ALL
+            .into_iter()
+            .filter(|root| self.fields(*root).is_some())
     }
 }
 
@@ -92,7 +94,10 @@ impl fmt::Display for Root {
 }
 
 /// The name among `known` that `written` was probably meant to be; the first of several equally near.
-pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+pub(super) fn nearest<'k>(
+    written: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
     // A third of the name may be wrong: `evnt` is `event`, but `ab` is not `xy`.
     let allowed = (written.chars().count() / 3).max(1);
     known
@@ -115,8 +120,11 @@ fn distance(a: &str, b: &str) -> usize {
         let mut previous_b = None;
         current.push(left);
         for (column, cb) in b.iter().copied().enumerate() {
-            let at = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
-            let mut best = (at(&last, column) + usize::from(ca != cb)).min(at(&last, column + 1) + 1).min(left + 1);
+            let at =
+                |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
+            let mut best = (at(&last, column) + usize::from(ca != cb))
+                .min(at(&last, column + 1) + 1)
+                .min(left + 1);
             if previous_a == Some(cb) && previous_b == Some(ca) {
                 best = best.min(at(&before, column.saturating_sub(1)) + 1);
             }
