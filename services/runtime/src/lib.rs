@@ -1,1 +1,5 @@
 //! What every role needs: configuration, telemetry, shutdown, health, callers, journal.
+
+pub mod clock;
+pub mod errors;
+pub mod health;
