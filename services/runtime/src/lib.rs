@@ -1,5 +1,6 @@
 //! What every role needs: configuration, telemetry, shutdown, health, callers, journal.
 
+pub mod callers;
 pub mod clock;
 pub mod config;
 pub mod errors;
