@@ -5,3 +5,6 @@ pub mod clock;
 pub mod config;
 pub mod errors;
 pub mod health;
+pub mod metrics;
+pub mod shutdown;
+pub mod telemetry;
