@@ -399,8 +399,17 @@ fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
 }
 
+/// A bare word must be a level: taken as a target, as the filter would, a misspelt level silences everything.
 fn log_filter(text: &str) -> Option<String> {
-    let parses = !text.is_empty() && tracing_subscriber::EnvFilter::try_new(text).is_ok();
+    let directive = |part: &str| {
+        part.contains('=')
+            || part
+                .parse::<tracing_subscriber::filter::LevelFilter>()
+                .is_ok()
+    };
+    let parses = !text.is_empty()
+        && text.split(',').all(|part| directive(part.trim()))
+        && tracing_subscriber::EnvFilter::try_new(text).is_ok();
     parses.then(|| text.to_owned())
 }
 

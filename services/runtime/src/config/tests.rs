@@ -155,6 +155,21 @@ fn every_fault_is_reported_with_key_value_place_and_rule() {
 }
 
 #[test]
+fn a_misspelt_level_is_refused() {
+    let rule = "must be levels such as `info` or `info,creditgate_gate=debug`";
+    for filter in ["inof", "", "info,creditgate_gate", "a=b=c"] {
+        check_file(
+            &format!("telemetry: {{log_filter: \"{filter}\"}}\n"),
+            &format!("c.yaml:1: `telemetry.log_filter` = `{filter}` {rule}"),
+        );
+    }
+    check_file(
+        "telemetry: {log_filter: \"warn,creditgate_gate=debug\"}\n",
+        "  log_filter: warn,creditgate_gate=debug",
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_read_or_parsed_is_one_fault() {
     let environment = BTreeMap::from([(FILE_VARIABLE.to_owned(), "/nowhere/c.yaml".to_owned())]);
     let sources = Sources {
