@@ -1,1 +1,10 @@
 //! What every role needs: configuration, telemetry, shutdown, health, callers, journal.
+
+pub mod callers;
+pub mod clock;
+pub mod config;
+pub mod errors;
+pub mod health;
+pub mod metrics;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,248 @@
+//! Every key, its environment variable, its default and its meaning: the one table they are all read from.
+
+/// The variable that names the configuration file; the command line's `--config` comes before it.
+pub const FILE_VARIABLE: &str = "CREDITGATE_CONFIG";
+/// The variable by which client commands find the service; the command line's `--server` comes before it.
+pub const SERVER_VARIABLE: &str = "CREDITGATE_SERVER";
+/// The variable that carries the bearer key of client commands.
+pub const KEY_VARIABLE: &str = "CREDITGATE_KEY";
+/// What the name of every variable of this project begins with.
+pub const PREFIX: &str = "CREDITGATE_";
+
+/// Variables that are no configuration key, with their meaning.
+pub const OTHER_VARIABLES: &[(&str, &str)] = &[
+    (
+        FILE_VARIABLE,
+        "path of the configuration file, when `--config` is not given",
+    ),
+    (
+        SERVER_VARIABLE,
+        "address of the service for client commands, when `--server` is not given",
+    ),
+    (KEY_VARIABLE, "bearer key that client commands present"),
+];
+
+/// How the value of a key is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One value.
+    One,
+    /// One value or nothing.
+    Optional,
+    /// A list; in a variable or on the command line separated by commas.
+    Many,
+    /// Names with values; in a variable `name=value`, separated by semicolons.
+    Table,
+}
+
+/// One key of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Where it stands in the file: sections joined by dots.
+    pub path: &'static str,
+    /// The environment variable that overrides the file.
+    pub variable: &'static str,
+    /// How its value is written.
+    pub form: Form,
+    /// The value in force when nobody says otherwise, written as in a variable; empty means nothing.
+    pub default: &'static str,
+    /// Whether its value is never shown.
+    pub secret: bool,
+    /// What it does, for the reader of the example file.
+    pub meaning: &'static str,
+}
+
+const fn key(
+    path: &'static str,
+    variable: &'static str,
+    form: Form,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
+    Key {
+        path,
+        variable,
+        form,
+        default,
+        secret: false,
+        meaning,
+    }
+}
+
+/// All keys, in the order of the example file.
+pub const KEYS: &[Key] = &[
+    key(
+        "data_dir",
+        "CREDITGATE_DATA_DIR",
+        Form::One,
+        "./data",
+        "Directory of the journal and its index. One process at a time; relative paths count from the working directory.",
+    ),
+    key(
+        "grpc_addr",
+        "CREDITGATE_GRPC_ADDR",
+        Form::One,
+        "127.0.0.1:7420",
+        "Address and port of gRPC. An address other than loopback needs `keys_file`. Port 0 takes a free one.",
+    ),
+    key(
+        "http_addr",
+        "CREDITGATE_HTTP_ADDR",
+        Form::One,
+        "127.0.0.1:7421",
+        "Address and port of HTTP: health, metrics and the JSON interface. The same rule as for `grpc_addr`.",
+    ),
+    key(
+        "roles",
+        "CREDITGATE_ROLES",
+        Form::Many,
+        "registry,gate,http",
+        "What this process does: registry (the one writer of lists), gate (gRPC checks), http (HTTP and JSON).",
+    ),
+    key(
+        "catalogue_dir",
+        "CREDITGATE_CATALOGUE_DIR",
+        Form::Optional,
+        "",
+        "Directory of the book: lists, scenarios, measures, agreements. Nothing: the catalogue built into the binary.",
+    ),
+    key(
+        "confirmations",
+        "CREDITGATE_CONFIRMATIONS",
+        Form::Many,
+        "",
+        "Files in which this deployment confirms rows of the book that are inactive until somebody answers for them.",
+    ),
+    key(
+        "keys_file",
+        "CREDITGATE_KEYS_FILE",
+        Form::Optional,
+        "",
+        "File that names the callers and the SHA-256 of their bearer keys. Nothing: only loopback may call, as `local`.",
+    ),
+    key(
+        "journal.ack",
+        "CREDITGATE_JOURNAL_ACK",
+        Form::One,
+        "durable",
+        "When an answer may leave: durable (its record is synced to disk) or written (handed to the operating system; \
+         a power cut may lose answered verdicts).",
+    ),
+    key(
+        "journal.segment_mib",
+        "CREDITGATE_JOURNAL_SEGMENT_MIB",
+        Form::One,
+        "64",
+        "Size at which a new segment of the journal begins, in MiB, 1 to 4096.",
+    ),
+    key(
+        "journal.queue_mib",
+        "CREDITGATE_JOURNAL_QUEUE_MIB",
+        Form::One,
+        "64",
+        "Memory for records that wait for the disk, in MiB, 1 to 4096; when it is full, callers wait.",
+    ),
+    key(
+        "lists.not_connected",
+        "CREDITGATE_LISTS_NOT_CONNECTED",
+        Form::Table,
+        "",
+        "Lists of the book that this deployment does not receive, each with its reason; every verdict names them. \
+         Example: {B07: no agreement with the issuer yet}.",
+    ),
+    key(
+        "limits.message_mib",
+        "CREDITGATE_LIMITS_MESSAGE_MIB",
+        Form::One,
+        "4",
+        "Largest request, in MiB, 1 to 64.",
+    ),
+    key(
+        "limits.checks_in_flight",
+        "CREDITGATE_LIMITS_CHECKS_IN_FLIGHT",
+        Form::One,
+        "4096",
+        "Checks under way at once, 1 to 1000000; a check beyond that is refused at once with a hint when to try again.",
+    ),
+    key(
+        "limits.min_list_version_wait_ms",
+        "CREDITGATE_LIMITS_MIN_LIST_VERSION_WAIT_MS",
+        Form::One,
+        "5000",
+        "Longest wait of one call for the list version it asks for, in milliseconds, 0 to 60000.",
+    ),
+    key(
+        "telemetry.log_format",
+        "CREDITGATE_TELEMETRY_LOG_FORMAT",
+        Form::One,
+        "text",
+        "Form of the log on standard error: text or json (one object per line).",
+    ),
+    key(
+        "telemetry.log_filter",
+        "CREDITGATE_TELEMETRY_LOG_FILTER",
+        Form::One,
+        "info",
+        "What is logged, as `level` or `target=level`, separated by commas.",
+    ),
+    key(
+        "telemetry.otlp_endpoint",
+        "CREDITGATE_TELEMETRY_OTLP_ENDPOINT",
+        Form::Optional,
+        "",
+        "OpenTelemetry collector for traces and metrics over gRPC, such as http://127.0.0.1:4317. Nothing: no export.",
+    ),
+    Key {
+        path: "telemetry.otlp_headers",
+        variable: "CREDITGATE_TELEMETRY_OTLP_HEADERS",
+        form: Form::Table,
+        default: "",
+        secret: true,
+        meaning: "Headers sent to the collector, such as an authorization; their values are never shown.",
+    },
+    key(
+        "telemetry.otlp_interval_ms",
+        "CREDITGATE_TELEMETRY_OTLP_INTERVAL_MS",
+        Form::One,
+        "10000",
+        "How often metrics go to the collector, in milliseconds, 100 to 600000.",
+    ),
+    key(
+        "telemetry.trace_ratio",
+        "CREDITGATE_TELEMETRY_TRACE_RATIO",
+        Form::One,
+        "0.01",
+        "Share of traces begun here that are exported, 0.0 to 1.0; a trace begun by the caller follows the caller's choice.",
+    ),
+    key(
+        "shutdown.drain_timeout_ms",
+        "CREDITGATE_SHUTDOWN_DRAIN_TIMEOUT_MS",
+        Form::One,
+        "10000",
+        "Time for work under way to end after a stop was asked for, in milliseconds, 0 to 600000.",
+    ),
+];
+
+/// The key at `path`, when there is one.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The names that may stand inside `section`, at its first level.
+pub(super) fn names_in(section: &str) -> Vec<&'static str> {
+    let prefix = if section.is_empty() {
+        String::new()
+    } else {
+        format!("{section}.")
+    };
+    let mut names: Vec<&'static str> = Vec::new();
+    for key in KEYS {
+        if let Some(rest) = key.path.strip_prefix(prefix.as_str()) {
+            let name = rest.split('.').next().unwrap_or(rest);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}

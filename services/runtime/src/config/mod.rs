@@ -1,0 +1,435 @@
+//! How a process runs: defaults, then the file, then the environment, then the command line.
+
+mod environment;
+mod error;
+mod example;
+mod keys;
+mod read;
+mod secret;
+mod written;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+pub use self::environment::{Environment, ProcessEnvironment, unknown_variables};
+pub use self::error::{Error, Errors, Origin};
+pub use self::keys::{
+    FILE_VARIABLE, Form, KEY_VARIABLE, KEYS, Key, OTHER_VARIABLES, PREFIX, SERVER_VARIABLE,
+};
+pub use self::secret::{HIDDEN, Secret};
+
+use self::read::Reader;
+use self::written::Written;
+
+/// Where a configuration comes from. A later source replaces an earlier one key by key.
+pub struct Sources<'a> {
+    /// The file, when the command line names one; otherwise [`FILE_VARIABLE`] may.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: &'a dyn Environment,
+    /// The command line.
+    pub overrides: Overrides,
+}
+
+/// What the command line says, as typed: the same constructors judge it as judge the file. Lists are separated by commas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `--data-dir`
+    pub data_dir: Option<String>,
+    /// `--grpc-addr`
+    pub grpc_addr: Option<String>,
+    /// `--http-addr`
+    pub http_addr: Option<String>,
+    /// `--roles`
+    pub roles: Option<String>,
+    /// `--catalogue-dir`
+    pub catalogue_dir: Option<String>,
+    /// `--confirmations`
+    pub confirmations: Option<String>,
+    /// `--keys-file`
+    pub keys_file: Option<String>,
+    /// `--journal-ack`
+    pub journal_ack: Option<String>,
+    /// `--log-format`
+    pub log_format: Option<String>,
+    /// `--log-filter`
+    pub log_filter: Option<String>,
+    /// `--otlp-endpoint`
+    pub otlp_endpoint: Option<String>,
+}
+
+/// The validated configuration in force.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Config {
+    /// Directory of the journal and its index.
+    pub data_dir: PathBuf,
+    /// Where gRPC listens.
+    pub grpc_addr: SocketAddr,
+    /// Where HTTP listens.
+    pub http_addr: SocketAddr,
+    /// What this process does; never empty.
+    pub roles: BTreeSet<Role>,
+    /// Where the book is; none: the one built into the binary.
+    pub catalogue_dir: Option<PathBuf>,
+    /// The deployment's confirmations of inactive rows.
+    pub confirmations: Vec<PathBuf>,
+    /// The callers and their keys; none: loopback only.
+    pub keys_file: Option<PathBuf>,
+    /// The journal.
+    pub journal: Journal,
+    /// The lists.
+    pub lists: Lists,
+    /// The limits.
+    pub limits: Limits,
+    /// Logs, traces and metrics.
+    pub telemetry: Telemetry,
+    /// Stopping.
+    pub shutdown: Shutdown,
+}
+
+/// Something a process can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The one writer of lists.
+    Registry,
+    /// Checks over gRPC.
+    Gate,
+    /// HTTP and JSON.
+    Http,
+}
+
+/// How the journal keeps records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Journal {
+    /// When an answer may leave.
+    pub ack: Ack,
+    /// Size at which a new segment begins.
+    pub segment_mib: u32,
+    /// Memory for records that wait for the disk.
+    pub queue_mib: u32,
+}
+
+/// When an answer may leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// Its record is synced to disk.
+    Durable,
+    /// Its record was handed to the operating system.
+    Written,
+}
+
+/// What this deployment says of lists.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Lists {
+    /// Lists it does not receive, with the reason.
+    pub not_connected: BTreeMap<String, String>,
+}
+
+/// Where the service says no, or waits no longer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Largest request.
+    pub message_mib: u32,
+    /// Checks under way at once.
+    pub checks_in_flight: u32,
+    /// Longest wait of one call for the list version it asks for.
+    #[serde(rename = "min_list_version_wait_ms", serialize_with = "as_millis")]
+    pub min_list_version_wait: Duration,
+}
+
+/// Logs, traces and metrics.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Telemetry {
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// What is logged; known to parse.
+    pub log_filter: String,
+    /// The collector; none: no export.
+    pub otlp_endpoint: Option<String>,
+    /// Headers for the collector.
+    pub otlp_headers: BTreeMap<String, Secret>,
+    /// How often metrics go to the collector.
+    #[serde(rename = "otlp_interval_ms", serialize_with = "as_millis")]
+    pub otlp_interval: Duration,
+    /// Share of traces begun here that are exported.
+    pub trace_ratio: f64,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For reading.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// Stopping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shutdown {
+    /// Time for work under way to end.
+    #[serde(rename = "drain_timeout_ms", serialize_with = "as_millis")]
+    pub drain_timeout: Duration,
+}
+
+impl Config {
+    /// Reads all sources and validates the whole, reporting every fault and not only the first.
+    pub fn load(sources: Sources<'_>) -> Result<Config, Errors> {
+        let mut errors = Vec::new();
+        let mut written = Written::defaults();
+        let named_by_variable = || sources.environment.get(FILE_VARIABLE).map(PathBuf::from);
+        if let Some(file) = sources.file.clone().or_else(named_by_variable) {
+            match std::fs::read_to_string(&file) {
+                Ok(text) => written.add_file(&file, &text, &mut errors),
+                Err(cause) => {
+                    let origin = Origin::File {
+                        path: file.into(),
+                        line: 0,
+                    };
+                    errors.push(Error::file(origin, format!("cannot be read: {cause}")));
+                }
+            }
+        }
+        written.add_environment(sources.environment, &mut errors);
+        sources.overrides.add_to(&mut written);
+        Config::validate(Reader::new(written, errors)).map(|(config, _)| config)
+    }
+
+    /// The configuration in force as YAML, secrets hidden.
+    pub fn dump(&self) -> String {
+        serde_saphyr::to_string(self).expect("a configuration is plain data with text keys")
+    }
+
+    /// A file with every key, its meaning and its default.
+    pub fn example() -> String {
+        example::file()
+    }
+
+    fn validate(mut read: Reader) -> Result<(Config, Vec<&'static str>), Errors> {
+        const ADDRESS: &str = "must be an address and a port such as `127.0.0.1:7420`";
+        const PATH: &str = "must be a path";
+        const COLLECTOR: &str = "must be an address such as `http://127.0.0.1:4317`, without user or password; \
+             a collector beside the service can carry it on over TLS, and `telemetry.otlp_headers` takes an authorization";
+        let config = Config {
+            data_dir: read.one("data_dir", PATH, path),
+            grpc_addr: read.one("grpc_addr", ADDRESS, |text| text.parse().ok()),
+            http_addr: read.one("http_addr", ADDRESS, |text| text.parse().ok()),
+            roles: read
+                .many("roles", "must be one or more of `registry`, `gate`, `http`", Role::named)
+                .into_iter()
+                .collect(),
+            catalogue_dir: read.optional("catalogue_dir", PATH, path),
+            confirmations: read.many("confirmations", "must be a list of paths", path),
+            keys_file: read.optional("keys_file", PATH, path),
+            journal: Journal {
+                ack: read.one("journal.ack", "must be `durable` or `written`", Ack::named),
+                segment_mib: read.number("journal.segment_mib", 1..=4096),
+                queue_mib: read.number("journal.queue_mib", 1..=4096),
+            },
+            lists: Lists {
+                not_connected: read.table(
+                    "lists.not_connected",
+                    "must give a reason to each list, such as `{B07: no agreement with the issuer yet}`",
+                ),
+            },
+            limits: Limits {
+                message_mib: read.number("limits.message_mib", 1..=64),
+                checks_in_flight: read.number("limits.checks_in_flight", 1..=1_000_000),
+                min_list_version_wait: millis(read.number("limits.min_list_version_wait_ms", 0..=60_000)),
+            },
+            telemetry: Telemetry {
+                log_format: read.one("telemetry.log_format", "must be `text` or `json`", LogFormat::named),
+                log_filter: read.one(
+                    "telemetry.log_filter",
+                    "must be levels such as `info` or `info,creditgate_gate=debug`",
+                    log_filter,
+                ),
+                otlp_endpoint: read.optional("telemetry.otlp_endpoint", COLLECTOR, collector),
+                otlp_headers: read
+                    .table("telemetry.otlp_headers", "must give a value to each header")
+                    .into_iter()
+                    .map(|(name, value)| (name, Secret::new(value)))
+                    .collect(),
+                otlp_interval: millis(read.number("telemetry.otlp_interval_ms", 100..=600_000)),
+                trace_ratio: read.number("telemetry.trace_ratio", 0.0..=1.0),
+            },
+            shutdown: Shutdown { drain_timeout: millis(read.number("shutdown.drain_timeout_ms", 0..=600_000)) },
+        };
+        config.refuse_bad_combinations(&mut read);
+        if read.errors.is_empty() {
+            Ok((config, read.asked))
+        } else {
+            Err(Errors(read.errors))
+        }
+    }
+
+    fn refuse_bad_combinations(&self, read: &mut Reader) {
+        for (key, addr) in [("grpc_addr", self.grpc_addr), ("http_addr", self.http_addr)] {
+            if !addr.ip().is_loopback() && self.keys_file.is_none() {
+                read.refuse(
+                    key,
+                    "is open to other machines, and without keys anybody could call: set `keys_file` (make keys with \
+                     `creditgate keys new`), or use a loopback address such as `127.0.0.1`",
+                );
+            }
+        }
+        if self.grpc_addr == self.http_addr && self.grpc_addr.port() != 0 {
+            read.refuse(
+                "http_addr",
+                "is also `grpc_addr`; give each a port of its own",
+            );
+        }
+        if self.roles.is_empty() {
+            read.refuse(
+                "roles",
+                "is empty; name one or more of `registry`, `gate`, `http`",
+            );
+        }
+        let bad_header = |(name, value): (&String, &Secret)| {
+            http::HeaderName::from_bytes(name.as_bytes()).is_err()
+                || !value
+                    .reveal()
+                    .bytes()
+                    .all(|byte| (0x20..0x7f).contains(&byte))
+        };
+        if self.telemetry.otlp_headers.iter().any(bad_header) {
+            read.refuse(
+                "telemetry.otlp_headers",
+                "must hold header names and printable ASCII values",
+            );
+        }
+    }
+}
+
+impl Default for Config {
+    /// The configuration when nobody says anything.
+    fn default() -> Config {
+        let read = Reader::new(Written::defaults(), Vec::new());
+        Config::validate(read)
+            .expect("a test validates the defaults")
+            .0
+    }
+}
+
+impl Journal {
+    /// Size at which a new segment begins, in bytes.
+    pub fn segment_bytes(&self) -> u64 {
+        mib(self.segment_mib)
+    }
+
+    /// Memory for records that wait for the disk, in bytes.
+    pub fn queue_bytes(&self) -> u64 {
+        mib(self.queue_mib)
+    }
+}
+
+impl Limits {
+    /// Largest request, in bytes.
+    pub fn message_bytes(&self) -> usize {
+        usize::try_from(mib(self.message_mib)).unwrap_or(usize::MAX)
+    }
+}
+
+impl Overrides {
+    fn add_to(&self, written: &mut Written) {
+        let flags = [
+            ("data_dir", "--data-dir", &self.data_dir),
+            ("grpc_addr", "--grpc-addr", &self.grpc_addr),
+            ("http_addr", "--http-addr", &self.http_addr),
+            ("roles", "--roles", &self.roles),
+            ("catalogue_dir", "--catalogue-dir", &self.catalogue_dir),
+            ("confirmations", "--confirmations", &self.confirmations),
+            ("keys_file", "--keys-file", &self.keys_file),
+            ("journal.ack", "--journal-ack", &self.journal_ack),
+            ("telemetry.log_format", "--log-format", &self.log_format),
+            ("telemetry.log_filter", "--log-filter", &self.log_filter),
+            (
+                "telemetry.otlp_endpoint",
+                "--otlp-endpoint",
+                &self.otlp_endpoint,
+            ),
+        ];
+        for (path, flag, text) in flags {
+            if let Some(text) = text {
+                written.add_flag(path, flag, text);
+            }
+        }
+    }
+}
+
+impl Role {
+    fn named(text: &str) -> Option<Role> {
+        match text {
+            "registry" => Some(Role::Registry),
+            "gate" => Some(Role::Gate),
+            "http" => Some(Role::Http),
+            _ => None,
+        }
+    }
+}
+
+impl Ack {
+    fn named(text: &str) -> Option<Ack> {
+        match text {
+            "durable" => Some(Ack::Durable),
+            "written" => Some(Ack::Written),
+            _ => None,
+        }
+    }
+}
+
+impl LogFormat {
+    fn named(text: &str) -> Option<LogFormat> {
+        match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }
+    }
+}
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+/// A bare word must be a level: taken as a target, as the filter would, a misspelt level silences everything.
+fn log_filter(text: &str) -> Option<String> {
+    let directive = |part: &str| {
+        part.contains('=')
+            || part
+                .parse::<tracing_subscriber::filter::LevelFilter>()
+                .is_ok()
+    };
+    let parses = !text.is_empty()
+        && text.split(',').all(|part| directive(part.trim()))
+        && tracing_subscriber::EnvFilter::try_new(text).is_ok();
+    parses.then(|| text.to_owned())
+}
+
+fn collector(text: &str) -> Option<String> {
+    let uri: http::Uri = text.parse().ok()?;
+    let plain = uri.scheme_str() == Some("http") && !uri.authority()?.as_str().contains('@');
+    plain.then(|| text.to_owned())
+}
+
+fn millis(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+fn mib(number: u32) -> u64 {
+    u64::from(number) << 20
+}
+
+fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

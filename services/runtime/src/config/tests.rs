@@ -1,0 +1,322 @@
+//! What each source may say, what is refused, and that table, example, dump and values agree.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::*;
+
+/// Loads the YAML, the variables and the flags, and prints either what differs from the defaults or the faults.
+fn check(yaml: &str, variables: &[(&str, &str)], overrides: Overrides, expected: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.yaml");
+    std::fs::write(&file, yaml).unwrap();
+    let environment: BTreeMap<String, String> = variables
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+    let sources = Sources {
+        file: Some(file.clone()),
+        environment: &environment,
+        overrides,
+    };
+    let printed = match Config::load(sources) {
+        Ok(config) => {
+            let defaults = Config::default().dump();
+            let differs = |line: &&str| !defaults.lines().any(|default| default == *line);
+            config
+                .dump()
+                .lines()
+                .filter(differs)
+                .collect::<Vec<_>>()
+                .join("\n")
+        }
+        Err(errors) => {
+            let faults = errors.0.iter().map(|error| error.to_string());
+            faults
+                .collect::<Vec<_>>()
+                .join("\n")
+                .replace(&format!("{}", file.display()), "c.yaml")
+        }
+    };
+    assert_eq!(printed, expected, "for\n{yaml}");
+}
+
+fn check_file(yaml: &str, expected: &str) {
+    check(yaml, &[], Overrides::default(), expected);
+}
+
+#[test]
+fn nothing_written_gives_the_defaults() {
+    check_file("", "");
+    check_file("# only a comment\njournal:\n", "");
+    let config = Config::default();
+    assert_eq!(config.grpc_addr.to_string(), "127.0.0.1:7420");
+    assert_eq!(config.roles.len(), 3);
+    assert_eq!(config.journal.segment_bytes(), 64 << 20);
+    assert_eq!(config.catalogue_dir, None);
+}
+
+#[test]
+fn a_later_source_replaces_an_earlier_one_key_by_key() {
+    let yaml = "data_dir: /a\njournal: {segment_mib: 8, queue_mib: 9}\n";
+    check_file(yaml, "data_dir: /a\n  segment_mib: 8\n  queue_mib: 9");
+    let variables = [
+        ("CREDITGATE_DATA_DIR", "/b"),
+        ("CREDITGATE_JOURNAL_SEGMENT_MIB", "16"),
+    ];
+    check(
+        yaml,
+        &variables,
+        Overrides::default(),
+        "data_dir: /b\n  segment_mib: 16\n  queue_mib: 9",
+    );
+    let overrides = Overrides {
+        data_dir: Some("/c".into()),
+        ..Overrides::default()
+    };
+    check(
+        yaml,
+        &variables,
+        overrides,
+        "data_dir: /c\n  segment_mib: 16\n  queue_mib: 9",
+    );
+}
+
+#[test]
+fn lists_and_tables_read_from_the_file_and_from_variables() {
+    let environment: BTreeMap<String, String> = [
+        ("CREDITGATE_ROLES", "gate, http"),
+        (
+            "CREDITGATE_LISTS_NOT_CONNECTED",
+            "B07=no agreement yet; B09=issuer offline",
+        ),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let sources = Sources {
+        file: None,
+        environment: &environment,
+        overrides: Overrides::default(),
+    };
+    let config = Config::load(sources).unwrap();
+    assert_eq!(config.roles, [Role::Gate, Role::Http].into());
+    assert_eq!(config.lists.not_connected["B09"], "issuer offline");
+
+    check_file(
+        "lists:\n  not_connected:\n    B07: no agreement yet\n",
+        "  not_connected:\n    B07: no agreement yet",
+    );
+}
+
+#[test]
+fn unknown_keys_are_all_named_with_their_lines() {
+    check_file(
+        "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
+        "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
+         `confirmations`, `keys_file`, `journal`, `lists`, `limits`, `telemetry`, `shutdown`\n\
+         c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`\n\
+         c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
+         `min_list_version_wait_ms`",
+    );
+}
+
+#[test]
+fn every_fault_is_reported_with_key_value_place_and_rule() {
+    check(
+        "grpc_addr: localhost\nroles: [gate, kitchen]\njournal:\n  segment_mib: 0\n  ack: never\n",
+        &[("CREDITGATE_TELEMETRY_TRACE_RATIO", "1.5")],
+        Overrides {
+            log_format: Some("xml".into()),
+            ..Overrides::default()
+        },
+        "c.yaml:1: `grpc_addr` = `localhost` must be an address and a port such as `127.0.0.1:7420`\n\
+         c.yaml:2: `roles` = `gate, kitchen` must be one or more of `registry`, `gate`, `http`\n\
+         c.yaml:5: `journal.ack` = `never` must be `durable` or `written`\n\
+         c.yaml:4: `journal.segment_mib` = `0` must be a number from 1 to 4096\n\
+         flag --log-format: `telemetry.log_format` = `xml` must be `text` or `json`\n\
+         variable CREDITGATE_TELEMETRY_TRACE_RATIO: `telemetry.trace_ratio` = `1.5` must be a number from 0 to 1",
+    );
+    check_file(
+        "roles: []\n",
+        "c.yaml:1: `roles` is empty; name one or more of `registry`, `gate`, `http`",
+    );
+    check_file(
+        "journal: 7\n",
+        "c.yaml:1: `journal` must hold the keys `ack`, `segment_mib`, `queue_mib`",
+    );
+    check_file(
+        "data_dir: [[a]]\n",
+        "c.yaml:1: `data_dir` must hold plain values, no lists or sections inside",
+    );
+    check_file(
+        "telemetry: {trace_ratio: NaN}\n",
+        "c.yaml:1: `telemetry.trace_ratio` = `NaN` must be a number from 0 to 1",
+    );
+}
+
+#[test]
+fn a_misspelt_level_is_refused() {
+    let rule = "must be levels such as `info` or `info,creditgate_gate=debug`";
+    for filter in ["inof", "", "info,creditgate_gate", "a=b=c"] {
+        check_file(
+            &format!("telemetry: {{log_filter: \"{filter}\"}}\n"),
+            &format!("c.yaml:1: `telemetry.log_filter` = `{filter}` {rule}"),
+        );
+    }
+    check_file(
+        "telemetry: {log_filter: \"warn,creditgate_gate=debug\"}\n",
+        "  log_filter: warn,creditgate_gate=debug",
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_parsed_is_one_fault() {
+    let environment = BTreeMap::from([(FILE_VARIABLE.to_owned(), "/nowhere/c.yaml".to_owned())]);
+    let sources = Sources {
+        file: None,
+        environment: &environment,
+        overrides: Overrides::default(),
+    };
+    let errors = Config::load(sources).unwrap_err();
+    assert_eq!(errors.0.len(), 1);
+    assert!(
+        errors
+            .to_string()
+            .contains("/nowhere/c.yaml: cannot be read: No such file"),
+        "{errors}"
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.yaml");
+    std::fs::write(&file, "data_dir: a\ndata_dir: b\n").unwrap();
+    let environment = BTreeMap::new();
+    let sources = Sources {
+        file: Some(file),
+        environment: &environment,
+        overrides: Overrides::default(),
+    };
+    let errors = Config::load(sources).unwrap_err();
+    assert_eq!(errors.0.len(), 1);
+    assert!(
+        errors.0[0]
+            .to_string()
+            .contains("c.yaml:2: is not readable as YAML"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn an_open_address_needs_a_keys_file() {
+    let rule = "is open to other machines, and without keys anybody could call: set `keys_file` (make keys with \
+                `creditgate keys new`), or use a loopback address such as `127.0.0.1`";
+    check_file(
+        "grpc_addr: 0.0.0.0:7420\n",
+        &format!("c.yaml:1: `grpc_addr` = `0.0.0.0:7420` {rule}"),
+    );
+    check_file(
+        "http_addr: \"[::]:1\"\n",
+        &format!("c.yaml:1: `http_addr` = `[::]:1` {rule}"),
+    );
+    check_file(
+        "grpc_addr: 0.0.0.0:7420\nkeys_file: k.yaml\n",
+        "grpc_addr: 0.0.0.0:7420\nkeys_file: k.yaml",
+    );
+    check_file("http_addr: \"[::1]:7421\"\n", "http_addr: \"[::1]:7421\"");
+    check_file(
+        "http_addr: 127.0.0.1:7420\n",
+        "c.yaml:1: `http_addr` = `127.0.0.1:7420` is also `grpc_addr`; give each a port of its own",
+    );
+}
+
+#[test]
+fn secrets_show_neither_in_the_dump_nor_in_errors_nor_in_debug() {
+    let yaml = "telemetry:\n  otlp_headers: {authorization: hunter2}\n";
+    check_file(yaml, "  otlp_headers:\n    authorization: \"***\"");
+    check_file(
+        "telemetry:\n  otlp_headers: {authorization: \"hunter2\\n\"}\n",
+        "c.yaml:2: `telemetry.otlp_headers` must hold header names and printable ASCII values",
+    );
+    check_file(
+        "telemetry: {otlp_endpoint: \"http://u:hunter2@x\"}\n",
+        "c.yaml:1: `telemetry.otlp_endpoint` must be an address such as `http://127.0.0.1:4317`, without user \
+         or password; a collector beside the service can carry it on over TLS, and `telemetry.otlp_headers` takes an \
+         authorization",
+    );
+    assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
+    check_file(
+        "telemetry: {otlp_endpoint: \"ftp://x\"}\n",
+        "c.yaml:1: `telemetry.otlp_endpoint` = `ftp://x` must be an address such as `http://127.0.0.1:4317`, without user \
+         or password; a collector beside the service can carry it on over TLS, and `telemetry.otlp_headers` takes an \
+         authorization",
+    );
+}
+
+#[test]
+fn the_example_file_loads_to_the_defaults() {
+    check_file(&Config::example(), "");
+}
+
+#[test]
+fn the_dump_loads_to_the_same_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.yaml");
+    let mut config = Config {
+        keys_file: Some(PathBuf::from("keys: odd #name.yaml")),
+        grpc_addr: "[::]:1".parse().unwrap(),
+        ..Config::default()
+    };
+    config
+        .lists
+        .not_connected
+        .insert("B07".into(), "no: agreement".into());
+    std::fs::write(&file, config.dump()).unwrap();
+    let environment = BTreeMap::new();
+    let sources = Sources {
+        file: Some(file),
+        environment: &environment,
+        overrides: Overrides::default(),
+    };
+    assert_eq!(Config::load(sources).unwrap(), config);
+}
+
+#[test]
+fn table_values_and_dump_have_the_same_keys() {
+    let (config, asked) = Config::validate(Reader::new(Written::defaults(), Vec::new())).unwrap();
+    let table: Vec<&str> = KEYS.iter().map(|key| key.path).collect();
+    assert_eq!(asked, table);
+
+    let mut dumped = Vec::new();
+    let json = serde_json::to_value(&config).unwrap();
+    for (name, value) in json.as_object().unwrap() {
+        match value.as_object() {
+            Some(section) => dumped.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            None => dumped.push(name.clone()),
+        }
+    }
+    let mut table: Vec<String> = table.into_iter().map(str::to_owned).collect();
+    table.sort();
+    dumped.sort();
+    assert_eq!(dumped, table);
+}
+
+#[test]
+fn variables_follow_from_the_keys() {
+    for key in KEYS {
+        let expected = format!("{PREFIX}{}", key.path.replace('.', "_").to_uppercase());
+        assert_eq!(key.variable, expected);
+        assert!(key.meaning.ends_with('.'), "{}", key.path);
+    }
+}
+
+#[test]
+fn variables_that_mean_nothing_are_named_for_a_warning() {
+    let environment: BTreeMap<String, String> = [
+        "CREDITGATE_PORT",
+        "CREDITGATE_ROLES",
+        "CREDITGATE_SERVER",
+        "HOME",
+    ]
+    .map(|name| (name.to_owned(), String::new()))
+    .into();
+    assert_eq!(unknown_variables(&environment), ["CREDITGATE_PORT"]);
+}

@@ -1,0 +1,138 @@
+//! The closed sets that labels are taken from.
+
+/// Declares an enum whose variants each have one label, and knows them all.
+macro_rules! labels {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $label:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$variant_meta])* $variant,)+
+        }
+
+        impl $name {
+            /// All of them; each stands at its own index.
+            pub const ALL: &[$name] = &[$($name::$variant,)+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The text in metrics.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $($name::$variant => $label,)+
+                }
+            }
+
+            #[inline]
+            pub(super) const fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+labels! {
+    /// How a check came in.
+    Transport {
+        /// gRPC, one call.
+        GrpcCheck = "grpc_check",
+        /// gRPC, an item of a batch.
+        GrpcBatch = "grpc_batch",
+        /// gRPC, an item of a stream.
+        GrpcStream = "grpc_stream",
+        /// HTTP, JSON.
+        HttpCheck = "http_check",
+        /// HTTP, a CloudEvent.
+        HttpEvents = "http_events",
+    }
+}
+
+labels! {
+    /// Why a check was answered with an error.
+    Refusal {
+        /// The event breaks a rule of its form.
+        Invalid = "invalid",
+        /// The request is larger than allowed.
+        TooLarge = "too_large",
+        /// The caller was not recognised.
+        Unauthenticated = "unauthenticated",
+        /// The caller may not check.
+        Forbidden = "forbidden",
+        /// The same event came before with other content.
+        Conflict = "conflict",
+        /// The list version asked for did not come in time.
+        ListsBehind = "lists_behind",
+        /// More checks under way than allowed.
+        Overloaded = "overloaded",
+        /// The service is starting or stopping.
+        NotReady = "not_ready",
+        /// The caller's deadline passed.
+        Deadline = "deadline",
+        /// The caller went away, or the work was dropped before it had an answer.
+        Cancelled = "cancelled",
+        /// A fault of ours.
+        Internal = "internal",
+    }
+}
+
+labels! {
+    /// Why a list change was refused.
+    ChangeRefusal {
+        /// The change breaks a rule of its form.
+        Invalid = "invalid",
+        /// The book has no such list.
+        UnknownList = "unknown_list",
+        /// There is no such entry.
+        UnknownEntry = "unknown_entry",
+        /// The life cycle does not lead from the entry's state to the state asked for.
+        Transition = "transition",
+        /// The entry id belongs to something else already.
+        Conflict = "conflict",
+        /// The caller may not change lists.
+        Forbidden = "forbidden",
+        /// A fault of ours.
+        Internal = "internal",
+    }
+}
+
+labels! {
+    /// What is exported.
+    Signal {
+        /// Traces.
+        Traces = "traces",
+        /// Metrics.
+        Metrics = "metrics",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stands_at_its_own_index() {
+        assert!(
+            Transport::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, one)| one.index() == index)
+        );
+        assert!(
+            Refusal::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, one)| one.index() == index)
+        );
+        assert!(
+            ChangeRefusal::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, one)| one.index() == index)
+        );
+        assert!(
+            Signal::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, one)| one.index() == index)
+        );
+    }
+}

@@ -1,0 +1,294 @@
+//! What is counted, and the two ways it is shown; both read the same cells.
+
+mod cells;
+mod labels;
+mod otlp;
+mod shown;
+mod text;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::RwLock;
+
+use crate::clock::Clock;
+
+pub use self::cells::{Counter, DurationCounts, Durations, Gauge, UpDown};
+pub use self::labels::{ChangeRefusal, Refusal, Signal, Transport};
+pub(crate) use self::otlp::export_request;
+pub use self::shown::{Family, Number, Sample};
+pub use self::text::CONTENT_TYPE;
+
+/// Everything that is counted in this process. Cheap to clone; every clone counts into the same cells.
+///
+/// Nothing on the way of a check formats a text or takes a lock: labels are resolved beforehand to handles
+/// ([`Metrics::verdict_counter`], [`Metrics::list`]), and counting is an atomic addition to a cell of the thread's own.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Cells>);
+
+/// What is known of the program when it is built.
+#[derive(Clone, Copy, Debug)]
+pub struct Build {
+    /// Its version.
+    pub version: &'static str,
+    /// The commit it was built from, or `unknown`.
+    pub commit: &'static str,
+}
+
+/// The journal's numbers, for the journal to count into.
+#[derive(Debug, Default)]
+pub struct Journal {
+    /// Records appended.
+    pub records: Counter,
+    /// Bytes appended.
+    pub bytes: Counter,
+    /// Syncs to disk.
+    pub fsyncs: Counter,
+    /// Time each of them took.
+    pub fsync_duration: Durations,
+    /// Records that wait to be written.
+    pub queue_records: UpDown,
+    /// Bytes that wait to be written.
+    pub queue_bytes: UpDown,
+}
+
+/// One list's numbers.
+#[derive(Debug)]
+pub struct List {
+    entries: Gauge,
+    confirmed_at_micros: AtomicI64,
+}
+
+/// The handle that counts verdicts of one scenario and outcome. Resolve it when a book is loaded, not per check.
+#[derive(Clone, Debug)]
+pub struct VerdictCounter(Arc<Counter>);
+
+/// A check that arrived and has no answer yet.
+///
+/// INVARIANT (balance): a check is counted as received and as in flight when this is made, and leaves the flight exactly
+/// once: into a verdict, a repeat or a refusal. One that is dropped without an answer counts as refused, `cancelled`.
+#[derive(Debug)]
+#[must_use = "dropping it counts the check as cancelled"]
+pub struct Pending {
+    cells: Arc<Cells>,
+    transport: Transport,
+    started: Instant,
+    settled: bool,
+}
+
+#[derive(Debug)]
+struct Cells {
+    clock: Clock,
+    build: Build,
+    started: Instant,
+    started_at: SystemTime,
+    received: [Counter; Transport::COUNT],
+    durations: [Durations; Transport::COUNT],
+    in_flight: UpDown,
+    verdicts: RwLock<BTreeMap<(String, &'static str), VerdictCounter>>,
+    repeated: Counter,
+    refused: [Counter; Refusal::COUNT],
+    journal: Journal,
+    lists: RwLock<BTreeMap<String, Arc<List>>>,
+    list_version_seq: Gauge,
+    changes_accepted: Counter,
+    changes_refused: [Counter; ChangeRefusal::COUNT],
+    book: RwLock<Option<String>>,
+    rows_active: Gauge,
+    rows_inactive: Gauge,
+    book_refused: Counter,
+    export_failures: [Counter; Signal::COUNT],
+}
+
+impl Metrics {
+    /// All zero. The clock tells the age of lists.
+    pub fn new(clock: Clock, build: Build) -> Metrics {
+        Metrics(Arc::new(Cells {
+            clock,
+            build,
+            started: Instant::now(),
+            started_at: SystemTime::now(),
+            received: Default::default(),
+            durations: Default::default(),
+            in_flight: UpDown::default(),
+            verdicts: RwLock::default(),
+            repeated: Counter::default(),
+            refused: Default::default(),
+            journal: Journal::default(),
+            lists: RwLock::default(),
+            list_version_seq: Gauge::default(),
+            changes_accepted: Counter::default(),
+            changes_refused: Default::default(),
+            book: RwLock::default(),
+            rows_active: Gauge::default(),
+            rows_inactive: Gauge::default(),
+            book_refused: Counter::default(),
+            export_failures: Default::default(),
+        }))
+    }
+
+    /// Counts a check that arrived. What becomes of it is told to the answer.
+    #[inline]
+    pub fn received(&self, transport: Transport) -> Pending {
+        self.0.received[transport.index()].inc();
+        self.0.in_flight.add(1);
+        Pending {
+            cells: self.0.clone(),
+            transport,
+            started: Instant::now(),
+            settled: false,
+        }
+    }
+
+    /// The handle for verdicts of a scenario of the book and an outcome's fixed text. Asking again gives the same counter.
+    pub fn verdict_counter(&self, scenario: &str, outcome: &'static str) -> VerdictCounter {
+        let mut verdicts = self.0.verdicts.write();
+        verdicts
+            .entry((scenario.to_owned(), outcome))
+            .or_insert_with(|| VerdictCounter(Arc::default()))
+            .clone()
+    }
+
+    /// The journal's numbers.
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// The numbers of a list of the book. Asking again gives the same.
+    pub fn list(&self, code: &str) -> Arc<List> {
+        self.0
+            .lists
+            .write()
+            .entry(code.to_owned())
+            .or_insert_with(|| Arc::new(List::new()))
+            .clone()
+    }
+
+    /// Sets the sequence number of the newest list change applied.
+    pub fn set_list_version(&self, seq: u64) {
+        self.0
+            .list_version_seq
+            .set(i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+
+    /// Counts list changes entered in the change log.
+    pub fn changes_accepted(&self, count: u64) {
+        self.0.changes_accepted.add(count);
+    }
+
+    /// Counts a list change that was refused.
+    pub fn change_refused(&self, reason: ChangeRefusal) {
+        self.0.changes_refused[reason.index()].inc();
+    }
+
+    /// Says which book is in force.
+    pub fn set_book(&self, version: &str, rows_active: usize, rows_inactive: usize) {
+        *self.0.book.write() = Some(version.to_owned());
+        self.0.rows_active.set_count(rows_active);
+        self.0.rows_inactive.set_count(rows_inactive);
+    }
+
+    /// Counts a book that was refused.
+    pub fn book_refused(&self) {
+        self.0.book_refused.inc();
+    }
+
+    /// Counts an export to the collector that failed.
+    pub fn export_failed(&self, signal: Signal) {
+        self.0.export_failures[signal.index()].inc();
+    }
+
+    /// Checks under way.
+    pub fn checks_in_flight(&self) -> i64 {
+        self.0.in_flight.get()
+    }
+
+    /// Time since the start.
+    pub fn uptime(&self) -> Duration {
+        self.0.started.elapsed()
+    }
+
+    /// The program.
+    pub fn build(&self) -> Build {
+        self.0.build
+    }
+
+    /// Everything in OpenMetrics text, for `/metrics`; its content type is [`CONTENT_TYPE`].
+    pub fn render(&self) -> String {
+        text::render(self.families())
+    }
+}
+
+impl List {
+    fn new() -> List {
+        List {
+            entries: Gauge::default(),
+            confirmed_at_micros: AtomicI64::new(NEVER),
+        }
+    }
+
+    /// Sets how many entries it has.
+    pub fn set_entries(&self, count: usize) {
+        self.entries.set_count(count);
+    }
+
+    /// Says when its source last confirmed it, in microseconds since 1970.
+    pub fn set_confirmed_at(&self, micros: i64) {
+        self.confirmed_at_micros.store(micros, Ordering::Relaxed);
+    }
+
+    fn confirmed_at(&self) -> Option<i64> {
+        let micros = self.confirmed_at_micros.load(Ordering::Relaxed);
+        (micros != NEVER).then_some(micros)
+    }
+}
+
+impl Pending {
+    /// When it arrived.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// It was decided and is answered.
+    #[inline]
+    pub fn verdict(mut self, counter: &VerdictCounter) {
+        counter.0.inc();
+        self.leave();
+    }
+
+    /// It is answered with the verdict the event had before.
+    #[inline]
+    pub fn repeated(mut self) {
+        self.cells.repeated.inc();
+        self.leave();
+    }
+
+    /// It is answered with an error.
+    #[inline]
+    pub fn refused(mut self, reason: Refusal) {
+        self.cells.refused[reason.index()].inc();
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        self.settled = true;
+        self.cells.in_flight.add(-1);
+        self.cells.durations[self.transport.index()].record(self.started.elapsed());
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.cells.refused[Refusal::Cancelled.index()].inc();
+            self.leave();
+        }
+    }
+}
+
+const NEVER: i64 = i64::MIN;
+
+#[cfg(test)]
+mod tests;

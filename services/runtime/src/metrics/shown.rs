@@ -1,0 +1,221 @@
+//! The numbers as shown: one list of families that both the text and the export are made from.
+
+use super::Metrics;
+use super::cells::DurationCounts;
+use super::labels::{ChangeRefusal, Refusal, Signal, Transport};
+use crate::telemetry::names::metric::{self, Metric};
+
+/// One metric with its samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// Which.
+    pub metric: Metric,
+    /// One per set of label values.
+    pub samples: Vec<Sample>,
+}
+
+/// One number with the values of its metric's labels, in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The values.
+    pub labels: Vec<String>,
+    /// The number.
+    pub number: Number,
+}
+
+/// A number as it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Number {
+    /// Of a counter.
+    Count(u64),
+    /// Of a gauge that counts things.
+    Whole(i64),
+    /// Of a gauge that measures.
+    Real(f64),
+    /// Of a histogram.
+    Durations(Box<DurationCounts>),
+}
+
+impl Metrics {
+    /// Everything as it stands now, in the order of the names file.
+    ///
+    /// What has left the flight is read before the flight and the flight before the arrivals, so that a check that moves
+    /// while this reads can only be missing from what left: arrivals are never fewer than the rest together.
+    pub fn families(&self) -> Vec<Family> {
+        let cells = &*self.0;
+        let by = |label: &str, number: Number| Sample {
+            labels: vec![label.to_owned()],
+            number,
+        };
+        let verdicts = cells.verdicts.read();
+        let verdicts = verdicts
+            .iter()
+            .map(|((scenario, outcome), counter)| Sample {
+                labels: vec![scenario.clone(), (*outcome).to_owned()],
+                number: Number::Count(counter.0.get()),
+            })
+            .collect();
+        let repeated = Number::Count(cells.repeated.get());
+        let refused = Refusal::ALL
+            .iter()
+            .map(|reason| {
+                by(
+                    reason.label(),
+                    Number::Count(cells.refused[reason.index()].get()),
+                )
+            })
+            .collect();
+        let in_flight = Number::Whole(cells.in_flight.get());
+        let received = Transport::ALL
+            .iter()
+            .map(|transport| {
+                by(
+                    transport.label(),
+                    Number::Count(cells.received[transport.index()].get()),
+                )
+            })
+            .collect();
+        let durations = Transport::ALL
+            .iter()
+            .map(|transport| {
+                let counts = cells.durations[transport.index()].get();
+                by(transport.label(), Number::Durations(Box::new(counts)))
+            })
+            .collect();
+        let changes_refused = ChangeRefusal::ALL
+            .iter()
+            .map(|reason| {
+                by(
+                    reason.label(),
+                    Number::Count(cells.changes_refused[reason.index()].get()),
+                )
+            })
+            .collect();
+        let exports = Signal::ALL
+            .iter()
+            .map(|signal| {
+                by(
+                    signal.label(),
+                    Number::Count(cells.export_failures[signal.index()].get()),
+                )
+            })
+            .collect();
+
+        let now = cells.clock.now_micros();
+        let lists = cells.lists.read();
+        let entries = lists
+            .iter()
+            .map(|(code, list)| by(code, Number::Whole(list.entries.get())))
+            .collect();
+        let ages = lists.iter().filter_map(|(code, list)| {
+            let age_micros = now.saturating_sub(list.confirmed_at()?).max(0);
+            Some(by(code, Number::Real(age_micros as f64 / 1e6)))
+        });
+        let ages = ages.collect();
+        drop(lists);
+
+        let book = cells
+            .book
+            .read()
+            .iter()
+            .map(|version| by(version, Number::Whole(1)))
+            .collect();
+        let rows = vec![
+            by("active", Number::Whole(cells.rows_active.get())),
+            by("inactive", Number::Whole(cells.rows_inactive.get())),
+        ];
+        let build = vec![Sample {
+            labels: vec![
+                cells.build.version.to_owned(),
+                cells.build.commit.to_owned(),
+            ],
+            number: Number::Whole(1),
+        }];
+        let journal = &cells.journal;
+        let of = |metric: Metric, samples: Vec<Sample>| Family { metric, samples };
+        let one = |metric: Metric, number: Number| {
+            of(
+                metric,
+                vec![Sample {
+                    labels: Vec::new(),
+                    number,
+                }],
+            )
+        };
+        vec![
+            of(metric::CHECKS_RECEIVED, received),
+            of(metric::VERDICTS, verdicts),
+            one(metric::CHECKS_REPEATED, repeated),
+            of(metric::CHECKS_REFUSED, refused),
+            one(metric::CHECKS_IN_FLIGHT, in_flight),
+            of(metric::CHECK_DURATION, durations),
+            one(
+                metric::JOURNAL_RECORDS,
+                Number::Count(journal.records.get()),
+            ),
+            one(metric::JOURNAL_BYTES, Number::Count(journal.bytes.get())),
+            one(metric::JOURNAL_FSYNCS, Number::Count(journal.fsyncs.get())),
+            one(
+                metric::JOURNAL_FSYNC_DURATION,
+                Number::Durations(Box::new(journal.fsync_duration.get())),
+            ),
+            one(
+                metric::JOURNAL_QUEUE_RECORDS,
+                Number::Whole(journal.queue_records.get()),
+            ),
+            one(
+                metric::JOURNAL_QUEUE_BYTES,
+                Number::Whole(journal.queue_bytes.get()),
+            ),
+            of(metric::LIST_ENTRIES, entries),
+            of(metric::LIST_AGE, ages),
+            one(
+                metric::LIST_VERSION_SEQ,
+                Number::Whole(cells.list_version_seq.get()),
+            ),
+            one(
+                metric::LIST_CHANGES_ACCEPTED,
+                Number::Count(cells.changes_accepted.get()),
+            ),
+            of(metric::LIST_CHANGES_REFUSED, changes_refused),
+            of(metric::BOOK_INFO, book),
+            of(metric::BOOK_ROWS, rows),
+            one(
+                metric::BOOK_REFUSED,
+                Number::Count(cells.book_refused.get()),
+            ),
+            of(metric::EXPORT_FAILURES, exports),
+            one(
+                metric::CLOCK_JUMPS_BACK,
+                Number::Count(cells.clock.jumps_back()),
+            ),
+            one(
+                metric::UPTIME,
+                Number::Real(cells.started.elapsed().as_secs_f64()),
+            ),
+            of(metric::RESIDENT_MEMORY, resident_memory()),
+            of(metric::BUILD_INFO, build),
+        ]
+    }
+}
+
+/// Absent where the system does not tell.
+fn resident_memory() -> Vec<Sample> {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
+        return Vec::new();
+    };
+    let kib = status.lines().find_map(|line| {
+        line.strip_prefix("VmRSS:")?
+            .trim()
+            .strip_suffix("kB")?
+            .trim()
+            .parse::<i64>()
+            .ok()
+    });
+    kib.map(|kib| Sample {
+        labels: Vec::new(),
+        number: Number::Whole(kib * 1024),
+    })
+    .into_iter()
+    .collect()
+}
