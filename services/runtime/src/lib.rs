@@ -1,1 +1,3 @@
 //! What every role needs: configuration, telemetry, shutdown, health, callers, journal.
+
+pub mod journal;
