@@ -15,7 +15,7 @@
 //! without being acknowledged. Anything else that is not intact is refused with its place.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ pub mod disk;
 pub mod envelope;
 mod error;
 mod mark;
+mod own;
 mod queue;
 mod reader;
 mod recover;
@@ -45,11 +46,11 @@ pub use reader::Reader;
 
 use disk::{Disk, RealDisk};
 use mark::Mark;
+use own::DirectoryLock;
 use queue::{Queue, Request};
 use reader::Segments;
 use recover::{Beside, Survey};
-use segment::{Blank, CreateError, SegmentHeader};
-use writer::{Active, Writer};
+use writer::Writer;
 
 /// A handle on a journal; cheap to clone. When the last one goes, the writer writes what is still in
 /// line and ends, without anybody waiting for it; [`Journal::close`] waits.
@@ -237,9 +238,9 @@ impl Journal {
         segment::remove_leftovers(dir).map_err(OpenError::io("tidy journal directory", dir))?;
         let survey = match recover::survey(dir, options.check, Beside::Nobody)? {
             Some(survey) => survey,
-            None => create(dir, &options)?,
+            None => own::create(dir, &options)?,
         };
-        let active = mend(dir, &survey, options.disk.as_ref())?;
+        let active = own::mend(dir, &survey, options.disk.as_ref())?;
         let mark = Mark {
             log_id: survey.log_id,
             head: survey.head,
@@ -547,118 +548,6 @@ impl Survey {
             log_id: self.log_id,
         }
     }
-}
-
-/// INVARIANT (one writer): whoever writes holds this lock; the kernel lets go of it with the process.
-///
-/// It is released by name and not only by closing the file: a child process being started at that
-/// moment holds a copy of the file until its `exec`, and the directory would seem in use.
-struct DirectoryLock(File);
-
-impl DirectoryLock {
-    fn take(dir: &Path) -> Result<Self, OpenError> {
-        let path = dir.join("lock");
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(OpenError::io("open journal lock", &path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
-                dir: dir.to_owned(),
-            }),
-            Err(TryLockError::Error(source)) => Err(OpenError::Io {
-                action: "lock journal",
-                path,
-                source,
-            }),
-        }
-    }
-}
-
-impl Drop for DirectoryLock {
-    fn drop(&mut self) {
-        // Closing the file right after this releases the lock as well.
-        drop(self.0.unlock());
-    }
-}
-
-/// The first segment of a new log.
-fn create(dir: &Path, options: &Options) -> Result<Survey, OpenError> {
-    let mut log_id = [0; 16];
-    getrandom::fill(&mut log_id)
-        .map_err(|error| OpenError::io("make an id for journal", dir)(io::Error::other(error)))?;
-    let hash = envelope::genesis_hash(&log_id);
-    let header = SegmentHeader {
-        log_id,
-        base: 0,
-        first_sequence: 1,
-        hash_before: hash,
-    };
-    let disk = options.disk.as_ref();
-    let blank = options
-        .preallocate
-        .then(|| Blank::zeroed(dir, options.segment_bytes, disk, &AtomicBool::new(false)));
-    let blank = blank
-        .transpose()
-        .map_err(OpenError::io("prepare first file of journal", dir))?;
-    segment::create(dir, header, blank, disk).map_err(|error| {
-        let (CreateError::NotMade(source) | CreateError::NotSynced(source)) = error;
-        OpenError::Io {
-            action: "create first file of journal",
-            path: dir.to_owned(),
-            source,
-        }
-    })?;
-    if let Some(parent) = dir.canonicalize().ok().as_deref().and_then(Path::parent) {
-        File::open(parent)
-            .and_then(|parent| disk.sync_all(&parent))
-            .map_err(OpenError::io("sync directory", parent))?;
-    }
-    let head = Head {
-        next_position: Position(0),
-        sequence: 0,
-        hash,
-    };
-    Ok(Survey {
-        log_id,
-        bases: vec![0],
-        head,
-        torn: None,
-        unproven: Position(0),
-    })
-}
-
-/// Makes the end of the log what the survey says it is, durably.
-///
-/// The torn end becomes zeros, so that no old record can ever follow a new one. The records that
-/// nothing proves to be synced are written again: after a failed sync the kernel may hold pages that
-/// it calls clean and that are not on the disk, and only a new write makes the next sync mean them.
-fn mend(dir: &Path, survey: &Survey, disk: &dyn Disk) -> Result<Active, OpenError> {
-    use std::os::unix::fs::FileExt as _;
-    let base = survey.bases.last().copied().unwrap_or(0);
-    let path = segment::path(dir, base);
-    let mend = || -> io::Result<File> {
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        let end = survey.head.next_position.0;
-        let mut unproven = vec![0; (end - survey.unproven.0) as usize];
-        let start = segment::offset_of(base, survey.unproven.0);
-        file.read_exact_at(&mut unproven, start)?;
-        let torn_bytes = survey.torn.map_or(0, |torn| torn.bytes as usize);
-        unproven.resize(unproven.len() + torn_bytes, 0);
-        if !unproven.is_empty() {
-            disk.write_all_at(&file, &unproven, start)?;
-        }
-        disk.sync_data(&file)?;
-        Ok(file)
-    };
-    let file = mend().map_err(OpenError::io("mend the end of journal file", &path))?;
-    Ok(Active {
-        file: Arc::new(file),
-        base,
-    })
 }
 
 fn survey_beside_writer(dir: &Path, check: Check) -> Result<Survey, OpenError> {

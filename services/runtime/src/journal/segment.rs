@@ -33,7 +33,10 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = 128;
 
 const MAGIC: [u8; 8] = *b"CGJOURN1";
 const FORMAT: u16 = 1;
-const ZEROS_BYTES: usize = 1 << 20;
+
+/// How much of a blank is written and synced at once. Measured: with 4 MiB the slowest hundredth of
+/// the appends beside it took 2 to 3 ms instead of 1 ms.
+const STEP_BYTES: usize = 512 << 10;
 
 /// What a segment says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,18 +188,16 @@ impl Blank {
 
     /// Syncs in steps, so that the records of the running segment never wait behind all of it.
     fn fill(&self, bytes: u64, disk: &dyn Disk, cancel: &AtomicBool) -> io::Result<()> {
-        let zeros = vec![0; ZEROS_BYTES];
+        let zeros = vec![0; STEP_BYTES];
         let mut offset = 0;
         while offset < bytes {
             if cancel.load(Ordering::Relaxed) {
                 return Err(io::Error::from(io::ErrorKind::Interrupted));
             }
-            let step = (bytes - offset).min(ZEROS_BYTES as u64);
+            let step = (bytes - offset).min(STEP_BYTES as u64);
             disk.write_all_at(&self.file, &zeros[..step as usize], offset)?;
             offset += step;
-            if offset.is_multiple_of(4 * ZEROS_BYTES as u64) {
-                disk.sync_data(&self.file)?;
-            }
+            disk.sync_data(&self.file)?;
         }
         disk.sync_all(&self.file)
     }

@@ -24,9 +24,10 @@ use tokio::sync::oneshot;
 use super::envelope::{self, FORMAT, Header};
 use super::error::AppendError;
 use super::mark::Mark;
+use super::own::DirectoryLock;
 use super::queue::{Request, Taken};
 use super::segment::{self, CreateError, Preparation, SEGMENT_HEADER_BYTES, SegmentHeader};
-use super::{Ack, Appended, DirectoryLock, Head, Health, NewRecord, Options, Position, Shared};
+use super::{Ack, Appended, Head, Health, NewRecord, Options, Position, Shared};
 
 /// A batch takes no further request beyond this; one larger request is a batch of its own.
 const BATCH_BYTES_MAX: usize = 4 << 20;
