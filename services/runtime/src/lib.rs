@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod errors;
 pub mod health;
+pub mod journal;
 pub mod metrics;
 pub mod shutdown;
 pub mod telemetry;
