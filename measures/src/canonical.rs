@@ -21,7 +21,8 @@ struct Writer(Vec<u8>);
 impl Writer {
     fn bytes(&mut self, tag: u8, bytes: &[u8]) {
         self.0.push(tag);
-        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0
+            .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         self.0.extend_from_slice(bytes);
     }
 
@@ -66,7 +67,10 @@ pub fn verdict_id(source: &Source, event_id: &EventId, cause: &Cause) -> Verdict
     }
     let digest: [u8; 32] = hash.finalize().into();
     let mut bytes = [0; 16];
-    bytes.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    bytes
+        .iter_mut()
+        .zip(digest)
+        .for_each(|(to, from)| *to = from);
     VerdictId(Uuid::new_v8(bytes))
 }
 
@@ -88,7 +92,10 @@ pub fn event_bytes(event: &Event) -> Vec<u8> {
     event.purpose.iter().for_each(|purpose| w.text(10, purpose));
     for subject in &event.subjects {
         w.part(11, |w| {
-            subject.party.iter().for_each(|party| w.text(1, party.as_str()));
+            subject
+                .party
+                .iter()
+                .for_each(|party| w.text(1, party.as_str()));
             w.text(2, subject.role.code());
             subject.kind.iter().for_each(|kind| w.text(3, kind.code()));
             if let Some(given) = &subject.given {
@@ -96,7 +103,10 @@ pub fn event_bytes(event: &Event) -> Vec<u8> {
                 w.text(5, given.value.reveal());
                 given.issuer.iter().for_each(|issuer| w.text(6, issuer));
             }
-            subject.name.iter().for_each(|name| w.text(7, name.reveal()));
+            subject
+                .name
+                .iter()
+                .for_each(|name| w.text(7, name.reveal()));
         });
     }
     for (name, value) in &event.attributes {
@@ -106,7 +116,9 @@ pub fn event_bytes(event: &Event) -> Vec<u8> {
                 AttributeValue::Text(text) => w.text(2, text),
                 AttributeValue::Int(int) => w.int(3, *int),
                 AttributeValue::Bool(bool) => w.int(4, i64::from(*bool)),
-                AttributeValue::List(texts) => w.part(5, |w| texts.iter().for_each(|t| w.text(1, t))),
+                AttributeValue::List(texts) => {
+                    w.part(5, |w| texts.iter().for_each(|t| w.text(1, t)))
+                }
             }
         });
     }
@@ -139,7 +151,10 @@ fn verdict_bytes(verdict: &Verdict) -> Vec<u8> {
             decision(w, 2, &party.decision);
         });
     }
-    verdict.subjects.iter().for_each(|s| w.part(10, |w| subject(w, s)));
+    verdict
+        .subjects
+        .iter()
+        .for_each(|s| w.part(10, |w| subject(w, s)));
     verdict.flags.iter().for_each(|flag| w.shown(11, flag));
     for not_checked in &verdict.not_checked {
         w.part(12, |w| {
@@ -149,20 +164,32 @@ fn verdict_bytes(verdict: &Verdict) -> Vec<u8> {
     }
     w.bytes(13, verdict.list_version.log_id.as_bytes());
     w.bytes(14, &verdict.list_version.seq.to_le_bytes());
-    verdict.lists_as_of.iter().for_each(|time| w.int(15, time.micros()));
+    verdict
+        .lists_as_of
+        .iter()
+        .for_each(|time| w.int(15, time.micros()));
     verdict.list_age_ms.iter().for_each(|age| w.int(16, *age));
     w.bytes(17, &verdict.book_version.0);
     w.int(18, verdict.occurred_at.micros());
     w.int(19, verdict.evaluated_at.micros());
-    verdict.supersedes.iter().for_each(|id| w.bytes(20, id.0.as_bytes()));
+    verdict
+        .supersedes
+        .iter()
+        .for_each(|id| w.bytes(20, id.0.as_bytes()));
     w.0
 }
 
 fn decision(w: &mut Writer, tag: u8, decision: &Decision) {
     w.part(tag, |w| {
-        decision.effect.iter().for_each(|effect| w.text(1, effect.code()));
+        decision
+            .effect
+            .iter()
+            .for_each(|effect| w.text(1, effect.code()));
         w.bytes(2, &[u8::from(decision.review)]);
-        decision.proposed.iter().for_each(|effect| w.text(3, effect.code()));
+        decision
+            .proposed
+            .iter()
+            .for_each(|effect| w.text(3, effect.code()));
         w.bytes(4, &[decision.result_code]);
     });
 }
@@ -174,9 +201,18 @@ fn subject(w: &mut Writer, subject: &SubjectVerdict) {
     w.text(4, subject.identity.code());
     decision(w, 5, &subject.decision);
     subject.flags.iter().for_each(|flag| w.shown(6, flag));
-    subject.triggered.iter().for_each(|t| w.part(7, |w| triggered(w, t)));
-    subject.offered.iter().for_each(|i| w.part(8, |w| incentive(w, i)));
-    subject.withheld.iter().for_each(|i| w.part(9, |w| incentive(w, i)));
+    subject
+        .triggered
+        .iter()
+        .for_each(|t| w.part(7, |w| triggered(w, t)));
+    subject
+        .offered
+        .iter()
+        .for_each(|i| w.part(8, |w| incentive(w, i)));
+    subject
+        .withheld
+        .iter()
+        .for_each(|i| w.part(9, |w| incentive(w, i)));
 }
 
 fn triggered(w: &mut Writer, triggered: &Triggered) {
@@ -184,9 +220,19 @@ fn triggered(w: &mut Writer, triggered: &Triggered) {
     w.text(2, triggered.effect.code());
     w.text(3, triggered.contributes.code());
     triggered.why.iter().for_each(|why| w.shown(4, why));
-    triggered.also.iter().for_each(|also| w.text(5, also.as_str()));
-    triggered.entry.iter().for_each(|hit| w.part(6, |w| entry_hit(w, hit)));
-    triggered.measure.effective_from.iter().for_each(|from| w.shown(7, from));
+    triggered
+        .also
+        .iter()
+        .for_each(|also| w.text(5, also.as_str()));
+    triggered
+        .entry
+        .iter()
+        .for_each(|hit| w.part(6, |w| entry_hit(w, hit)));
+    triggered
+        .measure
+        .effective_from
+        .iter()
+        .for_each(|from| w.shown(7, from));
 }
 
 fn incentive(w: &mut Writer, incentive: &Incentive) {
@@ -195,8 +241,15 @@ fn incentive(w: &mut Writer, incentive: &Incentive) {
         w.text(2, benefit.code());
     }
     incentive.withheld.iter().for_each(|why| w.shown(4, why));
-    incentive.entry.iter().for_each(|hit| w.part(6, |w| entry_hit(w, hit)));
-    incentive.measure.effective_from.iter().for_each(|from| w.shown(7, from));
+    incentive
+        .entry
+        .iter()
+        .for_each(|hit| w.part(6, |w| entry_hit(w, hit)));
+    incentive
+        .measure
+        .effective_from
+        .iter()
+        .for_each(|from| w.shown(7, from));
 }
 
 fn entry_hit(w: &mut Writer, hit: &EntryHit) {

@@ -32,9 +32,14 @@ impl CaseView {
     /// Adds what an event of the case shows; an earlier time of the same check stays.
     pub fn record(&mut self, checks: impl IntoIterator<Item = CaseCheck>) {
         for check in checks {
-            self.opened_at = Some(self.opened_at.map_or(check.at, |opened| opened.min(check.at)));
-            let known =
-                self.checks.iter_mut().find(|c| c.subject == check.subject && c.stage == check.stage);
+            self.opened_at = Some(
+                self.opened_at
+                    .map_or(check.at, |opened| opened.min(check.at)),
+            );
+            let known = self
+                .checks
+                .iter_mut()
+                .find(|c| c.subject == check.subject && c.stage == check.stage);
             match known {
                 Some(known) => known.at = known.at.min(check.at),
                 None => self.checks.push(check),
@@ -54,8 +59,11 @@ impl CaseView {
 /// By what a case knows the subject again: its identifier, else its name.
 #[must_use]
 pub fn subject_key(subject: &Subject, at: Time, simplify: &SimplifyTable) -> Option<Key> {
-    subject.valid_identifier(at).map(|identifier| identifier.key()).or_else(|| {
-        let name = NormalName::new(subject.name.as_ref()?.reveal(), simplify)?;
-        Some(Key::name(&name))
-    })
+    subject
+        .valid_identifier(at)
+        .map(|identifier| identifier.key())
+        .or_else(|| {
+            let name = NormalName::new(subject.name.as_ref()?.reveal(), simplify)?;
+            Some(Key::name(&name))
+        })
 }

@@ -105,7 +105,9 @@ impl Entry {
     /// The state after the last recorded change, whenever it takes effect.
     #[must_use]
     pub fn last_state(&self) -> State {
-        self.changes.last().map_or(State::Proposed, |change| change.to)
+        self.changes
+            .last()
+            .map_or(State::Proposed, |change| change.to)
     }
 
     /// The bytes a snapshot keeps: first what a decision reads, then the rest.
@@ -190,7 +192,11 @@ impl Entry {
             related: head
                 .related
                 .into_iter()
-                .map(|r| Related { role: r.role, identifier: r.identifier, name: sensitive(r.name) })
+                .map(|r| Related {
+                    role: r.role,
+                    identifier: r.identifier,
+                    name: sensitive(r.name),
+                })
                 .collect(),
             aliases: head.aliases,
             source_unit: shared(tail.source_unit),
@@ -300,7 +306,9 @@ impl<'a> StoredEntry<'a> {
     /// # Errors
     /// When the bytes are not an entry.
     pub fn read(bytes: &'a [u8]) -> Result<Self, StoredError> {
-        postcard::take_from_bytes(bytes).map(|(head, _)| head).map_err(|_| StoredError)
+        postcard::take_from_bytes(bytes)
+            .map(|(head, _)| head)
+            .map_err(|_| StoredError)
     }
 }
 

@@ -100,7 +100,9 @@ impl std::fmt::Debug for Sensitive {
 }
 
 /// A region code of GB/T 2260 (行政区划代码), six digits; `100000` is the whole country.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Region(u32);
 
 impl Region {
@@ -250,14 +252,24 @@ impl Subject {
         let identifier = match &given {
             None => SubjectIdentifier::Absent,
             Some(given) => {
-                match Identifier::parse(given.id_type, given.value.reveal(), given.issuer.as_deref())
-                {
+                match Identifier::parse(
+                    given.id_type,
+                    given.value.reveal(),
+                    given.issuer.as_deref(),
+                ) {
                     Ok(identifier) => SubjectIdentifier::Valid(identifier),
                     Err(why) => SubjectIdentifier::Invalid(why),
                 }
             }
         };
-        Self { party, role, kind, given, identifier, name }
+        Self {
+            party,
+            role,
+            kind,
+            given,
+            identifier,
+            name,
+        }
     }
 
     /// The identifier, when it is valid and its birth date is not after `at`.
@@ -278,7 +290,11 @@ mod tests {
     fn a_region_holds_what_lies_inside_it() {
         let region = |text| Region::parse(text).expect("six digits");
         let check = |outer, inner, expected| {
-            assert_eq!(region(outer).contains(region(inner)), expected, "{outer} {inner}");
+            assert_eq!(
+                region(outer).contains(region(inner)),
+                expected,
+                "{outer} {inner}"
+            );
         };
         check("100000", "320505", true);
         check("320000", "320505", true);

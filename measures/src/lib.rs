@@ -14,6 +14,7 @@ pub mod entry;
 pub mod lists;
 
 pub mod book;
+pub mod catalogue;
 pub mod condition;
 
 pub mod case;

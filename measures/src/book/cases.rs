@@ -35,7 +35,10 @@ pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<BookError> {
             let (rule, mend) = match outcome {
                 Ok(seen) if seen == *expected => continue,
                 Ok(seen) => (
-                    format!("case `{}` expects `{expected}` and gets `{seen}`", case.value.name),
+                    format!(
+                        "case `{}` expects `{expected}` and gets `{seen}`",
+                        case.value.name
+                    ),
                     "mend the row or the case".to_owned(),
                 ),
                 Err(wrong) => (
@@ -58,7 +61,10 @@ pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<BookError> {
 impl Book {
     /// The same book with this row only, as if it were active.
     fn with_row_alone(&self, row: &Arc<Measure>) -> Self {
-        let row = Arc::new(Measure { active: true, ..Measure::clone(row) });
+        let row = Arc::new(Measure {
+            active: true,
+            ..Measure::clone(row)
+        });
         let mut scenarios = self.scenarios.clone();
         index(&mut scenarios, std::slice::from_ref(&row));
         Self {
@@ -93,17 +99,28 @@ fn judge(book: &Book, row: &Measure, case: &CaseSource) -> Result<String, String
         }
     }
     if let Some(other) = &case.also_on {
-        let described = CaseEntry { list: Some(other.value.clone()), ..CaseEntry::default() };
+        let described = CaseEntry {
+            list: Some(other.value.clone()),
+            ..CaseEntry::default()
+        };
         if let Some(entry) = entry(book, row, &event, &described, Some("CASE-2"))? {
             lists.put(&entry, book.simplify());
         }
     }
-    let verdict = decide(Question::about(&event), at, &CaseView::default(), &lists, book);
+    let verdict = decide(
+        Question::about(&event),
+        at,
+        &CaseView::default(),
+        &lists,
+        book,
+    );
     Ok(seen(&verdict))
 }
 
 fn seen(verdict: &Verdict) -> String {
-    let Some(subject) = verdict.subjects.first() else { return "no match".to_owned() };
+    let Some(subject) = verdict.subjects.first() else {
+        return "no match".to_owned();
+    };
     if let Some(strongest) = subject.triggered.first() {
         return format!("{} {}", strongest.contributes.code(), strongest.effect);
     }
@@ -117,7 +134,11 @@ fn seen(verdict: &Verdict) -> String {
 fn event(row: &Measure, case: &CaseSource) -> Result<Event, String> {
     let scenario = match &case.event.scenario {
         Some(code) => ScenarioCode::new(code.as_str()),
-        None => row.applies.first().map(|(code, _)| code.clone()).ok_or("the row applies nowhere")?,
+        None => row
+            .applies
+            .first()
+            .map(|(code, _)| code.clone())
+            .ok_or("the row applies nowhere")?,
     };
     let stage = match &case.event.stage {
         Some(code) => StageCode::new(code.as_str()),
@@ -130,7 +151,10 @@ fn event(row: &Measure, case: &CaseSource) -> Result<Event, String> {
     };
     let region = match &case.event.region {
         Some(code) => Region::parse(code).ok_or_else(|| format!("`{code}` is not a region"))?,
-        None => row.region.or_else(|| Region::parse(WHERE)).ok_or("no region")?,
+        None => row
+            .region
+            .or_else(|| Region::parse(WHERE))
+            .ok_or("no region")?,
     };
     Ok(Event {
         source: "case".into(),
@@ -179,7 +203,10 @@ fn word<T>(text: &str, parse: fn(&str) -> Option<T>) -> Result<T, String> {
 
 /// The subject: an enterprise with a valid code unless the case says otherwise.
 fn subject(row: &Measure, case: &CaseSource) -> Result<Subject, String> {
-    let related = case.entry.as_ref().and_then(|entry| entry.related_as.as_deref());
+    let related = case
+        .entry
+        .as_ref()
+        .and_then(|entry| entry.related_as.as_deref());
     let role = match (case.subject.role.as_deref(), related) {
         (Some(role), _) | (None, Some(role)) => word(role, Role::parse)?,
         (None, None) => row.roles.first().copied().unwrap_or(Role::Applicant),
@@ -188,14 +215,23 @@ fn subject(row: &Measure, case: &CaseSource) -> Result<Subject, String> {
         Some("unknown") => None,
         Some(kind) => Some(word(kind, SubjectKind::parse)?),
         None if related.is_some() => Some(SubjectKind::NaturalPerson),
-        None => Some(row.kinds.first().copied().unwrap_or(SubjectKind::Enterprise)),
+        None => Some(
+            row.kinds
+                .first()
+                .copied()
+                .unwrap_or(SubjectKind::Enterprise),
+        ),
     };
     let (id_type, value) = match kind {
         Some(SubjectKind::NaturalPerson) => (IdType::Id18, invented::person(1)),
         Some(SubjectKind::IndividualBusiness) => (IdType::Uscc, invented::individual_business(1)),
         _ => (IdType::Uscc, invented::uscc(1)),
     };
-    let given = GivenIdentifier { id_type, value: Sensitive::new(value), issuer: None };
+    let given = GivenIdentifier {
+        id_type,
+        value: Sensitive::new(value),
+        issuer: None,
+    };
     Ok(Subject::new(None, role, kind, Some(given), None))
 }
 
@@ -227,12 +263,20 @@ fn entry(
         Some(state) => word(state, State::parse)?,
         None => State::Effective,
     };
-    let subject = event.subjects.first().and_then(|s| s.valid_identifier(event.occurred_at)).cloned();
+    let subject = event
+        .subjects
+        .first()
+        .and_then(|s| s.valid_identifier(event.occurred_at))
+        .cloned();
     let (identifier, related) = match case.related_as.as_deref() {
         None => (subject, Vec::new()),
         Some(role) => {
             let listed = Identifier::parse(IdType::Uscc, &invented::uscc(2), None).ok();
-            let related = Related { role: word(role, Role::parse)?, identifier: subject, name: None };
+            let related = Related {
+                role: word(role, Role::parse)?,
+                identifier: subject,
+                name: None,
+            };
             (listed, vec![related])
         }
     };
@@ -253,7 +297,9 @@ fn entry(
         basis: None,
         reason: None,
         region: match case.region.as_deref() {
-            Some(code) => Some(Region::parse(code).ok_or_else(|| format!("`{code}` is not a region"))?),
+            Some(code) => {
+                Some(Region::parse(code).ok_or_else(|| format!("`{code}` is not a region"))?)
+            }
             None => Some(event.region),
         },
         scope: case.scope.iter().map(|code| code.as_str().into()).collect(),
@@ -270,6 +316,10 @@ fn entry(
         rule_version: None,
         objection_marked: case.objection_marked,
         recorded_at: since,
-        changes: vec![StateChange { to: state, effective_at: since, recorded_at: since }],
+        changes: vec![StateChange {
+            to: state,
+            effective_at: since,
+            recorded_at: since,
+        }],
     }))
 }

@@ -47,11 +47,16 @@ pub(super) fn broken(
             "remove it",
         ),
         broken_if(
-            !row.needs_entry() && (row.scoped || !row.extends_to.is_empty() || !row.severities.is_empty()),
+            !row.needs_entry()
+                && (row.scoped || !row.extends_to.is_empty() || !row.severities.is_empty()),
             "a row that names no list has no entry to ask for scope, relations or severity",
             "name its lists, or remove `scoped`, `extends_to` and `severities`",
         ),
-        broken_if(source.cases.is_empty(), "the row has no case", "add one that matches and one that just does not"),
+        broken_if(
+            source.cases.is_empty(),
+            "the row has no case",
+            "add one that matches and one that just does not",
+        ),
     ]
     .into_iter()
     .flatten()
@@ -59,7 +64,11 @@ pub(super) fn broken(
 }
 
 fn basis(row: &Measure) -> Option<Broken> {
-    broken_if(row.bases.is_empty(), "the row has no basis: no measure without published law", "add its `basis`")
+    broken_if(
+        row.bases.is_empty(),
+        "the row has no basis: no measure without published law",
+        "add its `basis`",
+    )
 }
 
 fn item(row: &Measure, items: &BTreeMap<String, Class>) -> Option<Broken> {
@@ -72,9 +81,10 @@ fn item(row: &Measure, items: &BTreeMap<String, Class>) -> Option<Broken> {
                 format!("write one of {}", known.join(", ")),
             ))
         }
-        Some(class) if row.class != Some(*class) => {
-            Some((format!("item `{item}` is of class {class}"), format!("write `class: {class}`")))
-        }
+        Some(class) if row.class != Some(*class) => Some((
+            format!("item `{item}` is of class {class}"),
+            format!("write `class: {class}`"),
+        )),
         Some(_) => None,
     }
 }
@@ -117,7 +127,10 @@ fn level(row: &Measure, strong: bool) -> Option<Broken> {
 
 /// A row whose best basis is a local regulation holds where that legislature rules.
 fn local_basis(row: &Measure) -> Option<Broken> {
-    let best = row.bases.first().filter(|basis| basis.level == Level::LocalRegulation)?;
+    let best = row
+        .bases
+        .first()
+        .filter(|basis| basis.level == Level::LocalRegulation)?;
     let inside = match (best.region, row.region) {
         (Some(legislature), Some(region)) => legislature.contains(region),
         _ => false,
@@ -131,7 +144,11 @@ fn local_basis(row: &Measure) -> Option<Broken> {
 
 fn notice_basis(row: &Measure) -> Option<Broken> {
     broken_if(
-        row.rests_on_notice() && row.applies.iter().any(|(code, _)| !notice_scenario(code.as_str())),
+        row.rests_on_notice()
+            && row
+                .applies
+                .iter()
+                .any(|(code, _)| !notice_scenario(code.as_str())),
         "a published notice carries rows of land, tender and procurement only",
         "leave the other scenarios out, or add another basis",
     )
@@ -153,7 +170,10 @@ fn dates(row: &Measure) -> Option<Broken> {
             "add `effective_from`".to_owned(),
         ));
     }
-    if published.zip(from).is_some_and(|(published, from)| from < published) {
+    if published
+        .zip(from)
+        .is_some_and(|(published, from)| from < published)
+    {
         return Some((
             "the row is in force before it was published".to_owned(),
             "write an `effective_from` on or after `published_at`".to_owned(),

@@ -40,7 +40,10 @@ impl SourceFile {
     /// A file.
     #[must_use]
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { path: path.into(), text: text.into() }
+        Self {
+            path: path.into(),
+            text: text.into(),
+        }
     }
 }
 
@@ -93,7 +96,11 @@ impl Book {
         match book {
             Some(book) if loader.errors.is_empty() => {
                 let failed = cases::run(&book, &loader.rows);
-                if failed.is_empty() { Ok(book) } else { Err(BookErrors(failed)) }
+                if failed.is_empty() {
+                    Ok(book)
+                } else {
+                    Err(BookErrors(failed))
+                }
             }
             _ => {
                 loader.errors.sort();
@@ -134,7 +141,13 @@ fn shared(text: Option<&String>) -> Option<Arc<str>> {
 }
 
 impl Loader {
-    fn refuse(&mut self, place: Place<'_>, line: u64, rule: impl Into<String>, mend: impl Into<String>) {
+    fn refuse(
+        &mut self,
+        place: Place<'_>,
+        line: u64,
+        rule: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
         self.errors.push(BookError {
             file: place.file.to_owned(),
             line,
@@ -150,8 +163,16 @@ impl Loader {
             Err(error) => {
                 let line = error.location().map_or(0, |location| location.line());
                 let told = error.without_snippet().to_string();
-                let place = Place { file: &file.path, subject: "form" };
-                self.refuse(place, line, told, "write the field as the form of the file says");
+                let place = Place {
+                    file: &file.path,
+                    subject: "form",
+                };
+                self.refuse(
+                    place,
+                    line,
+                    told,
+                    "write the field as the form of the file says",
+                );
                 None
             }
         }
@@ -197,13 +218,23 @@ impl Loader {
         sorted.sort_by(|a, b| a.path.cmp(&b.path));
         let inside = |folder: &'static str| {
             sorted.iter().copied().filter(move |file| {
-                file.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+                file.path
+                    .strip_prefix(folder)
+                    .is_some_and(|rest| rest.starts_with('/'))
             })
         };
         let head = sorted.iter().find(|file| file.path == "book.yaml");
         let Some(head) = head else {
-            let place = Place { file: "book.yaml", subject: "book" };
-            self.refuse(place, 0, "the file is missing", "add it with name, edition and covers_from");
+            let place = Place {
+                file: "book.yaml",
+                subject: "book",
+            };
+            self.refuse(
+                place,
+                0,
+                "the file is missing",
+                "add it with name, edition and covers_from",
+            );
             return None;
         };
         let head_file: BookFile = self.parse(head)?;
@@ -217,12 +248,20 @@ impl Loader {
         for (id, (file, line)) in &confirmations.places {
             if !measures.iter().any(|row| row.id.as_str() == id) {
                 let place = Place { file, subject: id };
-                self.refuse(place, *line, "no row has this id", "confirm a row of the book");
+                self.refuse(
+                    place,
+                    *line,
+                    "no row has this id",
+                    "confirm a row of the book",
+                );
             }
         }
         for list in deployment.not_connected.keys() {
             if !lists.contains_key(list.as_str()) {
-                let place = Place { file: "configuration", subject: list };
+                let place = Place {
+                    file: "configuration",
+                    subject: list,
+                };
                 self.refuse(
                     place,
                     0,
@@ -253,23 +292,47 @@ impl Loader {
 
     fn load_items(&mut self, file: &str, head: &BookFile) {
         for item in &head.edition.items {
-            let place = Place { file, subject: &item.code.value };
+            let place = Place {
+                file,
+                subject: &item.code.value,
+            };
             self.confidence(place, &item.confidence);
-            let class = self.word(place, "class", &item.class, Class::parse, codes(Class::ALL, Class::code));
+            let class = self.word(
+                place,
+                "class",
+                &item.class,
+                Class::parse,
+                codes(Class::ALL, Class::code),
+            );
             if let Some(class) = class
                 && self.items.insert(item.code.value.clone(), class).is_some()
             {
-                self.refuse(place, line(&item.code), "the item stands twice", "remove one");
+                self.refuse(
+                    place,
+                    line(&item.code),
+                    "the item stands twice",
+                    "remove one",
+                );
             }
         }
     }
 
     fn load_names(&mut self, file: Option<&&SourceFile>) -> SimplifyTable {
-        let Some(file) = file else { return SimplifyTable::empty() };
+        let Some(file) = file else {
+            return SimplifyTable::empty();
+        };
         SimplifyTable::parse(&file.text).unwrap_or_else(|error| {
-            let place = Place { file: &file.path, subject: "names" };
+            let place = Place {
+                file: &file.path,
+                subject: "names",
+            };
             let line = error.line as u64;
-            self.refuse(place, line, error.reason.to_string(), "write one pair a line");
+            self.refuse(
+                place,
+                line,
+                error.reason.to_string(),
+                "write one pair a line",
+            );
             SimplifyTable::empty()
         })
     }
@@ -286,7 +349,13 @@ impl Loader {
     }
 
     fn colour(&mut self, place: Place<'_>, written: &Spanned<String>) -> Option<Colour> {
-        self.word(place, "colour", written, Colour::parse, codes(Colour::ALL, Colour::code))
+        self.word(
+            place,
+            "colour",
+            written,
+            Colour::parse,
+            codes(Colour::ALL, Colour::code),
+        )
     }
 
     fn load_lists<'f>(
@@ -295,11 +364,18 @@ impl Loader {
     ) -> FxHashMap<ListCode, Arc<List>> {
         let mut lists = FxHashMap::default();
         for file in files {
-            let Some(parsed) = self.parse::<ListsFile>(file) else { continue };
+            let Some(parsed) = self.parse::<ListsFile>(file) else {
+                continue;
+            };
             for source in parsed.lists {
                 let code = source.value.code.value.clone();
-                let place = Place { file: &file.path, subject: &code };
-                let Some(list) = self.list(place, &source) else { continue };
+                let place = Place {
+                    file: &file.path,
+                    subject: &code,
+                };
+                let Some(list) = self.list(place, &source) else {
+                    continue;
+                };
                 if lists.insert(list.code.clone(), Arc::new(list)).is_some() {
                     self.refuse(place, line(&source), "the list stands twice", "remove one");
                 }
@@ -312,7 +388,12 @@ impl Loader {
         let source = &spanned.value;
         let bases = self.bases(place, &source.basis);
         if bases.is_empty() {
-            self.refuse(place, line(spanned), "the list has no basis", "add its `basis`");
+            self.refuse(
+                place,
+                line(spanned),
+                "the list has no basis",
+                "add its `basis`",
+            );
         }
         if source.until_performed && source.max_period_months.is_some() {
             self.refuse(
@@ -323,18 +404,36 @@ impl Loader {
             );
         }
         let colour = self.colour(place, &source.colour);
-        let reach = self.word(place, "reach", &source.reach, Reach::parse, codes(Reach::ALL, Reach::code));
+        let reach = self.word(
+            place,
+            "reach",
+            &source.reach,
+            Reach::parse,
+            codes(Reach::ALL, Reach::code),
+        );
         let kind = match &source.kind {
             None => Some(ListKind::List),
-            Some(kind) => {
-                self.word(place, "kind of list", kind, ListKind::parse, codes(ListKind::ALL, ListKind::code))
-            }
+            Some(kind) => self.word(
+                place,
+                "kind of list",
+                kind,
+                ListKind::parse,
+                codes(ListKind::ALL, ListKind::code),
+            ),
         };
         let default_severity = source.default_severity.as_ref().and_then(|written| {
-            self.word(place, "severity", written, Severity::parse, codes(Severity::ALL, Severity::code))
+            self.word(
+                place,
+                "severity",
+                written,
+                Severity::parse,
+                codes(Severity::ALL, Severity::code),
+            )
         });
-        let default_region =
-            source.default_region.as_ref().and_then(|written| self.region(place, written));
+        let default_region = source
+            .default_region
+            .as_ref()
+            .and_then(|written| self.region(place, written));
         Some(List {
             code: ListCode::new(source.code.value.as_str()),
             colour: colour?,
@@ -358,16 +457,26 @@ impl Loader {
     }
 
     fn bases(&mut self, place: Place<'_>, sources: &[Spanned<BasisSource>]) -> Vec<Basis> {
-        let mut bases: Vec<Basis> =
-            sources.iter().filter_map(|source| self.basis(place, &source.value)).collect();
+        let mut bases: Vec<Basis> = sources
+            .iter()
+            .filter_map(|source| self.basis(place, &source.value))
+            .collect();
         bases.sort_by_key(|basis| basis.level);
         bases
     }
 
     fn basis(&mut self, place: Place<'_>, source: &BasisSource) -> Option<Basis> {
-        let level =
-            self.word(place, "level of basis", &source.level, Level::parse, codes(Level::ALL, Level::code))?;
-        let region = source.region.as_ref().and_then(|written| self.region(place, written));
+        let level = self.word(
+            place,
+            "level of basis",
+            &source.level,
+            Level::parse,
+            codes(Level::ALL, Level::code),
+        )?;
+        let region = source
+            .region
+            .as_ref()
+            .and_then(|written| self.region(place, written));
         if level == Level::LocalRegulation && region.is_none() {
             self.refuse(
                 place,
@@ -392,12 +501,24 @@ impl Loader {
     ) -> BTreeMap<ScenarioCode, Scenario> {
         let mut scenarios = BTreeMap::new();
         for file in files {
-            let Some(parsed) = self.parse::<ScenarioFile>(file) else { continue };
+            let Some(parsed) = self.parse::<ScenarioFile>(file) else {
+                continue;
+            };
             let code = parsed.scenario.value.clone();
-            let place = Place { file: &file.path, subject: &code };
-            let Some(scenario) = self.scenario(place, &parsed) else { continue };
+            let place = Place {
+                file: &file.path,
+                subject: &code,
+            };
+            let Some(scenario) = self.scenario(place, &parsed) else {
+                continue;
+            };
             if scenarios.insert(scenario.code.clone(), scenario).is_some() {
-                self.refuse(place, line(&parsed.scenario), "the scenario stands twice", "remove one");
+                self.refuse(
+                    place,
+                    line(&parsed.scenario),
+                    "the scenario stands twice",
+                    "remove one",
+                );
             }
         }
         scenarios
@@ -416,28 +537,46 @@ impl Loader {
         };
         let mut order = 0;
         for stage in &source.stages {
-            match fixed_stages.iter().position(|fixed| *fixed == stage.value.code.value) {
+            match fixed_stages
+                .iter()
+                .position(|fixed| *fixed == stage.value.code.value)
+            {
                 Some(at) if at >= order => order = at + 1,
                 _ => self.refuse(
                     place,
                     line(&stage.value.code),
-                    format!("unknown stage `{}`, or not in its order", stage.value.code.value),
+                    format!(
+                        "unknown stage `{}`, or not in its order",
+                        stage.value.code.value
+                    ),
                     format!("the stages are, in order, {}", fixed_stages.join(", ")),
                 ),
             }
             if let Some(after) = &stage.value.after
-                && !source.stages.iter().any(|s| s.value.decisive && s.value.code.value == after.value)
+                && !source
+                    .stages
+                    .iter()
+                    .any(|s| s.value.decisive && s.value.code.value == after.value)
             {
                 self.refuse(
                     place,
                     line(after),
-                    format!("`after` names `{}`, which is no decisive stage here", after.value),
+                    format!(
+                        "`after` names `{}`, which is no decisive stage here",
+                        after.value
+                    ),
                     "name a decisive stage of the scenario",
                 );
             }
         }
         let attributes = self.attributes(place, source);
-        let actor = self.word(place, "actor", &source.actor, Actor::parse, codes(Actor::ALL, Actor::code))?;
+        let actor = self.word(
+            place,
+            "actor",
+            &source.actor,
+            Actor::parse,
+            codes(Actor::ALL, Actor::code),
+        )?;
         Some(Scenario {
             code: ScenarioCode::new(source.scenario.value.as_str()),
             title: source.title.clone(),
@@ -450,7 +589,11 @@ impl Loader {
                     code: StageCode::new(stage.value.code.value.as_str()),
                     title: stage.value.title.clone(),
                     decisive: stage.value.decisive,
-                    after: stage.value.after.as_ref().map(|s| StageCode::new(s.value.as_str())),
+                    after: stage
+                        .value
+                        .after
+                        .as_ref()
+                        .map(|s| StageCode::new(s.value.as_str())),
                     rows: StageRows::default(),
                 })
                 .collect(),
@@ -476,11 +619,18 @@ impl Loader {
             );
             let taken = own.iter().any(|field| *field.name == *name.value);
             let Some(ty) = ty else { continue };
-            if taken || attributes.insert(Arc::from(name.value.as_str()), ty).is_some() {
+            if taken
+                || attributes
+                    .insert(Arc::from(name.value.as_str()), ty)
+                    .is_some()
+            {
                 self.refuse(
                     place,
                     line(name),
-                    format!("attribute `{}` stands twice, or every event has it", name.value),
+                    format!(
+                        "attribute `{}` stands twice, or every event has it",
+                        name.value
+                    ),
                     "give it a name of its own",
                 );
             }
@@ -495,21 +645,38 @@ impl Loader {
     ) -> Vec<Agreement> {
         let mut agreements: Vec<Agreement> = Vec::new();
         for file in files {
-            let Some(parsed) = self.parse::<AgreementsFile>(file) else { continue };
+            let Some(parsed) = self.parse::<AgreementsFile>(file) else {
+                continue;
+            };
             for source in &parsed.agreements {
-                let place = Place { file: &file.path, subject: &source.value.id.value };
+                let place = Place {
+                    file: &file.path,
+                    subject: &source.value.id.value,
+                };
                 let bases = self.bases(place, &source.value.basis);
                 if bases.is_empty() {
-                    self.refuse(place, line(source), "the agreement has no basis", "add its `basis`");
+                    self.refuse(
+                        place,
+                        line(source),
+                        "the agreement has no basis",
+                        "add its `basis`",
+                    );
                 }
                 let from = self.region(place, &source.value.from);
                 let to = self.region(place, &source.value.to);
                 self.known_lists(place, &source.value.lists, lists);
                 let id: Arc<str> = source.value.id.value.as_str().into();
                 if agreements.iter().any(|other| other.id == id) {
-                    self.refuse(place, line(source), "the agreement stands twice", "remove one");
+                    self.refuse(
+                        place,
+                        line(source),
+                        "the agreement stands twice",
+                        "remove one",
+                    );
                 }
-                let (Some(from), Some(to)) = (from, to) else { continue };
+                let (Some(from), Some(to)) = (from, to) else {
+                    continue;
+                };
                 agreements.push(Agreement {
                     id,
                     lists: list_codes(&source.value.lists),
@@ -546,13 +713,23 @@ impl Loader {
     fn load_confirmations(&mut self, deployment: &Deployment) -> Confirmations {
         let mut confirmations = Confirmations::default();
         for file in &deployment.confirmations {
-            let Some(parsed) = self.parse::<ConfirmationsFile>(file) else { continue };
+            let Some(parsed) = self.parse::<ConfirmationsFile>(file) else {
+                continue;
+            };
             for source in parsed.confirmations {
                 let id = source.value.measure.value.clone();
                 let place = (file.path.clone(), line(&source));
                 if confirmations.places.insert(id.clone(), place).is_some() {
-                    let place = Place { file: &file.path, subject: &id };
-                    self.refuse(place, line(&source), "the row is confirmed twice", "remove one");
+                    let place = Place {
+                        file: &file.path,
+                        subject: &id,
+                    };
+                    self.refuse(
+                        place,
+                        line(&source),
+                        "the row is confirmed twice",
+                        "remove one",
+                    );
                 }
                 confirmations.by_id.insert(id, source.value);
             }
@@ -568,14 +745,20 @@ impl Loader {
         confirmations: &Confirmations,
     ) -> Vec<Arc<Measure>> {
         for file in files {
-            let Some(parsed) = self.parse::<MeasuresFile>(file) else { continue };
+            let Some(parsed) = self.parse::<MeasuresFile>(file) else {
+                continue;
+            };
             for source in parsed.measures {
                 let line = line(&source);
                 let source = source.value;
                 let id = source.id.value.clone();
-                let place = Place { file: &file.path, subject: &id };
+                let place = Place {
+                    file: &file.path,
+                    subject: &id,
+                };
                 let confirmation = confirmations.by_id.get(&id);
-                let Some(measure) = self.measure(place, line, &source, lists, scenarios, confirmation)
+                let Some(measure) =
+                    self.measure(place, line, &source, lists, scenarios, confirmation)
                 else {
                     continue;
                 };
@@ -583,14 +766,23 @@ impl Loader {
                     self.refuse(place, line, rule, mend);
                 }
                 let measure = Arc::new(measure);
-                self.rows.push(Row { file: file.path.clone(), line, source, measure });
+                self.rows.push(Row {
+                    file: file.path.clone(),
+                    line,
+                    source,
+                    measure,
+                });
             }
         }
         self.rows.sort_by(|a, b| {
-            (&a.measure.id, a.measure.effective_from).cmp(&(&b.measure.id, b.measure.effective_from))
+            (&a.measure.id, a.measure.effective_from)
+                .cmp(&(&b.measure.id, b.measure.effective_from))
         });
         self.refuse_overlaps();
-        self.rows.iter().map(|row| Arc::clone(&row.measure)).collect()
+        self.rows
+            .iter()
+            .map(|row| Arc::clone(&row.measure))
+            .collect()
     }
 
     /// Rows of one id are versions: sorted by first day, each ends before the next begins.
@@ -606,7 +798,10 @@ impl Loader {
             }
         }
         for (file, line, id) in overlapping {
-            let place = Place { file: &file, subject: id.as_str() };
+            let place = Place {
+                file: &file,
+                subject: id.as_str(),
+            };
             self.refuse(
                 place,
                 line,
@@ -627,9 +822,21 @@ impl Loader {
     ) -> Option<Measure> {
         let before = self.errors.len();
         let action = self.action(place, source);
-        let force = self.word(place, "force", &source.force, Force::parse, codes(Force::ALL, Force::code));
+        let force = self.word(
+            place,
+            "force",
+            &source.force,
+            Force::parse,
+            codes(Force::ALL, Force::code),
+        );
         let class = source.class.as_ref().and_then(|written| {
-            self.word(place, "class", written, Class::parse, codes(Class::ALL, Class::code))
+            self.word(
+                place,
+                "class",
+                written,
+                Class::parse,
+                codes(Class::ALL, Class::code),
+            )
         });
         let applies = self.applies(place, source, scenarios);
         let row_lists = self.row_lists(place, source, lists);
@@ -642,8 +849,13 @@ impl Loader {
                 Some((ListCode::new(excluding.list.value.as_str()), basis))
             })
             .collect();
-        let severities =
-            self.words(place, "severity", &source.severities, Severity::parse, codes(Severity::ALL, Severity::code));
+        let severities = self.words(
+            place,
+            "severity",
+            &source.severities,
+            Severity::parse,
+            codes(Severity::ALL, Severity::code),
+        );
         let kinds = self.words(
             place,
             "kind of subject",
@@ -651,26 +863,50 @@ impl Loader {
             SubjectKind::parse,
             codes(SubjectKind::ALL, SubjectKind::code),
         );
-        let roles = self.words(place, "role", &source.roles, Role::parse, codes(Role::ALL, Role::code));
-        let extends_to =
-            self.words(place, "relation", &source.extends_to, relation, codes(Role::ALL, Role::code).filter(|code| relation(code).is_some()));
-        let region = source.region.as_ref().and_then(|written| self.region(place, written));
+        let roles = self.words(
+            place,
+            "role",
+            &source.roles,
+            Role::parse,
+            codes(Role::ALL, Role::code),
+        );
+        let extends_to = self.words(
+            place,
+            "relation",
+            &source.extends_to,
+            relation,
+            codes(Role::ALL, Role::code).filter(|code| relation(code).is_some()),
+        );
+        let region = source
+            .region
+            .as_ref()
+            .and_then(|written| self.region(place, written));
         let bases = self.bases(place, &source.basis);
-        let required: Vec<Arc<str>> =
-            source.required.iter().map(|name| Arc::from(name.value.as_str())).collect();
+        let required: Vec<Arc<str>> = source
+            .required
+            .iter()
+            .map(|name| Arc::from(name.value.as_str()))
+            .collect();
         let attributes = self.common_attributes(place, source, scenarios);
         self.known_attributes(place, source, &attributes);
-        let condition = self.condition(place, source, &attributes, &required, !row_lists.is_empty());
+        let condition =
+            self.condition(place, source, &attributes, &required, !row_lists.is_empty());
         let confidence = self.confidence(place, &source.confidence);
         if self.errors.len() > before {
             return None;
         }
-        let day = |confirmed: Option<Date>, written: &Option<Spanned<crate::time::text::DateText>>| {
+        let day = |confirmed: Option<Date>,
+                   written: &Option<Spanned<crate::time::text::DateText>>| {
             confirmed.or_else(|| written.as_ref().map(|day| day.value.0))
         };
-        let published_at = day(confirmation.and_then(|c| c.published_at.as_ref().map(|d| d.0)), &source.published_at);
-        let effective_from =
-            day(confirmation.and_then(|c| c.effective_from.as_ref().map(|d| d.0)), &source.effective_from);
+        let published_at = day(
+            confirmation.and_then(|c| c.published_at.as_ref().map(|d| d.0)),
+            &source.published_at,
+        );
+        let effective_from = day(
+            confirmation.and_then(|c| c.effective_from.as_ref().map(|d| d.0)),
+            &source.effective_from,
+        );
         let published_in = confirmation
             .and_then(|c| shared(c.published_in.as_ref()))
             .or_else(|| shared(source.published_in.as_ref()));
@@ -688,7 +924,10 @@ impl Loader {
             title: source.title.clone(),
             content: source.content.clone(),
             action: action?,
-            item: source.item.as_ref().map(|item| Arc::from(item.value.as_str())),
+            item: source
+                .item
+                .as_ref()
+                .map(|item| Arc::from(item.value.as_str())),
             class,
             force: force?,
             parameters: source.parameters.clone(),
@@ -710,10 +949,19 @@ impl Loader {
             effective_from,
             effective_to: source.effective_to.as_ref().map(|day| day.value.0),
             active,
-            confirmed: confirmation.map(|c| (Arc::from(c.confirmed_by.as_str()), Arc::from(c.document.as_str()))),
+            confirmed: confirmation.map(|c| {
+                (
+                    Arc::from(c.confirmed_by.as_str()),
+                    Arc::from(c.document.as_str()),
+                )
+            }),
             implementer: source.implementer.clone(),
             remedies: source.remedies.clone(),
-            confidence: if confirmation.is_some() { Confidence::Verified } else { confidence },
+            confidence: if confirmation.is_some() {
+                Confidence::Verified
+            } else {
+                confidence
+            },
         })
     }
 
@@ -727,10 +975,22 @@ impl Loader {
         )?;
         match direction {
             Direction::Penalty => self
-                .word(place, "penalty effect", &source.effect, Effect::parse, codes(Effect::ALL, Effect::code))
+                .word(
+                    place,
+                    "penalty effect",
+                    &source.effect,
+                    Effect::parse,
+                    codes(Effect::ALL, Effect::code),
+                )
                 .map(Action::Penalty),
             Direction::Incentive => self
-                .word(place, "incentive effect", &source.effect, Benefit::parse, codes(Benefit::ALL, Benefit::code))
+                .word(
+                    place,
+                    "incentive effect",
+                    &source.effect,
+                    Benefit::parse,
+                    codes(Benefit::ALL, Benefit::code),
+                )
                 .map(Action::Incentive),
         }
     }
@@ -784,8 +1044,14 @@ impl Loader {
             .applies
             .iter()
             .map(|applies| {
-                let stages = applies.stages.iter().map(|s| StageCode::new(s.value.as_str()));
-                (ScenarioCode::new(applies.scenario.value.as_str()), stages.collect())
+                let stages = applies
+                    .stages
+                    .iter()
+                    .map(|s| StageCode::new(s.value.as_str()));
+                (
+                    ScenarioCode::new(applies.scenario.value.as_str()),
+                    stages.collect(),
+                )
             })
             .collect()
     }
@@ -806,7 +1072,11 @@ impl Loader {
                     .values()
                     .filter(|list| {
                         Some(list.colour) == colour
-                            && by_colour.value.field.as_ref().is_none_or(|f| **f == *list.field)
+                            && by_colour
+                                .value
+                                .field
+                                .as_ref()
+                                .is_none_or(|f| **f == *list.field)
                     })
                     .map(|list| list.code.clone()),
             );
@@ -835,7 +1105,12 @@ impl Loader {
             .filter_map(|applies| scenarios.get(applies.scenario.value.as_str()))
             .map(|scenario| &scenario.attributes);
         let Some(first) = declared.next() else {
-            self.refuse(place, line(&source.id), "the row applies nowhere", "add a scenario to `applies`");
+            self.refuse(
+                place,
+                line(&source.id),
+                "the row applies nowhere",
+                "add a scenario to `applies`",
+            );
             return BTreeMap::new();
         };
         let mut common = first.clone();
@@ -880,7 +1155,12 @@ impl Loader {
             Err(error) => {
                 // Exact for blocks and single lines: a block's place is its first line of text.
                 let line = line(written) + u64::from(error.line.saturating_sub(1));
-                self.refuse(place, line, format!("`when`: {}", error.message), error.mend);
+                self.refuse(
+                    place,
+                    line,
+                    format!("`when`: {}", error.message),
+                    error.mend,
+                );
                 None
             }
         }
@@ -898,7 +1178,10 @@ fn relation(code: &str) -> Option<Role> {
 }
 
 fn list_codes(written: &[Spanned<String>]) -> Vec<ListCode> {
-    written.iter().map(|code| ListCode::new(code.value.as_str())).collect()
+    written
+        .iter()
+        .map(|code| ListCode::new(code.value.as_str()))
+        .collect()
 }
 
 /// The codes of a closed set, for messages.
@@ -914,9 +1197,9 @@ pub(super) fn index(scenarios: &mut BTreeMap<ScenarioCode, Scenario>, measures: 
     for scenario in scenarios.values_mut() {
         for stage in &mut scenario.stages {
             let here = |row: &&Arc<Measure>| {
-                row.applies.iter().any(|(code, stages)| {
-                    *code == scenario.code && stages.contains(&stage.code)
-                })
+                row.applies
+                    .iter()
+                    .any(|(code, stages)| *code == scenario.code && stages.contains(&stage.code))
             };
             stage.rows = StageRows::of(measures.iter().filter(here));
         }
@@ -940,7 +1223,11 @@ impl StageRows {
                 indexed.without_entry.push(Arc::clone(row));
             }
             for list in &row.lists {
-                indexed.by_list.entry(list.clone()).or_default().push(Arc::clone(row));
+                indexed
+                    .by_list
+                    .entry(list.clone())
+                    .or_default()
+                    .push(Arc::clone(row));
                 if row.penalty() > Some(Effect::HeightenedScrutiny) {
                     needs.entry(list.clone()).or_default().push(Arc::clone(row));
                 }

@@ -370,7 +370,9 @@ impl Measure {
     /// Whether the row rests on the notice of the event alone, so that the event must carry it.
     #[must_use]
     pub fn rests_on_notice(&self) -> bool {
-        self.bases.first().is_some_and(|basis| basis.level == Level::PublishedNotice)
+        self.bases
+            .first()
+            .is_some_and(|basis| basis.level == Level::PublishedNotice)
     }
 
     /// Whether the row is in force on this day.

@@ -10,7 +10,11 @@ use crate::vocabulary::AttributeType;
 pub(super) const EVENT_OPTIONAL: [&str; 3] = ["item_code", "amount_fen", "purpose"];
 
 fn field(name: &str, ty: Type, optional: bool) -> Field {
-    Field { name: Arc::from(name), ty, optional }
+    Field {
+        name: Arc::from(name),
+        ty,
+        optional,
+    }
 }
 
 /// The schema of a row: attributes it requires are always there when its condition is asked.
@@ -27,7 +31,11 @@ pub(super) fn of_row(
         field("occurred_on", Type::Date, false),
     ];
     event.extend(EVENT_OPTIONAL.map(|name| {
-        let ty = if name == "amount_fen" { Type::Int } else { Type::String };
+        let ty = if name == "amount_fen" {
+            Type::Int
+        } else {
+            Type::String
+        };
         field(name, ty, optional(name))
     }));
     event.extend(attributes.iter().map(|(name, ty)| {
@@ -57,5 +65,9 @@ pub(super) fn of_row(
         field("document_no", Type::String, true),
         field("region", Type::String, true),
     ];
-    Schema { event, subject, entry: needs_entry.then_some(entry) }
+    Schema {
+        event,
+        subject,
+        entry: needs_entry.then_some(entry),
+    }
 }

@@ -25,7 +25,9 @@ pub(super) fn judge<'a>(
     lead_role: Option<Role>,
 ) -> Incentives {
     let mut incentives = Incentives::default();
-    let Some(stage) = setting.stage else { return incentives };
+    let Some(stage) = setting.stage else {
+        return incentives;
+    };
     for row in &stage.rows.without_entry {
         incentives.add(row, setting, known, lead_role, None);
     }
@@ -51,7 +53,9 @@ impl Incentives {
         if row.action.direction() != Direction::Incentive {
             return;
         }
-        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else { return };
+        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else {
+            return;
+        };
         let mut withheld: Vec<Why> = doubts.into_vec();
         withheld.extend(identity_doubt(known));
         if let Some(hit) = hit {
@@ -67,7 +71,11 @@ impl Incentives {
         }
         withheld.sort_unstable();
         withheld.dedup();
-        let incentive = Incentive { measure: Arc::clone(row), withheld, entry: hit.map(entry_hit) };
+        let incentive = Incentive {
+            measure: Arc::clone(row),
+            withheld,
+            entry: hit.map(entry_hit),
+        };
         if incentive.withheld.is_empty() {
             self.offered.push(incentive);
         } else {
@@ -95,6 +103,9 @@ fn list_doubt(list: &ListCode, setting: &Setting<'_>) -> Option<Why> {
 fn order(incentives: &mut [Incentive]) {
     incentives.sort_by(|a, b| {
         let place = |i: &Incentive| i.entry.as_ref().map(|e| (e.entry_id.clone(), e.path));
-        a.measure.id.cmp(&b.measure.id).then_with(|| place(a).cmp(&place(b)))
+        a.measure
+            .id
+            .cmp(&b.measure.id)
+            .then_with(|| place(a).cmp(&place(b)))
     });
 }

@@ -85,7 +85,9 @@ pub(super) fn severity(hit: &Hit<'_>) -> Option<Severity> {
 
 /// Scope of a scoped row: each dimension that the entry names must hold the event's value.
 fn scope_fits(row: &Measure, event: &Event, hit: Option<&Hit<'_>>, doubts: &mut Doubts) -> bool {
-    let Some(hit) = hit.filter(|_| row.scoped) else { return true };
+    let Some(hit) = hit.filter(|_| row.scoped) else {
+        return true;
+    };
     let scope = &hit.entry.scope;
     let mut missing = scope.is_empty();
     for dimension in ["item", "trade", "region", "project"] {
@@ -100,9 +102,14 @@ fn scope_fits(row: &Measure, event: &Event, hit: Option<&Hit<'_>>, doubts: &mut 
             "region" => Some(codes.any(|code| {
                 Region::parse(code).is_some_and(|region| region.contains(event.region))
             })),
-            "item" => event.item_code.as_deref().map(|own| codes.any(|code| code == own)),
+            "item" => event
+                .item_code
+                .as_deref()
+                .map(|own| codes.any(|code| code == own)),
             "trade" => event.text("trade").map(|own| codes.any(|code| code == own)),
-            _ => event.text("project_kind").map(|own| codes.any(|code| code == own)),
+            _ => event
+                .text("project_kind")
+                .map(|own| codes.any(|code| code == own)),
         };
         match fits {
             Some(true) => {}
@@ -124,13 +131,18 @@ fn condition_holds<'a>(
     hit: Option<&Hit<'a>>,
     doubts: &mut Doubts,
 ) -> bool {
-    let missing = row.required.iter().filter(|name| !carries(setting.event, name));
+    let missing = row
+        .required
+        .iter()
+        .filter(|name| !carries(setting.event, name));
     let before = doubts.len();
     doubts.extend(missing.map(|name| Why::AttributeMissing(name.clone())));
     if doubts.len() > before {
         return true;
     }
-    let Some((condition, _)) = &row.condition else { return true };
+    let Some((condition, _)) = &row.condition else {
+        return true;
+    };
     let bindings = Bindings {
         event: setting.record.get_or_init(|| event_record(setting.event)),
         subject: known.record.get_or_init(|| subject_record(known)),
@@ -162,10 +174,21 @@ fn event_record(event: &Event) -> Record<'_> {
         Some(("scenario", text(event.scenario.as_str()))),
         Some(("stage", text(event.stage.as_str()))),
         Some(("region", Value::Str(event.region.to_string().into()))),
-        Some(("occurred_on", Value::Str(event.occurred_at.date().to_string().into()))),
-        event.item_code.as_deref().map(|code| ("item_code", text(code))),
-        event.amount_fen.map(|amount| ("amount_fen", Value::Int(amount))),
-        event.purpose.as_deref().map(|purpose| ("purpose", text(purpose))),
+        Some((
+            "occurred_on",
+            Value::Str(event.occurred_at.date().to_string().into()),
+        )),
+        event
+            .item_code
+            .as_deref()
+            .map(|code| ("item_code", text(code))),
+        event
+            .amount_fen
+            .map(|amount| ("amount_fen", Value::Int(amount))),
+        event
+            .purpose
+            .as_deref()
+            .map(|purpose| ("purpose", text(purpose))),
     ];
     let attributes = event.attributes.iter().map(|(name, value)| {
         let value = match value {
@@ -186,7 +209,9 @@ fn subject_record<'a>(known: &Known<'a>) -> Record<'a> {
     let fields = [
         Some(("role", text(known.given.role.code()))),
         known.kind.map(|kind| ("kind", text(kind.code()))),
-        known.identifier.map(|identifier| ("id_type", text(identifier.id_type().code()))),
+        known
+            .identifier
+            .map(|identifier| ("id_type", text(identifier.id_type().code()))),
         Some(("identity", text(known.identity.code()))),
     ];
     Record::new(fields.into_iter().flatten())
@@ -200,11 +225,20 @@ fn entry_record<'a>(hit: &Hit<'a>) -> Record<'a> {
         severity(hit).map(|severity| ("severity", text(severity.code()))),
         entry.grade.map(|grade| ("grade", text(grade))),
         entry.kind.map(|kind| ("kind", text(kind.code()))),
-        entry.designated_by.map(|authority| ("designated_by", text(authority))),
-        entry.document_no.map(|number| ("document_no", text(number))),
-        entry.region.map(|region| ("region", Value::Str(region.to_string().into()))),
+        entry
+            .designated_by
+            .map(|authority| ("designated_by", text(authority))),
+        entry
+            .document_no
+            .map(|number| ("document_no", text(number))),
+        entry
+            .region
+            .map(|region| ("region", Value::Str(region.to_string().into()))),
         Some(("repeat_count", Value::Int(entry.repeat_count.into()))),
-        Some(("valid_from", Value::Str(entry.valid_from.date().to_string().into()))),
+        Some((
+            "valid_from",
+            Value::Str(entry.valid_from.date().to_string().into()),
+        )),
     ];
     Record::new(fields.into_iter().flatten())
 }

@@ -37,7 +37,11 @@ impl<'a> Question<'a> {
     /// The first question about an event.
     #[must_use]
     pub const fn about(event: &'a Event) -> Self {
-        Self { event, cause: &Cause::Event, supersedes: None }
+        Self {
+            event,
+            cause: &Cause::Event,
+            supersedes: None,
+        }
     }
 }
 
@@ -55,7 +59,11 @@ pub fn decide(
     let event = question.event;
     let setting = Setting::of(event, at, lists, book);
     let seats = Seats::of(event);
-    let known: Vec<Known<'_>> = event.subjects.iter().map(|s| Known::of(s, &setting)).collect();
+    let known: Vec<Known<'_>> = event
+        .subjects
+        .iter()
+        .map(|s| Known::of(s, &setting))
+        .collect();
     let subjects: Vec<Judged> = known
         .iter()
         .enumerate()
@@ -115,9 +123,15 @@ fn seal(
     subjects: Vec<Judged>,
     parties: Vec<crate::verdict::PartyVerdict>,
 ) -> Verdict {
-    let Question { event, cause, supersedes } = question;
+    let Question {
+        event,
+        cause,
+        supersedes,
+    } = question;
     let mut decision = Decision::default();
-    parties.iter().for_each(|party| decision.join(&party.decision));
+    parties
+        .iter()
+        .for_each(|party| decision.join(&party.decision));
     let mut verdict = Verdict {
         verdict_id: canonical::verdict_id(&event.source, &event.id, cause),
         digest: VerdictDigest([0; 32]),
@@ -134,7 +148,9 @@ fn seal(
         not_checked: setting.not_checked.clone(),
         list_version: setting.lists.version(),
         lists_as_of: setting.lists_as_of,
-        list_age_ms: setting.lists_as_of.map(|confirmed| setting.at.since(confirmed) / 1_000),
+        list_age_ms: setting
+            .lists_as_of
+            .map(|confirmed| setting.at.since(confirmed) / 1_000),
         book_version: setting.book.version(),
         engine_version: ENGINE_VERSION,
         occurred_at: event.occurred_at,

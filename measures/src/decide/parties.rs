@@ -37,7 +37,10 @@ impl<'a> Seats<'a> {
         }
         let only = only.filter(|_| !several);
 
-        let mut seats = Self { parties: Vec::new(), of_subject: Vec::new() };
+        let mut seats = Self {
+            parties: Vec::new(),
+            of_subject: Vec::new(),
+        };
         for index in 0..event.subjects.len() {
             let seat = own_or_given(index).or(only).unwrap_or(Seat::Own(index));
             let known = seats.parties.iter().position(|other| *other == seat);
@@ -95,7 +98,9 @@ impl<'a> Seats<'a> {
             };
             let led = self.members(party).any(|member| carries(&member));
             for member in self.members(party) {
-                let Some(judged) = subjects.get(member) else { continue };
+                let Some(judged) = subjects.get(member) else {
+                    continue;
+                };
                 if !led || carries(&member) {
                     verdict.decision.join(&judged.verdict.decision);
                 } else {
@@ -112,5 +117,8 @@ fn named(seat: &Seat<'_>) -> PartyVerdict {
         Seat::Given(party) => (*party).clone(),
         Seat::Own(index) => PartyId::new(format!("#{index}")),
     };
-    PartyVerdict { party, decision: Decision::default() }
+    PartyVerdict {
+        party,
+        decision: Decision::default(),
+    }
 }

@@ -27,7 +27,9 @@ pub(super) fn judge<'a>(
     lead_role: Option<Role>,
 ) -> Penalties {
     let mut penalties = Penalties::default();
-    let Some(stage) = setting.stage else { return penalties };
+    let Some(stage) = setting.stage else {
+        return penalties;
+    };
     for row in &stage.rows.without_entry {
         penalties.add(row, setting, known, lead_role, None);
     }
@@ -53,9 +55,14 @@ impl Penalties {
         hit: Option<&Hit<'a>>,
     ) {
         let Some(stated) = row.penalty() else { return };
-        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else { return };
+        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else {
+            return;
+        };
         let mut why: Vec<Why> = doubts.into_vec();
-        why.extend(hit.into_iter().flat_map(|hit| entry_doubts(hit, setting, known)));
+        why.extend(
+            hit.into_iter()
+                .flat_map(|hit| entry_doubts(hit, setting, known)),
+        );
         let demands_review = setting.may_review && why.iter().any(demands_review);
         self.flags.extend(why.iter().filter_map(flag));
 
@@ -76,7 +83,11 @@ impl Penalties {
         } else {
             effect > Effect::HeightenedScrutiny && why.iter().any(makes_proposed)
         };
-        let contributes = if waits { Contribution::Proposed } else { Contribution::Effect };
+        let contributes = if waits {
+            Contribution::Proposed
+        } else {
+            Contribution::Effect
+        };
         let part = Decision {
             effect: (!waits).then_some(effect),
             review: waits || demands_review,
@@ -105,7 +116,10 @@ impl Penalties {
 fn entry_doubts(hit: &Hit<'_>, setting: &Setting<'_>, known: &Known<'_>) -> Vec<Why> {
     [
         (hit.path == Path::Name, Why::NameOnly),
-        (known.name_differs && hit.path != Path::Name, Why::NameDiffers),
+        (
+            known.name_differs && hit.path != Path::Name,
+            Why::NameDiffers,
+        ),
         (hit.entry.objection_marked, Why::ObjectionMarked),
         (hit.standing.no_end_date, Why::NoEndDate),
         (hit.standing.recorded_after_event, Why::RecordedAfterEvent),
@@ -192,7 +206,10 @@ fn limit(
         if let Some(agreement) = hit.standing.agreement
             && !agreement.carries_effects_in(setting.event.region)
         {
-            at_most(Effect::HeightenedScrutiny, Why::Agreement(agreement.id.clone()));
+            at_most(
+                Effect::HeightenedScrutiny,
+                Why::Agreement(agreement.id.clone()),
+            );
         }
     }
     if row.force == Force::Own || row.class == Some(Class::C) {

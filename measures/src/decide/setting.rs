@@ -131,17 +131,25 @@ impl<'a> Setting<'a> {
                 }
             }
         };
-        self.not_checked.push(NotChecked { list: code.clone(), why });
+        self.not_checked.push(NotChecked {
+            list: code.clone(),
+            why,
+        });
     }
 
     fn know_as_of(&mut self, confirmed: Time) {
-        self.lists_as_of =
-            Some(self.lists_as_of.map_or(confirmed, |oldest| oldest.min(confirmed)));
+        self.lists_as_of = Some(
+            self.lists_as_of
+                .map_or(confirmed, |oldest| oldest.min(confirmed)),
+        );
     }
 
     /// Whether the list can be asked.
     pub fn readiness(&self, code: &ListCode) -> Readiness {
-        let budget = self.book.list(code.as_str()).map_or(0, |list| list.freshness_budget_micros);
+        let budget = self
+            .book
+            .list(code.as_str())
+            .map_or(0, |list| list.freshness_budget_micros);
         match self.lists.confirmed_at(code.as_str()) {
             None => Readiness::NotLoaded,
             Some(confirmed) if self.at.since(confirmed) > budget => Readiness::Stale(confirmed),
@@ -158,6 +166,8 @@ impl<'a> Setting<'a> {
     pub fn could_apply(&self, row: &Measure) -> bool {
         row.in_force_on(self.day)
             && self.notice_day.is_none_or(|day| row.in_force_on(day))
-            && row.region.is_none_or(|region| region.contains(self.event.region))
+            && row
+                .region
+                .is_none_or(|region| region.contains(self.event.region))
     }
 }

@@ -63,9 +63,10 @@ impl<'a> Known<'a> {
             Some(_) if linked => Identity::Verified,
             Some(_) => Identity::Unlinked,
         };
-        let name = given.name.as_ref().and_then(|name| {
-            NormalName::new(name.reveal(), setting.book.simplify())
-        });
+        let name = given
+            .name
+            .as_ref()
+            .and_then(|name| NormalName::new(name.reveal(), setting.book.simplify()));
         if let Some(name) = &name
             && may_be_organisation(given, identifier)
         {
@@ -94,9 +95,13 @@ impl<'a> Known<'a> {
 
     /// Keeps the usable entries as hits, the others with their reason.
     fn judge_entries(&mut self, mut found: Found<'a>, setting: &Setting<'a>) {
-        found.entries.sort_by(|a, b| (a.0.entry_id, a.1).cmp(&(b.0.entry_id, b.1)));
+        found
+            .entries
+            .sort_by(|a, b| (a.0.entry_id, a.1).cmp(&(b.0.entry_id, b.1)));
         for (entry, path) in found.entries {
-            let Some(list) = setting.book.list(entry.list) else { continue };
+            let Some(list) = setting.book.list(entry.list) else {
+                continue;
+            };
             let circumstances = Circumstances {
                 region: setting.event.region,
                 occurred_at: setting.event.occurred_at,
@@ -107,7 +112,13 @@ impl<'a> Known<'a> {
             let reason = match lists::standing(&entry, list, &circumstances) {
                 Use::Usable(standing) => {
                     let record = OnceCell::new();
-                    self.hits.push(Hit { entry, list, path, standing, record });
+                    self.hits.push(Hit {
+                        entry,
+                        list,
+                        path,
+                        standing,
+                        record,
+                    });
                     continue;
                 }
                 Use::Ended(reason) => {
@@ -116,16 +127,17 @@ impl<'a> Known<'a> {
                 }
                 Use::NotUsable(reason) => reason,
             };
-            self.not_used.push(NotUsed { entry_id: entry.entry_id, list, path, reason });
+            self.not_used.push(NotUsed {
+                entry_id: entry.entry_id,
+                list,
+                path,
+                reason,
+            });
         }
     }
 
     /// Whether the subject is a natural person, with the birth date as far as known.
-    fn person(
-        &self,
-        entry: &StoredEntry<'_>,
-        path: Path,
-    ) -> Option<Option<crate::time::Date>> {
+    fn person(&self, entry: &StoredEntry<'_>, path: Path) -> Option<Option<crate::time::Date>> {
         let by_identifier = self.identifier.is_some_and(Identifier::is_natural_person);
         let by_caller = self.given.kind == Some(SubjectKind::NaturalPerson);
         let by_entry = path.relation().is_none() && entry.kind == Some(SubjectKind::NaturalPerson);
@@ -143,9 +155,12 @@ impl<'a> Known<'a> {
             })
         };
         let known = self.hits.iter().any(|hit| match hit.path {
-            Path::Identifier => {
-                hit.entry.name.iter().chain(&hit.entry.former_names).any(|known| same(known))
-            }
+            Path::Identifier => hit
+                .entry
+                .name
+                .iter()
+                .chain(&hit.entry.former_names)
+                .any(|known| same(known)),
             Path::Related(_) => hit
                 .entry
                 .related
@@ -161,7 +176,9 @@ impl<'a> Known<'a> {
     /// Kind and protection (spec 2, rule 5).
     fn settle_kind(&mut self) {
         let own = |hit: &&Hit<'_>| hit.path == Path::Identifier;
-        let individual = self.identifier.is_some_and(Identifier::is_individual_business_code)
+        let individual = self
+            .identifier
+            .is_some_and(Identifier::is_individual_business_code)
             || self
                 .hits
                 .iter()
@@ -177,10 +194,15 @@ impl<'a> Known<'a> {
         self.kind = certain
             .or(self.given.kind)
             .or_else(|| self.hits.iter().filter(own).find_map(|hit| hit.entry.kind));
-        let other = self.identifier.is_some_and(|i| i.id_type() == IdType::Other);
+        let other = self
+            .identifier
+            .is_some_and(|i| i.id_type() == IdType::Other);
         self.protected = match self.kind {
             Some(kind) => {
-                matches!(kind, SubjectKind::NaturalPerson | SubjectKind::IndividualBusiness)
+                matches!(
+                    kind,
+                    SubjectKind::NaturalPerson | SubjectKind::IndividualBusiness
+                )
             }
             None => other,
         };
@@ -205,12 +227,21 @@ impl<'a> Known<'a> {
         let by_name = self.hits.iter().any(|hit| hit.path.by_name());
         [
             (inner, Flag::InnerOrgCode),
-            (self.is_unlinked_at_decisive_stage(setting), Flag::SubjectUnlinked),
-            (self.identity == Identity::Unverified, Flag::SubjectUnverified),
+            (
+                self.is_unlinked_at_decisive_stage(setting),
+                Flag::SubjectUnlinked,
+            ),
+            (
+                self.identity == Identity::Unverified,
+                Flag::SubjectUnverified,
+            ),
             (self.name_differs, Flag::NameDiffers),
             (self.kind_conflict, Flag::KindConflict),
             (by_name, Flag::NameOnly),
-            (self.changed_since_event && setting.may_review, Flag::ChangedSinceEvent),
+            (
+                self.changed_since_event && setting.may_review,
+                Flag::ChangedSinceEvent,
+            ),
         ]
         .into_iter()
         .filter_map(|(holds, flag)| holds.then_some(flag))
@@ -229,13 +260,16 @@ impl<'a> Known<'a> {
 /// Whether a penalty row of this decisive stage names the list.
 fn names_penalty(setting: &Setting<'_>, list: &List) -> bool {
     list.colour != Colour::Red
-        && setting.stage.filter(|stage| stage.decisive).is_some_and(|stage| {
-            stage
-                .rows
-                .by_list
-                .get(&list.code)
-                .is_some_and(|rows| rows.iter().any(|row| row.penalty().is_some()))
-        })
+        && setting
+            .stage
+            .filter(|stage| stage.decisive)
+            .is_some_and(|stage| {
+                stage
+                    .rows
+                    .by_list
+                    .get(&list.code)
+                    .is_some_and(|rows| rows.iter().any(|row| row.penalty().is_some()))
+            })
 }
 
 /// Whether the subject may be an organisation, and so be looked up by name.
@@ -279,7 +313,9 @@ impl<'a> Found<'a> {
         while let Some(name) = names.get(next).cloned() {
             next += 1;
             setting.lists.find(name.key(), |body| {
-                let Ok(entry) = StoredEntry::read(body) else { return };
+                let Ok(entry) = StoredEntry::read(body) else {
+                    return;
+                };
                 if is_one_of(Some(&name), entry.identifier.iter().chain(&entry.aliases)) {
                     for other in entry.identifier.iter().chain(&entry.aliases) {
                         if names_grow(&names, other) {
@@ -294,10 +330,14 @@ impl<'a> Found<'a> {
                     .filter(|related| is_one_of(Some(&name), related.identifier.iter()))
                     .map(|related| related.role)
                     .collect();
-                relations.into_iter().for_each(|role| self.add(entry.clone(), Path::Related(role)));
+                relations
+                    .into_iter()
+                    .for_each(|role| self.add(entry.clone(), Path::Related(role)));
             });
         }
-        names.iter().any(|name| matches!(name.id_type(), IdType::Uscc | IdType::Id18))
+        names
+            .iter()
+            .any(|name| matches!(name.id_type(), IdType::Uscc | IdType::Id18))
     }
 
     /// Looks an organisation up by name: among all entries, or, when its identity is verified,
@@ -308,13 +348,16 @@ impl<'a> Found<'a> {
             Identity::Unlinked | Identity::Unverified => Key::name(name),
         };
         setting.lists.find(key, |body| {
-            let Ok(entry) = StoredEntry::read(body) else { return };
+            let Ok(entry) = StoredEntry::read(body) else {
+                return;
+            };
             let named = entry.name.iter().chain(&entry.former_names).any(|known| {
                 NormalName::new(known, setting.book.simplify()).is_some_and(|known| known == *name)
             });
-            let already = self.entries.iter().any(|(found, path)| {
-                found.entry_id == entry.entry_id && *path == Path::Identifier
-            });
+            let already = self
+                .entries
+                .iter()
+                .any(|(found, path)| found.entry_id == entry.entry_id && *path == Path::Identifier);
             if named && !already {
                 self.add(entry, Path::Name);
             }

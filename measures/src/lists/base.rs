@@ -48,7 +48,10 @@ pub struct Base {
 
 impl std::fmt::Debug for Base {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Base").field("entries", &self.entries).field("keys", &self.keys).finish()
+        f.debug_struct("Base")
+            .field("entries", &self.entries)
+            .field("keys", &self.keys)
+            .finish()
     }
 }
 
@@ -88,22 +91,25 @@ impl Base {
 
     /// Lays out the entries; bytes that are not an entry are left out.
     #[must_use]
-    pub fn build<'a>(
-        entries: impl Iterator<Item = &'a [u8]>,
-        simplify: &SimplifyTable,
-    ) -> Vec<u8> {
+    pub fn build<'a>(entries: impl Iterator<Item = &'a [u8]>, simplify: &SimplifyTable) -> Vec<u8> {
         let mut bodies: Vec<u8> = Vec::new();
         let mut pairs: Vec<(u64, u32)> = Vec::new();
         let mut count: u64 = 0;
         for body in entries {
-            let Ok(stored) = StoredEntry::read(body) else { continue };
+            let Ok(stored) = StoredEntry::read(body) else {
+                continue;
+            };
             // Places are u32 of eight bytes: 32 GiB of bodies, 100 million entries and more.
             let (Ok(place), Ok(length)) =
                 (u32::try_from(bodies.len() / 8), u32::try_from(body.len()))
             else {
                 break;
             };
-            pairs.extend(keys(&stored, simplify).into_iter().map(|key| (key.0, place)));
+            pairs.extend(
+                keys(&stored, simplify)
+                    .into_iter()
+                    .map(|key| (key.0, place)),
+            );
             bodies.extend_from_slice(&length.to_le_bytes());
             bodies.extend_from_slice(body);
             bodies.resize(bodies.len().next_multiple_of(8), 0);
@@ -112,9 +118,8 @@ impl Base {
         pairs.sort_unstable();
         let bits = (pairs.len() / KEYS_PER_SLOT).max(1).ilog2().min(BITS_MAX);
 
-        let mut out = Vec::with_capacity(
-            HEADER + 4 * ((1 << bits) + 1) + 12 * pairs.len() + bodies.len(),
-        );
+        let mut out =
+            Vec::with_capacity(HEADER + 4 * ((1 << bits) + 1) + 12 * pairs.len() + bodies.len());
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&bits.to_le_bytes());
         out.extend_from_slice(&0_u32.to_le_bytes());
@@ -124,7 +129,10 @@ impl Base {
         out.extend_from_slice(&[0; 8]);
         let mut next = 0_usize;
         for slot in 0..=(1_u64 << bits) {
-            while pairs.get(next).is_some_and(|(key, _)| slot_of(*key, bits) < slot) {
+            while pairs
+                .get(next)
+                .is_some_and(|(key, _)| slot_of(*key, bits) < slot)
+            {
                 next += 1;
             }
             // More than 2^32 keys cannot stand over 2^32 places of at least one key each here.
@@ -153,7 +161,9 @@ impl Base {
             return Err(BaseError::Magic);
         }
         let word = |at: usize| u64_at(&bytes, at).and_then(|n| usize::try_from(n).ok());
-        let bits = u32_at(&bytes, 8).filter(|bits| *bits <= BITS_MAX).ok_or(BaseError::Length)?;
+        let bits = u32_at(&bytes, 8)
+            .filter(|bits| *bits <= BITS_MAX)
+            .ok_or(BaseError::Length)?;
         let (Some(keys), Some(entries), Some(body_bytes)) = (word(16), word(24), word(32)) else {
             return Err(BaseError::Length);
         };
@@ -162,15 +172,25 @@ impl Base {
             .checked_mul(8)
             .and_then(|n| keys_at.checked_add(n))
             .and_then(|places_at| Some((places_at, keys.checked_mul(4)?.checked_add(places_at)?)));
-        let Some((places_at, bodies_at)) = sections else { return Err(BaseError::Length) };
+        let Some((places_at, bodies_at)) = sections else {
+            return Err(BaseError::Length);
+        };
         if bodies_at.checked_add(body_bytes) != Some(bytes.len()) {
             return Err(BaseError::Length);
         }
         if u64_at(&bytes, HEADER - 8) != Some(checksum(&bytes)) {
             return Err(BaseError::Checksum);
         }
-        let mut base =
-            Self { bytes, bits, keys, entries, keys_at, places_at, bodies_at, filter: None };
+        let mut base = Self {
+            bytes,
+            bits,
+            keys,
+            entries,
+            keys_at,
+            places_at,
+            bodies_at,
+            filter: None,
+        };
         base.filter = base.build_filter();
         Ok(base)
     }
@@ -242,9 +262,15 @@ fn checksum(bytes: &[u8]) -> u64 {
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at + 8)?.first_chunk().map(|b| u64::from_le_bytes(*b))
+    bytes
+        .get(at..at + 8)?
+        .first_chunk()
+        .map(|b| u64::from_le_bytes(*b))
 }
 
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..at + 4)?.first_chunk().map(|b| u32::from_le_bytes(*b))
+    bytes
+        .get(at..at + 4)?
+        .first_chunk()
+        .map(|b| u32::from_le_bytes(*b))
 }

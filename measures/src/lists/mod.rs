@@ -49,7 +49,12 @@ pub struct Lists {
     confirmed: Arc<BTreeMap<ListCode, Time>>,
     simplify_hash: [u8; 32],
     base: Arc<Base>,
-    overlay: imbl::GenericHashMap<Key, SmallVec<[Arc<[u8]>; 1]>, FxBuildHasher, imbl::shared_ptr::DefaultSharedPtr>,
+    overlay: imbl::GenericHashMap<
+        Key,
+        SmallVec<[Arc<[u8]>; 1]>,
+        FxBuildHasher,
+        imbl::shared_ptr::DefaultSharedPtr,
+    >,
     /// Places of base entries that the overlay replaces.
     replaced: imbl::GenericHashSet<u32, FxBuildHasher, imbl::shared_ptr::DefaultSharedPtr>,
     overlay_entries: usize,
@@ -187,7 +192,9 @@ impl Lists {
 
     /// As [`Lists::put`], from stored bytes; bytes that are not an entry change nothing.
     pub fn put_stored(&mut self, body: &[u8], simplify: &SimplifyTable) {
-        let Ok(stored) = StoredEntry::read(body) else { return };
+        let Ok(stored) = StoredEntry::read(body) else {
+            return;
+        };
         self.remove(stored.entry_id, simplify);
         let body: Arc<[u8]> = body.into();
         for key in keys(&stored, simplify) {
@@ -198,9 +205,8 @@ impl Lists {
 
     fn remove(&mut self, entry_id: &str, simplify: &SimplifyTable) {
         let id_key = entry_id_key(entry_id);
-        let is_it = |body: &[u8]| {
-            StoredEntry::read(body).is_ok_and(|stored| stored.entry_id == entry_id)
-        };
+        let is_it =
+            |body: &[u8]| StoredEntry::read(body).is_ok_and(|stored| stored.entry_id == entry_id);
         let old = self
             .overlay
             .get(&id_key)
@@ -226,7 +232,9 @@ impl Lists {
     }
 
     fn forget(&mut self, key: Key, body: &Arc<[u8]>) {
-        let Some(bodies) = self.overlay.get_mut(&key) else { return };
+        let Some(bodies) = self.overlay.get_mut(&key) else {
+            return;
+        };
         bodies.retain(|other| !Arc::ptr_eq(other, body));
         if bodies.is_empty() {
             self.overlay.remove(&key);
@@ -273,8 +281,20 @@ pub fn entry_id_key(entry_id: &str) -> Key {
 pub fn keys(stored: &StoredEntry<'_>, simplify: &SimplifyTable) -> Keys {
     let mut keys = Keys::new();
     keys.push(entry_id_key(stored.entry_id));
-    keys.extend(stored.identifier.iter().chain(&stored.aliases).map(|i| i.key()));
-    keys.extend(stored.related.iter().filter_map(|r| r.identifier.as_ref()).map(|i| i.key()));
+    keys.extend(
+        stored
+            .identifier
+            .iter()
+            .chain(&stored.aliases)
+            .map(|i| i.key()),
+    );
+    keys.extend(
+        stored
+            .related
+            .iter()
+            .filter_map(|r| r.identifier.as_ref())
+            .map(|i| i.key()),
+    );
     if may_be_found_by_name(stored) {
         let nameless = !has_identifier(stored);
         for name in stored.name.iter().chain(&stored.former_names) {
@@ -301,7 +321,10 @@ pub fn has_identifier(stored: &StoredEntry<'_>) -> bool {
 #[must_use]
 pub fn may_be_found_by_name(stored: &StoredEntry<'_>) -> bool {
     stored.kind != Some(SubjectKind::NaturalPerson)
-        && !stored.identifier.as_ref().is_some_and(|i| i.is_natural_person())
+        && !stored
+            .identifier
+            .as_ref()
+            .is_some_and(|i| i.is_natural_person())
 }
 
 #[cfg(test)]

@@ -50,7 +50,9 @@ pub fn standing<'a>(
     list: &List,
     circumstances: &Circumstances<'a>,
 ) -> Use<'a> {
-    let Circumstances { occurred_at, at, .. } = *circumstances;
+    let Circumstances {
+        occurred_at, at, ..
+    } = *circumstances;
     if is_minor(entry, list, circumstances) {
         return Use::NotUsable(NotUsable::Minor);
     }
@@ -84,16 +86,24 @@ pub fn last_day(entry: &StoredEntry<'_>, list: &List) -> Option<Date> {
     let by_period = list
         .max_period_months
         .map(|months| entry.valid_from.date().plus_months(months).prev_day());
-    [entry.valid_to, by_period, entry.display_max_until].into_iter().flatten().min()
+    [entry.valid_to, by_period, entry.display_max_until]
+        .into_iter()
+        .flatten()
+        .min()
 }
 
 /// Rule (a) but for the end: effective and begun at the event.
 fn not_in_force_at_event(entry: &StoredEntry<'_>, occurred_at: Time) -> Option<NotUsable> {
-    let begins = entry.served_at.map_or(entry.valid_from, |served| served.max(entry.valid_from));
+    let begins = entry
+        .served_at
+        .map_or(entry.valid_from, |served| served.max(entry.valid_from));
     match state_at(&entry.changes, occurred_at) {
         State::Effective => (occurred_at < begins).then_some(NotUsable::ListedAfterTheFact),
         State::Proposed | State::Notified
-            if entry.changes.iter().any(|change| change.to == State::Effective) =>
+            if entry
+                .changes
+                .iter()
+                .any(|change| change.to == State::Effective) =>
         {
             Some(NotUsable::ListedAfterTheFact)
         }
@@ -146,7 +156,9 @@ fn is_minor(entry: &StoredEntry<'_>, list: &List, circumstances: &Circumstances<
         Some(born) => born.or_else(|| listed.and_then(|i| i.birth_date())),
         None => listed.and_then(|i| i.birth_date()),
     };
-    let Some(birthday) = born.map(|born| born.plus_years(18)) else { return false };
+    let Some(birthday) = born.map(|born| born.plus_years(18)) else {
+        return false;
+    };
     [
         entry.act_date,
         Some(entry.valid_from.date()),
