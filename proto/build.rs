@@ -1,0 +1,48 @@
+//! Compiles the contract without `protoc`, and writes its descriptors for reflection.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use prost::Message;
+
+const FILES: [&str; 6] = [
+    "creditgate/v1/event.proto",
+    "creditgate/v1/entry.proto",
+    "creditgate/v1/verdict.proto",
+    "creditgate/v1/gate.proto",
+    "creditgate/v1/lists.proto",
+    "creditgate/journal/v1/records.proto",
+];
+
+/// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
+const MASKED: [&str; 7] = [
+    ".creditgate.v1.Event",
+    ".creditgate.v1.Subject",
+    ".creditgate.v1.Entry",
+    ".creditgate.v1.RelatedSubject",
+    ".creditgate.v1.Alias",
+    ".creditgate.v1.SubjectQuery",
+    ".creditgate.journal.v1.EntryPut",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let files = protox::compile(FILES, ["proto"])?;
+    let bytes = files.encode_to_vec();
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("creditgate.fds"), &bytes)?;
+    // `compile_well_known_types` keeps tonic's own mapping away, which would be a second one of the
+    // same path; ordered maps make bytes and texts the same in every run.
+    tonic_prost_build::configure()
+        .compile_well_known_types(true)
+        .extern_path(".google.protobuf", "::pbjson_types")
+        .btree_map(".")
+        .skip_debug(MASKED)
+        .compile_fds(files)?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&bytes)?
+        .preserve_proto_field_names()
+        .btree_map(["."])
+        .build(&[".creditgate.v1"])?;
+    Ok(())
+}

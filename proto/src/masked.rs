@@ -1,0 +1,96 @@
+//! `Debug` of messages that hold identifiers or names: a log line may print any message.
+
+use std::fmt::{Debug, Formatter, Result};
+
+use crate::journal::v1::EntryPut;
+use crate::v1::{Alias, Entry, Event, RelatedSubject, Subject, SubjectQuery};
+
+/// Prints what is there as ＊＊＊ and what is not as empty.
+struct Hidden<'a>(&'a str);
+
+impl Debug for Hidden<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(if self.0.is_empty() { "\"\"" } else { "＊＊＊" })
+    }
+}
+
+impl Debug for Event {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Event")
+            .field("source", &self.source)
+            .field("id", &self.id)
+            .field("case_id", &self.case_id)
+            .field("scenario", &self.scenario)
+            .field("stage", &self.stage)
+            .field("occurred_at", &self.occurred_at)
+            .field("region", &self.region)
+            .field("min_list_version", &self.min_list_version)
+            .field("subjects", &self.subjects)
+            .field("attributes", &self.attributes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for Subject {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Subject")
+            .field("party", &self.party)
+            .field("role", &self.role)
+            .field("id_type", &self.id_type)
+            .field("id", &Hidden(&self.id))
+            .field("name", &Hidden(&self.name))
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for Entry {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Entry")
+            .field("entry_id", &self.entry_id)
+            .field("list", &self.list)
+            .field("id_type", &self.id_type)
+            .field("id", &Hidden(&self.id))
+            .field("name", &Hidden(&self.name))
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for RelatedSubject {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RelatedSubject")
+            .field("role", &self.role)
+            .field("id", &Hidden(&self.id))
+            .field("name", &Hidden(&self.name))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for Alias {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Alias")
+            .field("id_type", &self.id_type)
+            .field("id", &Hidden(&self.id))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for SubjectQuery {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("SubjectQuery")
+            .field("id_type", &self.id_type)
+            .field("id", &Hidden(&self.id))
+            .field("name", &Hidden(&self.name))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for EntryPut {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("EntryPut")
+            .field("stored_bytes", &self.stored.len())
+            .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
+}
