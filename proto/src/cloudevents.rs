@@ -39,7 +39,10 @@ pub fn from_message<'a>(
     if media == STRUCTURED {
         structured(headers, body)
     } else if media.starts_with("application/cloudevents") {
-        Err(Refused::one("content-type", format!("expected `{STRUCTURED}`, or binary mode")))
+        Err(Refused::one(
+            "content-type",
+            format!("expected `{STRUCTURED}`, or binary mode"),
+        ))
     } else {
         binary(headers, &media, body)
     }
@@ -131,14 +134,23 @@ impl Headers {
 
 fn binary(headers: Headers, media: &str, body: &[u8]) -> Result<CloudEvent, Refused> {
     let event = event_of(media, "content-type", body)?;
-    joined(event, headers.attributes, headers.traceparent, headers.tracestate, "ce-")
+    joined(
+        event,
+        headers.attributes,
+        headers.traceparent,
+        headers.tracestate,
+        "ce-",
+    )
 }
 
 fn structured(headers: Headers, body: &[u8]) -> Result<CloudEvent, Refused> {
     let envelope: Envelope = json::from_json(body)?;
     let event = match (envelope.data, envelope.data_base64) {
         (Some(_), Some(_)) => {
-            return Err(Refused::one("data_base64", "stands beside `data`; one of them must go"));
+            return Err(Refused::one(
+                "data_base64",
+                "stands beside `data`; one of them must go",
+            ));
         }
         (None, None) => return Err(Refused::one("data", "required: the event")),
         (Some(event), None) => {
@@ -167,7 +179,13 @@ fn structured(headers: Headers, body: &[u8]) -> Result<CloudEvent, Refused> {
         traceparent: envelope.traceparent,
         tracestate: envelope.tracestate,
     };
-    joined(event, attributes, headers.traceparent, headers.tracestate, "")
+    joined(
+        event,
+        attributes,
+        headers.traceparent,
+        headers.tracestate,
+        "",
+    )
 }
 
 /// The event of a payload in JSON or protobuf.
@@ -178,7 +196,10 @@ fn event_of(media: &str, at: &str, bytes: &[u8]) -> Result<v1::Event, Refused> {
     if matches!(media, "application/protobuf" | "application/x-protobuf") {
         return event_from_protobuf(bytes);
     }
-    Err(Refused::one(at, "expected `application/json` or `application/protobuf`"))
+    Err(Refused::one(
+        at,
+        "expected `application/json` or `application/protobuf`",
+    ))
 }
 
 /// An event from protobuf bytes.
@@ -215,7 +236,11 @@ fn joined(
     {
         match creditgate_measures::time::Time::parse(&time) {
             Ok(time) => event.occurred_at = Some(crate::encode::time_to_proto(time)),
-            Err(_) => v.push(at(prefix, "time", "expected a time of RFC 3339 with an offset")),
+            Err(_) => v.push(at(
+                prefix,
+                "time",
+                "expected a time of RFC 3339 with an offset",
+            )),
         }
     }
     if let Some(version) = attributes.minlistversion {
@@ -226,7 +251,11 @@ fn joined(
         if event.min_list_version.is_empty() {
             event.min_list_version = version;
         } else if event.min_list_version != version {
-            v.push(at(prefix, "minlistversion", "is not the event's `min_list_version`"));
+            v.push(at(
+                prefix,
+                "minlistversion",
+                "is not the event's `min_list_version`",
+            ));
         }
     }
     Refused::unless_empty(violations)?;
@@ -249,7 +278,11 @@ fn agree(
         Some(outer) if outer.is_empty() => v.push(at(prefix, name, "required")),
         Some(outer) if inner.is_empty() => *inner = outer,
         Some(outer) if outer != *inner => {
-            v.push(at(prefix, name, &format!("is not the event's own `{name}`")));
+            v.push(at(
+                prefix,
+                name,
+                &format!("is not the event's own `{name}`"),
+            ));
         }
         Some(_) => {}
     }
@@ -261,12 +294,20 @@ fn at(prefix: &str, name: &str, rule: &str) -> Violation {
 
 /// JSON is what a payload without a content type is taken for.
 fn is_json(media: &str) -> bool {
-    media.is_empty() || media == "application/json" || media.ends_with("+json") || media == "text/json"
+    media.is_empty()
+        || media == "application/json"
+        || media.ends_with("+json")
+        || media == "text/json"
 }
 
 /// The media type without parameters, in lower case.
 fn media_type(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn percent_decoded(attribute: &str, value: &str) -> Result<String, Refused> {
@@ -288,11 +329,17 @@ fn percent_decoded(attribute: &str, value: &str) -> Result<String, Refused> {
         bytes.push(escaped.unwrap_or(byte));
     }
     String::from_utf8(bytes).map_err(|_| {
-        let at = if crate::refused::is_word(attribute) { attribute } else { "?" };
+        let at = if crate::refused::is_word(attribute) {
+            attribute
+        } else {
+            "?"
+        };
         Refused::one(format_args!("ce-{at}"), "not UTF-8 once percent-decoded")
     })
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|value| u8::try_from(value).ok())
 }

@@ -36,13 +36,20 @@ pub struct Limits {
 
 impl Limits {
     /// Of what the journal keeps nothing is refused for a limit that was lowered since.
-    const NONE: Self =
-        Self { subjects_max: usize::MAX, attributes_max: usize::MAX, ahead_seconds_max: i64::MAX };
+    const NONE: Self = Self {
+        subjects_max: usize::MAX,
+        attributes_max: usize::MAX,
+        ahead_seconds_max: i64::MAX,
+    };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { subjects_max: 200, attributes_max: 64, ahead_seconds_max: 300 }
+        Self {
+            subjects_max: 200,
+            attributes_max: 64,
+            ahead_seconds_max: 300,
+        }
     }
 }
 
@@ -106,7 +113,10 @@ pub fn event_from_proto(
         subjects,
         attributes,
     };
-    Ok(DecodedEvent { event, min_list_version })
+    Ok(DecodedEvent {
+        event,
+        min_list_version,
+    })
 }
 
 /// The event of a journal record, for which no limit of today counts.
@@ -133,7 +143,10 @@ pub fn book_violations(event: &Event, book: &Book) -> Vec<Violation> {
     let mut violations = Vec::new();
     let Some(scenario) = book.scenario(event.scenario.as_str()) else {
         let known = listed(book.scenarios().map(|s| s.code.as_str()));
-        let rule = format!("unknown scenario {}; known: {known}", quoted(event.scenario.as_str()));
+        let rule = format!(
+            "unknown scenario {}; known: {known}",
+            quoted(event.scenario.as_str())
+        );
         violations.push(Violation::new("scenario", rule));
         return violations;
     };
@@ -161,7 +174,10 @@ fn attribute_violation(
     let rule = match scenario.attributes.get(name) {
         None => {
             let known = listed(scenario.attributes.keys().map(AsRef::as_ref));
-            format!("scenario `{}` declares no such attribute; it declares: {known}", scenario.code)
+            format!(
+                "scenario `{}` declares no such attribute; it declares: {known}",
+                scenario.code
+            )
         }
         Some(declared) => match (declared, value) {
             (AttributeType::String, AttributeValue::Text(_))
@@ -194,7 +210,10 @@ fn occurred_at(
         return (received_at, true);
     };
     match time_from_proto(stamp).filter(in_years) {
-        None => v.push(Violation::new("occurred_at", "expected a time in the years 1900 to 9999")),
+        None => v.push(Violation::new(
+            "occurred_at",
+            "expected a time in the years 1900 to 9999",
+        )),
         Some(time) if time > received_at.plus_seconds(limits.ahead_seconds_max) => {
             let rule = format!(
                 "lies more than {} seconds ahead of the service's clock",
@@ -240,14 +259,28 @@ fn subjects(v: &mut Vec<Violation>, subjects: &[v1::Subject], limits: &Limits) -
         v.push(Violation::new("subjects", rule));
         return Vec::new();
     }
-    subjects.iter().enumerate().filter_map(|(index, s)| subject(v, index, s)).collect()
+    subjects
+        .iter()
+        .enumerate()
+        .filter_map(|(index, s)| subject(v, index, s))
+        .collect()
 }
 
 fn subject(v: &mut Vec<Violation>, index: usize, subject: &v1::Subject) -> Option<Subject> {
-    let at = |name: &'static str| Item { list: "subjects", index, name };
+    let at = |name: &'static str| Item {
+        list: "subjects",
+        index,
+        name,
+    };
     id_text(v, at("party"), &subject.party);
     let role = role(v, at("role"), &subject.role);
-    let given = given(v, at("id_type"), at("id"), at("issuer"), &GivenText::of(subject));
+    let given = given(
+        v,
+        at("id_type"),
+        at("id"),
+        at("issuer"),
+        &GivenText::of(subject),
+    );
     let name = name(v, at("name"), &subject.name);
     let kind = kind(v, at("kind"), &subject.kind);
     let party = (!subject.party.is_empty()).then(|| PartyId::new(subject.party.as_str()));
@@ -263,7 +296,11 @@ pub(crate) struct GivenText<'a> {
 
 impl<'a> GivenText<'a> {
     fn of(subject: &'a v1::Subject) -> Self {
-        Self { id_type: &subject.id_type, id: &subject.id, issuer: &subject.issuer }
+        Self {
+            id_type: &subject.id_type,
+            id: &subject.id,
+            issuer: &subject.issuer,
+        }
     }
 }
 
@@ -287,7 +324,10 @@ pub(crate) fn given(
                 format!("unknown identifier type {}", quoted(text.id_type))
             };
             let known = listed(IdType::ALL.iter().map(|t| t.code()));
-            v.push(Violation::new(id_type_at, format!("{what}; known: {known}")));
+            v.push(Violation::new(
+                id_type_at,
+                format!("{what}; known: {known}"),
+            ));
             return None;
         }
     };
@@ -326,28 +366,26 @@ pub(crate) fn kind(
     let kind = SubjectKind::parse(code);
     if kind.is_none() && !code.is_empty() {
         let known = listed(SubjectKind::ALL.iter().map(|kind| kind.code()));
-        v.push(Violation::new(at, format!("unknown kind {}; known: {known}", quoted(code))));
+        v.push(Violation::new(
+            at,
+            format!("unknown kind {}; known: {known}", quoted(code)),
+        ));
     }
     kind
 }
 
-pub(crate) fn name(
-    v: &mut Vec<Violation>,
-    at: impl fmt::Display,
-    text: &str,
-) -> Option<Sensitive> {
+pub(crate) fn name(v: &mut Vec<Violation>, at: impl fmt::Display, text: &str) -> Option<Sensitive> {
     chars_at_most(v, at, text, NAME_CHARS_MAX);
     (!text.is_empty()).then(|| Sensitive::new(text))
 }
 
-pub(crate) fn region(
-    v: &mut Vec<Violation>,
-    at: impl fmt::Display,
-    text: &str,
-) -> Option<Region> {
+pub(crate) fn region(v: &mut Vec<Violation>, at: impl fmt::Display, text: &str) -> Option<Region> {
     let region = Region::parse(text);
     if region.is_none() {
-        v.push(Violation::new(at, "required: six digits of GB/T 2260, such as `320500`"));
+        v.push(Violation::new(
+            at,
+            "required: six digits of GB/T 2260, such as `320500`",
+        ));
     }
     region
 }
@@ -358,7 +396,11 @@ fn attributes(
     limits: &Limits,
 ) -> BTreeMap<Arc<str>, AttributeValue> {
     if event.attributes.len() > limits.attributes_max {
-        let rule = format!("at most {}, got {}", limits.attributes_max, event.attributes.len());
+        let rule = format!(
+            "at most {}, got {}",
+            limits.attributes_max,
+            event.attributes.len()
+        );
         v.push(Violation::new("attributes", rule));
         return BTreeMap::new();
     }
@@ -383,9 +425,10 @@ fn attribute(kind: Option<&Kind>) -> Result<AttributeValue, String> {
         Some(Kind::StringValue(text)) => attribute_text(text).map(AttributeValue::Text),
         Some(Kind::NumberValue(number)) => whole(*number).map(AttributeValue::Int),
         Some(Kind::BoolValue(bool)) => Ok(AttributeValue::Bool(*bool)),
-        Some(Kind::ListValue(list)) if list.values.len() > ATTRIBUTE_LIST_MAX => {
-            Err(format!("at most {ATTRIBUTE_LIST_MAX} texts, got {}", list.values.len()))
-        }
+        Some(Kind::ListValue(list)) if list.values.len() > ATTRIBUTE_LIST_MAX => Err(format!(
+            "at most {ATTRIBUTE_LIST_MAX} texts, got {}",
+            list.values.len()
+        )),
         Some(Kind::ListValue(list)) => list
             .values
             .iter()
@@ -395,7 +438,9 @@ fn attribute(kind: Option<&Kind>) -> Result<AttributeValue, String> {
             })
             .collect::<Result<_, _>>()
             .map(AttributeValue::List),
-        Some(Kind::NullValue(_)) | None => Err("null is refused: leave the attribute out".to_owned()),
+        Some(Kind::NullValue(_)) | None => {
+            Err("null is refused: leave the attribute out".to_owned())
+        }
         Some(Kind::StructValue(_)) => Err("an object is refused".to_owned()),
     }
 }
@@ -440,7 +485,10 @@ pub(crate) fn chars_at_most(
     chars_max: usize,
 ) {
     if longer_than(text, chars_max) {
-        v.push(Violation::new(at, format!("at most {chars_max} characters")));
+        v.push(Violation::new(
+            at,
+            format!("at most {chars_max} characters"),
+        ));
     }
 }
 
@@ -460,7 +508,11 @@ pub(crate) fn listed<'a>(words: impl Iterator<Item = &'a str>) -> String {
         }
         text.push_str(word);
     }
-    if text.is_empty() { "none".to_owned() } else { text }
+    if text.is_empty() {
+        "none".to_owned()
+    } else {
+        text
+    }
 }
 
 /// Path of a field inside a list; a text only when there is something to tell.
@@ -474,7 +526,11 @@ pub(crate) struct Item {
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}[{}]", self.list, self.index)?;
-        if self.name.is_empty() { Ok(()) } else { write!(f, ".{}", self.name) }
+        if self.name.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ".{}", self.name)
+        }
     }
 }
 
@@ -483,6 +539,10 @@ struct AttributePath<'a>(&'a str);
 
 impl fmt::Display for AttributePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_word(self.0) { write!(f, "attributes.{}", self.0) } else { f.write_str("attributes.?") }
+        if is_word(self.0) {
+            write!(f, "attributes.{}", self.0)
+        } else {
+            f.write_str("attributes.?")
+        }
     }
 }

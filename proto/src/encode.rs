@@ -44,12 +44,18 @@ pub fn verdict_to_proto(verdict: &Verdict) -> v1::Verdict {
                 }
             })
             .collect(),
-        subjects: (0..).zip(&verdict.subjects).map(|(i, s)| subject(i, s, verdict)).collect(),
+        subjects: (0..)
+            .zip(&verdict.subjects)
+            .map(|(i, s)| subject(i, s, verdict))
+            .collect(),
         flags: shown(&verdict.flags),
         not_checked: verdict
             .not_checked
             .iter()
-            .map(|n| v1::NotChecked { list: n.list.as_str().to_owned(), why: n.why.to_string() })
+            .map(|n| v1::NotChecked {
+                list: n.list.as_str().to_owned(),
+                why: n.why.to_string(),
+            })
             .collect(),
         list_version: verdict.list_version.to_string(),
         lists_as_of: verdict.lists_as_of.map(time_to_proto),
@@ -126,7 +132,10 @@ pub fn time_from_proto(stamp: &Timestamp) -> Option<Time> {
     if !(0..1_000_000_000).contains(&nanos) {
         return None;
     }
-    let micros = stamp.seconds.checked_mul(1_000_000)?.checked_add(nanos / 1_000)?;
+    let micros = stamp
+        .seconds
+        .checked_mul(1_000_000)?
+        .checked_add(nanos / 1_000)?;
     Some(Time::from_micros(micros))
 }
 
@@ -157,7 +166,10 @@ fn subject(
     verdict: &Verdict,
 ) -> v1::SubjectVerdict {
     let decision = Shown::of(&subject.decision);
-    let party = verdict.parties.get(subject.party).map(|party| party.party.as_str());
+    let party = verdict
+        .parties
+        .get(subject.party)
+        .map(|party| party.party.as_str());
     v1::SubjectVerdict {
         index,
         party: owned(party),
@@ -240,7 +252,10 @@ fn basis(basis: &Basis) -> v1::Basis {
 }
 
 fn text(text: &creditgate_measures::book::Text) -> v1::Text {
-    v1::Text { zh: text.zh.clone(), en: text.en.clone() }
+    v1::Text {
+        zh: text.zh.clone(),
+        en: text.en.clone(),
+    }
 }
 
 fn attribute(value: &AttributeValue) -> Value {
@@ -252,9 +267,9 @@ fn attribute(value: &AttributeValue) -> Value {
         // Exact: the decoder lets only whole numbers within ±2^53 through.
         AttributeValue::Int(int) => Kind::NumberValue(*int as f64),
         AttributeValue::Bool(bool) => Kind::BoolValue(*bool),
-        AttributeValue::List(list) => {
-            Kind::ListValue(ListValue { values: list.iter().map(texts).collect() })
-        }
+        AttributeValue::List(list) => Kind::ListValue(ListValue {
+            values: list.iter().map(texts).collect(),
+        }),
     };
     Value { kind: Some(kind) }
 }
@@ -268,7 +283,13 @@ fn shown<T: std::fmt::Display>(values: &[T]) -> Vec<String> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    let digit = |nibble: u8| {
+        char::from(if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' + nibble - 10
+        })
+    };
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
         text.push(digit(byte >> 4));

@@ -97,7 +97,11 @@ pub fn entry_from_proto(entry: &v1::Entry) -> Result<EntryDraft, Refused> {
     let v = &mut violations;
     required(v, "entry_id", &entry.entry_id);
     required(v, "list", &entry.list);
-    let text = GivenText { id_type: &entry.id_type, id: &entry.id, issuer: &entry.issuer };
+    let text = GivenText {
+        id_type: &entry.id_type,
+        id: &entry.id,
+        issuer: &entry.issuer,
+    };
     let identifier = valid(v, &|name| Box::new(name), &text);
     if entry.id.is_empty() && entry.name.is_empty() {
         v.push(Violation::new("id", "required: an identifier or a name"));
@@ -122,8 +126,11 @@ pub fn entry_from_proto(entry: &v1::Entry) -> Result<EntryDraft, Refused> {
     }
     chars_at_most(v, "basis", &entry.basis, PROSE_CHARS_MAX);
     chars_at_most(v, "reason", &entry.reason, PROSE_CHARS_MAX);
-    let region =
-        if entry.region.is_empty() { None } else { region(v, "region", &entry.region) };
+    let region = if entry.region.is_empty() {
+        None
+    } else {
+        region(v, "region", &entry.region)
+    };
     for (index, code) in within(v, "scope", &entry.scope).enumerate() {
         scope_code(v, index, code);
     }
@@ -133,11 +140,20 @@ pub fn entry_from_proto(entry: &v1::Entry) -> Result<EntryDraft, Refused> {
     let valid_to = date(v, "valid_to", &entry.valid_to);
     let display_min_until = date(v, "display_min_until", &entry.display_min_until);
     let display_max_until = date(v, "display_max_until", &entry.display_max_until);
-    if valid_from.zip(valid_to).is_some_and(|(from, to)| to < from.date()) {
+    if valid_from
+        .zip(valid_to)
+        .is_some_and(|(from, to)| to < from.date())
+    {
         v.push(Violation::new("valid_to", "lies before `valid_from`"));
     }
-    if display_min_until.zip(display_max_until).is_some_and(|(min, max)| max < min) {
-        v.push(Violation::new("display_max_until", "lies before `display_min_until`"));
+    if display_min_until
+        .zip(display_max_until)
+        .is_some_and(|(min, max)| max < min)
+    {
+        v.push(Violation::new(
+            "display_max_until",
+            "lies before `display_min_until`",
+        ));
     }
     let state = word(v, "state", &entry.state, State::parse, || {
         listed(State::ALL.iter().map(|s| s.code()))
@@ -171,7 +187,11 @@ pub fn entry_from_proto(entry: &v1::Entry) -> Result<EntryDraft, Refused> {
         basis: shared(&entry.basis),
         reason: shared(&entry.reason).map(Sensitive::new),
         region,
-        scope: entry.scope.iter().map(|code| Arc::from(code.as_str())).collect(),
+        scope: entry
+            .scope
+            .iter()
+            .map(|code| Arc::from(code.as_str()))
+            .collect(),
         act_date,
         served_at,
         valid_from,
@@ -203,7 +223,11 @@ pub fn entry_to_proto(entry: &Entry) -> v1::Entry {
         id,
         issuer,
         name: owned(entry.name.as_ref().map(Sensitive::reveal)),
-        former_names: entry.former_names.iter().map(|name| name.reveal().to_owned()).collect(),
+        former_names: entry
+            .former_names
+            .iter()
+            .map(|name| name.reveal().to_owned())
+            .collect(),
         kind: owned(entry.kind.map(SubjectKind::code)),
         severity: owned(entry.severity.map(Severity::code)),
         grade: owned(entry.grade.as_deref()),
@@ -212,7 +236,11 @@ pub fn entry_to_proto(entry: &Entry) -> v1::Entry {
         basis: owned(entry.basis.as_deref()),
         reason: owned(entry.reason.as_ref().map(Sensitive::reveal)),
         region: shown(entry.region),
-        scope: entry.scope.iter().map(|code| code.as_ref().to_owned()).collect(),
+        scope: entry
+            .scope
+            .iter()
+            .map(|code| code.as_ref().to_owned())
+            .collect(),
         act_date: shown(entry.act_date),
         served_at: shown(entry.served_at),
         valid_from: entry.valid_from.to_string(),
@@ -244,7 +272,11 @@ pub fn entry_to_proto(entry: &Entry) -> v1::Entry {
             .iter()
             .map(|alias| {
                 let (id_type, id, issuer) = identifier_texts(Some(alias));
-                v1::Alias { id_type, id, issuer }
+                v1::Alias {
+                    id_type,
+                    id,
+                    issuer,
+                }
             })
             .collect(),
     }
@@ -260,27 +292,58 @@ fn identifier_texts(identifier: Option<&Identifier>) -> (String, String, String)
 }
 
 fn relation(v: &mut Vec<Violation>, index: usize, related: &v1::RelatedSubject) -> Option<Related> {
-    let at = |name: &'static str| Item { list: "related", index, name };
+    let at = |name: &'static str| Item {
+        list: "related",
+        index,
+        name,
+    };
     let role = role(v, at("role"), &related.role);
     if let Some(other) = role.filter(|role| !role.is_relation()) {
-        let known = listed(Role::ALL.iter().filter(|r| r.is_relation()).map(|r| r.code()));
-        v.push(Violation::new(at("role"), format!("`{other}` is no relation; known: {known}")));
+        let known = listed(
+            Role::ALL
+                .iter()
+                .filter(|r| r.is_relation())
+                .map(|r| r.code()),
+        );
+        v.push(Violation::new(
+            at("role"),
+            format!("`{other}` is no relation; known: {known}"),
+        ));
     }
-    let text = GivenText { id_type: &related.id_type, id: &related.id, issuer: &related.issuer };
+    let text = GivenText {
+        id_type: &related.id_type,
+        id: &related.id,
+        issuer: &related.issuer,
+    };
     let identifier = valid(v, &|name| Box::new(at(name)), &text);
     let name = name(v, at("name"), &related.name);
     if related.id.is_empty() && related.name.is_empty() {
-        v.push(Violation::new(at("id"), "required: an identifier or a name"));
+        v.push(Violation::new(
+            at("id"),
+            "required: an identifier or a name",
+        ));
     }
-    Some(Related { role: role?, identifier, name })
+    Some(Related {
+        role: role?,
+        identifier,
+        name,
+    })
 }
 
 fn other_identifier(v: &mut Vec<Violation>, index: usize, alias: &v1::Alias) -> Option<Identifier> {
-    let at = |name: &'static str| Item { list: "aliases", index, name };
+    let at = |name: &'static str| Item {
+        list: "aliases",
+        index,
+        name,
+    };
     if alias.id.is_empty() {
         v.push(Violation::new(at("id"), "required"));
     }
-    let text = GivenText { id_type: &alias.id_type, id: &alias.id, issuer: &alias.issuer };
+    let text = GivenText {
+        id_type: &alias.id_type,
+        id: &alias.id,
+        issuer: &alias.issuer,
+    };
     valid(v, &|name| Box::new(at(name)), &text)
 }
 
@@ -297,7 +360,10 @@ fn valid(
     }
     Identifier::parse(given.id_type, given.value.reveal(), given.issuer.as_deref())
         .map_err(|why| {
-            v.push(Violation::new(at("id"), format!("not a valid {}: {why}", given.id_type)));
+            v.push(Violation::new(
+                at("id"),
+                format!("not a valid {}: {why}", given.id_type),
+            ));
         })
         .ok()
 }
@@ -321,7 +387,11 @@ fn scope_code(v: &mut Vec<Violation>, index: usize, code: &str) {
 }
 
 fn item(list: &'static str, index: usize) -> Item {
-    Item { list, index, name: "" }
+    Item {
+        list,
+        index,
+        name: "",
+    }
 }
 
 /// The items of a list, none when there are too many.
@@ -331,7 +401,10 @@ fn within<'a, T>(
     items: &'a [T],
 ) -> std::slice::Iter<'a, T> {
     if items.len() > LIST_MAX {
-        v.push(Violation::new(at, format!("at most {LIST_MAX}, got {}", items.len())));
+        v.push(Violation::new(
+            at,
+            format!("at most {LIST_MAX}, got {}", items.len()),
+        ));
         return [].iter();
     }
     items.iter()
@@ -346,7 +419,10 @@ fn word<T>(
 ) -> Option<T> {
     let parsed = parse(text);
     if parsed.is_none() && !text.is_empty() {
-        v.push(Violation::new(at, format!("unknown word {}; known: {}", quoted(text), known())));
+        v.push(Violation::new(
+            at,
+            format!("unknown word {}; known: {}", quoted(text), known()),
+        ));
     }
     parsed
 }
@@ -355,9 +431,15 @@ fn date(v: &mut Vec<Violation>, at: &'static str, text: &str) -> Option<Date> {
     if text.is_empty() {
         return None;
     }
-    let parsed = Date::parse(text).map_err(|error| error.to_string()).and_then(|date| {
-        if (1_900..=9_999).contains(&date.year()) { Ok(date) } else { Err(YEARS.to_owned()) }
-    });
+    let parsed = Date::parse(text)
+        .map_err(|error| error.to_string())
+        .and_then(|date| {
+            if (1_900..=9_999).contains(&date.year()) {
+                Ok(date)
+            } else {
+                Err(YEARS.to_owned())
+            }
+        });
     parsed.map_err(|rule| v.push(Violation::new(at, rule))).ok()
 }
 
@@ -367,7 +449,11 @@ fn time(v: &mut Vec<Violation>, at: &'static str, text: &str) -> Option<Time> {
     }
     let parsed = Time::parse(text).map_err(|error| error.to_string());
     let parsed = parsed.and_then(|time| {
-        if in_years(&time) { Ok(time) } else { Err(YEARS.to_owned()) }
+        if in_years(&time) {
+            Ok(time)
+        } else {
+            Err(YEARS.to_owned())
+        }
     });
     parsed.map_err(|rule| v.push(Violation::new(at, rule))).ok()
 }

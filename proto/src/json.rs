@@ -39,9 +39,12 @@ pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused>
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = path(error.path());
-        Refused { violations: vec![violation(path, error.inner())] }
+        Refused {
+            violations: vec![violation(path, error.inner())],
+        }
     })?;
-    json.end().map_err(|error| Refused::one("body", place("text after the end", &error)))?;
+    json.end()
+        .map_err(|error| Refused::one("body", place("text after the end", &error)))?;
     Ok(value)
 }
 
@@ -65,7 +68,8 @@ fn violation(path: String, error: &serde_json::Error) -> Violation {
         Category::Syntax | Category::Io => {
             let message = error.to_string();
             let what = SYNTAX.iter().find(|known| message.starts_with(**known));
-            let what = what.map_or_else(|| "not JSON".to_owned(), |what| format!("not JSON: {what}"));
+            let what =
+                what.map_or_else(|| "not JSON".to_owned(), |what| format!("not JSON: {what}"));
             Violation::new("body", place(&what, error))
         }
         Category::Data => Violation::new(at(&path), data_rule(&path, &error.to_string())),
@@ -125,7 +129,10 @@ fn got(message: &str) -> &'static str {
         ("sequence", ", got a list"),
         ("map", ", got an object"),
     ];
-    KINDS.iter().find(|(kind, _)| rest.starts_with(kind)).map_or("", |(_, shown)| shown)
+    KINDS
+        .iter()
+        .find(|(kind, _)| rest.starts_with(kind))
+        .map_or("", |(_, shown)| shown)
 }
 
 /// What a field takes, by the last name of its path.

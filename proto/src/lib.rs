@@ -44,8 +44,7 @@ pub mod journal {
 }
 
 /// The descriptors of every message and service, for reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/creditgate.fds"));
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/creditgate.fds"));
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 10_000;

@@ -10,7 +10,11 @@ struct Hidden<'a>(&'a str);
 
 impl Debug for Hidden<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str(if self.0.is_empty() { "\"\"" } else { "＊＊＊" })
+        f.write_str(if self.0.is_empty() {
+            "\"\""
+        } else {
+            "＊＊＊"
+        })
     }
 }
 

@@ -16,7 +16,10 @@ pub struct Violation {
 impl Violation {
     /// A violation of this rule at this field.
     pub fn new(field: impl fmt::Display, rule: impl Into<String>) -> Self {
-        Self { field: field.to_string(), rule: rule.into() }
+        Self {
+            field: field.to_string(),
+            rule: rule.into(),
+        }
     }
 }
 
@@ -36,7 +39,9 @@ pub struct Refused {
 impl Refused {
     /// A refusal for one reason.
     pub fn one(field: impl fmt::Display, rule: impl Into<String>) -> Self {
-        Self { violations: vec![Violation::new(field, rule)] }
+        Self {
+            violations: vec![Violation::new(field, rule)],
+        }
     }
 
     /// Nothing when there are no violations.
@@ -44,7 +49,11 @@ impl Refused {
     /// # Errors
     /// The refusal, when there are.
     pub fn unless_empty(violations: Vec<Violation>) -> Result<(), Self> {
-        if violations.is_empty() { Ok(()) } else { Err(Self { violations }) }
+        if violations.is_empty() {
+            Ok(())
+        } else {
+            Err(Self { violations })
+        }
     }
 }
 
@@ -72,7 +81,11 @@ impl std::error::Error for Refused {}
 /// A number or a name that landed in the wrong field must not come back in an error, so what is
 /// shown has letters only, or begins with a lower-case letter and has no capitals.
 pub(crate) fn quoted(word: &str) -> String {
-    if is_word(word) { format!("`{word}`") } else { "a text that is no code".to_owned() }
+    if is_word(word) {
+        format!("`{word}`")
+    } else {
+        "a text that is no code".to_owned()
+    }
 }
 
 /// Whether a text can be shown, see [`quoted`].
@@ -81,7 +94,9 @@ pub(crate) fn is_word(word: &str) -> bool {
     let joins = |b: u8| b == b'_' || b == b'-';
     let letters = word.bytes().all(|b| b.is_ascii_alphabetic() || joins(b));
     let lower = word.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
-        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || joins(b));
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || joins(b));
     !word.is_empty() && word.len() <= SHOWN_MAX && (letters || lower)
 }
 
@@ -104,8 +119,12 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_first_few() {
-        let refused =
-            |n: usize| Refused { violations: vec![Violation::new("f", "rule"); n] }.to_string();
+        let refused = |n: usize| {
+            Refused {
+                violations: vec![Violation::new("f", "rule"); n],
+            }
+            .to_string()
+        };
         assert_eq!(refused(1), "f: rule");
         assert_eq!(refused(5), "f: rule; f: rule; f: rule; and 2 more");
     }

@@ -76,7 +76,10 @@ pub fn item_error(status: &Status) -> v1::ItemError {
     let details = status.get_error_details();
     v1::ItemError {
         code: status.code().into(),
-        reason: details.error_info().map(|info| info.reason.clone()).unwrap_or_default(),
+        reason: details
+            .error_info()
+            .map(|info| info.reason.clone())
+            .unwrap_or_default(),
         message: status.message().to_owned(),
         violations: details
             .bad_request()
@@ -88,7 +91,10 @@ pub fn item_error(status: &Status) -> v1::ItemError {
                 bad.field_violations.iter().map(field).collect()
             })
             .unwrap_or_default(),
-        retry_delay: details.retry_info().and_then(|retry| retry.retry_delay).map(Into::into),
+        retry_delay: details
+            .retry_info()
+            .and_then(|retry| retry.retry_delay)
+            .map(Into::into),
     }
 }
 
@@ -110,7 +116,10 @@ pub fn violations_to_proto(refused: &Refused) -> Vec<v1::FieldViolation> {
     refused
         .violations
         .iter()
-        .map(|v| v1::FieldViolation { field: v.field.clone(), rule: v.rule.clone() })
+        .map(|v| v1::FieldViolation {
+            field: v.field.clone(),
+            rule: v.rule.clone(),
+        })
         .collect()
 }
 
@@ -130,15 +139,20 @@ mod tests {
         let status = refused_status(&refused);
         assert_eq!(status.code(), Code::InvalidArgument);
         let bad = status.get_details_bad_request().expect("bad request");
-        let shown: Vec<_> =
-            bad.field_violations.iter().map(|v| (&*v.field, &*v.description)).collect();
+        let shown: Vec<_> = bad
+            .field_violations
+            .iter()
+            .map(|v| (&*v.field, &*v.description))
+            .collect();
         assert_eq!(shown, [("subjects[3].role", "unknown role `NOPE`")]);
         assert_eq!(item_error(&status), refused_item(&refused));
     }
 
     #[test]
     fn a_thousand_violations_fit_a_header_and_all_fit_an_item() {
-        let many = Refused { violations: vec![Violation::new("field", "rule"); 1_000] };
+        let many = Refused {
+            violations: vec![Violation::new("field", "rule"); 1_000],
+        };
         assert!(refused_status(&many).details().len() < 8_192);
         assert_eq!(refused_item(&many).violations.len(), 1_000);
     }
@@ -147,16 +161,33 @@ mod tests {
     fn each_failure_has_its_code_reason_and_delay() {
         let check = |status: Status, expected: &str| {
             let item = item_error(&status);
-            let shown = format!("{:?} {} {:?}", status.code(), item.reason, item.retry_delay.map(|d| d.nanos));
+            let shown = format!(
+                "{:?} {} {:?}",
+                status.code(),
+                item.reason,
+                item.retry_delay.map(|d| d.nanos)
+            );
             assert_eq!(shown, expected);
         };
         check(
             overloaded_status(Duration::from_millis(250)),
             "ResourceExhausted overloaded Some(250000000)",
         );
-        check(unavailable_status("lists_behind", "m"), "Unavailable lists_behind None");
-        check(already_exists_status("other_content", "m"), "AlreadyExists other_content None");
-        check(not_found_status("verdict_unknown", "m"), "NotFound verdict_unknown None");
-        check(failed_precondition_status("x", "m"), "FailedPrecondition x None");
+        check(
+            unavailable_status("lists_behind", "m"),
+            "Unavailable lists_behind None",
+        );
+        check(
+            already_exists_status("other_content", "m"),
+            "AlreadyExists other_content None",
+        );
+        check(
+            not_found_status("verdict_unknown", "m"),
+            "NotFound verdict_unknown None",
+        );
+        check(
+            failed_precondition_status("x", "m"),
+            "FailedPrecondition x None",
+        );
     }
 }

@@ -30,7 +30,10 @@ impl std::str::FromStr for MinListVersion {
         if !seq.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NotAVersion);
         }
-        Ok(Self { log_id, seq: seq.parse().map_err(|_| NotAVersion)? })
+        Ok(Self {
+            log_id,
+            seq: seq.parse().map_err(|_| NotAVersion)?,
+        })
     }
 }
 
@@ -49,7 +52,10 @@ impl std::fmt::Display for MinListVersion {
 /// When it is none, or names no log.
 pub fn list_version_from_text(text: &str) -> Result<ListVersion, NotAVersion> {
     let min: MinListVersion = text.parse()?;
-    Ok(ListVersion { log_id: min.log_id.ok_or(NotAVersion)?, seq: min.seq })
+    Ok(ListVersion {
+        log_id: min.log_id.ok_or(NotAVersion)?,
+        seq: min.seq,
+    })
 }
 
 /// Reads a verdict id.
@@ -65,7 +71,9 @@ mod tests {
     #[test]
     fn versions_are_read_as_they_are_printed() {
         let check = |text: &str, expected: &str| {
-            let shown = text.parse::<MinListVersion>().map_or("none".to_owned(), |v| v.to_string());
+            let shown = text
+                .parse::<MinListVersion>()
+                .map_or("none".to_owned(), |v| v.to_string());
             assert_eq!(shown, expected, "{text}");
         };
         let log = "0198c0de-0000-7000-8000-000000000001";

@@ -6,6 +6,8 @@ pub mod config;
 pub mod errors;
 pub mod health;
 pub mod journal;
+pub mod live;
 pub mod metrics;
+pub mod ports;
 pub mod shutdown;
 pub mod telemetry;
