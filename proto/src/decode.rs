@@ -546,3 +546,65 @@ impl fmt::Display for AttributePath<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use creditgate_measures::book::Text;
+    use creditgate_measures::vocabulary::Actor;
+
+    use super::*;
+
+    #[test]
+    fn the_book_says_which_attributes_a_scenario_declares() {
+        let attributes = [
+            ("notice_no", AttributeType::String),
+            ("rounds", AttributeType::Int),
+            ("mandatory_tender", AttributeType::Bool),
+            ("notice_published_at", AttributeType::Date),
+            ("trades", AttributeType::StringList),
+        ];
+        let scenario = Scenario {
+            code: ScenarioCode::new("tender"),
+            title: Text { zh: String::new(), en: String::new() },
+            actor: Actor::Public,
+            go_live: None,
+            stages: Vec::new(),
+            attributes: attributes.map(|(name, kind)| (Arc::from(name), kind)).into(),
+        };
+        let check = |name: &str, value: AttributeValue, expected: &str| {
+            let mut v = Vec::new();
+            attribute_violation(&mut v, &scenario, name, &value);
+            assert_eq!(v.first().map(ToString::to_string).unwrap_or_default(), expected, "{name}");
+        };
+        let text = |text: &str| AttributeValue::Text(Arc::from(text));
+        check("notice_no", text("苏2026-1"), "");
+        check("notice_no", AttributeValue::Int(1), "attributes.notice_no: expected a text");
+        check("rounds", AttributeValue::Int(1), "");
+        check("rounds", text("1"), "attributes.rounds: expected a whole number");
+        check("mandatory_tender", AttributeValue::Bool(false), "");
+        check("mandatory_tender", text("false"), "attributes.mandatory_tender: expected true or false");
+        check("notice_published_at", text("2026-02-28"), "");
+        let day = "attributes.notice_published_at: expected a day as `YYYY-MM-DD`";
+        check("notice_published_at", text("2026-02-29"), day);
+        check("notice_published_at", text("2026/02/28"), day);
+        check("notice_published_at", text("20260228"), day);
+        check("trades", AttributeValue::List(Vec::new()), "");
+        check("trades", text("a"), "attributes.trades: expected a list of texts");
+        let undeclared = "scenario `tender` declares no such attribute; it declares: \
+            mandatory_tender, notice_no, notice_published_at, rounds, trades";
+        check("amount", text("a"), &format!("attributes.amount: {undeclared}"));
+        check("张三", text("a"), &format!("attributes.?: {undeclared}"));
+    }
+
+    #[test]
+    fn whole_numbers_are_taken_where_doubles_are_exact() {
+        let check = |number: f64, expected: Option<i64>| assert_eq!(whole(number).ok(), expected);
+        check(9_007_199_254_740_992.0, Some(1 << 53));
+        check(-9_007_199_254_740_992.0, Some(-(1 << 53)));
+        check(9_007_199_254_740_994.0, None);
+        check(0.5, None);
+        check(-0.0, Some(0));
+        check(f64::NAN, None);
+        check(f64::INFINITY, None);
+    }
+}

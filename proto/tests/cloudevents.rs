@@ -1,0 +1,146 @@
+//! CloudEvents in both modes, and what is said of those that are none.
+
+use base64::Engine as _;
+use creditgate_proto::cloudevents::{CloudEvent, from_message};
+use creditgate_proto::json::event_from_json;
+use creditgate_proto::{Refused, v1};
+use prost::Message;
+
+const GOLDEN: &str = include_str!("data/event.json");
+
+const BINARY: [(&str, &str); 5] = [
+    ("Content-Type", "application/json; charset=utf-8"),
+    ("ce-specversion", "1.0"),
+    ("ce-type", "cn.example.tender.evaluated"),
+    ("ce-id", "T-1"),
+    ("ce-source", "bidding-platform"),
+];
+
+fn golden() -> v1::Event {
+    event_from_json(GOLDEN.as_bytes()).expect("the golden event")
+}
+
+/// The binary headers with one changed; an empty value takes it away.
+fn with<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut headers: Vec<_> =
+        BINARY.into_iter().filter(|(n, _)| !n.eq_ignore_ascii_case(name)).collect();
+    if !value.is_empty() {
+        headers.push((name, value));
+    }
+    headers
+}
+
+fn shown(result: &Result<CloudEvent, Refused>) -> String {
+    result.as_ref().err().map(ToString::to_string).unwrap_or_default()
+}
+
+#[track_caller]
+fn check_binary(name: &str, value: &str, expected: &str) {
+    let result = from_message(with(name, value), GOLDEN.as_bytes());
+    assert_eq!(shown(&result), expected);
+}
+
+#[track_caller]
+fn check_structured(attributes: &str, expected: &str) {
+    let result = structured(attributes);
+    assert_eq!(shown(&result), expected, "{attributes}");
+}
+
+fn structured(attributes: &str) -> Result<CloudEvent, Refused> {
+    let body = format!(r#"{{"specversion":"1.0","type":"t",{attributes}}}"#);
+    from_message([("content-type", "application/cloudevents+json")], body.as_bytes())
+}
+
+#[test]
+fn all_spellings_carry_one_event() {
+    let event = golden();
+    let binary = from_message(BINARY, GOLDEN.as_bytes()).expect("binary");
+    assert_eq!(binary.event, event);
+    let bytes = event.encode_to_vec();
+    let proto = from_message(with("content-type", "application/protobuf"), &bytes);
+    assert_eq!(proto.expect("binary protobuf").event, event);
+    let kafka = BINARY.map(|(name, value)| (name.replace("ce-", "ce_"), value));
+    let kafka = from_message(kafka.iter().map(|(n, v)| (n.as_str(), *v)), GOLDEN.as_bytes());
+    assert_eq!(kafka.expect("kafka").event, event);
+    let ids = r#""id":"T-1","source":"bidding-platform","#;
+    let data = structured(&format!(r#"{ids}"someextension":true,"data":{GOLDEN}"#));
+    assert_eq!(data.expect("structured").event, event);
+    let base64 = base64::engine::general_purpose::STANDARD.encode(&bytes);
+    let media = r#""datacontenttype":"application/protobuf","#;
+    let data = structured(&format!(r#"{ids}{media}"data_base64":"{base64}""#));
+    assert_eq!(data.expect("structured protobuf").event, event);
+}
+
+#[test]
+fn attributes_fill_what_the_event_leaves_out() {
+    let body = br#"{"case_id":"C"}"#;
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-type", "t"),
+        ("ce-id", "%E6%8B%9B-1"),
+        ("ce-source", "s"),
+        ("ce-time", "2026-03-01T09:30:00Z"),
+        ("ce-minlistversion", "42"),
+        ("traceparent", "00-outer"),
+        ("ce-traceparent", "00-inner"),
+        ("tracestate", "a=b"),
+    ];
+    let read = from_message(headers, body).expect("an event");
+    let event = &read.event;
+    assert_eq!((event.id.as_str(), event.source.as_str()), ("招-1", "s"));
+    assert_eq!(event.occurred_at.map(|t| t.seconds), Some(1_772_357_400));
+    assert_eq!(event.min_list_version, "42");
+    assert_eq!(read.traceparent.as_deref(), Some("00-inner"));
+    assert_eq!(read.tracestate.as_deref(), Some("a=b"));
+    let read = structured(r#""id":"a","source":"b","minlistversion":42,"data":{}"#);
+    assert_eq!(read.expect("an event").event.min_list_version, "42");
+}
+
+#[test]
+fn a_message_that_is_no_cloud_event_is_told_why() {
+    check_binary("ce-specversion", "", "ce-specversion: required: `1.0`");
+    check_binary("ce-specversion", "0.3", "ce-specversion: expected `1.0`");
+    check_binary("ce-type", "", "ce-type: required");
+    check_binary("ce-id", "", "ce-id: required");
+    check_binary("ce-id", "T-2", "ce-id: is not the event's own `id`");
+    check_binary("ce-source", "x", "ce-source: is not the event's own `source`");
+    check_binary("ce-minlistversion", "7", "ce-minlistversion: is not the event's `min_list_version`");
+    check_binary("ce-id", "%FF", "ce-id: not UTF-8 once percent-decoded");
+    check_binary("ce-time", "yesterday", "");
+    check_binary(
+        "content-type",
+        "text/xml",
+        "content-type: expected `application/json` or `application/protobuf`",
+    );
+    check_binary(
+        "content-type",
+        "application/cloudevents-batch+json",
+        "content-type: expected `application/cloudevents+json`, or binary mode",
+    );
+    check_binary(
+        "content-type",
+        "application/protobuf",
+        "body: not a protobuf message `creditgate.v1.Event`",
+    );
+    let ids = r#""id":"a","source":"b""#;
+    check_structured(ids, "data: required: the event");
+    check_structured(&format!(r#"{ids},"data":7"#), "data: expected an object, got a number");
+    check_structured(
+        &format!(r#"{ids},"data":{{"subjects":[{{"role":1}}]}}"#),
+        "data.subjects[0].role: expected a text, got a number",
+    );
+    check_structured(&format!(r#"{ids},"data_base64":"?""#), "data_base64: not base64");
+    check_structured(
+        &format!(r#"{ids},"data":{{}},"data_base64":"""#),
+        "data_base64: stands beside `data`; one of them must go",
+    );
+    check_structured(
+        &format!(r#"{ids},"datacontenttype":"application/protobuf","data":{{}}"#),
+        "datacontenttype: `data` is JSON: expected `application/json`, or use `data_base64`",
+    );
+    check_structured(
+        &format!(r#"{ids},"time":"yesterday","data":{{}}"#),
+        "time: expected a time of RFC 3339 with an offset",
+    );
+    check_structured(r#""data":{}"#, "id: required; source: required");
+}
