@@ -565,34 +565,63 @@ mod tests {
         ];
         let scenario = Scenario {
             code: ScenarioCode::new("tender"),
-            title: Text { zh: String::new(), en: String::new() },
+            title: Text {
+                zh: String::new(),
+                en: String::new(),
+            },
             actor: Actor::Public,
             go_live: None,
             stages: Vec::new(),
-            attributes: attributes.map(|(name, kind)| (Arc::from(name), kind)).into(),
+            attributes: attributes
+                .map(|(name, kind)| (Arc::from(name), kind))
+                .into(),
         };
         let check = |name: &str, value: AttributeValue, expected: &str| {
             let mut v = Vec::new();
             attribute_violation(&mut v, &scenario, name, &value);
-            assert_eq!(v.first().map(ToString::to_string).unwrap_or_default(), expected, "{name}");
+            assert_eq!(
+                v.first().map(ToString::to_string).unwrap_or_default(),
+                expected,
+                "{name}"
+            );
         };
         let text = |text: &str| AttributeValue::Text(Arc::from(text));
         check("notice_no", text("苏2026-1"), "");
-        check("notice_no", AttributeValue::Int(1), "attributes.notice_no: expected a text");
+        check(
+            "notice_no",
+            AttributeValue::Int(1),
+            "attributes.notice_no: expected a text",
+        );
         check("rounds", AttributeValue::Int(1), "");
-        check("rounds", text("1"), "attributes.rounds: expected a whole number");
+        check(
+            "rounds",
+            text("1"),
+            "attributes.rounds: expected a whole number",
+        );
         check("mandatory_tender", AttributeValue::Bool(false), "");
-        check("mandatory_tender", text("false"), "attributes.mandatory_tender: expected true or false");
+        check(
+            "mandatory_tender",
+            text("false"),
+            "attributes.mandatory_tender: expected true or false",
+        );
         check("notice_published_at", text("2026-02-28"), "");
         let day = "attributes.notice_published_at: expected a day as `YYYY-MM-DD`";
         check("notice_published_at", text("2026-02-29"), day);
         check("notice_published_at", text("2026/02/28"), day);
         check("notice_published_at", text("20260228"), day);
         check("trades", AttributeValue::List(Vec::new()), "");
-        check("trades", text("a"), "attributes.trades: expected a list of texts");
+        check(
+            "trades",
+            text("a"),
+            "attributes.trades: expected a list of texts",
+        );
         let undeclared = "scenario `tender` declares no such attribute; it declares: \
             mandatory_tender, notice_no, notice_published_at, rounds, trades";
-        check("amount", text("a"), &format!("attributes.amount: {undeclared}"));
+        check(
+            "amount",
+            text("a"),
+            &format!("attributes.amount: {undeclared}"),
+        );
         check("张三", text("a"), &format!("attributes.?: {undeclared}"));
     }
 

@@ -22,8 +22,10 @@ fn golden() -> v1::Event {
 
 /// The binary headers with one changed; an empty value takes it away.
 fn with<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut headers: Vec<_> =
-        BINARY.into_iter().filter(|(n, _)| !n.eq_ignore_ascii_case(name)).collect();
+    let mut headers: Vec<_> = BINARY
+        .into_iter()
+        .filter(|(n, _)| !n.eq_ignore_ascii_case(name))
+        .collect();
     if !value.is_empty() {
         headers.push((name, value));
     }
@@ -31,7 +33,11 @@ fn with<'a>(name: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
 }
 
 fn shown(result: &Result<CloudEvent, Refused>) -> String {
-    result.as_ref().err().map(ToString::to_string).unwrap_or_default()
+    result
+        .as_ref()
+        .err()
+        .map(ToString::to_string)
+        .unwrap_or_default()
 }
 
 #[track_caller]
@@ -48,7 +54,10 @@ fn check_structured(attributes: &str, expected: &str) {
 
 fn structured(attributes: &str) -> Result<CloudEvent, Refused> {
     let body = format!(r#"{{"specversion":"1.0","type":"t",{attributes}}}"#);
-    from_message([("content-type", "application/cloudevents+json")], body.as_bytes())
+    from_message(
+        [("content-type", "application/cloudevents+json")],
+        body.as_bytes(),
+    )
 }
 
 #[test]
@@ -60,7 +69,10 @@ fn all_spellings_carry_one_event() {
     let proto = from_message(with("content-type", "application/protobuf"), &bytes);
     assert_eq!(proto.expect("binary protobuf").event, event);
     let kafka = BINARY.map(|(name, value)| (name.replace("ce-", "ce_"), value));
-    let kafka = from_message(kafka.iter().map(|(n, v)| (n.as_str(), *v)), GOLDEN.as_bytes());
+    let kafka = from_message(
+        kafka.iter().map(|(n, v)| (n.as_str(), *v)),
+        GOLDEN.as_bytes(),
+    );
     assert_eq!(kafka.expect("kafka").event, event);
     let ids = r#""id":"T-1","source":"bidding-platform","#;
     let data = structured(&format!(r#"{ids}"someextension":true,"data":{GOLDEN}"#));
@@ -103,8 +115,16 @@ fn a_message_that_is_no_cloud_event_is_told_why() {
     check_binary("ce-type", "", "ce-type: required");
     check_binary("ce-id", "", "ce-id: required");
     check_binary("ce-id", "T-2", "ce-id: is not the event's own `id`");
-    check_binary("ce-source", "x", "ce-source: is not the event's own `source`");
-    check_binary("ce-minlistversion", "7", "ce-minlistversion: is not the event's `min_list_version`");
+    check_binary(
+        "ce-source",
+        "x",
+        "ce-source: is not the event's own `source`",
+    );
+    check_binary(
+        "ce-minlistversion",
+        "7",
+        "ce-minlistversion: is not the event's `min_list_version`",
+    );
     check_binary("ce-id", "%FF", "ce-id: not UTF-8 once percent-decoded");
     check_binary("ce-time", "yesterday", "");
     check_binary(
@@ -124,12 +144,18 @@ fn a_message_that_is_no_cloud_event_is_told_why() {
     );
     let ids = r#""id":"a","source":"b""#;
     check_structured(ids, "data: required: the event");
-    check_structured(&format!(r#"{ids},"data":7"#), "data: expected an object, got a number");
+    check_structured(
+        &format!(r#"{ids},"data":7"#),
+        "data: expected an object, got a number",
+    );
     check_structured(
         &format!(r#"{ids},"data":{{"subjects":[{{"role":1}}]}}"#),
         "data.subjects[0].role: expected a text, got a number",
     );
-    check_structured(&format!(r#"{ids},"data_base64":"?""#), "data_base64: not base64");
+    check_structured(
+        &format!(r#"{ids},"data_base64":"?""#),
+        "data_base64: not base64",
+    );
     check_structured(
         &format!(r#"{ids},"data":{{}},"data_base64":"""#),
         "data_base64: stands beside `data`; one of them must go",

@@ -24,7 +24,10 @@ fn message() -> v1::Entry {
 fn check(change: impl FnOnce(&mut v1::Entry), expected: &str) {
     let mut entry = message();
     change(&mut entry);
-    let shown = entry_from_proto(&entry).err().map(|r: Refused| r.to_string()).unwrap_or_default();
+    let shown = entry_from_proto(&entry)
+        .err()
+        .map(|r: Refused| r.to_string())
+        .unwrap_or_default();
     assert_eq!(shown, expected);
 }
 
@@ -89,15 +92,24 @@ fn what_is_not_said_stays_open() {
         ..Default::default()
     };
     let draft = entry_from_proto(&entry).expect("a draft");
-    assert_eq!((draft.state, draft.severity, draft.region), (None, None, None));
-    assert_eq!((draft.objection_marked, draft.repeat_count, draft.valid_from), (None, None, None));
+    assert_eq!(
+        (draft.state, draft.severity, draft.region),
+        (None, None, None)
+    );
+    assert_eq!(
+        (draft.objection_marked, draft.repeat_count, draft.valid_from),
+        (None, None, None)
+    );
 }
 
 #[test]
 fn each_rule_of_an_entry() {
     check(|_| {}, "");
     check(|e| e.entry_id = String::new(), "entry_id: required");
-    check(|e| e.entry_id = "a\tb".into(), "entry_id: must not hold control characters");
+    check(
+        |e| e.entry_id = "a\tb".into(),
+        "entry_id: must not hold control characters",
+    );
     check(|e| e.list = String::new(), "list: required");
     check(
         |e| {
@@ -106,12 +118,18 @@ fn each_rule_of_an_entry() {
         },
         "id: required: an identifier or a name",
     );
-    check(|e| e.id = "91320505MA1MABCD01".into(), "id: not a valid USCC: wrong check digit");
+    check(
+        |e| e.id = "91320505MA1MABCD01".into(),
+        "id: not a valid USCC: wrong check digit",
+    );
     check(
         |e| e.id_type = "XX".into(),
         "id_type: unknown identifier type `XX`; known: USCC, ID18, ORG9, REG15, ID15, OTHER",
     );
-    check(|e| e.id_type = "OTHER".into(), "issuer: required for `OTHER`");
+    check(
+        |e| e.id_type = "OTHER".into(),
+        "issuer: required for `OTHER`",
+    );
     check(
         |e| e.severity = "grave".into(),
         "severity: unknown word `grave`; known: minor, general, serious",
@@ -142,7 +160,10 @@ fn each_rule_of_an_entry() {
         "valid_from: expected a day in the years 1900 to 9999",
     );
     check(|e| e.valid_to = "2026-01-15".into(), "");
-    check(|e| e.valid_to = "2026-01-14".into(), "valid_to: lies before `valid_from`");
+    check(
+        |e| e.valid_to = "2026-01-14".into(),
+        "valid_to: lies before `valid_from`",
+    );
     check(
         |e| e.display_max_until = "2026-01-01".into(),
         "display_max_until: lies before `display_min_until`",
@@ -152,13 +173,34 @@ fn each_rule_of_an_entry() {
         "related[0].role: `bidder` is no relation; known: legal_representative, principal, \
          responsible_person, actual_controller",
     );
-    check(|e| e.aliases[0].id = "12".into(), "aliases[0].id: not a valid ORG9: wrong length");
-    check(|e| e.aliases[0].id = String::new(), "aliases[0].id: required");
-    check(|e| e.region = "3205".into(), "region: required: six digits of GB/T 2260, such as `320500`");
-    check(|e| e.former_names = vec!["x".into(); 65], "former_names: at most 64, got 65");
-    check(|e| e.former_names = vec!["x".repeat(257)], "former_names[0]: at most 256 characters");
-    check(|e| e.reason = "x".repeat(4_097), "reason: at most 4096 characters");
-    check(|e| e.grade = "x".repeat(513), "grade: at most 512 characters");
+    check(
+        |e| e.aliases[0].id = "12".into(),
+        "aliases[0].id: not a valid ORG9: wrong length",
+    );
+    check(
+        |e| e.aliases[0].id = String::new(),
+        "aliases[0].id: required",
+    );
+    check(
+        |e| e.region = "3205".into(),
+        "region: required: six digits of GB/T 2260, such as `320500`",
+    );
+    check(
+        |e| e.former_names = vec!["x".into(); 65],
+        "former_names: at most 64, got 65",
+    );
+    check(
+        |e| e.former_names = vec!["x".repeat(257)],
+        "former_names[0]: at most 256 characters",
+    );
+    check(
+        |e| e.reason = "x".repeat(4_097),
+        "reason: at most 4096 characters",
+    );
+    check(
+        |e| e.grade = "x".repeat(513),
+        "grade: at most 512 characters",
+    );
 }
 
 #[test]
@@ -172,6 +214,9 @@ fn errors_and_debug_show_no_identifier_and_no_name() {
     let refused = entry_from_proto(&entry).expect_err("wrong");
     assert_eq!(refused.violations.len(), 4);
     for shown in [format!("{refused} {refused:?}"), format!("{entry:?}")] {
-        assert!(!shown.contains(&person) && !shown.contains("张三丰"), "{shown}");
+        assert!(
+            !shown.contains(&person) && !shown.contains("张三丰"),
+            "{shown}"
+        );
     }
 }
