@@ -962,6 +962,7 @@ impl Loader {
             } else {
                 confidence
             },
+            cases: source.cases.len(),
         })
     }
 

@@ -358,6 +358,8 @@ pub struct Measure {
     pub remedies: Text,
     /// How sure we are of it; a confirmation makes it verified.
     pub confidence: Confidence,
+    /// How many cases it carries.
+    pub cases: usize,
 }
 
 impl Measure {

@@ -1,0 +1,59 @@
+//! Book files from the disk, or from the binary.
+
+use std::path::{Path, PathBuf};
+
+use creditgate_measures::book::SourceFile;
+use creditgate_measures::catalogue;
+
+/// A book that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("read `{}`", path.display())]
+pub struct ReadError {
+    /// What was read.
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// The files of a book: those below a directory, or the built-in catalogue.
+///
+/// # Errors
+/// When a directory or file cannot be read as text.
+pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
+    let Some(dir) = dir else { return Ok(catalogue::built_in()) };
+    let mut files = Vec::new();
+    below(dir, "", &mut files)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// Files of confirmations, named by their paths as given.
+///
+/// # Errors
+/// When a file cannot be read as text.
+pub fn confirmations(paths: &[PathBuf]) -> Result<Vec<SourceFile>, ReadError> {
+    paths.iter().map(|path| Ok(SourceFile::new(path.display().to_string(), text(path)?))).collect()
+}
+
+fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), ReadError> {
+    let failed = |source| ReadError { path: dir.to_owned(), source };
+    for item in std::fs::read_dir(dir).map_err(failed)? {
+        let path = item.map_err(failed)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Editors leave hidden files and backups; a book is `.yaml` and `.txt`.
+        if name.starts_with('.') {
+            continue;
+        }
+        let inside = if under.is_empty() { name } else { format!("{under}/{name}") };
+        if path.is_dir() {
+            below(&path, &inside, files)?;
+        } else if path.extension().is_some_and(|ending| ending == "yaml" || ending == "txt") {
+            files.push(SourceFile::new(inside, text(&path)?));
+        }
+    }
+    Ok(())
+}
+
+fn text(path: &Path) -> Result<String, ReadError> {
+    std::fs::read_to_string(path).map_err(|source| ReadError { path: path.to_owned(), source })
+}

@@ -1,0 +1,461 @@
+//! What can be typed: every command with its help and examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
+
+/// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
+#[derive(Debug, Parser)]
+#[command(name = "creditgate", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(after_help = "Examples:
+  creditgate demo                      see permit, tender, land and procurement judged
+  creditgate serve --data-dir ./data   run the service
+  creditgate lists import lists.csv --source-unit 示例法院
+  creditgate check --scenario tender --stage evaluate --subject role=bidder,id=USCC:91219999MAYG58BR3Q")]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service: lists, checks over gRPC, HTTP and JSON.
+    Serve(ServeArgs),
+    /// Show everything at work, with invented lists and procedures.
+    Demo(DemoArgs),
+    /// Judge one event and print the verdict.
+    Check(CheckArgs),
+    /// Bring entries in and show them.
+    #[command(subcommand)]
+    Lists(ListsCommand),
+    /// Check a book of measures without a service.
+    #[command(subcommand)]
+    Measures(MeasuresCommand),
+    /// Decide a recorded verdict again and compare the digests.
+    Replay(ReplayArgs),
+    /// Show recorded verdicts.
+    #[command(subcommand)]
+    Verdicts(VerdictsCommand),
+    /// Make a bearer key for a caller and the lines for the keys file.
+    Keys(KeysArgs),
+    /// Measure this machine, this build and this service.
+    Bench(BenchArgs),
+}
+
+/// Where the service is and who calls.
+#[derive(Debug, Clone, Args)]
+pub struct ServerArgs {
+    /// Address of the service.
+    #[arg(long, env = SERVER_VARIABLE, default_value = "http://127.0.0.1:7420", value_name = "URL")]
+    pub server: String,
+    /// File that holds the bearer key; the variable CREDITGATE_KEY may hold the key itself.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    /// The bearer key, if there is one. Never taken from the command line, which others can read.
+    pub fn key(&self) -> std::io::Result<Option<String>> {
+        match &self.key_file {
+            Some(file) => Ok(Some(std::fs::read_to_string(file)?.trim().to_owned())),
+            None => Ok(std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty())),
+        }
+    }
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "Settings come from the defaults, then the file, then the environment \
+(CREDITGATE_…), then the command line.
+
+Examples:
+  creditgate serve
+  creditgate serve --data-dir /var/lib/creditgate --config creditgate.yaml
+  creditgate serve --config creditgate.yaml --check-config
+  creditgate serve --example-config > creditgate.yaml
+
+Stops gracefully on SIGINT and SIGTERM; a second signal stops at once.")]
+pub struct ServeArgs {
+    /// Directory of the journals; one process at a time.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// Where gRPC listens [default: 127.0.0.1:7420].
+    #[arg(long, value_name = "ADDR")]
+    pub grpc_addr: Option<String>,
+    /// Where HTTP listens [default: 127.0.0.1:7421].
+    #[arg(long, value_name = "ADDR")]
+    pub http_addr: Option<String>,
+    /// What this process does [default: registry,gate,http].
+    #[arg(long, value_name = "ROLES")]
+    pub roles: Option<String>,
+    /// Directory of the book; without it the built-in catalogue is used.
+    #[arg(long, value_name = "DIR")]
+    pub catalogue_dir: Option<String>,
+    /// Files in which this deployment confirms rows, separated by commas.
+    #[arg(long, value_name = "FILES")]
+    pub confirmations: Option<String>,
+    /// File with the callers and the digests of their keys; needed for addresses other than loopback.
+    #[arg(long, value_name = "FILE")]
+    pub keys_file: Option<String>,
+    /// `text` or `json`.
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// Filter such as `info` or `creditgate_gate=debug`.
+    #[arg(long, value_name = "FILTER")]
+    pub log_filter: Option<String>,
+    /// Where traces and metrics go, such as http://127.0.0.1:4317.
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
+    /// Configuration file (YAML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Check configuration, keys and book, and end.
+    #[arg(long)]
+    pub check_config: bool,
+    /// Print the configuration in force, secrets hidden, and end.
+    #[arg(long)]
+    pub dump_config: bool,
+    /// Print an example file with the meaning of every key, and end.
+    #[arg(long)]
+    pub example_config: bool,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Everything shown is invented: lists, parties, documents, confirmations.
+
+Examples:
+  creditgate demo            runs until Ctrl-C
+  creditgate demo --once     plays the fixed script, compares, and ends with 0 if all agree")]
+pub struct DemoArgs {
+    /// Play the fixed script, compare with the expected table, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// Directory of another book than the built-in one.
+    #[arg(long, value_name = "DIR")]
+    pub catalogue_dir: Option<PathBuf>,
+    /// Events per second while it runs.
+    #[arg(long, default_value_t = 2.0, value_name = "N")]
+    pub rate: f64,
+    /// Stop after so many seconds.
+    #[arg(long, value_name = "N")]
+    pub seconds: Option<u64>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code: 0 PASS, 1 anything else, 2 the check could not be made.
+
+A subject is role=…,id=TYPE:VALUE,name=…,kind=…,party=…,issuer=…; only the role is needed.
+
+Examples:
+  creditgate check --scenario tender --stage evaluate \\
+    --subject role=bidder,id=USCC:91219999MAYG58BR3Q,name=示例建设有限公司 \\
+    --attribute mandatory_tender=true
+  creditgate check --file event.json --json
+  cat event.json | creditgate check --file -")]
+pub struct CheckArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Event as JSON, from a file or `-` for standard input; then no other flag describes it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "stage", "subject", "attribute"])]
+    pub file: Option<PathBuf>,
+    /// Scenario, such as tender.
+    #[arg(long, required_unless_present = "file")]
+    pub scenario: Option<String>,
+    /// Stage, such as evaluate.
+    #[arg(long, required_unless_present = "file")]
+    pub stage: Option<String>,
+    /// A subject; may be repeated.
+    #[arg(long, value_name = "SUBJECT", required_unless_present = "file")]
+    pub subject: Vec<String>,
+    /// An attribute as name=value; true, false and whole numbers are taken as such.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub attribute: Vec<String>,
+    /// Region of the event, six digits.
+    #[arg(long, default_value = "100000")]
+    pub region: String,
+    /// Business number; made up when left out.
+    #[arg(long)]
+    pub case_id: Option<String>,
+    /// Id of the event within its source; made up when left out.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Source of the event.
+    #[arg(long, default_value = "creditgate-cli")]
+    pub source: String,
+    /// When it took place, RFC 3339; now when left out.
+    #[arg(long, value_name = "TIME")]
+    pub occurred_at: Option<String>,
+    /// Matter code.
+    #[arg(long)]
+    pub item_code: Option<String>,
+    /// Amount in fen.
+    #[arg(long)]
+    pub amount_fen: Option<i64>,
+    /// Version of the lists to wait for.
+    #[arg(long, value_name = "VERSION")]
+    pub min_list_version: Option<String>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lists`.
+#[derive(Debug, Subcommand)]
+pub enum ListsCommand {
+    /// Bring entries in from a file.
+    Import(ImportArgs),
+    /// Show an entry with its history.
+    Show(ShowArgs),
+}
+
+/// What to do when a row is refused.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OnError {
+    /// Take nothing.
+    Hold,
+    /// Take the other rows.
+    Skip,
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FileFormat {
+    /// One JSON object a line.
+    Jsonl,
+    /// Comma-separated with a header.
+    Csv,
+}
+
+/// `lists import`.
+#[derive(Debug, Args)]
+#[command(after_help = "The source confirms the lists that the file names, unless --no-confirm says \
+otherwise: a list that was never confirmed stands as `not_loaded` in verdicts.
+
+Columns of CSV: entry_id, list, id_type, id, issuer, name, former_names, kind, severity, grade,
+designated_by, document_no, basis, reason, region, scope, act_date, served_at, valid_from, valid_to,
+display_min_until, display_max_until, state, state_since, objection_marked, repeat_count,
+source_unit, rule_version. JSON also: related, aliases.
+
+Examples:
+  creditgate lists import lists.csv --source-unit 示例法院
+  creditgate lists import lists.jsonl --source-unit 示例税务局 --dry-run
+  creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm")]
+pub struct ImportArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The file; `-` for standard input.
+    pub file: PathBuf,
+    /// Unit the data comes from (数据来源单位).
+    #[arg(long, value_name = "NAME")]
+    pub source_unit: String,
+    /// List of rows that name none.
+    #[arg(long, value_name = "CODE")]
+    pub list: Option<String>,
+    /// Lists that the source confirms besides those the file names, separated by commas.
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub confirm: Vec<String>,
+    /// Confirm no list.
+    #[arg(long, conflicts_with = "confirm")]
+    pub no_confirm: bool,
+    /// What to do when a row is refused.
+    #[arg(long, value_enum, default_value = "hold")]
+    pub on_error: OnError,
+    /// Check and count, change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Format; told from the name when left out.
+    #[arg(long, value_enum)]
+    pub format: Option<FileFormat>,
+}
+
+/// `lists show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  creditgate lists show DEMO-B07-1
+  creditgate lists show DEMO-B07-1 --json")]
+pub struct ShowArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Id of the entry.
+    pub id: String,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `measures`.
+#[derive(Debug, Subcommand)]
+pub enum MeasuresCommand {
+    /// Check a book against every guard and count what it holds.
+    Lint(BookArgs),
+    /// Judge the cases that the rows carry.
+    Test(BookArgs),
+}
+
+/// A book on disk.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  creditgate measures lint measures/catalogue
+  creditgate measures test measures/catalogue --confirmations confirmations.yaml")]
+pub struct BookArgs {
+    /// Directory of the book; the built-in catalogue when left out.
+    pub dir: Option<PathBuf>,
+    /// Files of confirmations, separated by commas.
+    #[arg(long, value_name = "FILES", value_delimiter = ',')]
+    pub confirmations: Vec<PathBuf>,
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit code: 0 the digests are the same, 1 they differ, 2 it could not be told.
+
+Example:
+  creditgate replay 5b6c3a54-1c2d-8e3f-9a0b-1c2d3e4f5a6b")]
+pub struct ReplayArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Id of the verdict.
+    pub verdict_id: String,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `verdicts`.
+#[derive(Debug, Subcommand)]
+pub enum VerdictsCommand {
+    /// Print verdicts as they are recorded.
+    Tail(TailArgs),
+}
+
+/// `verdicts tail`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  creditgate verdicts tail --follow
+  creditgate verdicts tail --scenario tender --outcome PROHIBIT,MANUAL_REVIEW --json")]
+pub struct TailArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Journal position to begin at; 0 is the beginning.
+    #[arg(long, default_value_t = 0)]
+    pub from: u64,
+    /// Stay, and print what comes.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only this scenario.
+    #[arg(long)]
+    pub scenario: Option<String>,
+    /// Only this stage.
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// Only these outcomes, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    pub outcome: Vec<String>,
+    /// Only this business number.
+    #[arg(long)]
+    pub case_id: Option<String>,
+    /// Print as JSON, a line each.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `keys`.
+#[derive(Debug, Args)]
+#[command(after_help = "The key is printed once; the file keeps only its SHA-256.
+
+Example:
+  creditgate keys tender-platform --may check,read >> keys.yaml")]
+pub struct KeysArgs {
+    /// Name of the caller.
+    pub name: String,
+    /// What it may do: check, lists, read, watch.
+    #[arg(long, value_delimiter = ',', default_value = "check,read")]
+    pub may: Vec<String>,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  creditgate bench gate --quick")]
+pub struct BenchArgs {
+    /// What to measure.
+    #[command(subcommand)]
+    pub what: BenchCommand,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// The real service against the bare gRPC server with a constant reply, in alternating runs.
+    Gate(BenchGateArgs),
+    /// One of the processes of a run.
+    #[command(subcommand, hide = true)]
+    Part(BenchPart),
+}
+
+/// `bench gate`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchGateArgs {
+    /// Short runs: under 50 seconds in all.
+    #[arg(long)]
+    pub quick: bool,
+    /// Entries on the lists.
+    #[arg(long, default_value_t = 100_000)]
+    pub entries: u64,
+    /// Calls in flight.
+    #[arg(long, default_value_t = 128)]
+    pub in_flight: usize,
+    /// Connections.
+    #[arg(long, default_value_t = 4)]
+    pub connections: usize,
+    /// Directory for the journals; a temporary one when left out.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// A process of a benchmark.
+#[derive(Debug, Subcommand)]
+pub enum BenchPart {
+    /// The bare server.
+    Bare,
+    /// The real service.
+    Real {
+        /// Its data directory.
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// Entries on the lists.
+        #[arg(long)]
+        entries: u64,
+    },
+    /// The client.
+    Client {
+        /// Address of the server.
+        #[arg(long)]
+        server: String,
+        /// `unary` or `stream`.
+        #[arg(long)]
+        mode: String,
+        /// Seconds.
+        #[arg(long)]
+        seconds: f64,
+        /// Calls in flight.
+        #[arg(long)]
+        in_flight: usize,
+        /// Connections.
+        #[arg(long)]
+        connections: usize,
+        /// Distinguishes the events of one run from those of another.
+        #[arg(long)]
+        run: String,
+    },
+}

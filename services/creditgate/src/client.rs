@@ -1,0 +1,79 @@
+//! A connection to the service, with the caller's key on every call.
+
+use std::time::Duration;
+
+use creditgate_proto::v1::gate_client::GateClient;
+use creditgate_proto::v1::lists_client::ListsClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+use crate::cli::ServerArgs;
+use crate::failure::Failure;
+
+/// Longest message a client takes: a full batch of verdicts.
+const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// Puts the bearer key on every call.
+#[derive(Clone)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(key) = &self.0 {
+            request.metadata_mut().insert("authorization", key.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// The gate, called with the key.
+pub type Gate = GateClient<InterceptedService<Channel, Bearer>>;
+/// The lists, called with the key.
+pub type Lists = ListsClient<InterceptedService<Channel, Bearer>>;
+
+/// Both services behind one connection.
+pub struct Client {
+    /// Checks and verdicts.
+    pub gate: Gate,
+    /// Entries and their changes.
+    pub lists: Lists,
+}
+
+impl Client {
+    /// Connects to the service that the command line names.
+    pub async fn connect(server: &ServerArgs) -> Result<Self, Failure> {
+        let key = server.key().map_err(|error| Failure::new("read the key file", error))?;
+        Self::to(&server.server, key.as_deref()).await
+    }
+
+    /// Connects to an address.
+    pub async fn to(url: &str, key: Option<&str>) -> Result<Self, Failure> {
+        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let attempted = format!("connect to {url} (is `creditgate serve` running there?)");
+        let channel = Endpoint::from_shared(url)
+            .map_err(|error| Failure::new("read the address of the service", error))?
+            .connect_timeout(Duration::from_secs(5))
+            .connect()
+            .await
+            .map_err(|error| Failure::new(attempted, error))?;
+        let key = key
+            .map(|key| {
+                let mut value: MetadataValue<Ascii> = format!("Bearer {key}").parse()?;
+                value.set_sensitive(true);
+                Ok::<_, tonic::metadata::errors::InvalidMetadataValue>(value)
+            })
+            .transpose()
+            .map_err(|error| Failure::new("use the bearer key", error))?;
+        let service = |channel: Channel| InterceptedService::new(channel, Bearer(key.clone()));
+        Ok(Self {
+            gate: GateClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            lists: ListsClient::new(service(channel))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        })
+    }
+}

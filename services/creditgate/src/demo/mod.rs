@@ -1,0 +1,83 @@
+//! `creditgate demo`: the whole service in one process, with invented lists and procedures.
+
+mod live;
+mod script;
+mod world;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use creditgate_measures::book::{Deployment, SourceFile};
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::config::{Config, Overrides, Sources};
+
+use crate::app::{App, BookFiles};
+use crate::book;
+use crate::cli::DemoArgs;
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// Confirmations of inactive rows, invented for the demonstration.
+const CONFIRMATIONS: &str = include_str!("../../demo/confirmations.yaml");
+
+/// Runs the demonstration until it ends or somebody stops it.
+pub fn run(args: DemoArgs) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("start the demonstration", error))?;
+    runtime.block_on(play(args))
+}
+
+async fn play(args: DemoArgs) -> Result<ExitCode, Failure> {
+    let dir = tempfile::tempdir().map_err(|error| Failure::new("make a directory", error))?;
+    let (clock, hand) = if args.once {
+        let (clock, hand) = Clock::stepped(script::begins_at()?.micros());
+        (clock, Some(hand))
+    } else {
+        (Clock::system(), None)
+    };
+    let config = config(dir.path())?;
+    let files = BookFiles {
+        files: book::files(args.catalogue_dir.as_deref())
+            .map_err(|error| Failure::new("read the book", error))?,
+        deployment: Deployment {
+            confirmations: vec![SourceFile::new("demo/confirmations.yaml", CONFIRMATIONS)],
+            not_connected: BTreeMap::new(),
+        },
+    };
+    let app = App::start(&config, files, clock.clone())
+        .await
+        .map_err(|error| Failure::new("start the service", error))?;
+    let mut client = Client::to(&format!("http://{}", app.grpc_addr()), None).await?;
+    println!("creditgate demo: everything shown here is invented (以下内容均为虚构).");
+    println!("gRPC on {}, HTTP on http://{}", app.grpc_addr(), app.http_addr());
+
+    let done = match hand {
+        Some(hand) => script::play(&mut client, &hand).await,
+        None => {
+            tokio::select! {
+                done = live::play(&mut client, &clock, args.rate, args.seconds) => done,
+                _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
+            }
+        }
+    };
+    drop(client);
+    app.stop(Duration::from_secs(10))
+        .await
+        .map_err(|error| Failure::new("stop the service", error))?;
+    done
+}
+
+fn config(dir: &std::path::Path) -> Result<Config, Failure> {
+    let nothing: BTreeMap<String, String> = BTreeMap::new();
+    let overrides = Overrides {
+        data_dir: Some(dir.display().to_string()),
+        grpc_addr: Some("127.0.0.1:0".to_owned()),
+        http_addr: Some("127.0.0.1:0".to_owned()),
+        ..Overrides::default()
+    };
+    Config::load(Sources { file: None, environment: &nothing, overrides })
+        .map_err(|errors| Failure::new("configure the demonstration", errors.to_string()))
+}

@@ -1,0 +1,61 @@
+//! Why a command failed, told once, with what to do about it.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use creditgate_runtime::errors::Chain;
+use tonic_types::StatusExt;
+
+/// Exit code of a command that could not do its work.
+const ERROR: u8 = 2;
+
+/// A failed command: what was attempted, and the cause.
+#[derive(Debug)]
+pub struct Failure {
+    attempted: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure with its cause.
+    pub fn new(
+        attempted: impl Into<String>,
+        cause: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { attempted: attempted.into(), cause: Some(cause.into()) }
+    }
+
+    /// A failure that is its own explanation.
+    pub fn plain(told: impl Into<String>) -> Self {
+        Self { attempted: told.into(), cause: None }
+    }
+
+    /// Tells the failure on standard error.
+    pub fn report(self) -> ExitCode {
+        match self.cause {
+            None => eprintln!("creditgate: {}", self.attempted),
+            Some(cause) => match cause.downcast_ref::<tonic::Status>() {
+                Some(status) => {
+                    eprintln!("creditgate: {}: {}", self.attempted, status_text(status));
+                }
+                None => eprintln!("creditgate: {}: {}", self.attempted, Chain(cause.as_ref())),
+            },
+        }
+        ExitCode::from(ERROR)
+    }
+}
+
+/// The code, the message, the broken rules and when to try again.
+pub fn status_text(status: &tonic::Status) -> String {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    if let Some(bad) = status.get_details_bad_request() {
+        for violation in bad.field_violations {
+            text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
+        }
+    }
+    let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    if let Some(wait) = wait {
+        text.push_str(&format!("\n  try again in {} ms", wait.as_millis()));
+    }
+    text
+}

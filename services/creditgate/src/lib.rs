@@ -1,0 +1,54 @@
+//! The commands of `creditgate`, and [`app::App`], which wires the roles together.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a terminal")]
+
+pub mod app;
+mod bench;
+pub mod book;
+mod check;
+mod cli;
+mod client;
+mod demo;
+mod failure;
+mod keys;
+mod lists;
+mod measures;
+mod render;
+mod replay;
+mod serve;
+mod verdicts;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, ListsCommand, MeasuresCommand, VerdictsCommand};
+use crate::failure::Failure;
+
+/// Runs the command that the command line names.
+#[must_use]
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => block_on(check::run(args)),
+        Command::Lists(ListsCommand::Import(args)) => block_on(lists::import(args)),
+        Command::Lists(ListsCommand::Show(args)) => block_on(lists::show(args)),
+        Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
+        Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
+        Command::Replay(args) => block_on(replay::run(args)),
+        Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
+        Command::Keys(args) => keys::run(&args),
+        Command::Bench(args) => bench::run(args),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}
+
+/// Runs a client command; one thread is enough for it.
+fn block_on(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("start the command", error))?
+        .block_on(work)
+}

@@ -1,0 +1,176 @@
+//! `creditgate lists`: a file of entries in, and what the service then knows.
+
+use std::collections::BTreeSet;
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+use std::process::ExitCode;
+
+use creditgate_proto::v1;
+use creditgate_proto::v1::import_request::Part;
+use creditgate_registry::files::{self, Format};
+use tokio_stream::StreamExt;
+
+use crate::cli::{FileFormat, ImportArgs, OnError, ShowArgs};
+use crate::client::Client;
+use crate::failure::Failure;
+
+/// Rows between two words about progress.
+const PROGRESS_EVERY: u64 = 10_000;
+
+/// Sends a file of entries to the service and tells what became of it.
+pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
+    let format = format(&args)?;
+    let (rows, unreadable) = read(&args.file, format)?;
+    for (row, reason) in unreadable.iter().take(20) {
+        eprintln!("row {row}: {reason}");
+    }
+    if !unreadable.is_empty() && matches!(args.on_error, OnError::Hold) {
+        return Err(Failure::plain(format!(
+            "{} row(s) cannot be read; nothing was imported (--on-error skip takes the others)",
+            unreadable.len()
+        )));
+    }
+    let mut lists: BTreeSet<String> = args.confirm.iter().cloned().collect();
+    lists.extend(rows.iter().map(|(_, entry)| entry.list.clone()).filter(|list| !list.is_empty()));
+    lists.extend(args.list.clone());
+    let header = v1::ImportHeader {
+        source_unit: args.source_unit.clone(),
+        list: args.list.clone().unwrap_or_default(),
+        mode: "delta".to_owned(),
+        confirm_lists: if args.no_confirm { Vec::new() } else { lists.into_iter().collect() },
+        confirmed_at: None,
+        dry_run: args.dry_run,
+        on_error: match args.on_error {
+            OnError::Hold => "hold",
+            OnError::Skip => "skip",
+        }
+        .to_owned(),
+    };
+    let mut client = Client::connect(&args.server).await?;
+    let summary = client
+        .lists
+        .import(requests(header, rows))
+        .await
+        .map_err(|status| Failure::new("import the file", status))?
+        .into_inner();
+    tell(&summary);
+    let refused = summary.refused_count > 0 || !unreadable.is_empty();
+    Ok(if refused { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+fn format(args: &ImportArgs) -> Result<Format, Failure> {
+    let ending = args.file.extension().and_then(|ending| ending.to_str());
+    match (args.format, ending) {
+        (Some(FileFormat::Csv), _) | (None, Some("csv")) => Ok(Format::Csv),
+        (Some(FileFormat::Jsonl), _) | (None, Some("jsonl" | "ndjson")) => Ok(Format::JsonLines),
+        _ => Err(Failure::plain("the name does not tell the format; add --format csv or jsonl")),
+    }
+}
+
+type Rows = Vec<(u64, v1::Entry)>;
+type Unreadable = Vec<(u64, String)>;
+
+fn read(file: &Path, format: Format) -> Result<(Rows, Unreadable), Failure> {
+    let attempted = format!("read `{}`", file.display());
+    let reader: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(std::fs::File::open(file).map_err(|error| Failure::new(attempted.clone(), error))?)
+    };
+    let mut rows = Rows::new();
+    let mut unreadable = Unreadable::new();
+    let read = files::read(reader, format).map_err(|error| Failure::new(attempted, error))?;
+    for (row, entry) in read {
+        match entry {
+            Ok(entry) => rows.push((row, entry)),
+            Err(reason) => unreadable.push((row, reason.to_string())),
+        }
+    }
+    Ok((rows, unreadable))
+}
+
+/// The header and the rows, with a word about progress where somebody watches.
+fn requests(
+    header: v1::ImportHeader,
+    rows: Rows,
+) -> impl tokio_stream::Stream<Item = v1::ImportRequest> + Send + 'static {
+    let watched = std::io::stderr().is_terminal();
+    let total = rows.len();
+    let parts = rows.into_iter().enumerate().map(move |(sent, (row, entry))| {
+        if watched && (sent as u64).is_multiple_of(PROGRESS_EVERY) {
+            eprint!("\r{sent} of {total} rows");
+        }
+        v1::ImportRequest { part: Some(Part::Row(v1::ImportRow { entry: Some(entry), row })) }
+    });
+    let header = v1::ImportRequest { part: Some(Part::Header(header)) };
+    tokio_stream::once(header).chain(tokio_stream::iter(parts))
+}
+
+fn tell(summary: &v1::ImportSummary) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r");
+    }
+    for refused in &summary.refused {
+        eprintln!("row {} ({}): {}", refused.row, refused.entry_id, refused.reason);
+        for violation in &refused.violations {
+            eprintln!("  {}: {}", violation.field, violation.rule);
+        }
+    }
+    println!("received  {}", summary.received);
+    println!("accepted  {}", summary.accepted);
+    println!("unchanged {}", summary.unchanged);
+    println!("refused   {}", summary.refused_count);
+    if summary.held > 0 {
+        println!("held      {} (sound rows, not taken since others were refused)", summary.held);
+    }
+    println!("lists     {}", summary.list_version);
+    if summary.dry_run {
+        println!("dry run: nothing was changed");
+    }
+}
+
+/// Shows an entry with its history.
+pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
+    let mut client = Client::connect(&args.server).await?;
+    let answer = client
+        .lists
+        .get_entry(v1::GetEntryRequest { entry_id: args.id, with_history: true })
+        .await
+        .map_err(|status| Failure::new("show the entry", status))?
+        .into_inner();
+    let unprintable = |error| Failure::new("print the entry", error);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&answer).map_err(unprintable)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let record = answer.entry.unwrap_or_default();
+    let entry = record.entry.unwrap_or_default();
+    let fields = serde_json::to_value(&entry).map_err(unprintable)?;
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        match value.as_str() {
+            Some(text) => println!("{name:<18} {text}"),
+            None => println!("{name:<18} {value}"),
+        }
+    }
+    println!("history");
+    for change in &record.history {
+        let at = |time: &Option<pbjson_types::Timestamp>| {
+            time.as_ref().and_then(creditgate_proto::encode::time_from_proto).map_or_else(
+                String::new,
+                |time| time.to_string(),
+            )
+        };
+        println!(
+            "  {:>8}  {:<10} {:<10} effective {}  recorded {}  by {} {}",
+            change.seq,
+            change.action,
+            change.to.as_deref().unwrap_or_default(),
+            at(&change.effective_at),
+            at(&change.recorded_at),
+            change.caller,
+            change.reason
+        );
+    }
+    println!("lists              {}", answer.list_version);
+    Ok(ExitCode::SUCCESS)
+}

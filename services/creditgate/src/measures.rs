@@ -1,0 +1,59 @@
+//! `creditgate measures`: a book checked without a service.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use creditgate_measures::book::{Book, Deployment};
+
+use crate::book;
+use crate::cli::BookArgs;
+use crate::failure::Failure;
+
+fn load(args: &BookArgs) -> Result<Book, Failure> {
+    let unread = |error| Failure::new("read the book", error);
+    let files = book::files(args.dir.as_deref()).map_err(unread)?;
+    let deployment = Deployment {
+        confirmations: book::confirmations(&args.confirmations).map_err(unread)?,
+        not_connected: BTreeMap::new(),
+    };
+    Book::load(&files, &deployment).map_err(|errors| Failure::plain(errors.to_string()))
+}
+
+/// Checks the book against every guard and counts what it holds.
+pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
+    let book = load(args)?;
+    println!("{} ({}), edition {}", book.name(), book.title().zh, book.edition());
+    println!("version {}", book.version());
+    let lists = book.lists();
+    println!("lists      {}", counts(lists.iter().map(|list| list.colour.code())));
+    println!("scenarios  {}", book.scenarios().count());
+    let rows = book.measures();
+    println!("rows       {}", counts(rows.iter().map(|row| row.action.direction().code())));
+    println!("active     {}", counts(rows.iter().map(|row| if row.active { "active" } else { "inactive" })));
+    println!("class      {}", counts(rows.iter().map(|row| row.class.map_or("none", |class| class.code()))));
+    println!("force      {}", counts(rows.iter().map(|row| row.force.code())));
+    println!("effect     {}", counts(rows.iter().map(|row| row.action.code())));
+    println!("confidence {}", counts(rows.iter().map(|row| row.confidence.code())));
+    println!("agreements {}", book.agreements().len());
+    println!("every guard holds");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Judges the cases of every row; loading a book does, and refuses it when one fails.
+pub fn test(args: &BookArgs) -> Result<ExitCode, Failure> {
+    let book = load(args)?;
+    let cases: usize = book.measures().iter().map(|row| row.cases).sum();
+    println!("{cases} cases of {} rows passed", book.measures().len());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `9: black 5, red 4`, the most frequent first.
+fn counts(words: impl Iterator<Item = &'static str>) -> String {
+    let mut by_word: BTreeMap<&str, usize> = BTreeMap::new();
+    words.for_each(|word| *by_word.entry(word).or_default() += 1);
+    let total: usize = by_word.values().sum();
+    let mut sorted: Vec<_> = by_word.into_iter().collect();
+    sorted.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
+    let told: Vec<String> = sorted.iter().map(|(word, count)| format!("{word} {count}")).collect();
+    format!("{total}: {}", told.join(", "))
+}
