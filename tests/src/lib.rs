@@ -1,1 +1,1 @@
-//! What only the whole shows.
+//! What only the whole shows: the binary as its users meet it.

@@ -17,6 +17,7 @@ mod render;
 mod replay;
 mod serve;
 mod verdicts;
+mod world;
 
 use std::process::ExitCode;
 

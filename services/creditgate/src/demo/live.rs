@@ -10,7 +10,7 @@ use creditgate_runtime::clock::Clock;
 use pbjson_types::value::Kind;
 use tokio::time::Instant;
 
-use super::world;
+use crate::world;
 use crate::client::Client;
 use crate::failure::{Failure, status_text};
 use crate::render;

@@ -2,7 +2,6 @@
 
 mod live;
 mod script;
-mod world;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

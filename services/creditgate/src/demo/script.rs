@@ -9,7 +9,7 @@ use creditgate_runtime::clock::Hand;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::world;
+use crate::world;
 use crate::client::Client;
 use crate::failure::Failure;
 

@@ -1,0 +1,110 @@
+//! `creditgate serve`: configuration, telemetry, build, start, wait, drain.
+
+use std::process::ExitCode;
+
+use creditgate_measures::book::{Book, Deployment};
+use creditgate_runtime::callers::Callers;
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::config::{
+    Config, Overrides, ProcessEnvironment, Sources, unknown_variables,
+};
+use creditgate_runtime::telemetry::names::field;
+use creditgate_runtime::{errors::Chain, telemetry};
+
+use crate::app::{App, BookFiles, metrics};
+use crate::book;
+use crate::cli::ServeArgs;
+use crate::failure::Failure;
+
+/// Serves until a signal asks it to stop.
+pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
+    if args.example_config {
+        print!("{}", Config::example());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = configure(&args)?;
+    if args.dump_config {
+        print!("{}", config.dump());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let files = book_files(&config)?;
+    if args.check_config {
+        return check(&config, &files);
+    }
+    let clock = Clock::system();
+    let metrics = metrics(&clock);
+    let telemetry = telemetry::init(&config.telemetry, &metrics)
+        .map_err(|error| Failure::new("start logs and traces", error))?;
+    for name in unknown_variables(&ProcessEnvironment) {
+        tracing::warn!({ field::REASON } = name, "environment variable is not known");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("creditgate")
+        .build()
+        .map_err(|error| Failure::new("start the service", error))?;
+    let served = runtime.block_on(async {
+        let app = App::start_with(&config, files, clock, metrics)
+            .await
+            .map_err(|error| Failure::new("start the service", error))?;
+        tracing::info!(
+            { field::ADDRESS } = %app.grpc_addr(),
+            http = %app.http_addr(),
+            "serving"
+        );
+        app.run().await.map_err(|error| Failure::new("serve", error))
+    });
+    if let Err(failure) = &served {
+        tracing::error!({ field::ERROR } = %failure, "ended");
+    }
+    telemetry.shutdown(config.shutdown.drain_timeout);
+    // A task that hangs must not hold up the end of the process.
+    runtime.shutdown_background();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+fn configure(args: &ServeArgs) -> Result<Config, Failure> {
+    let overrides = Overrides {
+        data_dir: args.data_dir.clone(),
+        grpc_addr: args.grpc_addr.clone(),
+        http_addr: args.http_addr.clone(),
+        roles: args.roles.clone(),
+        catalogue_dir: args.catalogue_dir.clone(),
+        confirmations: args.confirmations.clone(),
+        keys_file: args.keys_file.clone(),
+        log_format: args.log_format.clone(),
+        log_filter: args.log_filter.clone(),
+        otlp_endpoint: args.otlp_endpoint.clone(),
+        ..Overrides::default()
+    };
+    let sources =
+        Sources { file: args.config.clone(), environment: &ProcessEnvironment, overrides };
+    Config::load(sources).map_err(|errors| Failure::plain(errors.to_string()))
+}
+
+/// The files of the book and what the deployment says about it.
+fn book_files(config: &Config) -> Result<BookFiles, Failure> {
+    let unread = |error| Failure::new("read the book", error);
+    Ok(BookFiles {
+        files: book::files(config.catalogue_dir.as_deref()).map_err(unread)?,
+        deployment: Deployment {
+            confirmations: book::confirmations(&config.confirmations).map_err(unread)?,
+            not_connected: config.lists.not_connected.clone(),
+        },
+    })
+}
+
+/// Checks what a start would read, without starting.
+fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
+    if let Some(path) = &config.keys_file {
+        let loaded =
+            Callers::load(path).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+        println!("callers: {}", loaded.callers.names().join(", "));
+        loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+    }
+    let book = Book::load(&files.files, &files.deployment)
+        .map_err(|errors| Failure::plain(errors.to_string()))?;
+    println!("book: {} {}, {} rows", book.name(), book.version(), book.measures().len());
+    println!("the configuration is sound");
+    Ok(ExitCode::SUCCESS)
+}
