@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what the tests need and runs all of them. Ends only what it started itself.
+#
+#   tests/all.sh           everything
+#   tests/all.sh --quick   without the long comparison of the decision and without clients of others
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+quick=false
+[[ "${1:-}" == "--quick" ]] && quick=true
+
+started=$SECONDS
+ran=()
+step() { # step NAME COMMAND…
+    local name=$1 began=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@"
+    ran+=("$(printf '%4d s  %s' $((SECONDS - began)) "$name")")
+}
+
+# What a fresh machine may lack: a C compiler for SQLite and for the allocator, Python for the clients of others.
+missing=()
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v python3 >/dev/null || missing+=(python3)
+$quick || python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
+command -v curl >/dev/null || missing+=(curl)
+if ((${#missing[@]})); then
+    echo "installing: ${missing[*]}"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+fi
+if ! command -v cargo >/dev/null; then
+    echo "tests/all.sh needs Rust (cargo, rustfmt, clippy) of the version that Cargo.toml names" >&2
+    exit 1
+fi
+
+python_clients() {
+    local venv=target/clients-venv
+    [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+    "$venv/bin/python" -m pytest -q tests/clients
+}
+
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets -- -D warnings
+step "the binary" cargo build -p creditgate
+step "unit, property and end-to-end tests" cargo test --workspace
+if ! $quick; then
+    step "the decision against its plain version, in full" \
+        env CREDITGATE_CASES=12000 cargo test -p creditgate-measures --test plain -- --nocapture
+    step "the demonstration" target/debug/creditgate demo --once
+    step "clients not ours (Python grpcio, curl)" python_clients
+fi
+
+printf '\n== ran\n'
+printf '%s\n' "${ran[@]}"
+printf 'all of it in %d s\n' $((SECONDS - started))
