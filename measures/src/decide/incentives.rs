@@ -60,7 +60,7 @@ impl Incentives {
         withheld.extend(identity_doubt(known));
         if let Some(hit) = hit {
             withheld.extend((hit.path == Path::Name).then_some(Why::NameOnly));
-            withheld.extend((known.name_differs).then_some(Why::NameDiffers));
+            withheld.extend(known.name_differs_on(hit).then_some(Why::NameDiffers));
             withheld.extend(list_doubt(&hit.list.code, setting));
         }
         for (excluding, _) in &row.excluded_by {
