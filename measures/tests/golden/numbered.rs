@@ -3,7 +3,7 @@
 use creditgate_measures::Question;
 use creditgate_measures::canonical::event_bytes;
 use creditgate_measures::entry::Entry;
-use creditgate_measures::event::{AttributeValue, Event, Subject};
+use creditgate_measures::event::{Event, Subject};
 use creditgate_measures::identifier::{IdType, invented};
 use creditgate_measures::verdict::Cause;
 use creditgate_measures::vocabulary::{Outcome, Role, State, SubjectKind};
