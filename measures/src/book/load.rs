@@ -162,17 +162,12 @@ impl Loader {
             Ok(parsed) => Some(parsed),
             Err(error) => {
                 let line = error.location().map_or(0, |location| location.line());
-                let told = error.without_snippet().to_string();
                 let place = Place {
                     file: &file.path,
                     subject: "form",
                 };
-                self.refuse(
-                    place,
-                    line,
-                    told,
-                    "write the field as the form of the file says",
-                );
+                let (rule, mend) = form_error(&error.without_snippet().to_string());
+                self.refuse(place, line, rule, mend);
                 None
             }
         }
@@ -1081,7 +1076,7 @@ impl Loader {
                     })
                     .map(|list| list.code.clone()),
             );
-            if chosen.len() == before {
+            if colour.is_some() && chosen.len() == before {
                 self.refuse(
                     place,
                     line(by_colour),
@@ -1106,12 +1101,15 @@ impl Loader {
             .filter_map(|applies| scenarios.get(applies.scenario.value.as_str()))
             .map(|scenario| &scenario.attributes);
         let Some(first) = declared.next() else {
-            self.refuse(
-                place,
-                line(&source.id),
-                "the row applies nowhere",
-                "add a scenario to `applies`",
-            );
+            // A scenario that the book does not know has been told.
+            if source.applies.is_empty() {
+                self.refuse(
+                    place,
+                    line(&source.id),
+                    "the row applies nowhere",
+                    "add a scenario to `applies`",
+                );
+            }
             return BTreeMap::new();
         };
         let mut common = first.clone();
@@ -1183,6 +1181,35 @@ fn list_codes(written: &[Spanned<String>]) -> Vec<ListCode> {
         .iter()
         .map(|code| ListCode::new(code.value.as_str()))
         .collect()
+}
+
+/// What the YAML reader says, in words for the person who wrote the file, and how to mend it.
+fn form_error(told: &str) -> (String, String) {
+    // The line stands in front of the message already.
+    let told = told
+        .rfind(" at line ")
+        .and_then(|at| told.get(..at))
+        .unwrap_or(told);
+    let mended = |rule: &str, mend: &str| (rule.to_owned(), mend.to_owned());
+    if let Some((rule, known)) = told.split_once(", expected one of ") {
+        return (rule.to_owned(), format!("write one of {known}"));
+    }
+    if let Some(rest) = told.strip_prefix("duplicate mapping key: ") {
+        let key = rest.split(',').next().unwrap_or(rest);
+        return (format!("`{key}` stands twice"), "remove one".to_owned());
+    }
+    match told {
+        "expected sequence start" => mended("expected a list", "write the values in `[` and `]`"),
+        "expected mapping start" => mended("expected fields", "write `field: value`"),
+        "expected string scalar" => mended("expected a text", "write a text, in quotes if need be"),
+        "invalid boolean" => mended("expected true or false", "write `true` or `false`"),
+        "invalid u32" | "invalid i64" => mended(
+            "not a whole number, or out of range",
+            "write a whole number",
+        ),
+        _ if told.starts_with("missing field ") => (told.to_owned(), "add it".to_owned()),
+        _ => mended(told, "write the field as the form of the file says"),
+    }
 }
 
 /// The codes of a closed set, for messages.

@@ -369,12 +369,29 @@ impl Measure {
         !self.lists.is_empty()
     }
 
-    /// Whether the row rests on the notice of the event alone, so that the event must carry it.
+    /// Whether the row rests on the notice of the event, so that the event must carry it: it names
+    /// the notice, and no other basis of it is high enough. A department rule beside the notice
+    /// does not carry a row of class A or B above `NOTICE`.
     #[must_use]
     pub fn rests_on_notice(&self) -> bool {
-        self.bases
-            .first()
-            .is_some_and(|basis| basis.level == Level::PublishedNotice)
+        let names_notice = self
+            .bases
+            .iter()
+            .any(|basis| basis.level == Level::PublishedNotice);
+        let without_it = match self.bases.first().map(|highest| highest.level) {
+            Some(
+                Level::Law
+                | Level::AdministrativeRegulation
+                | Level::CentralDocument
+                | Level::LocalRegulation,
+            ) => true,
+            Some(Level::DepartmentRule) => {
+                self.penalty() <= Some(Effect::Notice)
+                    || !matches!(self.class, Some(Class::A | Class::B))
+            }
+            Some(Level::PublishedNotice | Level::Paper) | None => false,
+        };
+        names_notice && !without_it
     }
 
     /// Whether the row is in force on this day.

@@ -127,6 +127,7 @@ pub struct ListSource {
     /// Who designates (认定部门).
     pub authority: String,
     /// On which basis the list is kept; the highest level counts.
+    #[serde(default)]
     pub basis: Vec<Spanned<BasisSource>>,
     /// The field (领域) it belongs to.
     pub field: String,
@@ -203,6 +204,7 @@ pub struct AgreementSource {
     /// Region of the event.
     pub to: Spanned<String>,
     /// On which basis.
+    #[serde(default)]
     pub basis: Vec<Spanned<BasisSource>>,
     /// First day.
     pub effective_from: DateText,

@@ -60,12 +60,15 @@ impl Incentives {
         withheld.extend(identity_doubt(known));
         if let Some(hit) = hit {
             withheld.extend((hit.path == Path::Name).then_some(Why::NameOnly));
-            withheld.extend((known.name_differs).then_some(Why::NameDiffers));
+            withheld.extend(known.name_differs_on(hit).then_some(Why::NameDiffers));
             withheld.extend(list_doubt(&hit.list.code, setting));
         }
         for (excluding, _) in &row.excluded_by {
             withheld.extend(list_doubt(excluding, setting));
-            if known.hits.iter().any(|other| other.list.code == *excluding) {
+            // Being related to somebody listed is not being listed: nothing spreads without a row.
+            let holds =
+                |hit: &Hit<'_>| hit.list.code == *excluding && hit.path.relation().is_none();
+            if known.hits.iter().any(holds) {
                 withheld.push(Why::ExcludedBy(excluding.clone()));
             }
         }

@@ -113,13 +113,10 @@ impl Penalties {
 }
 
 /// What about the entry keeps a strong effect from applying at once.
-fn entry_doubts(hit: &Hit<'_>, setting: &Setting<'_>, known: &Known<'_>) -> Vec<Why> {
+fn entry_doubts<'a>(hit: &Hit<'a>, setting: &Setting<'_>, known: &Known<'a>) -> Vec<Why> {
     [
         (hit.path == Path::Name, Why::NameOnly),
-        (
-            known.name_differs && hit.path != Path::Name,
-            Why::NameDiffers,
-        ),
+        (known.name_differs_on(hit), Why::NameDiffers),
         (hit.entry.objection_marked, Why::ObjectionMarked),
         (hit.standing.no_end_date, Why::NoEndDate),
         (hit.standing.recorded_after_event, Why::RecordedAfterEvent),

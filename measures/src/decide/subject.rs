@@ -148,29 +148,40 @@ impl<'a> Known<'a> {
     /// Whether the event's name is none of those known for the subject (spec 2, rule 4).
     fn differs(&self, name: &NormalName, setting: &Setting<'_>) -> bool {
         let mut any_known = false;
-        let mut same = |known: &str| {
-            NormalName::new(known, setting.book.simplify()).is_some_and(|known| {
-                any_known = true;
-                known == *name
+        let known = self.hits.iter().any(|hit| {
+            self.names_on(hit).any(|known| {
+                NormalName::new(known, setting.book.simplify()).is_some_and(|known| {
+                    any_known = true;
+                    known == *name
+                })
             })
-        };
-        let known = self.hits.iter().any(|hit| match hit.path {
-            Path::Identifier => hit
-                .entry
-                .name
-                .iter()
-                .chain(&hit.entry.former_names)
-                .any(|known| same(known)),
-            Path::Related(_) => hit
-                .entry
-                .related
-                .iter()
-                .filter(|related| is_one_of(self.identifier, related.identifier.iter()))
-                .filter_map(|related| related.name)
-                .any(&mut same),
-            Path::Name => false,
         });
         any_known && !known
+    }
+
+    /// Whether that doubt touches this hit: an entry that names nobody has no second name to
+    /// differ from, and another entry's name must not weaken what this one carries.
+    pub fn name_differs_on(&self, hit: &Hit<'a>) -> bool {
+        self.name_differs && self.names_on(hit).next().is_some()
+    }
+
+    /// The names that the entry of a hit by identifier gives the subject.
+    fn names_on<'h>(&'h self, hit: &'h Hit<'a>) -> impl Iterator<Item = &'a str> + 'h {
+        let (own, related) = match hit.path {
+            Path::Identifier => (true, false),
+            Path::Related(_) => (false, true),
+            Path::Name => (false, false),
+        };
+        let entry = &hit.entry;
+        let own_names = entry.name.iter().chain(&entry.former_names).copied();
+        let related_names = entry
+            .related
+            .iter()
+            .filter(|related| is_one_of(self.identifier, related.identifier.iter()))
+            .filter_map(|related| related.name);
+        own_names
+            .filter(move |_| own)
+            .chain(related_names.filter(move |_| related))
     }
 
     /// Kind and protection (spec 2, rule 5).
