@@ -162,6 +162,7 @@ async fn a_stop_waits_for_the_answer_and_takes_no_more() {
     let address = served.address;
     let stopped = std::time::Instant::now();
     served.stop().await;
+    assert_eq!(gate.answered(), 1, "the stop did not wait");
     assert!(stopped.elapsed() < Duration::from_secs(5));
     let text = rest(&mut stream).await;
     assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
