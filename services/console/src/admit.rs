@@ -1,0 +1,105 @@
+//! Who calls, and whether they may: by bearer key, or by being on this machine.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::ConnectInfo;
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use creditgate_runtime::callers::{Caller, Permission, Refused};
+use creditgate_runtime::metrics::Refusal;
+
+use crate::Options;
+use crate::intake::Early;
+use crate::problem::{Kind, Problem};
+
+/// Headers that only a proxy sends; behind one the address of the peer says nothing of the caller's.
+const PROXIED: [&str; 4] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-real-ip",
+];
+
+/// The caller, when they are known and may do this.
+pub(crate) fn admit(
+    options: &Options,
+    head: &Parts,
+    permission: Permission,
+) -> Result<Caller, Early> {
+    // A value that is no text is no key; it must not pass for none.
+    let authorization = head
+        .headers
+        .get(header::AUTHORIZATION)
+        .map(|value| value.to_str().unwrap_or_default());
+    let caller = options
+        .callers
+        .authenticate(authorization, is_local(head))
+        .map_err(|refused| unrecognised(refused, head))?;
+    if caller.may(permission) {
+        return Ok(caller);
+    }
+    let detail = format!("this key may not `{}`", word(permission));
+    Err(Early {
+        reason: Refusal::Forbidden,
+        problem: Problem::new(Kind::PermissionDenied, detail),
+    })
+}
+
+/// Whether the request was made on this machine, by somebody who meant this service.
+///
+/// The address alone does not say it: a reverse proxy on this machine, or a browser here that was led to us by a page
+/// whose name was pointed at 127.0.0.1, come from loopback too. Both show in the headers.
+pub(crate) fn is_local(head: &Parts) -> bool {
+    peer_is_loopback(head)
+        && PROXIED.iter().all(|name| !head.headers.contains_key(*name))
+        && names_this_machine(head)
+}
+
+fn peer_is_loopback(head: &Parts) -> bool {
+    head.extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .is_some_and(|ConnectInfo(peer)| peer.ip().to_canonical().is_loopback())
+}
+
+/// Whether the host asked for is an address or `localhost`; only other names can be pointed elsewhere. HTTP/1.0 asks for
+/// none, and no browser speaks it.
+fn names_this_machine(head: &Parts) -> bool {
+    let Some(host) = head.headers.get(header::HOST) else {
+        return true;
+    };
+    let authority = host.to_str().ok().and_then(|text| text.parse().ok());
+    authority.is_some_and(|authority: Authority| {
+        let host = authority.host();
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok()
+    })
+}
+
+fn unrecognised(refused: Refused, head: &Parts) -> Early {
+    let problem = match refused {
+        // A key would change nothing, so none is asked for.
+        Refused::NotLocal if peer_is_loopback(head) => Problem::new(
+            Kind::PermissionDenied,
+            "without a keys file only calls to `localhost` or an address, not through a proxy, are served",
+        ),
+        Refused::NotLocal => Problem::new(Kind::PermissionDenied, refused.to_string()),
+        Refused::KeyMissing | Refused::NotBearer | Refused::KeyUnknown => {
+            Problem::new(Kind::Unauthenticated, refused.to_string())
+        }
+    };
+    Early {
+        reason: Refusal::Unauthenticated,
+        problem,
+    }
+}
+
+/// As the keys file writes it.
+fn word(permission: Permission) -> &'static str {
+    match permission {
+        Permission::Check => "check",
+        Permission::Lists => "lists",
+        Permission::Read => "read",
+        Permission::Watch => "watch",
+    }
+}
