@@ -123,9 +123,9 @@ impl Region {
     pub const fn contains(self, other: Self) -> bool {
         if self.0 == Self::NATION.0 {
             true
-        } else if self.0 % 10_000 == 0 {
+        } else if self.0.is_multiple_of(10_000) {
             other.0 / 10_000 == self.0 / 10_000
-        } else if self.0 % 100 == 0 {
+        } else if self.0.is_multiple_of(100) {
             other.0 / 100 == self.0 / 100
         } else {
             other.0 == self.0

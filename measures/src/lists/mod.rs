@@ -10,6 +10,7 @@ mod usable;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imbl::shared_ptr::DefaultSharedPtr;
 use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 
@@ -38,6 +39,12 @@ impl std::fmt::Display for ListVersion {
     }
 }
 
+/// Entries changed since the base was built, under each of their keys. Persistent, so that the
+/// next snapshot shares all but the changed part with the one before.
+type Overlay = imbl::GenericHashMap<Key, Bodies, FxBuildHasher, DefaultSharedPtr>;
+/// Stored entries under one key: nearly always a single one.
+type Bodies = SmallVec<[Arc<[u8]>; 1]>;
+
 /// Keys under which an entry is found.
 pub type Keys = SmallVec<[Key; 8]>;
 
@@ -49,14 +56,9 @@ pub struct Lists {
     confirmed: Arc<BTreeMap<ListCode, Time>>,
     simplify_hash: [u8; 32],
     base: Arc<Base>,
-    overlay: imbl::GenericHashMap<
-        Key,
-        SmallVec<[Arc<[u8]>; 1]>,
-        FxBuildHasher,
-        imbl::shared_ptr::DefaultSharedPtr,
-    >,
+    overlay: Overlay,
     /// Places of base entries that the overlay replaces.
-    replaced: imbl::GenericHashSet<u32, FxBuildHasher, imbl::shared_ptr::DefaultSharedPtr>,
+    replaced: imbl::GenericHashSet<u32, FxBuildHasher, DefaultSharedPtr>,
     overlay_entries: usize,
 }
 
