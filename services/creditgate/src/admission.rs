@@ -1,0 +1,39 @@
+//! Who calls over gRPC: every request gets its caller, or is refused before anything reads it.
+
+use creditgate_runtime::callers::{Callers, Refused};
+use tonic::service::Interceptor;
+use tonic::{Request, Status};
+
+/// Puts the caller into each request.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    callers: Callers,
+}
+
+impl Admission {
+    /// Admits these callers.
+    pub const fn new(callers: Callers) -> Self {
+        Self { callers }
+    }
+}
+
+impl Interceptor for Admission {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let local = request
+            .remote_addr()
+            .is_some_and(|address| address.ip().to_canonical().is_loopback());
+        // A value that is no text is no key; it must not pass for none.
+        let authorization = request
+            .metadata()
+            .get("authorization")
+            .map(|value| value.to_str().unwrap_or_default());
+        match self.callers.authenticate(authorization, local) {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                Ok(request)
+            }
+            Err(refused @ Refused::NotLocal) => Err(Status::permission_denied(refused.to_string())),
+            Err(refused) => Err(Status::unauthenticated(refused.to_string())),
+        }
+    }
+}

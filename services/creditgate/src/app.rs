@@ -1,0 +1,325 @@
+//! What is wired to what: the roles of one process, started, served, drained.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use creditgate_console as console;
+use creditgate_gate::{self as gate, Gate};
+use creditgate_measures::book::{Deployment, SourceFile};
+use creditgate_proto::v1::gate_server::GateServer;
+use creditgate_proto::v1::lists_server::ListsServer;
+use creditgate_registry::{self as registry, Registry};
+use creditgate_runtime::callers::{self, Callers};
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::config::{self, Config, Role};
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal;
+use creditgate_runtime::metrics::{Build, Metrics};
+use creditgate_runtime::ports::History;
+use creditgate_runtime::shutdown::{self, Shutdown, Supervisor, Tasks};
+use tokio::net::TcpListener;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+
+use crate::admission::Admission;
+
+/// The files of the book, and what the deployment says about it.
+#[derive(Debug, Clone)]
+pub struct BookFiles {
+    /// The files.
+    pub files: Vec<SourceFile>,
+    /// What the deployment says.
+    pub deployment: Deployment,
+}
+
+/// A running service.
+pub struct App {
+    grpc_addr: SocketAddr,
+    http_addr: SocketAddr,
+    drain_timeout: Duration,
+    tasks: Tasks,
+    supervisor: Supervisor,
+}
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The roles do not fit together.
+    #[error("roles: {0}")]
+    Roles(&'static str),
+    /// The keys file is not right.
+    #[error("read the callers")]
+    Callers(#[source] callers::Error),
+    /// The registry does not open.
+    #[error("open the lists in `{dir}`")]
+    Registry {
+        /// The data directory.
+        dir: String,
+        #[source]
+        source: registry::Error,
+    },
+    /// The gate does not open.
+    #[error("open the verdicts in `{dir}`")]
+    Gate {
+        /// The data directory.
+        dir: String,
+        #[source]
+        source: gate::Error,
+    },
+    /// An address cannot be listened on.
+    #[error("listen on {address} (is another service running there?)")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    /// Reflection cannot be built.
+    #[error("build reflection")]
+    Reflection(#[source] tonic_reflection::server::Error),
+    /// A thread that opens the data ended.
+    #[error("open the data directory")]
+    Opening(#[source] tokio::task::JoinError),
+}
+
+/// The metrics of a process.
+#[must_use]
+pub fn metrics(clock: &Clock) -> Metrics {
+    let commit = option_env!("CREDITGATE_COMMIT").unwrap_or("unknown");
+    Metrics::new(clock.clone(), Build { version: env!("CARGO_PKG_VERSION"), commit })
+}
+
+impl App {
+    /// Starts with metrics of its own.
+    ///
+    /// # Errors
+    /// As [`App::start_with`].
+    pub async fn start(config: &Config, book: BookFiles, clock: Clock) -> Result<Self, StartError> {
+        let metrics = metrics(&clock);
+        Self::start_with(config, book, clock, metrics).await
+    }
+
+    /// Opens the data directory, listens, and serves in the background.
+    ///
+    /// # Errors
+    /// When something that is needed is not there; nothing keeps running then.
+    pub async fn start_with(
+        config: &Config,
+        book: BookFiles,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self, StartError> {
+        check_roles(config)?;
+        let callers = callers(config)?;
+        let readiness = Readiness::expecting([registry::COMPONENT, gate::COMPONENT]);
+        let (registry, gate) =
+            open(config.clone(), book, clock, metrics.clone(), readiness.clone()).await?;
+
+        let grpc = listen(config.grpc_addr).await?;
+        let http = listen(config.http_addr).await?;
+        let grpc_addr = grpc.local_addr().unwrap_or(config.grpc_addr);
+        let http_addr = http.local_addr().unwrap_or(config.http_addr);
+
+        let (tasks, supervisor) = Supervisor::new(Shutdown::new());
+        let message_bytes = config.limits.message_bytes();
+        let admission = Admission::new(callers.clone());
+        serve_grpc(&tasks, grpc, &registry, &gate, &readiness, admission, message_bytes)?;
+        if config.roles.contains(&Role::Http) {
+            let options = console::Options {
+                check: Arc::new(gate.clone()),
+                callers,
+                metrics,
+                readiness,
+                live: registry.live().clone(),
+                limits: console::Limits {
+                    body_bytes_max: message_bytes,
+                    ..console::Limits::default()
+                },
+            };
+            tasks.spawn_named("http", console::serve(http, options, tasks.shutdown().clone()));
+        }
+        close_in_order(&tasks, registry, gate, config.shutdown.drain_timeout);
+        Ok(Self {
+            grpc_addr,
+            http_addr,
+            drain_timeout: config.shutdown.drain_timeout,
+            tasks,
+            supervisor,
+        })
+    }
+
+    /// Where gRPC listens.
+    #[must_use]
+    pub const fn grpc_addr(&self) -> SocketAddr {
+        self.grpc_addr
+    }
+
+    /// Where HTTP listens.
+    #[must_use]
+    pub const fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Serves until a signal asks to stop, then drains.
+    ///
+    /// # Errors
+    /// When a task ended that nobody asked to, or the drain took too long.
+    pub async fn run(self) -> Result<(), shutdown::Error> {
+        self.supervisor.run(self.drain_timeout).await
+    }
+
+    /// Stops now, and drains.
+    ///
+    /// # Errors
+    /// As [`App::run`].
+    pub async fn stop(self, drain_timeout: Duration) -> Result<(), shutdown::Error> {
+        self.tasks.shutdown().request();
+        self.supervisor.run(drain_timeout).await
+    }
+}
+
+/// One process holds all: a part of the roles needs what the others keep.
+fn check_roles(config: &Config) -> Result<(), StartError> {
+    let has = |role| config.roles.contains(&role);
+    if !has(Role::Registry) {
+        return Err(StartError::Roles(
+            "the lists of an embedded service are kept by its own registry; add `registry`",
+        ));
+    }
+    if has(Role::Http) && !has(Role::Gate) {
+        return Err(StartError::Roles("`http` asks the gate; add `gate`"));
+    }
+    Ok(())
+}
+
+fn callers(config: &Config) -> Result<Callers, StartError> {
+    let Some(path) = &config.keys_file else { return Ok(Callers::loopback_only()) };
+    let loaded = Callers::load(path).map_err(StartError::Callers)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(reason = %warning, "keys file");
+    }
+    Ok(loaded.callers)
+}
+
+/// Opens lists and verdicts, away from the threads that serve: both read the disk.
+async fn open(
+    config: Config,
+    book: BookFiles,
+    clock: Clock,
+    metrics: Metrics,
+    readiness: Readiness,
+) -> Result<(Registry, Gate), StartError> {
+    let opening = tokio::task::spawn_blocking(move || {
+        let dir = || config.data_dir.display().to_string();
+        let journal = || journal::Options {
+            segment_bytes: config.journal.segment_bytes(),
+            queue_bytes_max: config.journal.queue_bytes(),
+            ack: match config.journal.ack {
+                config::Ack::Durable => journal::Ack::Durable,
+                config::Ack::Written => journal::Ack::Written,
+            },
+            ..journal::Options::default()
+        };
+        let registry = Registry::open(registry::Options {
+            data_dir: config.data_dir.clone(),
+            book: book.files,
+            deployment: book.deployment,
+            journal: journal(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+            overlay_min: registry::OVERLAY_MIN,
+        })
+        .map_err(|source| StartError::Registry { dir: dir(), source })?;
+        let history: Arc<dyn History> = Arc::new(registry.clone());
+        let gate = Gate::open(gate::Options {
+            data_dir: config.data_dir.clone(),
+            live: registry.live().clone(),
+            history,
+            journal: journal(),
+            clock,
+            metrics,
+            readiness,
+            limits: gate::Limits {
+                checks_in_flight: config.limits.checks_in_flight,
+                min_list_version_wait: config.limits.min_list_version_wait,
+                ..gate::Limits::default()
+            },
+            digest_key: None,
+        })
+        .map_err(|source| StartError::Gate { dir: dir(), source })?;
+        Ok((registry, gate))
+    });
+    opening.await.map_err(StartError::Opening)?
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+}
+
+fn serve_grpc(
+    tasks: &Tasks,
+    listener: TcpListener,
+    registry: &Registry,
+    gate: &Gate,
+    readiness: &Readiness,
+    admission: Admission,
+    message_bytes: usize,
+) -> Result<(), StartError> {
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(creditgate_proto::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .map_err(StartError::Reflection)?;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let mut follow = readiness.follow();
+    let shutdown = tasks.shutdown().clone();
+    tasks.spawn_named("health", async move {
+        loop {
+            let status = match follow.borrow_and_update().ready {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            };
+            reporter.set_service_status("", status).await;
+            reporter.set_service_status("creditgate.v1.Gate", status).await;
+            reporter.set_service_status("creditgate.v1.Lists", status).await;
+            tokio::select! {
+                () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
+                changed = follow.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
+    });
+    let gate = GateServer::new(gate.clone()).max_decoding_message_size(message_bytes);
+    let lists =
+        ListsServer::new(registry::Service::new(registry.clone())).max_decoding_message_size(message_bytes);
+    let server = Server::builder()
+        .add_service(InterceptedService::new(gate, admission.clone()))
+        .add_service(InterceptedService::new(lists, admission))
+        .add_service(health)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            tasks.shutdown().waited(),
+        );
+    tasks.spawn_named("grpc", server);
+    Ok(())
+}
+
+/// When asked to stop: first no new checks and the verdicts closed, then the lists.
+fn close_in_order(tasks: &Tasks, registry: Registry, gate: Gate, patience: Duration) {
+    let shutdown = tasks.shutdown().clone();
+    tasks.spawn_named("journals", async move {
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = registry.ended() => {
+                return Err("the writer of the lists ended".into());
+            }
+        }
+        let closed = gate.close(patience).await;
+        registry.close().await;
+        closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+    });
+}
