@@ -1,1 +1,249 @@
 //! What only the whole shows: the binary as its users meet it.
+//!
+//! [`Service`] starts the real binary on free ports with a directory of its own, waits for its
+//! state and ends only what it started.
+
+#![expect(clippy::expect_used, reason = "a harness of tests fails where it stands")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use creditgate_proto::v1;
+use creditgate_proto::v1::gate_client::GateClient;
+use creditgate_proto::v1::lists_client::ListsClient;
+use tonic::transport::Channel;
+
+/// Longest time a service may take to be ready on a busy machine.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The workspace.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+}
+
+/// The binary of this tree, built when it is not.
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "-p", "creditgate"])
+            .current_dir(root())
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "the binary does not build");
+        // target/debug/deps/<this test> → target/debug/creditgate
+        let test = std::env::current_exe().expect("the path of this test");
+        test.parent().and_then(Path::parent).expect("the target directory").join("creditgate")
+    })
+}
+
+/// Runs a command of the binary to its end.
+pub fn run(args: &[&str], input: &str) -> Output {
+    let mut child = Command::new(binary())
+        .args(args)
+        .current_dir(root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut stdin = child.stdin.take().expect("standard input");
+    // A command that reads nothing may have ended; its exit code tells the rest.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().expect("the binary ends")
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// A running service.
+pub struct Service {
+    child: Child,
+    /// Where gRPC listens.
+    pub grpc: SocketAddr,
+    /// Where HTTP listens.
+    pub http: SocketAddr,
+}
+
+impl Service {
+    /// Starts the service over a data directory and waits until it is ready.
+    #[must_use]
+    pub fn start(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, &[])
+    }
+
+    /// As [`Service::start`], with further arguments.
+    #[must_use]
+    pub fn start_with(data_dir: &Path, more: &[&str]) -> Self {
+        Self::start_binary(binary(), data_dir, more)
+    }
+
+    /// As [`Service::start_with`], with another binary.
+    #[must_use]
+    pub fn start_binary(binary: &Path, data_dir: &Path, more: &[&str]) -> Self {
+        let grpc = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(data_dir.join("service.log"))
+            .expect("a log file");
+        let child = Command::new(binary)
+            .arg("serve")
+            .args(["--data-dir", &data_dir.display().to_string()])
+            .args(["--grpc-addr", &grpc.to_string(), "--http-addr", &http.to_string()])
+            .args(more)
+            .env("CREDITGATE_JOURNAL_SEGMENT_MIB", "4")
+            .current_dir(root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the service starts");
+        let mut service = Self { child, grpc, http };
+        service.wait_until_ready(data_dir);
+        service
+    }
+
+    fn wait_until_ready(&mut self, data_dir: &Path) {
+        let began = Instant::now();
+        while began.elapsed() < READY_WITHIN {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                let log = std::fs::read_to_string(data_dir.join("service.log")).unwrap_or_default();
+                panic!("the service ended with {status}:\n{log}");
+            }
+            if self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the service is not ready after {READY_WITHIN:?}");
+    }
+
+    /// The whole answer to a GET, head and body; `None` when nobody answers.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<String> {
+        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
+    }
+
+    /// The whole answer to a POST of a JSON body.
+    #[must_use]
+    pub fn post(&self, path: &str, body: &str) -> Option<String> {
+        self.send(&format!(
+            "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    fn send(&self, request: &str) -> Option<String> {
+        let mut stream = TcpStream::connect_timeout(&self.http, Duration::from_secs(2)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// One number of `/metrics`, summed over its labels.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> f64 {
+        let text = self.get("/metrics").expect("metrics");
+        text.lines()
+            .filter_map(|line| line.rsplit_once(' '))
+            .filter(|(series, _)| series.split('{').next() == Some(name))
+            .filter_map(|(_, value)| value.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// A client of the gate.
+    pub async fn gate(&self) -> GateClient<Channel> {
+        GateClient::new(self.channel().await).max_decoding_message_size(64 << 20)
+    }
+
+    /// A client of the lists.
+    pub async fn lists(&self) -> ListsClient<Channel> {
+        ListsClient::new(self.channel().await)
+    }
+
+    async fn channel(&self) -> Channel {
+        let endpoint = format!("http://{}", self.grpc);
+        Channel::from_shared(endpoint).expect("an address").connect().await.expect("the service")
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the process at once, as `kill -9` does.
+    pub fn kill(mut self) {
+        self.child.kill().expect("the process");
+        self.child.wait().expect("its end");
+    }
+
+    /// Asks the process to stop and waits until it has; tells whether it ended well.
+    #[must_use]
+    pub fn stop(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        assert!(asked.success());
+        self.child.wait().expect("its end").success()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Imports the invented entries of the demonstration; every list of the book is confirmed then.
+pub fn import_entries(service: &Service) {
+    let server = format!("http://{}", service.grpc);
+    let file = "services/creditgate/demo/entries.csv";
+    let done =
+        run(&["lists", "import", file, "--source-unit", "演示数据", "--server", &server], "");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// A tender evaluation with one bidder.
+#[must_use]
+pub fn evaluation(id: &str, uscc: &str) -> v1::Event {
+    v1::Event {
+        source: "tests".to_owned(),
+        id: id.to_owned(),
+        case_id: format!("case-{id}"),
+        scenario: "tender".to_owned(),
+        stage: "evaluate".to_owned(),
+        region: "320505".to_owned(),
+        subjects: vec![v1::Subject {
+            role: "bidder".to_owned(),
+            id_type: "USCC".to_owned(),
+            id: uscc.to_owned(),
+            kind: "enterprise".to_owned(),
+            ..v1::Subject::default()
+        }],
+        attributes: [(
+            "mandatory_tender".to_owned(),
+            pbjson_types::Value {
+                kind: Some(pbjson_types::value::Kind::BoolValue(true)),
+            },
+        )]
+        .into(),
+        ..v1::Event::default()
+    }
+}
