@@ -325,8 +325,9 @@ pub fn may_be_found_by_name(stored: &StoredEntry<'_>) -> bool {
     stored.kind != Some(SubjectKind::NaturalPerson)
         && !stored
             .identifier
-            .as_ref()
-            .is_some_and(|i| i.is_natural_person())
+            .iter()
+            .chain(&stored.aliases)
+            .any(|identifier| identifier.is_natural_person())
 }
 
 #[cfg(test)]
