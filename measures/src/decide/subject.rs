@@ -8,7 +8,7 @@ use super::setting::Setting;
 use crate::book::List;
 use crate::condition::Record;
 use crate::entry::StoredEntry;
-use crate::event::{Subject, SubjectIdentifier};
+use crate::event::Subject;
 use crate::identifier::{IdType, Identifier, Key};
 use crate::lists::{self, Circumstances, Standing, Use};
 use crate::name::NormalName;
@@ -238,8 +238,9 @@ impl<'a> Known<'a> {
     ///
     /// Roles that only a person can hold count as a person when nothing else is said.
     fn may_be_organisation(&self) -> bool {
-        // An identity number with a wrong check digit is still somebody's.
-        let meant_as_person = matches!(self.given.identifier, SubjectIdentifier::Invalid(_))
+        // An identity number that is not valid is still somebody's.
+        let broken = self.identifier.is_none();
+        let meant_as_person = broken
             && self
                 .given
                 .given
