@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 use crate::entry::{Entry, StoredEntry};
 use crate::event::ListCode;
-use crate::identifier::{Key, KeyKind};
+use crate::identifier::{Identifier, Key, KeyKind};
 use crate::name::{NormalName, SimplifyTable};
 use crate::time::Time;
 use crate::vocabulary::SubjectKind;
@@ -323,8 +323,9 @@ pub fn may_be_found_by_name(stored: &StoredEntry<'_>) -> bool {
     stored.kind != Some(SubjectKind::NaturalPerson)
         && !stored
             .identifier
-            .as_ref()
-            .is_some_and(|i| i.is_natural_person())
+            .iter()
+            .chain(&stored.aliases)
+            .any(Identifier::is_natural_person)
 }
 
 #[cfg(test)]
