@@ -106,6 +106,7 @@ impl<'a> Known<'a> {
         if found.entries.is_empty() {
             return;
         }
+        let born = self.linked.iter().filter_map(Identifier::birth_date).max();
         for (entry, path) in found.entries {
             let Some(list) = setting.book.list(entry.list) else {
                 continue;
@@ -114,7 +115,7 @@ impl<'a> Known<'a> {
                 region: setting.event.region,
                 occurred_at: setting.event.occurred_at,
                 at: setting.at,
-                person: self.person(&entry, path),
+                born,
                 book: setting.book,
             };
             let reason = match lists::standing(&entry, list, &circumstances) {
@@ -146,15 +147,6 @@ impl<'a> Known<'a> {
             .sort_by(|a, b| (a.entry.entry_id, a.path).cmp(&(b.entry.entry_id, b.path)));
         self.not_used
             .sort_by(|a, b| (a.entry_id, a.path).cmp(&(b.entry_id, b.path)));
-    }
-
-    /// Whether the subject is a natural person, with the birth date as far as known.
-    fn person(&self, entry: &StoredEntry<'_>, path: Path) -> Option<Option<crate::time::Date>> {
-        let by_identifier = self.linked.iter().any(Identifier::is_natural_person);
-        let by_caller = self.given.kind == Some(SubjectKind::NaturalPerson);
-        let by_entry = path.relation().is_none() && entry.kind == Some(SubjectKind::NaturalPerson);
-        (by_identifier || by_caller || by_entry)
-            .then(|| self.linked.iter().filter_map(Identifier::birth_date).max())
     }
 
     /// Whether the event's name is none of those known for the subject (spec 2, rule 4).
