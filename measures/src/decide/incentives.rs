@@ -65,7 +65,10 @@ impl Incentives {
         }
         for (excluding, _) in &row.excluded_by {
             withheld.extend(list_doubt(excluding, setting));
-            if known.hits.iter().any(|other| other.list.code == *excluding) {
+            // Who is related to somebody listed is not listed: nothing spreads without a row.
+            let holds =
+                |other: &Hit<'_>| other.list.code == *excluding && other.path.relation().is_none();
+            if known.hits.iter().any(holds) {
                 withheld.push(Why::ExcludedBy(excluding.clone()));
             }
         }
