@@ -163,9 +163,13 @@ pub fn shelf(dice: &mut Dice) -> Shelf {
     }
     let mut rows = Vec::new();
     let mut confirmations = String::from("confirmations:\n");
-    // Few rows leave some decisive stages with inactive ones only.
-    for number in 0..dice.below(30) + 14 {
-        let (text, confirmed) = row(dice, number);
+    // A thin book has decisive stages with inactive rows only.
+    let (count, inactive) = match dice.percent(8) {
+        true => (dice.below(8) + 3, 60),
+        false => (dice.below(30) + 14, 15),
+    };
+    for number in 0..count {
+        let (text, confirmed) = row(dice, number, inactive);
         rows.push(text);
         confirmations.push_str(&confirmed);
     }
@@ -221,7 +225,7 @@ fn lists(dice: &mut Dice) -> SourceFile {
     ];
     for (colour, codes) in colours {
         for code in codes {
-            let local = dice.percent(30);
+            let local = dice.percent(25);
             let basis = match dice.below(8) {
                 0 => "paper",
                 1 => "department_rule",
@@ -239,10 +243,11 @@ fn lists(dice: &mut Dice) -> SourceFile {
             match dice.below(4) {
                 0 => text.push_str(", until_performed: true"),
                 1 => {}
-                _ => write!(text, ", max_period_months: {}", dice.pick(&[3, 36])).expect("a text"),
+                _ => write!(text, ", max_period_months: {}", dice.pick(&[3, 36, 36]))
+                    .expect("a text"),
             }
-            if dice.percent(60) {
-                let severity = dice.pick(&["general", "serious", "serious", "minor"]);
+            if dice.percent(75) {
+                let severity = dice.pick(&["general", "serious", "serious", "serious", "minor"]);
                 write!(text, ", default_severity: {severity}").expect("a text");
             }
             if local && dice.percent(50) {
@@ -296,7 +301,7 @@ fn scenario_file(dice: &mut Dice, scenario: &(&str, &str, &Stages)) -> SourceFil
 
 fn agreements(dice: &mut Dice) -> SourceFile {
     let mut text = String::from("agreements:\n");
-    for number in 0..4 {
+    for number in 0..7 {
         let level = match dice.below(2) {
             0 => "paper",
             _ => "local_regulation, region: '320000'",
@@ -319,15 +324,19 @@ fn agreements(dice: &mut Dice) -> SourceFile {
 /// One row as YAML, and its confirmation if it has one.
 ///
 /// Its case stands outside every stage, where nothing can match: what rows do is compared here.
-fn row(dice: &mut Dice, number: usize) -> (String, String) {
+fn row(dice: &mut Dice, number: usize, inactive: usize) -> (String, String) {
     let id = format!("M{number:02}");
     let third_party = dice.percent(15);
-    let penalty = dice.percent(68);
-    let with_entry = dice.percent(88);
+    let penalty = dice.percent(64);
+    let with_entry = dice.percent(82);
     let mut text = format!(
         "- id: {id}\n  title: {{zh: 措施, en: Measure}}\n  content: {{zh: 内容, en: Content}}\n  \
          implementer: {{zh: 机关, en: Body}}\n  remedies: {{zh: 异议, en: Objection}}\n  confidence: {}\n",
-        dice.pick(&["verified", "verified", "verified", "verified", "recalled"])
+        if dice.percent(12) {
+            "recalled"
+        } else {
+            "verified"
+        }
     );
     let mut put = |key: &str, value: &str| writeln!(text, "  {key}: {value}").expect("a text");
 
@@ -337,7 +346,9 @@ fn row(dice: &mut Dice, number: usize) -> (String, String) {
     } else if third_party || class == "C" {
         "NOTICE"
     } else {
-        dice.pick(Effect::ALL).code()
+        let middle = &Effect::ALL[1..4];
+        let effects = [middle, middle, middle, Effect::ALL].concat();
+        dice.pick(&effects).code()
     };
     put("direction", if penalty { "penalty" } else { "incentive" });
     put("effect", effect);
@@ -383,7 +394,7 @@ fn row(dice: &mut Dice, number: usize) -> (String, String) {
             lists.extend(BLACK);
         }
         put("lists", &format!("[{}]", lists.join(", ")));
-        if dice.percent(15) {
+        if dice.percent(if penalty { 15 } else { 45 }) {
             put(
                 "severities",
                 dice.pick(&["[serious]", "[serious, general]"]),
@@ -439,7 +450,7 @@ fn row(dice: &mut Dice, number: usize) -> (String, String) {
         0 => put("region", dice.pick(&["'320000'", "'320505'"])),
         _ => {}
     }
-    if dice.percent(40) {
+    if dice.percent(if penalty { 40 } else { 60 }) {
         let all = CONDITIONS.len()
             + if with_entry {
                 ENTRY_CONDITIONS.len()
@@ -463,8 +474,8 @@ fn row(dice: &mut Dice, number: usize) -> (String, String) {
 
     let mut confirmation = String::new();
     let dates = "published_at: '2025-01-01', published_in: 公报, effective_from: '2025-02-01'";
-    match dice.below(10) {
-        0 | 1 => {}
+    match dice.below(8) {
+        _ if dice.percent(inactive) => {}
         2 => {
             confirmation =
                 format!("- {{measure: {id}, confirmed_by: 某人, document: 文, {dates}}}\n");
@@ -616,7 +627,7 @@ impl People {
 
     fn anybody<'a>(&'a self, dice: &mut Dice) -> &'a Somebody {
         // The first few are met most often.
-        let width = dice.pick(&[4, 10, self.0.len(), self.0.len()]);
+        let width = dice.pick(&[4, 4, 4, 9, 9, self.0.len()]);
         &self.0[dice.below(width)]
     }
 }
@@ -686,12 +697,12 @@ pub struct Registry {
 }
 
 pub fn registry(dice: &mut Dice, people: &People) -> Registry {
-    let count = dice.below(50) + 10;
+    let count = dice.pick(&[4, 8, 12, 16, 30, 50]);
     let entries = (0..count).map(|n| entry(dice, people, n)).collect();
     let mut confirmed = Vec::new();
     // An empty system now and then; otherwise most lists were confirmed lately.
-    let missing = dice.pick(&[0, 0, 0, 2, 100]);
-    let stale = dice.pick(&[0, 0, 0, 5, 60]);
+    let missing = dice.pick(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 3, 3, 100]);
+    let stale = dice.pick(&[0, 0, 0, 0, 0, 0, 5, 60]);
     for list in RED.iter().chain(&ATTENTION).chain(&BLACK) {
         if dice.percent(missing) {
             continue;
@@ -709,8 +720,8 @@ pub fn entry(dice: &mut Dice, people: &People, n: usize) -> Entry {
     let somebody = people.anybody(dice);
     let list = match dice.below(20) {
         0..=2 => dice.pick(&RED),
-        3..=4 => dice.pick(&ATTENTION),
-        5 if dice.percent(20) => "Z9",
+        3..=5 => dice.pick(&ATTENTION),
+        6 if dice.percent(20) => "Z9",
         _ => dice.pick(&BLACK),
     };
     let identified = dice.percent(85);
@@ -722,7 +733,7 @@ pub fn entry(dice: &mut Dice, people: &People, n: usize) -> Entry {
         let other = people.anybody(dice);
         aliases.push(identifier(&number(dice, other)));
     }
-    let valid_from = match dice.percent(80) {
+    let valid_from = match dice.percent(88) {
         true => hours(dice, -3_000, 0),
         false => hours(dice, 0, 336),
     };
@@ -807,7 +818,7 @@ pub fn entry(dice: &mut Dice, people: &People, n: usize) -> Entry {
         aliases,
         source_unit: None,
         rule_version: None,
-        objection_marked: dice.percent(8),
+        objection_marked: dice.percent(4),
         recorded_at,
         changes: changes(dice, valid_from),
     }
@@ -841,14 +852,14 @@ fn changes(dice: &mut Dice, valid_from: Time) -> Vec<StateChange> {
     );
     match dice.below(12) {
         0 | 1 => {
-            let from = hours(dice, 0, 330);
+            let from = hours(dice, 48, 340);
             change(State::Suspended, from);
-            if dice.percent(60) {
-                change(State::Effective, hours(dice, 0, 336).max(from));
+            if dice.percent(50) {
+                change(State::Effective, hours(dice, 48, 350).max(from));
             }
         }
-        2 => change(State::Repaired, hours(dice, -100, 400)),
-        3 => change(State::Revoked, hours(dice, -100, 400)),
+        2 => change(State::Repaired, hours(dice, 0, 350)),
+        3 => change(State::Revoked, hours(dice, 0, 350)),
         _ => {}
     }
     changes
@@ -876,8 +887,8 @@ pub fn question(
         0 => occurred_at.plus_seconds(-200),
         1 => occurred_at.plus_seconds(40 * 3_600),
         2 => occurred_at.plus_seconds(24 * 3_600),
-        3..=5 => occurred_at.plus_seconds(6 * 3_600),
-        6..=9 => occurred_at.plus_seconds(dice.pick(&[0, 599, 600])),
+        3..=7 => occurred_at.plus_seconds(20 * 3_600),
+        8..=9 => occurred_at.plus_seconds(dice.pick(&[0, 599, 600])),
         _ => occurred_at.plus_seconds(1_200),
     };
     let mut attributes = BTreeMap::new();
@@ -915,7 +926,7 @@ pub fn question(
             AttributeValue::List(vec![dice.pick(&["x", "y"]).into()]),
         );
     }
-    let subjects: Vec<Subject> = (0..dice.below(5) + 1)
+    let subjects: Vec<Subject> = (0..dice.pick(&[1, 1, 1, 2, 2, 3, 4, 5]))
         .map(|n| subject(dice, people, n))
         .collect();
     let event = Event {
