@@ -233,6 +233,7 @@ fn entry_record<'a>(hit: &Hit<'a>) -> Record<'a> {
             .map(|number| ("document_no", text(number))),
         entry
             .region
+            .or(hit.list.default_region)
             .map(|region| ("region", Value::Str(region.to_string().into()))),
         Some(("repeat_count", Value::Int(entry.repeat_count.into()))),
         Some((

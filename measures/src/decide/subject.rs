@@ -8,7 +8,7 @@ use super::setting::Setting;
 use crate::book::List;
 use crate::condition::Record;
 use crate::entry::StoredEntry;
-use crate::event::{Subject, SubjectIdentifier};
+use crate::event::Subject;
 use crate::identifier::{IdType, Identifier, Key};
 use crate::lists::{self, Circumstances, Standing, Use};
 use crate::name::NormalName;
@@ -18,10 +18,15 @@ use crate::vocabulary::{Colour, Identity, NotUsable, Role, SubjectKind};
 /// Identifiers that one subject may have in the registry; a longer chain is cut.
 const IDENTIFIERS_MAX: usize = 32;
 
+/// Identifiers of one subject.
+type Linked = SmallVec<[Identifier; 2]>;
+
 /// What is known of a subject.
 pub(super) struct Known<'a> {
     pub given: &'a Subject,
     pub identifier: Option<&'a Identifier>,
+    /// Its identifier and every other that the registry links to it.
+    linked: Linked,
     pub identity: Identity,
     pub kind: Option<SubjectKind>,
     kind_conflict: bool,
@@ -57,24 +62,17 @@ impl<'a> Known<'a> {
     pub fn of(given: &'a Subject, setting: &Setting<'a>) -> Self {
         let identifier = given.valid_identifier(setting.at);
         let mut found = Found::default();
-        let linked = identifier.is_some_and(|own| found.by_identifier(own, setting));
+        let linked = identifier.map_or_else(Linked::new, |own| found.by_identifier(own, setting));
+        let proves = |i: &Identifier| matches!(i.id_type(), IdType::Uscc | IdType::Id18);
         let identity = match identifier {
             None => Identity::Unverified,
-            Some(_) if linked => Identity::Verified,
+            Some(_) if linked.iter().any(proves) => Identity::Verified,
             Some(_) => Identity::Unlinked,
         };
-        let name = given
-            .name
-            .as_ref()
-            .and_then(|name| NormalName::new(name.reveal(), setting.book.simplify()));
-        if let Some(name) = &name
-            && may_be_organisation(given, identifier)
-        {
-            found.by_name(name, identity, setting);
-        }
         let mut known = Self {
             given,
             identifier,
+            linked,
             identity,
             kind: None,
             kind_conflict: false,
@@ -85,19 +83,30 @@ impl<'a> Known<'a> {
             changed_since_event: false,
             record: OnceCell::new(),
         };
-        if !found.entries.is_empty() {
-            known.judge_entries(found, setting);
-            known.name_differs = name.is_some_and(|name| known.differs(&name, setting));
-        }
+        known.judge_entries(found, setting);
         known.settle_kind();
+        let name = given
+            .name
+            .as_ref()
+            .and_then(|name| NormalName::new(name.reveal(), setting.book.simplify()));
+        if let Some(name) = &name {
+            // Only now: whether a name may be asked for depends on the kind, and that on entries.
+            if known.may_be_organisation() {
+                let mut found = Found::default();
+                found.by_name(name, &known, setting);
+                known.judge_entries(found, setting);
+            }
+            known.name_differs = known.differs(name, setting);
+        }
         known
     }
 
-    /// Keeps the usable entries as hits, the others with their reason.
-    fn judge_entries(&mut self, mut found: Found<'a>, setting: &Setting<'a>) {
-        found
-            .entries
-            .sort_by(|a, b| (a.0.entry_id, a.1).cmp(&(b.0.entry_id, b.1)));
+    /// Keeps the usable entries as hits, the others with their reason, both in order.
+    fn judge_entries(&mut self, found: Found<'a>, setting: &Setting<'a>) {
+        if found.entries.is_empty() {
+            return;
+        }
+        let born = self.linked.iter().filter_map(Identifier::birth_date).max();
         for (entry, path) in found.entries {
             let Some(list) = setting.book.list(entry.list) else {
                 continue;
@@ -106,7 +115,7 @@ impl<'a> Known<'a> {
                 region: setting.event.region,
                 occurred_at: setting.event.occurred_at,
                 at: setting.at,
-                person: self.person(&entry, path),
+                born,
                 book: setting.book,
             };
             let reason = match lists::standing(&entry, list, &circumstances) {
@@ -134,15 +143,10 @@ impl<'a> Known<'a> {
                 reason,
             });
         }
-    }
-
-    /// Whether the subject is a natural person, with the birth date as far as known.
-    fn person(&self, entry: &StoredEntry<'_>, path: Path) -> Option<Option<crate::time::Date>> {
-        let by_identifier = self.identifier.is_some_and(Identifier::is_natural_person);
-        let by_caller = self.given.kind == Some(SubjectKind::NaturalPerson);
-        let by_entry = path.relation().is_none() && entry.kind == Some(SubjectKind::NaturalPerson);
-        (by_identifier || by_caller || by_entry)
-            .then(|| self.identifier.and_then(Identifier::birth_date))
+        self.hits
+            .sort_by(|a, b| (a.entry.entry_id, a.path).cmp(&(b.entry.entry_id, b.path)));
+        self.not_used
+            .sort_by(|a, b| (a.entry_id, a.path).cmp(&(b.entry_id, b.path)));
     }
 
     /// Whether the event's name is none of those known for the subject (spec 2, rule 4).
@@ -177,25 +181,39 @@ impl<'a> Known<'a> {
         let related_names = entry
             .related
             .iter()
-            .filter(|related| is_one_of(self.identifier, related.identifier.iter()))
+            .filter(|related| self.is_called(related.identifier.as_ref()))
             .filter_map(|related| related.name);
         own_names
             .filter(move |_| own)
             .chain(related_names.filter(move |_| related))
     }
 
-    /// Kind and protection (spec 2, rule 5).
+    fn is_called(&self, other: Option<&Identifier>) -> bool {
+        self.linked
+            .iter()
+            .any(|own| is_one_of(Some(own), other.into_iter()))
+    }
+
+    fn is_found_by_identifier(&self, entry_id: &str) -> bool {
+        let hits = self.hits.iter().map(|hit| (hit.entry.entry_id, hit.path));
+        let not_used = self.not_used.iter().map(|hit| (hit.entry_id, hit.path));
+        hits.chain(not_used)
+            .any(|found| found == (entry_id, Path::Identifier))
+    }
+
+    /// Kind and protection (spec 2, rule 5), by every identifier that is the subject's.
     fn settle_kind(&mut self) {
         let own = |hit: &&Hit<'_>| hit.path == Path::Identifier;
         let individual = self
-            .identifier
-            .is_some_and(Identifier::is_individual_business_code)
+            .linked
+            .iter()
+            .any(Identifier::is_individual_business_code)
             || self
                 .hits
                 .iter()
                 .filter(own)
                 .any(|hit| hit.entry.kind == Some(SubjectKind::IndividualBusiness));
-        let certain = if self.identifier.is_some_and(Identifier::is_natural_person) {
+        let certain = if self.linked.iter().any(Identifier::is_natural_person) {
             Some(SubjectKind::NaturalPerson)
         } else {
             individual.then_some(SubjectKind::IndividualBusiness)
@@ -217,6 +235,30 @@ impl<'a> Known<'a> {
             }
             None => other,
         };
+    }
+
+    /// Whether the subject may be an organisation, and so be looked up by name.
+    ///
+    /// Roles that only a person can hold count as a person when nothing else is said.
+    fn may_be_organisation(&self) -> bool {
+        // An identity number that is not valid is still somebody's.
+        let broken = self.identifier.is_none();
+        let meant_as_person = broken
+            && self
+                .given
+                .given
+                .as_ref()
+                .is_some_and(|given| matches!(given.id_type, IdType::Id18 | IdType::Id15));
+        match self.kind {
+            Some(kind) => kind != SubjectKind::NaturalPerson,
+            None => {
+                !meant_as_person
+                    && !matches!(
+                        self.given.role,
+                        Role::LegalRepresentative | Role::Principal | Role::ResponsiblePerson
+                    )
+            }
+        }
     }
 
     /// Whether the subject itself, whatever measure applies, is for review.
@@ -283,31 +325,6 @@ fn names_penalty(setting: &Setting<'_>, list: &List) -> bool {
             })
 }
 
-/// Whether the subject may be an organisation, and so be looked up by name.
-///
-/// Roles that only a person can hold count as a person when nothing else is said.
-fn may_be_organisation(given: &Subject, identifier: Option<&Identifier>) -> bool {
-    if identifier.is_some_and(Identifier::is_natural_person) {
-        return false;
-    }
-    // An identity number with a wrong check digit is still somebody's.
-    let meant_as_person = matches!(given.identifier, SubjectIdentifier::Invalid(_))
-        && given
-            .given
-            .as_ref()
-            .is_some_and(|given| matches!(given.id_type, IdType::Id18 | IdType::Id15));
-    match given.kind {
-        Some(kind) => kind != SubjectKind::NaturalPerson,
-        None => {
-            !meant_as_person
-                && !matches!(
-                    given.role,
-                    Role::LegalRepresentative | Role::Principal | Role::ResponsiblePerson
-                )
-        }
-    }
-}
-
 /// Entries found for a subject, each once a path.
 #[derive(Default)]
 struct Found<'a> {
@@ -315,10 +332,10 @@ struct Found<'a> {
 }
 
 impl<'a> Found<'a> {
-    /// Looks the subject up by its identifier and by every other that the registry knows for it.
-    /// Tells whether one of them is a USCC or an identity number.
-    fn by_identifier(&mut self, own: &Identifier, setting: &Setting<'a>) -> bool {
-        let mut names: SmallVec<[Identifier; 2]> = SmallVec::new();
+    /// Looks the subject up by its identifier and by every other that the registry knows for it,
+    /// and tells them all.
+    fn by_identifier(&mut self, own: &Identifier, setting: &Setting<'a>) -> Linked {
+        let mut names = Linked::new();
         names.push(own.clone());
         let mut next = 0;
         while let Some(name) = names.get(next).cloned() {
@@ -347,14 +364,12 @@ impl<'a> Found<'a> {
             });
         }
         names
-            .iter()
-            .any(|name| matches!(name.id_type(), IdType::Uscc | IdType::Id18))
     }
 
     /// Looks an organisation up by name: among all entries, or, when its identity is verified,
     /// among those without an identifier (spec 2, rule 3).
-    fn by_name(&mut self, name: &NormalName, identity: Identity, setting: &Setting<'a>) {
-        let key = match identity {
+    fn by_name(&mut self, name: &NormalName, known: &Known<'_>, setting: &Setting<'a>) {
+        let key = match known.identity {
             Identity::Verified => Key::name_only(name),
             Identity::Unlinked | Identity::Unverified => Key::name(name),
         };
@@ -365,11 +380,7 @@ impl<'a> Found<'a> {
             let named = entry.name.iter().chain(&entry.former_names).any(|known| {
                 NormalName::new(known, setting.book.simplify()).is_some_and(|known| known == *name)
             });
-            let already = self
-                .entries
-                .iter()
-                .any(|(found, path)| found.entry_id == entry.entry_id && *path == Path::Identifier);
-            if named && !already {
+            if named && !known.is_found_by_identifier(entry.entry_id) {
                 self.add(entry, Path::Name);
             }
         });

@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 
 use crate::entry::{Entry, StoredEntry};
 use crate::event::ListCode;
-use crate::identifier::{Key, KeyKind};
+use crate::identifier::{Identifier, Key, KeyKind};
 use crate::name::{NormalName, SimplifyTable};
 use crate::time::Time;
 use crate::vocabulary::SubjectKind;
@@ -327,7 +327,7 @@ pub fn may_be_found_by_name(stored: &StoredEntry<'_>) -> bool {
             .identifier
             .iter()
             .chain(&stored.aliases)
-            .any(|identifier| identifier.is_natural_person())
+            .any(Identifier::is_natural_person)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::book::{Agreement, Book, List};
 use crate::entry::{StoredEntry, not_effective, state_at};
 use crate::event::Region;
+use crate::identifier::Identifier;
 use crate::time::{Date, Time};
 use crate::vocabulary::{Colour, NotUsable, Reach, State};
 
@@ -15,8 +16,8 @@ pub struct Circumstances<'a> {
     pub occurred_at: Time,
     /// When it is judged.
     pub at: Time,
-    /// The subject is a natural person, born on this day as far as known.
-    pub person: Option<Option<Date>>,
+    /// Birth date of the subject, when it is a natural person and the date is known.
+    pub born: Option<Date>,
     /// The book, for its agreements.
     pub book: &'a Book,
 }
@@ -145,18 +146,20 @@ fn reach<'a>(
 
 /// Rule (d): a person not yet 18 at the act, at the listing or at the event.
 ///
-/// A person is 18 from the day after the birthday. A birth date that nobody knows cannot refuse
-/// the entry; a person's measures wait for an official in any case.
+/// Asked of the subject of the event and of the one that is listed: what stands against a minor is
+/// never usable, against no relation either. A person is 18 from the day after the birthday. A
+/// birth date that nobody knows cannot refuse the entry; a person's measures wait for an official
+/// in any case.
 fn is_minor(entry: &StoredEntry<'_>, list: &List, circumstances: &Circumstances<'_>) -> bool {
     if list.colour == Colour::Red {
         return false;
     }
-    let listed = entry.identifier.as_ref();
-    let born = match circumstances.person {
-        Some(born) => born.or_else(|| listed.and_then(|i| i.birth_date())),
-        None => listed.and_then(|i| i.birth_date()),
-    };
-    let Some(birthday) = born.map(|born| born.plus_years(18)) else {
+    let listed = entry.identifier.iter().chain(&entry.aliases);
+    let youngest = listed
+        .filter_map(Identifier::birth_date)
+        .chain(circumstances.born)
+        .max();
+    let Some(birthday) = youngest.map(|born| born.plus_years(18)) else {
         return false;
     };
     [
