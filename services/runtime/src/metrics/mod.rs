@@ -91,6 +91,7 @@ struct Cells {
     repeated: Counter,
     refused: [Counter; Refusal::COUNT],
     journal: Journal,
+    index_lag: Gauge,
     lists: RwLock<BTreeMap<String, Arc<List>>>,
     list_version_seq: Gauge,
     changes_accepted: Counter,
@@ -117,6 +118,7 @@ impl Metrics {
             repeated: Counter::default(),
             refused: Default::default(),
             journal: Journal::default(),
+            index_lag: Gauge::default(),
             lists: RwLock::default(),
             list_version_seq: Gauge::default(),
             changes_accepted: Counter::default(),
@@ -154,6 +156,11 @@ impl Metrics {
     /// The journal's numbers.
     pub fn journal(&self) -> &Journal {
         &self.0.journal
+    }
+
+    /// Sets how many records of the journal of verdicts its index lacks.
+    pub fn set_index_lag(&self, records: usize) {
+        self.0.index_lag.set_count(records);
     }
 
     /// The numbers of a list of the book. Asking again gives the same.

@@ -167,6 +167,10 @@ impl Metrics {
                 metric::JOURNAL_QUEUE_BYTES,
                 Number::Whole(journal.queue_bytes.get()),
             ),
+            one(
+                metric::INDEX_LAG_RECORDS,
+                Number::Whole(cells.index_lag.get()),
+            ),
             of(metric::LIST_ENTRIES, entries),
             of(metric::LIST_AGE, ages),
             one(

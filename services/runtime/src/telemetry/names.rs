@@ -231,6 +231,12 @@ pub mod metric {
         &[],
         "Bytes that wait to be written.",
     );
+    /// Index.
+    pub const INDEX_LAG_RECORDS: Metric = gauge(
+        "creditgate_index_lag_records",
+        &[],
+        "Records of the journal of verdicts that its index on disk lacks; they are found in memory.",
+    );
     /// Entries.
     pub const LIST_ENTRIES: Metric = gauge(
         "creditgate_list_entries",
@@ -324,6 +330,7 @@ pub mod metric {
         JOURNAL_FSYNC_DURATION,
         JOURNAL_QUEUE_RECORDS,
         JOURNAL_QUEUE_BYTES,
+        INDEX_LAG_RECORDS,
         LIST_ENTRIES,
         LIST_AGE,
         LIST_VERSION_SEQ,

@@ -1,0 +1,182 @@
+//! Several checks as one group: judged one after the other, recorded together, answered in order.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use creditgate_runtime::journal::AppendError;
+use creditgate_runtime::metrics::Pending;
+use futures::future::join_all;
+
+use crate::admission::Room;
+use crate::check::{Answer, Arrival, Decided, Judged, settle};
+use crate::failure::Failure;
+use crate::gate::Inner;
+use crate::records::Draft;
+
+/// A run of records is divided beyond this, so that one batch cannot fill the journal's queue.
+const RUN_BYTES_MAX: usize = 8 << 20;
+
+/// Items judged before others get their turn.
+const YIELD_EVERY: usize = 64;
+
+/// How long a group waits while too much is behind.
+const SATURATED_PATIENCE: Duration = Duration::from_secs(1);
+
+/// An item of a group.
+pub(crate) enum Item {
+    /// To be judged.
+    Arrived(Box<Arrival>, Pending),
+    /// Refused before.
+    Refused(Failure, Pending),
+}
+
+type Judging<'a> = Pin<Box<dyn Future<Output = Result<Judged, Failure>> + Send + 'a>>;
+
+/// How far an item got at its first poll.
+enum Step<'a> {
+    Over(Box<Result<Answer, Failure>>),
+    Decided(Box<Decided>),
+    Waits(Judging<'a>),
+}
+
+impl Step<'_> {
+    fn over(result: Result<Answer, Failure>) -> Self {
+        Self::Over(Box::new(result))
+    }
+}
+
+impl Inner {
+    /// Room for a group. Its sender is held back while there is none, and turned away after a while.
+    pub(crate) async fn admit_group(&self, items: usize) -> Result<Room, Failure> {
+        let until = Instant::now() + SATURATED_PATIENCE;
+        while self.records.is_saturated() {
+            self.admission.open()?;
+            if Instant::now() >= until {
+                return Err(Failure::Overloaded);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.admission.group(items).await
+    }
+
+    /// Checks a group; one result for each item, in order.
+    ///
+    /// Most items need nothing but the processor and are judged at the first poll; their records are
+    /// appended as one run. An item that must wait (for lists, for a case to be read, for another
+    /// check of the same event, maybe in this very group) goes its own way beside them.
+    ///
+    /// Claims are held while this runs, so it is to be driven by a task of its own, never by a
+    /// caller who may stop listening.
+    pub(crate) async fn check_group(
+        self: Arc<Self>,
+        items: Vec<Item>,
+        room: Result<Room, Failure>,
+    ) -> Vec<Result<Answer, Failure>> {
+        let inner = &*self;
+        let mut results = Vec::with_capacity(items.len());
+        let mut pendings = Vec::with_capacity(items.len());
+        let mut decided = Vec::with_capacity(items.len());
+        let mut waiting = Vec::new();
+        for (index, item) in items.into_iter().enumerate() {
+            if index % YIELD_EVERY == YIELD_EVERY - 1 {
+                tokio::task::yield_now().await;
+            }
+            let (pending, step) = inner.begin(item, &room).await;
+            pendings.push(pending);
+            results.push(match step {
+                Step::Over(result) => Some(*result),
+                Step::Decided(one) => {
+                    decided.push((index, *one));
+                    None
+                }
+                Step::Waits(judging) => {
+                    waiting.push(async move { (index, inner.go_on(judging).await) });
+                    None
+                }
+            });
+        }
+        let (kept, waited) = tokio::join!(self.keep_all(decided), join_all(waiting));
+        for (index, result) in kept.into_iter().chain(waited) {
+            if let Some(place) = results.get_mut(index) {
+                *place = Some(result);
+            }
+        }
+        drop(room);
+        let results = results
+            .into_iter()
+            .map(|result| result.unwrap_or(Err(Failure::Internal)));
+        let settled = |(result, pending)| {
+            settle(pending, &result);
+            result
+        };
+        results.zip(pendings).map(settled).collect()
+    }
+
+    /// As far as an item gets without waiting.
+    async fn begin<'a>(&'a self, item: Item, room: &Result<Room, Failure>) -> (Pending, Step<'a>) {
+        let (arrival, pending) = match item {
+            Item::Refused(failure, pending) => return (pending, Step::over(Err(failure))),
+            Item::Arrived(arrival, pending) => (arrival, pending),
+        };
+        if room.is_err() {
+            let failure = self.admission.open().err().unwrap_or(Failure::Overloaded);
+            return (pending, Step::over(Err(failure)));
+        }
+        let mut judging: Judging<'a> = Box::pin(self.judge(*arrival));
+        let step = match poll_once(judging.as_mut()).await {
+            Poll::Ready(Ok(Judged::Now(one))) => Step::Decided(one),
+            Poll::Ready(Ok(Judged::Before(verdict))) => Step::over(Ok(Answer::before(verdict))),
+            Poll::Ready(Err(failure)) => Step::over(Err(failure)),
+            Poll::Pending => Step::Waits(judging),
+        };
+        (pending, step)
+    }
+
+    async fn go_on(&self, judging: Judging<'_>) -> Result<Answer, Failure> {
+        match judging.await? {
+            Judged::Before(verdict) => Ok(Answer::before(verdict)),
+            Judged::Now(one) => self.keep(*one, None).await,
+        }
+    }
+
+    /// Records verdicts in runs; whatever is in one run is durable together or refused together.
+    async fn keep_all(
+        &self,
+        decided: Vec<(usize, Decided)>,
+    ) -> Vec<(usize, Result<Answer, Failure>)> {
+        let mut results = Vec::with_capacity(decided.len());
+        let mut runs = Vec::new();
+        let mut run: Vec<Draft> = Vec::with_capacity(decided.len());
+        let mut answers = Vec::with_capacity(decided.len());
+        let mut bytes = 0;
+        for (index, Decided { draft, answer }) in decided {
+            bytes += draft.record.payload.len();
+            run.push(draft);
+            answers.push((index, answer));
+            if bytes >= RUN_BYTES_MAX {
+                bytes = 0;
+                runs.push((std::mem::take(&mut run), std::mem::take(&mut answers)));
+            }
+        }
+        runs.push((run, answers));
+        for (drafts, answers) in runs {
+            let kept: Result<(), AppendError> = Arc::clone(&self.records).append_all(drafts).await;
+            results.extend(answers.into_iter().map(|(index, answer)| {
+                let result = match &kept {
+                    Ok(()) => Ok(answer),
+                    Err(error) => Err(self.not_kept(error.clone())),
+                };
+                (index, result)
+            }));
+        }
+        results
+    }
+}
+
+/// Polls a future that can still be awaited afterwards.
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
+}

@@ -1,0 +1,343 @@
+//! The way of one check: decoded, lists reached, known or first, judged, kept, answered.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use creditgate_measures::book::Book;
+use creditgate_measures::case::CaseView;
+use creditgate_measures::event::Event;
+use creditgate_measures::time::Time;
+use creditgate_measures::verdict::{Cause, Verdict, VerdictId};
+use creditgate_measures::{Question, canonical, decide};
+use creditgate_proto::decode::{
+    DecodedEvent, book_violations, event_from_proto, event_from_record,
+};
+use creditgate_proto::encode::{time_to_proto, verdict_to_proto};
+use creditgate_proto::journal::v1::VerdictRecord;
+use creditgate_proto::records::{case_view_to_proto, explained_to_proto, kind};
+use creditgate_proto::{MinListVersion, Refused, v1};
+use creditgate_runtime::errors::Chain;
+use creditgate_runtime::journal::{AppendError, NewRecord};
+use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
+use creditgate_runtime::telemetry::names::field;
+use prost::Message;
+
+use crate::admission::Room;
+use crate::content::ContentDigest;
+use crate::failure::Failure;
+use crate::gate::{COMPONENT, Inner};
+use crate::persist::Persistent;
+use crate::records::{self, Claim, Claimed, Draft, Seen};
+
+/// An event as it came in.
+pub(crate) struct Arrival {
+    pub event: v1::Event,
+    pub caller: Arc<str>,
+    pub transport: Transport,
+    /// When the answer is due, as far as waiting for lists goes.
+    pub lists_until: Instant,
+}
+
+/// A verdict that may be told: its record is durable.
+pub(crate) struct Answer {
+    pub verdict: v1::Verdict,
+    /// The counter of a new verdict; none for one that was there before.
+    pub counter: Option<VerdictCounter>,
+}
+
+/// What judging leads to.
+pub(crate) enum Judged {
+    /// The event had its verdict before.
+    Before(Box<v1::Verdict>),
+    /// It has one now, which may not be told yet.
+    Now(Box<Decided>),
+}
+
+/// A verdict that is not recorded yet.
+pub(crate) struct Decided {
+    pub draft: Draft,
+    pub answer: Answer,
+}
+
+/// A decoded event with what it is known by.
+struct Asked {
+    event: Event,
+    given: v1::Event,
+    min_list_version: Option<MinListVersion>,
+    verdict: VerdictId,
+    digest: ContentDigest,
+    caller: Arc<str>,
+    transport: Transport,
+    lists_until: Instant,
+}
+
+impl Answer {
+    pub(crate) fn repeated(&self) -> bool {
+        self.counter.is_none()
+    }
+}
+
+impl Inner {
+    /// One check, from its arrival to its answer.
+    pub(crate) async fn check(&self, arrival: Arrival) -> Result<Answer, Failure> {
+        let room = self.admission.one()?;
+        if self.records.is_saturated() {
+            return Err(Failure::Overloaded);
+        }
+        match self.judge(arrival).await? {
+            Judged::Before(verdict) => Ok(Answer::before(verdict)),
+            Judged::Now(decided) => self.keep(*decided, Some(room)).await,
+        }
+    }
+
+    /// Everything up to the verdict.
+    pub(crate) async fn judge(&self, arrival: Arrival) -> Result<Judged, Failure> {
+        let asked = self.decode(arrival)?;
+        if let Some(verdict) = self.reach_lists(&asked).await? {
+            return Ok(Judged::Before(verdict));
+        }
+        let claim = match self.known(&asked).await? {
+            Known::Before(verdict) => return Ok(Judged::Before(verdict)),
+            Known::First(claim) => claim,
+        };
+        let generation = self.live.load();
+        fits(&asked.event, &generation.book)?;
+        let case = self.case_view(&asked.event, &generation.book).await?;
+        let at = self.now();
+        let question = Question::about(&asked.event);
+        let verdict = decide(question, at, &case, &generation.lists, &generation.book);
+        let decided = self.decided(asked, claim, verdict, &case, &generation.book);
+        Ok(Judged::Now(Box::new(decided)))
+    }
+
+    /// Records a verdict; after that it may be told. The room is kept until the record is settled.
+    pub(crate) async fn keep(
+        &self,
+        decided: Decided,
+        room: Option<Room>,
+    ) -> Result<Answer, Failure> {
+        let Decided { draft, answer } = decided;
+        let records = Arc::clone(&self.records);
+        let kept = Persistent::new(async move {
+            let kept = records.append(draft).await;
+            drop(room);
+            kept
+        });
+        match kept.await {
+            Ok(()) => Ok(answer),
+            Err(error) => Err(self.not_kept(error)),
+        }
+    }
+
+    /// The failure for a record that the journal did not take.
+    pub(crate) fn not_kept(&self, error: AppendError) -> Failure {
+        if let AppendError::Indefinite { .. }
+        | AppendError::Failed { .. }
+        | AppendError::Unanswered = error
+        {
+            self.readiness.not_ready(
+                COMPONENT,
+                "the disk did not confirm a record: restart, to find what is there",
+            );
+        }
+        Failure::NotRecorded(error)
+    }
+
+    fn decode(&self, arrival: Arrival) -> Result<Asked, Failure> {
+        let Arrival {
+            event: given,
+            caller,
+            transport,
+            lists_until,
+        } = arrival;
+        let DecodedEvent {
+            event,
+            min_list_version,
+        } = event_from_proto(&given, &self.limits.event, self.now())?;
+        Ok(Asked {
+            verdict: canonical::verdict_id(&event.source, &event.id, &Cause::Event),
+            digest: self.content.digest(&event),
+            event,
+            given,
+            min_list_version,
+            caller,
+            transport,
+            lists_until,
+        })
+    }
+
+    /// Waits for the lists asked for, unless the event has its verdict already. No slot is claimed
+    /// meanwhile: others with the same event need not wait for lists they did not ask for.
+    async fn reach_lists(&self, asked: &Asked) -> Result<Option<Box<v1::Verdict>>, Failure> {
+        let Some(MinListVersion { log_id, seq }) = asked.min_list_version else {
+            return Ok(None);
+        };
+        if self.live.reach(log_id, seq, Duration::ZERO).await.is_ok() {
+            return Ok(None);
+        }
+        let before = self.records.find(asked.verdict).await;
+        if let Some((_, record)) = before.map_err(unreadable)? {
+            return self.same_content(asked, record).map(Some);
+        }
+        let patience = asked.lists_until.saturating_duration_since(Instant::now());
+        self.live.reach(log_id, seq, patience).await?;
+        Ok(None)
+    }
+
+    /// The verdict that the event had before, or the right to be the first.
+    async fn known(&self, asked: &Asked) -> Result<Known, Failure> {
+        loop {
+            match self.records.claim(asked.verdict) {
+                Claimed::Mine(claim) => {
+                    let before = self.records.recorded_before(asked.verdict).await;
+                    return match before.map_err(unreadable)? {
+                        None => Ok(Known::First(claim)),
+                        Some((_, record)) => self.same_content(asked, record).map(Known::Before),
+                    };
+                }
+                // If the first fails, the next one is the first.
+                Claimed::Theirs(end) => end.await,
+                Claimed::Before(_, digest) if digest != asked.digest => {
+                    return Err(Failure::OtherContent);
+                }
+                Claimed::Before(position, _) => {
+                    let record = self.records.read(position).await.map_err(unreadable)?;
+                    return self.same_content(asked, record).map(Known::Before);
+                }
+                Claimed::Unknown => return Err(Failure::Unknown),
+            }
+        }
+    }
+
+    /// The recorded verdict, if the event's content is the recorded one.
+    ///
+    /// Digests made with another key say nothing, so the stored event has the last word.
+    fn same_content(
+        &self,
+        asked: &Asked,
+        record: VerdictRecord,
+    ) -> Result<Box<v1::Verdict>, Failure> {
+        let same = record.content_digest == asked.digest.0
+            || event_from_record(&record)
+                .is_ok_and(|event| self.content.digest(&event) == asked.digest);
+        if !same {
+            return Err(Failure::OtherContent);
+        }
+        record.verdict.map(Box::new).ok_or(Failure::Unreadable)
+    }
+
+    /// What is known of the case, for the stages that ask for it.
+    async fn case_view(&self, event: &Event, book: &Arc<Book>) -> Result<CaseView, Failure> {
+        let asks = book
+            .scenario(event.scenario.as_str())
+            .filter(|scenario| scenario.go_live.is_some())
+            .and_then(|scenario| scenario.stage(event.stage.as_str()))
+            .is_some_and(|stage| stage.after.is_some());
+        if !asks {
+            return Ok(CaseView::default());
+        }
+        let view = self.records.case_view(&event.case_id, book).await;
+        view.map_err(unreadable)
+    }
+
+    fn decided(
+        &self,
+        asked: Asked,
+        claim: Claim,
+        verdict: Verdict,
+        case: &CaseView,
+        book: &Book,
+    ) -> Decided {
+        let Asked {
+            event,
+            mut given,
+            digest,
+            caller,
+            transport,
+            ..
+        } = asked;
+        let seen = Seen::of(&event, verdict.evaluated_at, book);
+        let counter = self
+            .tally
+            .counter(book, &verdict.scenario, verdict.outcome());
+        // The message as it came decodes to the same event again, once the clock has filled it.
+        given.occurred_at = Some(time_to_proto(event.occurred_at));
+        given.min_list_version.clear();
+        let mut record = VerdictRecord {
+            event: Some(given),
+            clock_filled: event.clock_filled,
+            verdict: Some(verdict_to_proto(&verdict)),
+            explanation: verdict.explanation.iter().map(explained_to_proto).collect(),
+            case_view: (*case != CaseView::default()).then(|| case_view_to_proto(case)),
+            content_digest: digest.0.to_vec(),
+            caller: caller.as_ref().to_owned(),
+            transport: recorded_transport(transport).to_owned(),
+        };
+        let payload = record.encode_to_vec();
+        Decided {
+            draft: Draft {
+                claim,
+                digest,
+                case: event.case_id,
+                seen,
+                record: NewRecord::new(kind::VERDICT, verdict.evaluated_at.micros(), payload),
+            },
+            answer: Answer {
+                verdict: record.verdict.take().unwrap_or_default(),
+                counter,
+            },
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_micros(self.clock.now_micros())
+    }
+}
+
+/// Whether the event is the first with its id.
+enum Known {
+    First(Claim),
+    Before(Box<v1::Verdict>),
+}
+
+impl Answer {
+    pub(crate) fn before(verdict: Box<v1::Verdict>) -> Self {
+        Self {
+            verdict: *verdict,
+            counter: None,
+        }
+    }
+}
+
+/// Tells the balance what became of a check.
+pub(crate) fn settle(pending: Pending, result: &Result<Answer, Failure>) {
+    match result {
+        Ok(answer) => match &answer.counter {
+            Some(counter) => pending.verdict(counter),
+            None => pending.repeated(),
+        },
+        Err(failure) => pending.refused(failure.refusal()),
+    }
+}
+
+/// Whether the book knows the scenario, the stage and the attributes.
+fn fits(event: &Event, book: &Book) -> Result<(), Failure> {
+    Refused::unless_empty(book_violations(event, book)).map_err(Failure::Invalid)
+}
+
+/// Tells the operator; the caller learns only that it cannot be read.
+pub(crate) fn unreadable(error: records::Error) -> Failure {
+    tracing::error!({ field::ERROR } = %Chain(&error), "what was recorded cannot be read");
+    Failure::Unreadable
+}
+
+/// FENCED: records keep these words.
+fn recorded_transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::GrpcCheck => "grpc",
+        Transport::GrpcBatch => "grpc_batch",
+        Transport::GrpcStream => "grpc_stream",
+        Transport::HttpCheck => "http",
+        Transport::HttpEvents => "cloudevents",
+    }
+}

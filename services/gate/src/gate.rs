@@ -1,0 +1,198 @@
+//! The gate as one value: opened, asked, closed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use creditgate_proto::decode;
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal::{self, AppendError};
+use creditgate_runtime::live::Live;
+use creditgate_runtime::metrics::Metrics;
+use creditgate_runtime::ports::History;
+use parking_lot::Mutex;
+
+use crate::admission::Admission;
+use crate::content::{ContentKey, KEY_BYTES};
+use crate::records::{self, Indexer, Records, Watched};
+use crate::tally::Tally;
+
+/// The name under which the gate speaks to readiness.
+pub const COMPONENT: &str = "gate";
+
+/// What a gate is made of.
+pub struct Options {
+    /// Where `verdicts/`, `index/` and `digest.key` are.
+    pub data_dir: PathBuf,
+    /// The lists and the book in use.
+    pub live: Live,
+    /// What was known at an earlier version.
+    pub history: Arc<dyn History>,
+    /// How the journal of verdicts is written; `check` is always that of the last segment.
+    pub journal: journal::Options,
+    /// The time of day.
+    pub clock: Clock,
+    /// Where checks are counted.
+    pub metrics: Metrics,
+    /// Where the gate says whether it can serve.
+    pub readiness: Readiness,
+    /// How much at once.
+    pub limits: Limits,
+    /// The key of content digests; without one it is kept in the data directory.
+    pub digest_key: Option<[u8; KEY_BYTES]>,
+}
+
+/// How much at once, and how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most checks under way, items of batches and streams included.
+    pub checks_in_flight: u32,
+    /// Longest wait for a list version, whatever the caller's deadline.
+    pub min_list_version_wait: Duration,
+    /// How much one event may hold.
+    pub event: decode::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            checks_in_flight: 20_000,
+            min_list_version_wait: Duration::from_secs(5),
+            event: decode::Limits::default(),
+        }
+    }
+}
+
+/// Why a gate did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The key of content digests could not be read or made.
+    #[error("read or make the key of content digests in `{}`", dir.display())]
+    DigestKey {
+        /// The data directory.
+        dir: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The records could not be opened.
+    #[error("open the records of verdicts")]
+    Records(#[from] records::Error),
+}
+
+/// Judges events, and answers once the verdict is durable. Cheap to clone.
+#[derive(Clone)]
+pub struct Gate {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub live: Live,
+    pub history: Arc<dyn History>,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+    pub limits: Limits,
+    pub content: ContentKey,
+    pub tally: Tally,
+    pub admission: Admission,
+    pub records: Arc<Records>,
+    indexer: Mutex<Option<Indexer>>,
+}
+
+impl Gate {
+    /// Opens the records of a data directory and is ready.
+    ///
+    /// Blocks on the disk: a missing index is made from the journal first.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or the journal is not whole.
+    pub fn open(options: Options) -> Result<Self, Error> {
+        let Options {
+            data_dir,
+            live,
+            history,
+            journal,
+            clock,
+            metrics,
+            readiness,
+            limits,
+            digest_key,
+        } = options;
+        let key_error = |source| Error::DigestKey {
+            dir: data_dir.clone(),
+            source,
+        };
+        std::fs::create_dir_all(&data_dir).map_err(key_error)?;
+        let content = match digest_key {
+            Some(key) => ContentKey::new(&key),
+            None => ContentKey::of_directory(&data_dir).map_err(key_error)?,
+        };
+        let watched = Watched {
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+        };
+        let (records, indexer) = Records::open(&data_dir, journal, watched)?;
+        let tally = Tally::new(metrics.clone(), &live.load().book);
+        readiness.ready(COMPONENT);
+        let inner = Inner {
+            live,
+            history,
+            clock,
+            metrics,
+            readiness,
+            limits,
+            content,
+            tally,
+            admission: Admission::new(limits.checks_in_flight.max(1)),
+            records,
+            indexer: Mutex::new(Some(indexer)),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Takes nothing more, lets what is under way end, writes the index and closes the journal.
+    ///
+    /// What has not ended after `patience` loses its answer, never a record.
+    ///
+    /// # Errors
+    /// When the journal had failed: what was answered is durable all the same.
+    pub async fn close(&self, patience: Duration) -> Result<(), AppendError> {
+        let inner = &self.inner;
+        inner.readiness.not_ready(COMPONENT, "shutting down");
+        inner.admission.close();
+        if !inner.admission.drained(patience).await {
+            tracing::warn!("checks were still under way when the gate closed");
+        }
+        // The journal last: it holds the lock that keeps others out of the directory.
+        let indexer = inner.indexer.lock().take();
+        if let Some(indexer) = indexer {
+            // Its thread ends either way; a panic in it has been printed.
+            let _ = tokio::task::spawn_blocking(move || indexer.finish()).await;
+        }
+        inner.records.journal().close().await.map(|_head| ())
+    }
+}
+
+#[cfg(test)]
+impl Gate {
+    /// Waits until the index holds everything.
+    pub(crate) fn index_now(&self) {
+        while self.inner.records.unindexed() > 0 {
+            if let Some(indexer) = &*self.inner.indexer.lock() {
+                indexer.hurry();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate")
+            .field("records", self.inner.records.journal())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! What is known of the cases in progress (spec 8).
+//!
+//! A view only grows, and the order in which its parts come does not matter (the earliest time of
+//! each check stays), so parts may be joined twice without harm. INVARIANT (whole view): whatever
+//! is durable is in `recent`, or indexed; and a remembered view holds everything of its case that
+//! is indexed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use creditgate_measures::book::Book;
+use creditgate_measures::case::{CaseCheck, CaseView, subject_key};
+use creditgate_measures::event::{CaseId, Event};
+use creditgate_measures::time::Time;
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+
+use super::slots::Unindexed;
+
+const SHARDS: usize = 64;
+
+/// Cases whose views are remembered.
+const REMEMBERED_MAX: u64 = 100_000;
+
+pub(crate) struct Cases {
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    remembered: moka::sync::Cache<CaseId, Arc<CaseView>>,
+}
+
+#[derive(Default)]
+struct Shard {
+    recent: HashMap<CaseId, Recent>,
+    /// How often records left `recent` for the index.
+    moves: u64,
+}
+
+/// What is not indexed yet of a case.
+struct Recent {
+    view: CaseView,
+    records: usize,
+}
+
+/// What an event adds to the view of its case.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub at: Time,
+    pub checks: Vec<CaseCheck>,
+}
+
+/// What memory says of a case.
+pub(crate) enum Known {
+    /// Everything.
+    Whole(CaseView),
+    /// What is not indexed; the rest must be read, and belongs to this number of moves.
+    Recent(CaseView, u64),
+}
+
+impl Seen {
+    /// What this event adds. A subject without identifier and name is nobody who could be missed.
+    pub(crate) fn of(event: &Event, evaluated_at: Time, book: &Book) -> Self {
+        let check = |subject| {
+            Some(CaseCheck {
+                subject: subject_key(subject, evaluated_at, book.simplify())?,
+                stage: event.stage.clone(),
+                at: event.occurred_at,
+            })
+        };
+        Self {
+            at: event.occurred_at,
+            checks: event.subjects.iter().filter_map(check).collect(),
+        }
+    }
+
+    pub(crate) fn add_to(self, view: &mut CaseView) {
+        view.opened_at = Some(view.opened_at.map_or(self.at, |opened| opened.min(self.at)));
+        view.record(self.checks);
+    }
+}
+
+impl Cases {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| CachePadded::default()).collect(),
+            remembered: moka::sync::Cache::new(REMEMBERED_MAX),
+        }
+    }
+
+    /// A record of the case is durable.
+    pub(crate) fn record(&self, case: CaseId, key: u64, seen: Seen) {
+        let mut shard = self.shard(key).lock();
+        let recent = shard.recent.entry(case).or_insert_with(|| Recent {
+            view: CaseView::default(),
+            records: 0,
+        });
+        seen.add_to(&mut recent.view);
+        recent.records += 1;
+    }
+
+    pub(crate) fn known(&self, case: &CaseId, key: u64) -> Known {
+        let shard = self.shard(key).lock();
+        let recent = shard.recent.get(case).map(|recent| recent.view.clone());
+        match self.remembered.get(case) {
+            Some(indexed) => Known::Whole(match recent {
+                None => CaseView::clone(&indexed),
+                Some(recent) => joined(recent, &indexed),
+            }),
+            None => Known::Recent(recent.unwrap_or_default(), shard.moves),
+        }
+    }
+
+    /// Joins what memory said with what was read from the index after it, and remembers the latter
+    /// unless records moved meanwhile: then what was read may lack them, though not those that
+    /// memory had.
+    pub(crate) fn remember(
+        &self,
+        case: &CaseId,
+        key: u64,
+        indexed: CaseView,
+        moves: u64,
+        recent: CaseView,
+    ) -> CaseView {
+        let whole = joined(recent, &indexed);
+        let shard = self.shard(key).lock();
+        if shard.moves == moves {
+            self.remembered.insert(case.clone(), Arc::new(indexed));
+        }
+        whole
+    }
+
+    /// The index holds these records now.
+    pub(crate) fn moved(&self, indexed: &[Unindexed]) {
+        for one in indexed {
+            let mut shard = self.shard(super::case_key(&one.case)).lock();
+            shard.moves += 1;
+            let Some(recent) = shard.recent.get_mut(&one.case) else {
+                continue;
+            };
+            recent.records -= 1;
+            if recent.records > 0 {
+                continue;
+            }
+            if let Some(recent) = shard.recent.remove(&one.case)
+                && let Some(known) = self.remembered.get(&one.case)
+            {
+                let whole = joined(recent.view, &known);
+                self.remembered.insert(one.case.clone(), Arc::new(whole));
+            }
+        }
+    }
+
+    fn shard(&self, key: u64) -> &Mutex<Shard> {
+        // The top bits: the filter uses the others.
+        &self.shards[(key >> 58) as usize & (SHARDS - 1)]
+    }
+}
+
+fn joined(mut view: CaseView, other: &CaseView) -> CaseView {
+    if let Some(at) = other.opened_at {
+        let checks = other.checks.clone();
+        Seen { at, checks }.add_to(&mut view);
+    }
+    view
+}

@@ -1,0 +1,437 @@
+//! The thread that moves records from memory into the index, and what happens to it at the start.
+//!
+//! It takes what was recorded from memory, not from the journal, which spares a second reading;
+//! the journal fills in whatever memory cannot give.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use creditgate_measures::event::CaseId;
+use creditgate_proto::records::kind;
+use creditgate_proto::verdict_id_from_text;
+use creditgate_runtime::errors::Chain;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal::{self, Check, Health, Journal, Position, Stats};
+use creditgate_runtime::metrics::Metrics;
+use creditgate_runtime::telemetry::names::field;
+use prost::Message;
+
+use super::cases::Cases;
+use super::filter::Filter;
+use super::slots::{Slots, Unindexed};
+use super::table::{Lookup, Mark, Table};
+use super::{Error, Records, case_key, index_dir, journal_dir, verdict_key};
+use crate::gate::COMPONENT;
+
+/// How often the thread looks around.
+const TICK: Duration = Duration::from_millis(100);
+
+/// A batch is written when it is this large …
+const BATCH: usize = 50_000;
+
+/// … or its oldest record this old. Large batches spare pages: neighbours share them.
+const BATCH_AGE: Duration = Duration::from_secs(5);
+
+/// How long a gap in the numbers may wait for its record to be settled before the journal is read.
+const GAP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Records of a batch at the start, when nobody waits.
+const CATCH_UP_BATCH: usize = 200_000;
+
+/// How often the progress of a long start is told.
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// What the thread tells of the journal.
+pub(crate) struct Watched {
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+}
+
+/// The thread's handle. Dropping it ends the thread at once; what is not indexed then is read from
+/// the journal at the next start.
+pub(crate) struct Indexer {
+    orders: Arc<Orders>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Orders {
+    stop: AtomicBool,
+    /// Write what there is, however little.
+    flush: AtomicBool,
+}
+
+/// The part of a verdict's record that the index needs. The numbers are those of `VerdictRecord`.
+#[derive(Clone, PartialEq, Message)]
+struct Keys {
+    #[prost(message, optional, tag = "1")]
+    event: Option<EventKeys>,
+    #[prost(message, optional, tag = "3")]
+    verdict: Option<VerdictKeys>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct EventKeys {
+    #[prost(string, tag = "3")]
+    case_id: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct VerdictKeys {
+    #[prost(string, tag = "1")]
+    verdict_id: String,
+}
+
+impl Records {
+    /// Opens journal and index; the index is made again if it is missing, damaged or foreign.
+    ///
+    /// Blocks, for as long as it takes to read what the index lacks.
+    pub(crate) fn open(
+        data_dir: &Path,
+        mut options: journal::Options,
+        watched: Watched,
+    ) -> Result<(Arc<Self>, Indexer), Error> {
+        options.check = Check::LastSegment;
+        let (journal, opened) = Journal::open(journal_dir(data_dir), options)?;
+        let dir = index_dir(data_dir);
+        std::fs::create_dir_all(&dir).map_err(Error::io("create index directory", &dir))?;
+        let (table, verdict_filter, case_filter) = open_index(&dir, &journal, opened.log_id)?;
+        let records = Arc::new(Self {
+            journal,
+            slots: Slots::new(),
+            cases: Cases::new(),
+            verdict_filter,
+            case_filter,
+            lookup: Lookup::new(&dir),
+            index_dir: dir.clone(),
+        });
+        let orders = Arc::<Orders>::default();
+        let run = Run {
+            records: Arc::clone(&records),
+            orders: Arc::clone(&orders),
+            table,
+            taken: Vec::new(),
+            oldest: None,
+            counted: Stats::default(),
+            failing: false,
+            watched,
+        };
+        let thread = thread::Builder::new()
+            .name("verdict-indexer".to_owned())
+            .spawn(move || run.run())
+            .map_err(Error::io("start the indexer of", dir))?;
+        let indexer = Indexer {
+            orders,
+            thread: Some(thread),
+        };
+        Ok((records, indexer))
+    }
+}
+
+impl Indexer {
+    /// Indexes what is recorded and ends the thread. Blocks.
+    pub(crate) fn finish(mut self) {
+        self.orders.flush.store(true, Ordering::Release);
+        self.end();
+    }
+
+    /// Has everything written soon that is recorded now.
+    #[cfg(test)]
+    pub(crate) fn hurry(&self) {
+        self.orders.flush.store(true, Ordering::Release);
+    }
+
+    fn end(&mut self) {
+        self.orders.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // A panic has been printed already, and the index is rebuilt if it is not whole.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Indexer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The index as far as the journal goes, with its filters.
+fn open_index(
+    dir: &Path,
+    journal: &Journal,
+    log_id: [u8; 16],
+) -> Result<(Table, Filter, Filter), Error> {
+    let in_use = Table::open(dir, &log_id).and_then(|mut table| {
+        fits(table.mark(), journal)?;
+        let filters = filters(&table).map_err(|error| error.to_string())?;
+        catch_up(&mut table, journal, &filters).map_err(|error| Chain(&error).to_string())?;
+        Ok((table, filters))
+    });
+    let (table, (verdicts, cases)) = match in_use {
+        Ok(opened) => opened,
+        Err(reason) => {
+            tracing::info!(
+                { field::PATH } = %dir.display(),
+                { field::REASON } = reason,
+                { field::COUNT } = journal.head().sequence,
+                "making the index of verdicts from the journal"
+            );
+            let mut table = Table::create(dir, &log_id)?;
+            let expected = usize::try_from(journal.head().sequence).unwrap_or(usize::MAX);
+            let filters = (Filter::for_keys(expected), Filter::for_keys(expected / 2));
+            catch_up(&mut table, journal, &filters)?;
+            (table, filters)
+        }
+    };
+    Ok((table, verdicts, cases))
+}
+
+/// Whether the record that the mark names is the journal's.
+fn fits(mark: Mark, journal: &Journal) -> Result<(), String> {
+    if mark.sequence == 0 {
+        return Ok(());
+    }
+    match journal.read_at(Position(mark.position)) {
+        Ok(record) if record.sequence == mark.sequence => Ok(()),
+        _ => Err("it is ahead of the journal".to_owned()),
+    }
+}
+
+fn filters(table: &Table) -> rusqlite::Result<(Filter, Filter)> {
+    // Room for as many again.
+    let expected = usize::try_from(table.mark().sequence).unwrap_or(usize::MAX / 2) * 2;
+    let (verdicts, cases) = (Filter::for_keys(expected), Filter::for_keys(expected / 2));
+    table.keys(|key| verdicts.add([key]), |key| cases.add([key]))?;
+    Ok((verdicts, cases))
+}
+
+/// Indexes what the journal has beyond the mark.
+fn catch_up(
+    table: &mut Table,
+    journal: &Journal,
+    (verdicts, cases): &(Filter, Filter),
+) -> Result<(), Error> {
+    let total = journal.head().sequence;
+    let mut told = Instant::now();
+    loop {
+        let batch = read_after(journal, table.mark(), CATCH_UP_BATCH)?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        table.add(&batch).map_err(|source| Error::Index {
+            path: journal.dir().to_owned(),
+            source,
+        })?;
+        verdicts.add(batch.iter().map(|one| verdict_key(one.verdict)));
+        cases.add(batch.iter().map(|one| case_key(&one.case)));
+        if told.elapsed() >= PROGRESS {
+            told = Instant::now();
+            tracing::info!(
+                { field::COUNT } = table.mark().sequence,
+                total,
+                "indexing the journal of verdicts"
+            );
+        }
+    }
+}
+
+/// Up to so many records of the journal after the mark.
+fn read_after(journal: &Journal, mark: Mark, most: usize) -> Result<Vec<Unindexed>, Error> {
+    let mut records = Vec::new();
+    for record in journal.read_from(Position(mark.position)) {
+        let record = record?;
+        if record.sequence <= mark.sequence {
+            continue;
+        }
+        let position = record.position;
+        if record.kind != kind::VERDICT {
+            return Err(Error::Part(position, "a verdict"));
+        }
+        let keys =
+            Keys::decode(record.payload).map_err(|source| Error::Record(position, source))?;
+        let verdict = keys
+            .verdict
+            .and_then(|verdict| verdict_id_from_text(&verdict.verdict_id))
+            .ok_or(Error::Part(position, "the id of the verdict"))?;
+        records.push(Unindexed {
+            sequence: record.sequence,
+            position,
+            verdict,
+            case: CaseId::new(keys.event.unwrap_or_default().case_id),
+        });
+        if records.len() >= most {
+            break;
+        }
+    }
+    Ok(records)
+}
+
+/// The thread's own state.
+struct Run {
+    records: Arc<Records>,
+    orders: Arc<Orders>,
+    table: Table,
+    /// Taken from memory and not written yet.
+    taken: Vec<Unindexed>,
+    /// When the oldest of them was taken.
+    oldest: Option<Instant>,
+    counted: Stats,
+    failing: bool,
+    watched: Watched,
+}
+
+impl Run {
+    fn run(mut self) {
+        loop {
+            thread::park_timeout(TICK);
+            if self.orders.stop.load(Ordering::Acquire) {
+                break;
+            }
+            self.take();
+            let old = self.oldest.is_some_and(|at| at.elapsed() >= BATCH_AGE);
+            let hurried = self.orders.flush.swap(false, Ordering::AcqRel);
+            if self.taken.len() >= BATCH || old || hurried {
+                self.write();
+            }
+            self.tell();
+        }
+        if self.orders.flush.load(Ordering::Acquire) {
+            self.take();
+            self.write();
+            self.tell();
+        }
+    }
+
+    fn take(&mut self) {
+        self.records.slots.take_unindexed(&mut self.taken);
+        if self.oldest.is_none() && !self.taken.is_empty() {
+            self.oldest = Some(Instant::now());
+        }
+    }
+
+    /// Writes what continues the mark; what stands behind a gap waits.
+    fn write(&mut self) {
+        self.taken.sort_unstable_by_key(|one| one.sequence);
+        let mut due = self.table.mark().sequence;
+        let ready = self
+            .taken
+            .iter()
+            .take_while(|one| {
+                due += 1;
+                one.sequence == due
+            })
+            .count();
+        if ready == 0 {
+            let waited = self.oldest.map_or(Duration::ZERO, |at| at.elapsed());
+            if waited >= BATCH_AGE + GAP_PATIENCE {
+                self.fill_gap();
+            }
+            return;
+        }
+        let batch: Vec<Unindexed> = self.taken.drain(..ready).collect();
+        let written = self.table.add(&batch);
+        self.written(batch, written);
+    }
+
+    /// A record is durable that nobody settled: its check ended with its runtime. The journal has it.
+    fn fill_gap(&mut self) {
+        match read_after(&self.records.journal, self.table.mark(), BATCH) {
+            Ok(batch) => {
+                let end = batch.last().map_or(0, |last| last.sequence);
+                self.taken.retain(|one| one.sequence > end);
+                let written = self.table.add(&batch);
+                self.written(batch, written);
+            }
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// INVARIANT (whole view): first in the table, then in the filters, then out of memory.
+    fn written(&mut self, batch: Vec<Unindexed>, written: rusqlite::Result<()>) {
+        match written {
+            Ok(()) => {
+                let records = &self.records;
+                let verdicts = batch.iter().map(|one| verdict_key(one.verdict));
+                records.verdict_filter.add(verdicts);
+                let cases = batch.iter().map(|one| case_key(&one.case));
+                records.case_filter.add(cases);
+                records.cases.moved(&batch);
+                records.slots.forget(&batch);
+                self.oldest = (!self.taken.is_empty()).then(Instant::now);
+                self.failing = false;
+            }
+            Err(source) => {
+                self.taken.extend(batch);
+                let error = self.records.index_error(source);
+                self.failed(&error);
+            }
+        }
+    }
+
+    /// Memory holds what the table does not take; when that is too much, checks are turned away.
+    fn failed(&mut self, error: &Error) {
+        if !self.failing {
+            tracing::error!({ field::ERROR } = %Chain(error), "the index of verdicts takes no records; trying again");
+        }
+        self.failing = true;
+        self.oldest = Some(Instant::now());
+    }
+
+    fn tell(&mut self) {
+        let journal = &self.records.journal;
+        let stats = journal.stats();
+        let counters = self.watched.metrics.journal();
+        counters.records.add(stats.records - self.counted.records);
+        counters.bytes.add(stats.bytes - self.counted.bytes);
+        counters.fsyncs.add(stats.fsyncs - self.counted.fsyncs);
+        let waiting = |stats: Stats| i64::try_from(stats.queue_records).unwrap_or(i64::MAX);
+        counters
+            .queue_records
+            .add(waiting(stats) - waiting(self.counted));
+        self.counted = stats;
+        let lag = journal
+            .head()
+            .sequence
+            .saturating_sub(self.table.mark().sequence);
+        self.watched
+            .metrics
+            .set_index_lag(usize::try_from(lag).unwrap_or(usize::MAX));
+        if let Health::Failed(_) = journal.health() {
+            self.watched.readiness.not_ready(
+                COMPONENT,
+                "the disk did not confirm a record: restart, to find what is there",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use creditgate_proto::journal::v1::VerdictRecord;
+    use creditgate_proto::v1;
+
+    use super::*;
+
+    #[test]
+    fn the_keys_are_found_in_a_record() {
+        let record = VerdictRecord {
+            event: Some(v1::Event {
+                case_id: "case".into(),
+                ..Default::default()
+            }),
+            verdict: Some(v1::Verdict {
+                verdict_id: "id".into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let keys = Keys::decode(&*record.encode_to_vec()).unwrap();
+        assert_eq!(keys.event.unwrap().case_id, "case");
+        assert_eq!(keys.verdict.unwrap().verdict_id, "id");
+    }
+}

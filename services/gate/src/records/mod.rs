@@ -1,0 +1,373 @@
+//! What was recorded: the journal of verdicts, and three ways to find a record in it again.
+//!
+//! The journal is the truth. `slots` and `cases` hold in memory what is not indexed yet, `table`
+//! is the index on disk, `filter` tells without a read what the index cannot hold. The `indexer`
+//! moves records from memory into the index.
+
+mod cases;
+mod filter;
+mod indexer;
+mod slots;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use creditgate_measures::book::Book;
+use creditgate_measures::case::CaseView;
+use creditgate_measures::event::CaseId;
+use creditgate_measures::verdict::VerdictId;
+use creditgate_proto::decode::event_from_record;
+use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::journal::v1::VerdictRecord;
+use creditgate_proto::records::kind;
+use creditgate_runtime::journal::{
+    self, AppendError, Appended, Journal, NewRecord, Position, ReadError,
+};
+use prost::Message;
+use tokio::sync::futures::OwnedNotified;
+
+use crate::content::ContentDigest;
+
+pub(crate) use cases::Seen;
+use cases::{Cases, Known};
+use filter::Filter;
+pub(crate) use indexer::{Indexer, Watched};
+use slots::{Found, Slots};
+use table::Lookup;
+
+/// Records that may lack in the index before checks are turned away.
+const UNINDEXED_MAX: usize = 1_000_000;
+
+/// Why records cannot be opened or found.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal did not open.
+    #[error("open the journal of verdicts")]
+    Open(#[from] journal::OpenError),
+    /// The journal cannot be read.
+    #[error("read the journal of verdicts")]
+    Read(#[from] ReadError),
+    /// A record is not what its kind says.
+    #[error("read the verdict recorded at {0}")]
+    Record(Position, #[source] prost::DecodeError),
+    /// A record lacks something that this code never leaves out.
+    #[error("read the verdict recorded at {0}: {1} is missing or not readable")]
+    Part(Position, &'static str),
+    /// The index could not be made or asked.
+    #[error("use index `{}`", path.display())]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rusqlite::Error,
+    },
+    /// The file system refused.
+    #[error("{action} `{}`", path.display())]
+    Io {
+        /// What was attempted.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Records {
+    journal: Journal,
+    slots: Slots,
+    cases: Cases,
+    verdict_filter: Filter,
+    case_filter: Filter,
+    lookup: Lookup,
+    index_dir: PathBuf,
+}
+
+/// The right to record the verdict of a slot; without a record the slot is free again.
+pub(crate) struct Claim {
+    records: Arc<Records>,
+    verdict: VerdictId,
+    open: bool,
+}
+
+/// What a slot was when somebody came for it.
+pub(crate) enum Claimed {
+    /// Free, and now the caller's.
+    Mine(Claim),
+    /// Somebody else's; look again when this has come.
+    Theirs(OwnedNotified),
+    /// Already recorded.
+    Before(Position, ContentDigest),
+    /// Perhaps recorded.
+    Unknown,
+}
+
+/// A decided verdict on its way into the journal.
+pub(crate) struct Draft {
+    pub claim: Claim,
+    pub digest: ContentDigest,
+    pub case: CaseId,
+    pub seen: Seen,
+    pub record: NewRecord,
+}
+
+impl Records {
+    /// Whether so much is behind that new work should be turned away.
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.journal.is_saturated() || self.slots.unindexed() > UNINDEXED_MAX
+    }
+
+    /// How many records are only in memory and in the journal.
+    #[cfg(test)]
+    pub(crate) fn unindexed(&self) -> usize {
+        self.slots.unindexed()
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Claims a slot. One that is recorded and no longer in memory is found by
+    /// [`Records::recorded_before`], which the owner of a claim asks first.
+    pub(crate) fn claim(self: &Arc<Self>, verdict: VerdictId) -> Claimed {
+        match self.slots.claim(verdict) {
+            Found::Claimed => Claimed::Mine(Claim {
+                records: Arc::clone(self),
+                verdict,
+                open: true,
+            }),
+            Found::UnderWay(end) => Claimed::Theirs(end),
+            Found::Recorded(position, digest) => Claimed::Before(position, digest),
+            Found::Unknown => Claimed::Unknown,
+        }
+    }
+
+    /// The record of a slot that left memory. Reads only if the filter cannot say no.
+    pub(crate) async fn recorded_before(
+        self: &Arc<Self>,
+        verdict: VerdictId,
+    ) -> Result<Option<(Position, VerdictRecord)>, Error> {
+        if !self.verdict_filter.may_hold(verdict_key(verdict)) {
+            return Ok(None);
+        }
+        self.blocking(move |records| records.indexed(verdict)).await
+    }
+
+    /// The record of a verdict, wherever it is.
+    pub(crate) async fn find(
+        self: &Arc<Self>,
+        verdict: VerdictId,
+    ) -> Result<Option<(Position, VerdictRecord)>, Error> {
+        match self.slots.recorded(verdict) {
+            Some(position) => self.read(position).await.map(|r| Some((position, r))),
+            None => self.recorded_before(verdict).await,
+        }
+    }
+
+    /// The record at a position.
+    pub(crate) async fn read(self: &Arc<Self>, position: Position) -> Result<VerdictRecord, Error> {
+        self.blocking(move |records| records.read_blocking(position))
+            .await
+    }
+
+    /// What is known of a case. Reads only what memory does not have.
+    pub(crate) async fn case_view(
+        self: &Arc<Self>,
+        case: &CaseId,
+        book: &Arc<Book>,
+    ) -> Result<CaseView, Error> {
+        let key = case_key(case);
+        let (recent, moves) = match self.cases.known(case, key) {
+            Known::Whole(view) => return Ok(view),
+            Known::Recent(view, _) if !self.case_filter.may_hold(key) => return Ok(view),
+            Known::Recent(view, moves) => (view, moves),
+        };
+        let (case, book) = (case.clone(), Arc::clone(book));
+        self.blocking(move |records| {
+            let indexed = records.indexed_case(&case, &book)?;
+            Ok(records.cases.remember(&case, key, indexed, moves, recent))
+        })
+        .await
+    }
+
+    /// Appends one draft; its slot is settled when this returns.
+    pub(crate) async fn append(self: Arc<Self>, draft: Draft) -> Result<(), AppendError> {
+        let Draft {
+            claim,
+            digest,
+            case,
+            seen,
+            record,
+        } = draft;
+        let appended = self.journal.append_record(record).await;
+        claim.settle(appended, digest, case, seen)
+    }
+
+    /// Appends drafts next to each other; their slots are settled when this returns.
+    pub(crate) async fn append_all(self: Arc<Self>, drafts: Vec<Draft>) -> Result<(), AppendError> {
+        let mut records = Vec::with_capacity(drafts.len());
+        let mut waiting = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            records.push(draft.record);
+            waiting.push((draft.claim, draft.digest, draft.case, draft.seen));
+        }
+        match self.journal.append_all(records).await {
+            Ok(appended) => {
+                for ((claim, digest, case, seen), appended) in waiting.into_iter().zip(appended) {
+                    claim.settle(Ok(appended), digest, case, seen)?;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                for (claim, digest, case, seen) in waiting {
+                    // The same error for each; told once, below.
+                    let _ = claim.settle(Err(error.clone()), digest, case, seen);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let records = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&records)).await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime is ending, and this task with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    fn indexed(&self, verdict: VerdictId) -> Result<Option<(Position, VerdictRecord)>, Error> {
+        let positions = self
+            .lookup
+            .verdict(verdict_key(verdict))
+            .map_err(|source| self.index_error(source))?;
+        let id = verdict.to_string();
+        for position in positions {
+            let record = self.read_blocking(position)?;
+            if record.verdict.as_ref().is_some_and(|v| v.verdict_id == id) {
+                return Ok(Some((position, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn indexed_case(&self, case: &CaseId, book: &Book) -> Result<CaseView, Error> {
+        let positions = self
+            .lookup
+            .case(case_key(case))
+            .map_err(|source| self.index_error(source))?;
+        let mut view = CaseView::default();
+        for position in positions {
+            let record = self.read_blocking(position)?;
+            let event =
+                event_from_record(&record).map_err(|_| Error::Part(position, "the event"))?;
+            if event.case_id == *case {
+                let evaluated_at = record
+                    .verdict
+                    .as_ref()
+                    .and_then(|verdict| verdict.evaluated_at.as_ref())
+                    .and_then(time_from_proto)
+                    .ok_or(Error::Part(position, "the time of the verdict"))?;
+                Seen::of(&event, evaluated_at, book).add_to(&mut view);
+            }
+        }
+        Ok(view)
+    }
+
+    pub(crate) fn read_blocking(&self, position: Position) -> Result<VerdictRecord, Error> {
+        let record = self.journal.read_at(position)?;
+        if record.kind != kind::VERDICT {
+            return Err(Error::Part(position, "a verdict"));
+        }
+        VerdictRecord::decode(record.payload).map_err(|source| Error::Record(position, source))
+    }
+
+    fn index_error(&self, source: rusqlite::Error) -> Error {
+        Error::Index {
+            path: self.index_dir.clone(),
+            source,
+        }
+    }
+}
+
+impl Claim {
+    fn settle(
+        mut self,
+        appended: Result<Appended, AppendError>,
+        digest: ContentDigest,
+        case: CaseId,
+        seen: Seen,
+    ) -> Result<(), AppendError> {
+        self.open = false;
+        let records = &self.records;
+        match appended {
+            Ok(appended) => {
+                // The case first: who is told of the verdict may ask for the next step at once.
+                records.cases.record(case.clone(), case_key(&case), seen);
+                records.slots.record(self.verdict, appended, digest, case);
+                Ok(())
+            }
+            Err(error) => {
+                match &error {
+                    AppendError::Indefinite { .. } | AppendError::Unanswered => {
+                        records.slots.lose(self.verdict);
+                    }
+                    _ => records.slots.release(self.verdict),
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.open {
+            self.records.slots.release(self.verdict);
+        }
+    }
+}
+
+/// Key of a verdict in the index. FENCED by [`table`]'s format. The id is cut out of a SHA-256; both
+/// halves together make up for the bits that its form fixes.
+fn verdict_key(verdict: VerdictId) -> u64 {
+    let (high, low) = verdict.0.as_u64_pair();
+    high ^ low
+}
+
+/// Key of a case in the index. FENCED by [`table`]'s format.
+fn case_key(case: &CaseId) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(case.as_str().as_bytes())
+}
+
+/// Where the journal lies in a data directory.
+pub(crate) fn journal_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("verdicts")
+}
+
+fn index_dir(data_dir: &Path) -> PathBuf {
+    data_dir.join("index")
+}

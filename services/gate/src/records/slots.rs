@@ -1,0 +1,253 @@
+//! The decision slots of this moment: those under way, and those recorded but not indexed yet.
+//!
+//! A slot belongs to the check that claimed it first. INVARIANT (one writer): between a claim and
+//! its end nobody else records for the slot; whoever comes meanwhile waits and looks again.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use creditgate_measures::event::CaseId;
+use creditgate_measures::verdict::VerdictId;
+use creditgate_runtime::journal::{Appended, Position};
+use crossbeam_utils::CachePadded;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
+use crate::content::ContentDigest;
+
+/// A power of two.
+const SHARDS: usize = 64;
+
+pub(crate) struct Slots {
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    unindexed: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Shard {
+    slots: HashMap<VerdictId, Slot>,
+    unindexed: Vec<Unindexed>,
+}
+
+enum Slot {
+    /// Somebody is at work on it; made only when somebody else waits.
+    UnderWay(Option<Arc<Notify>>),
+    /// Its record is durable.
+    Recorded(Position, ContentDigest),
+    /// Its record may exist; only opening the journal again will tell.
+    Unknown,
+}
+
+/// A record that the index does not hold yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unindexed {
+    pub sequence: u64,
+    pub position: Position,
+    pub verdict: VerdictId,
+    pub case: CaseId,
+}
+
+/// What the slot was when somebody came for it.
+pub(crate) enum Found {
+    /// Free, and now the caller's.
+    Claimed,
+    /// Somebody else's; look again when this has come.
+    UnderWay(OwnedNotified),
+    Recorded(Position, ContentDigest),
+    Unknown,
+}
+
+impl Slots {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| CachePadded::default()).collect(),
+            unindexed: AtomicUsize::new(0),
+        }
+    }
+
+    /// Claims the slot if nobody has it.
+    pub(crate) fn claim(&self, verdict: VerdictId) -> Found {
+        let mut shard = self.shard(verdict).lock();
+        match shard.slots.entry(verdict) {
+            Entry::Vacant(free) => {
+                free.insert(Slot::UnderWay(None));
+                Found::Claimed
+            }
+            Entry::Occupied(mut taken) => match taken.get_mut() {
+                Slot::UnderWay(notify) => {
+                    // Made under the lock, so that no end of the work can come between.
+                    Found::UnderWay(Arc::clone(notify.get_or_insert_default()).notified_owned())
+                }
+                Slot::Recorded(position, digest) => Found::Recorded(*position, *digest),
+                Slot::Unknown => Found::Unknown,
+            },
+        }
+    }
+
+    /// Where the slot's record is, if it is one of those not indexed yet.
+    pub(crate) fn recorded(&self, verdict: VerdictId) -> Option<Position> {
+        match self.shard(verdict).lock().slots.get(&verdict) {
+            Some(Slot::Recorded(position, _)) => Some(*position),
+            _ => None,
+        }
+    }
+
+    /// The slot's record is durable.
+    pub(crate) fn record(
+        &self,
+        verdict: VerdictId,
+        appended: Appended,
+        digest: ContentDigest,
+        case: CaseId,
+    ) {
+        let mut shard = self.shard(verdict).lock();
+        let before = shard
+            .slots
+            .insert(verdict, Slot::Recorded(appended.position, digest));
+        shard.unindexed.push(Unindexed {
+            sequence: appended.sequence,
+            position: appended.position,
+            verdict,
+            case,
+        });
+        drop(shard);
+        self.unindexed.fetch_add(1, Ordering::Relaxed);
+        wake(before);
+    }
+
+    /// There is no record: the slot is free again, and whoever waits may try.
+    pub(crate) fn release(&self, verdict: VerdictId) {
+        let before = self.shard(verdict).lock().slots.remove(&verdict);
+        wake(before);
+    }
+
+    /// There may be a record or not.
+    pub(crate) fn lose(&self, verdict: VerdictId) {
+        let before = self
+            .shard(verdict)
+            .lock()
+            .slots
+            .insert(verdict, Slot::Unknown);
+        wake(before);
+    }
+
+    /// How many records the index lacks.
+    pub(crate) fn unindexed(&self) -> usize {
+        self.unindexed.load(Ordering::Relaxed)
+    }
+
+    /// Hands over what was recorded since the last time; the slots stay until they are forgotten.
+    pub(crate) fn take_unindexed(&self, into: &mut Vec<Unindexed>) {
+        for shard in &self.shards {
+            into.append(&mut shard.lock().unindexed);
+        }
+    }
+
+    /// The index holds these now.
+    pub(crate) fn forget(&self, indexed: &[Unindexed]) {
+        let mut by_shard: Vec<Vec<VerdictId>> = vec![Vec::new(); SHARDS];
+        for one in indexed {
+            by_shard[shard_of(one.verdict)].push(one.verdict);
+        }
+        let mut forgotten = 0;
+        for (shard, verdicts) in self.shards.iter().zip(by_shard) {
+            // Few at a time, so that no check waits long for the lock.
+            for some in verdicts.chunks(256) {
+                let mut shard = shard.lock();
+                for verdict in some {
+                    if let Entry::Occupied(slot) = shard.slots.entry(*verdict)
+                        && matches!(slot.get(), Slot::Recorded(..))
+                    {
+                        slot.remove();
+                        forgotten += 1;
+                    }
+                }
+            }
+        }
+        self.unindexed.fetch_sub(forgotten, Ordering::Relaxed);
+    }
+
+    fn shard(&self, verdict: VerdictId) -> &Mutex<Shard> {
+        &self.shards[shard_of(verdict)]
+    }
+}
+
+/// The id is cut out of a SHA-256, its last byte as good as any.
+fn shard_of(verdict: VerdictId) -> usize {
+    usize::from(verdict.0.as_bytes()[15]) & (SHARDS - 1)
+}
+
+fn wake(before: Option<Slot>) {
+    if let Some(Slot::UnderWay(Some(notify))) = before {
+        notify.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: ContentDigest = ContentDigest([7; 16]);
+
+    fn id(n: u128) -> VerdictId {
+        VerdictId(uuid::Uuid::from_u128(n))
+    }
+
+    fn appended(sequence: u64) -> Appended {
+        Appended {
+            position: Position(sequence * 100),
+            sequence,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_comer_waits_until_the_first_has_recorded_or_given_up() {
+        let slots = Slots::new();
+        assert!(matches!(slots.claim(id(1)), Found::Claimed));
+        let Found::UnderWay(end) = slots.claim(id(1)) else {
+            panic!("taken");
+        };
+        slots.release(id(1));
+        end.await;
+        assert!(matches!(slots.claim(id(1)), Found::Claimed));
+        let Found::UnderWay(end) = slots.claim(id(1)) else {
+            panic!("taken");
+        };
+        slots.record(id(1), appended(3), DIGEST, CaseId::new("c"));
+        end.await;
+        assert!(matches!(
+            slots.claim(id(1)),
+            Found::Recorded(Position(300), DIGEST)
+        ));
+    }
+
+    #[test]
+    fn what_is_indexed_is_forgotten_and_free_again() {
+        let slots = Slots::new();
+        for n in 1..=500 {
+            assert!(matches!(slots.claim(id(u128::from(n))), Found::Claimed));
+            slots.record(id(u128::from(n)), appended(n), DIGEST, CaseId::new("c"));
+        }
+        let mut taken = Vec::new();
+        slots.take_unindexed(&mut taken);
+        assert_eq!((taken.len(), slots.unindexed()), (500, 500));
+        slots.forget(&taken[..300]);
+        assert_eq!(slots.unindexed(), 200);
+        assert_eq!(slots.recorded(taken[0].verdict), None);
+        assert_eq!(
+            slots.recorded(taken[300].verdict),
+            Some(taken[300].position)
+        );
+    }
+
+    #[test]
+    fn an_unknown_slot_stays_unknown() {
+        let slots = Slots::new();
+        assert!(matches!(slots.claim(id(1)), Found::Claimed));
+        slots.lose(id(1));
+        assert!(matches!(slots.claim(id(1)), Found::Unknown));
+    }
+}

@@ -1,0 +1,121 @@
+//! A recorded verdict decided again from its record, and compared (spec 9).
+
+use std::sync::Arc;
+
+use creditgate_measures::book::BookVersion;
+use creditgate_measures::verdict::{Cause, VerdictId};
+use creditgate_measures::{Question, decide};
+use creditgate_proto::decode::event_from_record;
+use creditgate_proto::encode::{digest_to_text, time_from_proto, verdict_to_proto};
+use creditgate_proto::journal::v1::VerdictRecord;
+use creditgate_proto::records::{case_view_from_proto, explained_to_proto};
+use creditgate_proto::{list_version_from_text, v1, verdict_id_from_text};
+use creditgate_runtime::ports::{History, HistoryError};
+
+/// Why a verdict cannot be decided again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The record lacks something, or it cannot be read.
+    #[error("the record's {0} is missing or not readable")]
+    Record(&'static str),
+    /// The lists or the book of then.
+    #[error("what was known then cannot be told")]
+    History(#[from] HistoryError),
+}
+
+/// Decides again with what was known then. Blocks: the history reads its log.
+pub(crate) fn replay(
+    record: &VerdictRecord,
+    history: &Arc<dyn History>,
+) -> Result<v1::ReplayResponse, Error> {
+    let event = event_from_record(record).map_err(|_| Error::Record("event"))?;
+    let stored = record.verdict.as_ref().ok_or(Error::Record("verdict"))?;
+    let at = stored
+        .evaluated_at
+        .as_ref()
+        .and_then(time_from_proto)
+        .ok_or(Error::Record("time"))?;
+    let cause = cause(&stored.cause).ok_or(Error::Record("cause"))?;
+    let supersedes = supersedes(stored)?;
+    let case = record
+        .case_view
+        .as_ref()
+        .map(case_view_from_proto)
+        .unwrap_or_default();
+    let version =
+        list_version_from_text(&stored.list_version).map_err(|_| Error::Record("list version"))?;
+    let book_version = book_version(&stored.book_version).ok_or(Error::Record("book version"))?;
+    let book = history.book(book_version)?;
+    let lists = history.lists_as_of(version, &event, &book)?;
+    let question = Question {
+        event: &event,
+        cause: &cause,
+        supersedes,
+    };
+    let verdict = decide(question, at, &case, &lists, &book);
+    let explanation: Vec<_> = verdict.explanation.iter().map(explained_to_proto).collect();
+    let digest_replayed = digest_to_text(&verdict.digest);
+    Ok(v1::ReplayResponse {
+        same: digest_replayed == stored.verdict_digest,
+        digest_stored: stored.verdict_digest.clone(),
+        digest_replayed,
+        explanation_same: explanation == record.explanation,
+        verdict: Some(verdict_to_proto(&verdict)),
+        erased: false,
+    })
+}
+
+fn supersedes(stored: &v1::Verdict) -> Result<Option<VerdictId>, Error> {
+    stored
+        .supersedes
+        .as_deref()
+        .map(|text| verdict_id_from_text(text).ok_or(Error::Record("superseded verdict")))
+        .transpose()
+}
+
+/// Reads a cause as verdicts print it.
+fn cause(text: &str) -> Option<Cause> {
+    if text == "event" {
+        return Some(Cause::Event);
+    }
+    let (kind, value) = text.split_once(':')?;
+    match kind {
+        "list_change" => value.parse().ok().map(Cause::ListChange),
+        "clock" => value.parse().ok().map(Cause::Clock),
+        "book" => book_version(value).map(Cause::Book),
+        _ => None,
+    }
+}
+
+/// Reads a book version as verdicts print it.
+fn book_version(text: &str) -> Option<BookVersion> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(BookVersion(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_read_as_they_are_printed() {
+        let check = |text: &str, expected: &str| {
+            let shown = cause(text).map_or("none".to_owned(), |cause| cause.to_string());
+            assert_eq!(shown, expected);
+        };
+        check("event", "event");
+        check("list_change:17", "list_change:17");
+        check("clock:1", "clock:1");
+        let book = format!("book:{}", "0a".repeat(32));
+        check(&book, &book);
+        check("book:0a", "none");
+        check("clock:", "none");
+        check("moon:1", "none");
+    }
+}

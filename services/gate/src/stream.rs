@@ -1,0 +1,194 @@
+//! A stream of checks: whatever has arrived makes one group, a few groups are under way at once,
+//! and results leave in the order of the items.
+//!
+//! Flow control: a stream has at most [`GROUPS`] × [`GROUP_ITEMS`] items under way; beyond that it
+//! is not read, and the sender feels it. Each group is a task of its own, since a reader who stops
+//! reading must not hold up the slots that his items have claimed.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use creditgate_proto::{Refused, v1};
+use creditgate_runtime::metrics::Transport;
+use futures::stream::{self, Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use crate::batch::Item;
+use crate::check::{Answer, Arrival};
+use crate::failure::Failure;
+use crate::gate::{Gate, Inner};
+
+/// Items of one group at most.
+const GROUP_ITEMS: usize = 256;
+
+/// Groups under way at most, besides the one that is being read and the one that is being sent.
+const GROUPS: usize = 3;
+
+/// Longest wait of an item for a list version: those behind it wait too.
+const LISTS_WAIT: Duration = Duration::from_millis(200);
+
+const CORRELATION_CHARS_MAX: usize = 128;
+
+/// The answers of a stream.
+pub(crate) type Responses =
+    Pin<Box<dyn Stream<Item = Result<v1::CheckStreamResponse, Status>> + Send>>;
+
+type Group = JoinHandle<Vec<v1::CheckStreamResponse>>;
+
+impl Gate {
+    /// Judges events as they come.
+    pub(crate) fn answer_stream(
+        &self,
+        requests: impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Send + Unpin + 'static,
+        caller: Arc<str>,
+    ) -> Responses {
+        let (groups, in_order) = mpsc::channel::<Result<Group, Status>>(GROUPS);
+        tokio::spawn(read(Arc::clone(&self.inner), requests, caller, groups));
+        let responses = ReceiverStream::new(in_order).then(|group| async {
+            match group {
+                Ok(group) => match group.await {
+                    Ok(responses) => responses.into_iter().map(Ok).collect(),
+                    Err(_) => vec![Err(Failure::Internal.status())],
+                },
+                Err(status) => vec![Err(status)],
+            }
+        });
+        Box::pin(responses.flat_map(stream::iter))
+    }
+}
+
+/// Reads requests until they end, the reader leaves, or the gate closes.
+async fn read(
+    inner: Arc<Inner>,
+    mut requests: impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Unpin,
+    caller: Arc<str>,
+    groups: mpsc::Sender<Result<Group, Status>>,
+) {
+    loop {
+        // Room for the result first: without it nothing is read.
+        let Ok(place) = groups.reserve().await else {
+            return;
+        };
+        let first = tokio::select! {
+            biased;
+            () = inner.admission.closed() => return,
+            first = requests.next() => first,
+        };
+        let (group, end) = gather(first, &mut requests, &inner, &caller).await;
+        if !group.items.is_empty() {
+            let room = inner.admit_group(group.items.len()).await;
+            place.send(Ok(tokio::spawn(check(Arc::clone(&inner), group, room))));
+        }
+        match end {
+            None => {}
+            Some(Ok(())) => return,
+            Some(Err(status)) => {
+                // A reader who left has no use for it.
+                let _ = groups.send(Err(status)).await;
+                return;
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Gathered {
+    items: Vec<Item>,
+    correlations: Vec<String>,
+}
+
+/// The first request and whatever stands behind it already; and how the stream ended, if it did.
+async fn gather(
+    first: Option<Result<v1::CheckStreamRequest, Status>>,
+    requests: &mut (impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Unpin),
+    inner: &Inner,
+    caller: &Arc<str>,
+) -> (Gathered, Option<Result<(), Status>>) {
+    let mut group = Gathered::default();
+    let mut next = first;
+    loop {
+        match next {
+            None => return (group, Some(Ok(()))),
+            Some(Err(status)) => return (group, Some(Err(status))),
+            Some(Ok(request)) => group.push(request, inner, caller),
+        }
+        if group.items.len() >= GROUP_ITEMS {
+            return (group, None);
+        }
+        let ready = std::future::poll_fn(|context| {
+            Poll::Ready(match requests.poll_next_unpin(context) {
+                Poll::Ready(next) => Some(next),
+                Poll::Pending => None,
+            })
+        });
+        match ready.await {
+            Some(ready) => next = ready,
+            None => return (group, None),
+        }
+    }
+}
+
+impl Gathered {
+    fn push(&mut self, request: v1::CheckStreamRequest, inner: &Inner, caller: &Arc<str>) {
+        let transport = Transport::GrpcStream;
+        let pending = inner.metrics.received(transport);
+        let v1::CheckStreamRequest { event, correlation } = request;
+        let too_long = correlation.chars().nth(CORRELATION_CHARS_MAX).is_some();
+        let item = match event {
+            _ if too_long => {
+                let rule = format!("at most {CORRELATION_CHARS_MAX} characters");
+                Item::Refused(Refused::one("correlation", rule).into(), pending)
+            }
+            None => Item::Refused(Refused::one("event", "required").into(), pending),
+            Some(event) => {
+                let arrival = Arrival {
+                    event,
+                    caller: Arc::clone(caller),
+                    transport,
+                    lists_until: Instant::now() + LISTS_WAIT,
+                };
+                Item::Arrived(Box::new(arrival), pending)
+            }
+        };
+        self.items.push(item);
+        self.correlations
+            .push(if too_long { String::new() } else { correlation });
+    }
+}
+
+async fn check(
+    inner: Arc<Inner>,
+    group: Gathered,
+    room: Result<crate::admission::Room, Failure>,
+) -> Vec<v1::CheckStreamResponse> {
+    let results = inner.check_group(group.items, room).await;
+    results
+        .into_iter()
+        .zip(group.correlations)
+        .map(|(result, correlation)| v1::CheckStreamResponse {
+            result: Some(result_to_proto(result)),
+            correlation,
+        })
+        .collect()
+}
+
+/// What became of an item, as a message.
+pub(crate) fn result_to_proto(result: Result<Answer, Failure>) -> v1::CheckResult {
+    use v1::check_result::Result as Outcome;
+
+    match result {
+        Ok(answer) => v1::CheckResult {
+            repeated: answer.repeated(),
+            result: Some(Outcome::Verdict(answer.verdict)),
+        },
+        Err(failure) => v1::CheckResult {
+            repeated: false,
+            result: Some(Outcome::Error(failure.item())),
+        },
+    }
+}
