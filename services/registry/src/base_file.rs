@@ -1,0 +1,269 @@
+//! The base of the lists as a file that is mapped into memory; it can always be rebuilt from the log.
+//!
+//! `<data_dir>/lists/base-<seq>.lists`: magic · length and CRC-32 of the head · head (whose log, up
+//! to which record, what stands beside the entries) · zeros up to a multiple of eight · the bytes
+//! of [`Base`], which carry a checksum of their own. Written new, synced, renamed; never changed in
+//! place. A file that is damaged or of another log is passed over with a warning.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use creditgate_measures::book::BookVersion;
+use creditgate_measures::event::ListCode;
+use creditgate_measures::lists::{Base, ListVersion, Lists};
+use creditgate_measures::name::SimplifyTable;
+use creditgate_measures::time::Time;
+use creditgate_runtime::journal::Position;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::log::Beside;
+
+/// FENCE (base format): the last byte is the format's number; another layout needs another one, and
+/// older files are then rebuilt.
+const MAGIC: [u8; 8] = *b"CGBASEF\x01";
+const FIXED_BYTES: usize = 16;
+const PREFIX: &str = "base-";
+const SUFFIX: &str = ".lists";
+const UNFINISHED: &str = ".new";
+
+/// A base file that was opened, and everything that stands at its version.
+#[derive(Debug)]
+pub struct Opened {
+    /// The entries.
+    pub base: Base,
+    /// The version.
+    pub version: ListVersion,
+    /// Where the record after it begins.
+    pub next: Position,
+    /// Content hash of the table the names were indexed with.
+    pub simplify_hash: [u8; 32],
+    /// Confirmations.
+    pub confirmed: std::collections::BTreeMap<ListCode, Time>,
+    /// What is kept beside the lists.
+    pub beside: Beside,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    log_id: [u8; 16],
+    seq: u64,
+    next: u64,
+    simplify_hash: [u8; 32],
+    confirmed: Vec<(String, Time)>,
+    counts: Vec<(String, u64)>,
+    absent: Vec<String>,
+    books: Vec<([u8; 32], u64)>,
+}
+
+/// Why a file is passed over.
+#[derive(Debug, thiserror::Error)]
+enum Unfit {
+    #[error("read it")]
+    Io(#[from] std::io::Error),
+    #[error("its head is damaged or of another format")]
+    Head,
+    #[error("it belongs to another change log")]
+    OtherLog,
+    #[error("it lies ahead of the change log")]
+    Ahead,
+    #[error(transparent)]
+    Base(#[from] creditgate_measures::lists::BaseError),
+}
+
+/// The newest base file that fits the log, if there is one.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn open_newest(dir: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Option<Opened>, Error> {
+    let mut files = base_files(dir)?;
+    files.sort_unstable_by(|a, b| b.cmp(a));
+    for (_, path) in files {
+        match open(&path, log_id, log_seq) {
+            Ok(opened) => return Ok(Some(opened)),
+            Err(why) => {
+                tracing::warn!(
+                    path = %path.display(),
+                    why = %creditgate_runtime::errors::Chain(&why),
+                    "a base file of the lists is passed over; the lists are rebuilt from the change log"
+                );
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Opened, Unfit> {
+    let file = File::open(path)?;
+    #[expect(
+        unsafe_code,
+        reason = "a mapping is sound while nobody changes the file: base files are written under another name, renamed when complete, and only ever unlinked; the data directory is locked against a second process"
+    )]
+    let mapped = unsafe { memmap2::Mmap::map(&file)? };
+    let bytes = Bytes::from_owner(mapped);
+    let (head, base_at) = read_head(&bytes).ok_or(Unfit::Head)?;
+    if head.log_id != *log_id.as_bytes() {
+        return Err(Unfit::OtherLog);
+    }
+    if head.seq > log_seq {
+        return Err(Unfit::Ahead);
+    }
+    let base = Base::open(bytes.slice(base_at..))?;
+    let code = |(code, n): (String, u64)| (ListCode::new(code), usize::try_from(n).unwrap_or(0));
+    Ok(Opened {
+        base,
+        version: ListVersion {
+            log_id,
+            seq: head.seq,
+        },
+        next: Position(head.next),
+        simplify_hash: head.simplify_hash,
+        confirmed: head
+            .confirmed
+            .into_iter()
+            .map(|(code, at)| (ListCode::new(code), at))
+            .collect(),
+        beside: Beside {
+            counts: head.counts.into_iter().map(code).collect(),
+            absent: head.absent.into_iter().collect(),
+            books: head
+                .books
+                .into_iter()
+                .map(|(version, at)| (BookVersion(version), at))
+                .collect(),
+        },
+    })
+}
+
+fn read_head(bytes: &[u8]) -> Option<(Head, usize)> {
+    if bytes.get(..8)? != MAGIC {
+        return None;
+    }
+    let length = u32::from_le_bytes(*bytes.get(8..)?.first_chunk()?) as usize;
+    let crc = u32::from_le_bytes(*bytes.get(12..)?.first_chunk()?);
+    let head = bytes.get(FIXED_BYTES..FIXED_BYTES.checked_add(length)?)?;
+    if crc32fast::hash(head) != crc {
+        return None;
+    }
+    let base_at = (FIXED_BYTES + length).next_multiple_of(8);
+    (base_at <= bytes.len()).then_some(())?;
+    Some((postcard::from_bytes(head).ok()?, base_at))
+}
+
+/// Writes the lists as a base file and opens it again; older files stay until [`remove_older`].
+///
+/// # Errors
+/// When the disk refuses, or gives back something else than was written.
+pub fn write(
+    dir: &Path,
+    lists: &Lists,
+    beside: &Beside,
+    next: Position,
+    simplify: &SimplifyTable,
+) -> Result<Base, Error> {
+    let version = lists.version();
+    let path = path_of(dir, version.seq);
+    let unfinished = path.with_extension("lists.new");
+    let io = |action: &'static str, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io {
+            action,
+            path,
+            source,
+        }
+    };
+    let file = File::create(&unfinished).map_err(io("create base file", &unfinished))?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    write_to(&mut out, lists, beside, next, simplify)
+        .and_then(|()| out.flush())
+        .and_then(|()| out.get_ref().sync_all())
+        .map_err(io("write base file", &unfinished))?;
+    fs::rename(&unfinished, &path).map_err(io("rename base file", &path))?;
+    File::open(dir)
+        .and_then(|dir| dir.sync_all())
+        .map_err(io("sync directory", dir))?;
+    open(&path, version.log_id, version.seq)
+        .map(|opened| opened.base)
+        .map_err(|unfit| Error::Io {
+            action: "open the base file just written",
+            path,
+            source: std::io::Error::other(unfit),
+        })
+}
+
+fn write_to(
+    out: &mut impl Write,
+    lists: &Lists,
+    beside: &Beside,
+    next: Position,
+    simplify: &SimplifyTable,
+) -> std::io::Result<()> {
+    let head = Head {
+        log_id: *lists.version().log_id.as_bytes(),
+        seq: lists.version().seq,
+        next: next.0,
+        simplify_hash: simplify.content_hash(),
+        confirmed: lists
+            .confirmations()
+            .iter()
+            .map(|(code, at)| (code.as_str().to_owned(), *at))
+            .collect(),
+        counts: beside
+            .counts
+            .iter()
+            .map(|(code, n)| (code.as_str().to_owned(), *n as u64))
+            .collect(),
+        absent: beside.absent.iter().cloned().collect(),
+        books: beside.books.iter().map(|(version, at)| (version.0, *at)).collect(),
+    };
+    let head = postcard::to_allocvec(&head).map_err(std::io::Error::other)?;
+    let length = u32::try_from(head.len()).map_err(std::io::Error::other)?;
+    out.write_all(&MAGIC)?;
+    out.write_all(&length.to_le_bytes())?;
+    out.write_all(&crc32fast::hash(&head).to_le_bytes())?;
+    out.write_all(&head)?;
+    let written = FIXED_BYTES + head.len();
+    out.write_all(&[0; 8][..written.next_multiple_of(8) - written])?;
+    out.write_all(&lists.to_base(simplify))
+}
+
+/// Removes base files older than this number, and those never finished.
+pub fn remove_older(dir: &Path, seq: u64) {
+    let unfinished = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
+    let unfinished = unfinished.filter(|path| {
+        path.file_name()
+            .and_then(|name| name.to_str())
+            .is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(UNFINISHED))
+    });
+    let older = base_files(dir)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|(of, _)| *of < seq)
+        .map(|(_, path)| path);
+    for path in unfinished.chain(older) {
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "an old base file of the lists stays");
+        }
+    }
+}
+
+/// The base files by number, in no order.
+fn base_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let read = fs::read_dir(dir).map_err(|source| Error::Io {
+        action: "read directory",
+        path: dir.to_owned(),
+        source,
+    })?;
+    let numbered = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?;
+        let seq = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()?;
+        Some((seq, path))
+    };
+    Ok(read.flatten().filter_map(|entry| numbered(entry.path())).collect())
+}
+
+fn path_of(dir: &Path, seq: u64) -> PathBuf {
+    dir.join(format!("{PREFIX}{seq:020}{SUFFIX}"))
+}

@@ -1,0 +1,247 @@
+//! What was known earlier: read from the change log, which forgets nothing.
+//!
+//! Everything here reads the log from its beginning or from a mark: about a second for a million
+//! records. It is meant for replays and for people, on threads that may block.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use creditgate_measures::book::{Book, BookVersion};
+use creditgate_measures::entry::{Entry, StoredEntry};
+use creditgate_measures::event::{Event, SubjectIdentifier};
+use creditgate_measures::identifier::Key;
+use creditgate_measures::lists::{ListVersion, Lists, keys};
+use creditgate_measures::name::NormalName;
+use creditgate_proto::encode::time_to_proto;
+use creditgate_proto::journal::v1::EntryPut;
+use creditgate_proto::v1;
+use creditgate_runtime::journal::Position;
+use creditgate_runtime::live::Live;
+use creditgate_runtime::ports::{History, HistoryError};
+use rustc_hash::FxHashSet;
+
+use crate::error::Error;
+use crate::log::{self, ChangeLog, Entered, What};
+
+/// Books kept loaded; replays ask for few.
+const BOOKS_MAX: usize = 8;
+
+/// The past of the lists and the books; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Past {
+    log: ChangeLog,
+    live: Live,
+    /// Where the books of the log stand.
+    recorded: Arc<BTreeMap<BookVersion, Position>>,
+    loaded: Arc<Mutex<BTreeMap<BookVersion, Arc<Book>>>>,
+}
+
+impl Past {
+    pub(crate) fn new(log: ChangeLog, live: Live, books: Vec<(BookVersion, u64)>) -> Self {
+        let recorded = books
+            .into_iter()
+            .map(|(version, at)| (version, Position(at)))
+            .collect();
+        Self {
+            log,
+            live,
+            recorded: Arc::new(recorded),
+            loaded: Arc::default(),
+        }
+    }
+
+    /// The log.
+    #[must_use]
+    pub const fn log(&self) -> &ChangeLog {
+        &self.log
+    }
+
+    /// The recorded changes of these entries, in order, up to a version. Reads the whole log.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn changes_of(
+        &self,
+        entry_ids: &FxHashSet<String>,
+        up_to: u64,
+    ) -> Result<BTreeMap<String, Vec<v1::EntryChange>>, Error> {
+        let mut changes: BTreeMap<String, Vec<v1::EntryChange>> = BTreeMap::new();
+        for entered in self.log.read_from(Position(0)) {
+            let entered = entered?;
+            if entered.seq > up_to {
+                break;
+            }
+            if let What::Put(put) = &entered.what
+                && let Ok(stored) = StoredEntry::read(&put.stored)
+                && entry_ids.contains(stored.entry_id)
+            {
+                let change = change_of(&entered, put, &stored);
+                changes
+                    .entry(stored.entry_id.to_owned())
+                    .or_default()
+                    .push(change);
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Reads the log once; keeps the entries that a key in `wanted` leads to, as they were known.
+    /// Tells whether `wanted` has grown by further identifiers of a subject.
+    fn gather(
+        &self,
+        seq: u64,
+        book: &Book,
+        wanted: &mut FxHashSet<Key>,
+    ) -> Result<(Lists, bool), Error> {
+        let simplify = book.simplify();
+        let mut lists = Lists::empty(self.log.log_id(), simplify);
+        let mut grown = false;
+        for entered in self.log.read_from(Position(0)) {
+            let entered = entered?;
+            if entered.seq > seq {
+                break;
+            }
+            match entered.what {
+                What::Put(put) => {
+                    let Ok(stored) = StoredEntry::read(&put.stored) else {
+                        continue;
+                    };
+                    let of_subject = || stored.identifier.iter().chain(&stored.aliases);
+                    if of_subject().any(|i| wanted.contains(&i.key())) {
+                        for identifier in of_subject() {
+                            grown |= wanted.insert(identifier.key());
+                        }
+                    }
+                    // An entry that once was somebody else's is kept up to date as well, or its
+                    // old form would stay.
+                    let concerns = keys(&stored, simplify).iter().any(|key| wanted.contains(key))
+                        || lists.entry(stored.entry_id).is_some();
+                    if concerns {
+                        lists.put_stored(&put.stored, simplify);
+                    }
+                }
+                What::Confirmed { list, at, .. } => lists.confirm(list, at),
+                What::Book(_) | What::Other => {}
+            }
+        }
+        lists.advance(seq);
+        Ok((lists, grown))
+    }
+}
+
+impl History for Past {
+    /// INVARIANT (as of): for this event, `decide` gives with these lists what it gave with all of
+    /// them. It looks entries up by the subjects' identifiers, by further identifiers of entries
+    /// found so, and by names. All entries under those keys are here; others may be, under keys
+    /// that nobody asks for.
+    fn lists_as_of(
+        &self,
+        version: ListVersion,
+        event: &Event,
+        book: &Book,
+    ) -> Result<Lists, HistoryError> {
+        let head = self.log.head().sequence;
+        if version.log_id != self.log.log_id() || version.seq > head {
+            return Err(HistoryError::Unknown(format!("list version {version}")));
+        }
+        let current = self.live.load();
+        if current.lists.version() == version && current.lists.normalised_by(book.simplify()) {
+            return Ok(current.lists.clone());
+        }
+        drop(current);
+        let mut wanted = keys_of(event, book);
+        // Each round may find an identifier by which an entry read before is found; rounds end,
+        // since there are only so many identifiers. Most events need one or two.
+        loop {
+            let (lists, grown) = self
+                .gather(version.seq, book, &mut wanted)
+                .map_err(|error| HistoryError::Log(Box::new(error)))?;
+            if !grown {
+                return Ok(lists);
+            }
+        }
+    }
+
+    fn book(&self, version: BookVersion) -> Result<Arc<Book>, HistoryError> {
+        let current = self.live.load();
+        if current.book.version() == version {
+            return Ok(Arc::clone(&current.book));
+        }
+        drop(current);
+        let loaded = || self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(book) = loaded().get(&version) {
+            return Ok(Arc::clone(book));
+        }
+        let at = self
+            .recorded
+            .get(&version)
+            .ok_or_else(|| HistoryError::Unknown(format!("book {version}")))?;
+        let record = self
+            .log
+            .book_at(*at)
+            .map_err(|error| HistoryError::Log(Box::new(error)))?;
+        let (files, deployment) = log::book_sources(record);
+        let book =
+            Book::load(&files, &deployment).map_err(|error| HistoryError::Log(Box::new(error)))?;
+        if book.version() != version {
+            return Err(HistoryError::Unknown(format!(
+                "book {version}, as this program reads it,"
+            )));
+        }
+        let book = Arc::new(book);
+        let mut kept = loaded();
+        if kept.len() >= BOOKS_MAX {
+            kept.pop_first();
+        }
+        kept.insert(version, Arc::clone(&book));
+        Ok(book)
+    }
+}
+
+/// The keys under which a decision looks for the subjects of an event.
+fn keys_of(event: &Event, book: &Book) -> FxHashSet<Key> {
+    let mut wanted = FxHashSet::default();
+    for subject in &event.subjects {
+        if let SubjectIdentifier::Valid(identifier) = &subject.identifier {
+            wanted.insert(identifier.key());
+        }
+        let name = subject.name.as_ref();
+        if let Some(name) = name.and_then(|n| NormalName::new(n.reveal(), book.simplify())) {
+            wanted.insert(Key::name(&name));
+            wanted.insert(Key::name_only(&name));
+        }
+    }
+    wanted
+}
+
+/// A recorded change, as a history shows it.
+pub(crate) fn change_of(
+    entered: &Entered,
+    put: &EntryPut,
+    stored: &StoredEntry<'_>,
+) -> v1::EntryChange {
+    let last = stored.changes.last();
+    // A correction may bring a new state with it; that one bears the time of this record.
+    let of_state = last.filter(|last| {
+        last.recorded_at == entered.recorded_at && put.action != crate::life::action::OBJECTION
+    });
+    v1::EntryChange {
+        seq: entered.seq,
+        action: put.action.clone(),
+        to: of_state.map(|last| last.to.code().to_owned()),
+        effective_at: of_state.map(|last| time_to_proto(last.effective_at)),
+        recorded_at: Some(time_to_proto(entered.recorded_at)),
+        document_no: put.document_no.clone(),
+        reason: put.reason.clone(),
+        caller: put.caller.clone(),
+    }
+}
+
+/// An entry with its recorded changes, as a message.
+pub(crate) fn record_of(entry: &Entry, history: Vec<v1::EntryChange>) -> v1::EntryRecord {
+    v1::EntryRecord {
+        entry: Some(creditgate_proto::entry_to_proto(entry)),
+        recorded_at: Some(time_to_proto(entry.recorded_at)),
+        history,
+    }
+}

@@ -1,0 +1,449 @@
+//! An import: rows put aside as they come, then taken in runs, all of them or those that are sound.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use creditgate_measures::book::Book;
+use creditgate_measures::entry::{Entry, StoredEntry};
+use creditgate_measures::event::ListCode;
+use creditgate_measures::time::Time;
+use creditgate_proto::{Refused, Violation, v1};
+use rustc_hash::FxHashSet;
+
+use crate::change;
+use crate::error::ChangeError;
+use crate::life::{self, ABSENT_FROM_SOURCE};
+use crate::spool::Spool;
+use crate::writer::{Planned, Writer, confirmation, put_of};
+
+/// Rows that go to the log in one run, and are published together.
+const RUN_ROWS: usize = 1_000;
+
+/// Refused rows that are named; more are counted.
+const REFUSED_SHOWN: usize = 1_000;
+
+/// Most bytes of rows in one import.
+const SPOOL_BYTES_MAX: u64 = 8 << 30;
+
+const SOURCE_UNIT_CHARS_MAX: usize = 512;
+
+/// What the rows say about entries that are not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Nothing.
+    Delta,
+    /// Those of this source unit and list have ended.
+    Full,
+}
+
+/// What a refused row does to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// None is taken.
+    Hold,
+    /// The others are taken.
+    Skip,
+}
+
+/// How to take the rows, checked.
+#[derive(Debug, Clone)]
+pub struct Header {
+    source_unit: String,
+    list: Option<ListCode>,
+    mode: Mode,
+    confirm: Vec<ListCode>,
+    confirmed_at: Option<Time>,
+    dry_run: bool,
+    on_error: OnError,
+}
+
+impl Header {
+    /// The header that a message states, held against the book.
+    ///
+    /// # Errors
+    /// When it breaks a rule.
+    pub fn read(header: v1::ImportHeader, book: &Book, now: Time) -> Result<Self, ChangeError> {
+        let mut violations = Vec::new();
+        if header.source_unit.trim().is_empty() {
+            violations.push(Violation::new("source_unit", "required"));
+        }
+        if header.source_unit.chars().count() > SOURCE_UNIT_CHARS_MAX {
+            let rule = format!("at most {SOURCE_UNIT_CHARS_MAX} characters");
+            violations.push(Violation::new("source_unit", rule));
+        }
+        let mode = match header.mode.as_str() {
+            "" | "delta" => Mode::Delta,
+            "full" => Mode::Full,
+            _ => {
+                violations.push(Violation::new("mode", "unknown mode; known: delta, full"));
+                Mode::Delta
+            }
+        };
+        let on_error = match header.on_error.as_str() {
+            "" | "hold" => OnError::Hold,
+            "skip" => OnError::Skip,
+            _ => {
+                violations.push(Violation::new("on_error", "unknown word; known: hold, skip"));
+                OnError::Hold
+            }
+        };
+        if mode == Mode::Full && header.list.is_empty() {
+            violations.push(Violation::new("list", "required with mode `full`"));
+        }
+        if mode == Mode::Full && on_error == OnError::Skip {
+            violations.push(Violation::new(
+                "on_error",
+                "`full` ends what is not among the rows, so no row may be left out: use `hold`",
+            ));
+        }
+        Refused::unless_empty(violations)?;
+        let list = (!header.list.is_empty()).then(|| ListCode::new(header.list));
+        let confirm: Vec<ListCode> = header.confirm_lists.into_iter().map(ListCode::new).collect();
+        let confirmed_at = change::time("confirmed_at", header.confirmed_at)?;
+        list.iter()
+            .try_for_each(|list| life::known_list(list.as_str(), book).map(|_| ()))?;
+        confirm.iter().try_for_each(|list| {
+            confirmation(list, confirmed_at, String::new(), book, now).map(|_| ())
+        })?;
+        Ok(Self {
+            source_unit: header.source_unit,
+            list,
+            mode,
+            confirm,
+            confirmed_at,
+            dry_run: header.dry_run,
+            on_error,
+        })
+    }
+}
+
+/// An import whose rows are all there.
+#[derive(Debug)]
+pub struct Job {
+    /// How to take them.
+    pub header: Header,
+    /// The rows.
+    pub rows: Spool,
+    /// Who sent them, by name.
+    pub caller: Arc<str>,
+}
+
+impl Job {
+    /// An import without rows yet.
+    #[must_use]
+    pub fn new(header: Header, caller: Arc<str>, dir: &Path) -> Self {
+        Self {
+            header,
+            rows: Spool::new(dir),
+            caller,
+        }
+    }
+
+    /// Puts a row aside.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn push(&mut self, mut row: v1::ImportRow) -> Result<(), ChangeError> {
+        if row.row == 0 {
+            row.row = self.rows.rows() + 1;
+        }
+        if self.rows.bytes() >= SPOOL_BYTES_MAX {
+            return Err(ChangeError::Spool(std::io::Error::other(
+                "the import is larger than 8 GiB; split it",
+            )));
+        }
+        self.rows.push(&row).map_err(ChangeError::Spool)
+    }
+}
+
+/// What became of the rows so far.
+#[derive(Default)]
+struct Tally {
+    received: u64,
+    accepted: u64,
+    unchanged: u64,
+    refused_count: u64,
+    revoked_absent: u64,
+    refused: Vec<v1::RefusedRow>,
+    /// Lists of refused rows; the empty text where it could not be read.
+    refused_lists: BTreeSet<String>,
+}
+
+/// A row that is sound, or is not.
+enum Taken {
+    Changes(Vec<Planned>),
+    Unchanged,
+    Refused(ChangeError),
+}
+
+impl Writer {
+    /// Takes an import.
+    pub(crate) fn import(&mut self, job: Job) -> Result<v1::ImportSummary, ChangeError> {
+        let header = &job.header;
+        if header.mode == Mode::Full && job.rows.rows() == 0 {
+            let rule = "a full import without rows would end every entry of this source";
+            return Err(ChangeError::Invalid(Refused::one("row", rule)));
+        }
+        let caller = Arc::clone(&job.caller);
+        let looked_through = header.dry_run || header.on_error == OnError::Hold;
+        let mut tally = Tally::default();
+        let mut held = 0;
+        if looked_through {
+            let seen = self.look_through(&job, &mut tally)?;
+            if tally.refused_count > 0 && header.on_error == OnError::Hold {
+                held = std::mem::take(&mut tally.accepted);
+            } else if header.dry_run {
+                if header.mode == Mode::Full {
+                    tally.revoked_absent = self.absent(header, &seen).len() as u64;
+                }
+            } else {
+                self.reserved = seen;
+                let taken = self.take(&job, &caller);
+                self.reserved = FxHashSet::default();
+                tally = taken?;
+            }
+        } else {
+            tally = self.take(&job, &caller)?;
+        }
+        if !header.dry_run && held == 0 && (tally.refused_count == 0 || !looked_through) {
+            self.confirm_lists(&job.header, &mut tally, &caller)?;
+        }
+        tracing::info!(
+            received = tally.received,
+            accepted = tally.accepted,
+            unchanged = tally.unchanged,
+            refused = tally.refused_count,
+            held,
+            dry_run = job.header.dry_run,
+            "an import ended"
+        );
+        Ok(v1::ImportSummary {
+            received: tally.received,
+            accepted: tally.accepted,
+            unchanged: tally.unchanged,
+            refused_count: tally.refused_count,
+            held,
+            revoked_absent: tally.revoked_absent,
+            refused: tally.refused,
+            list_version: self.lists.version().to_string(),
+            dry_run: job.header.dry_run,
+        })
+    }
+
+    /// Checks every row and changes nothing. Gives the ids that the rows speak of.
+    fn look_through(
+        &mut self,
+        job: &Job,
+        tally: &mut Tally,
+    ) -> Result<FxHashSet<Box<str>>, ChangeError> {
+        let mut seen = FxHashSet::default();
+        for (at, row) in job.rows.read().map_err(ChangeError::Spool)?.enumerate() {
+            let row = row.map_err(ChangeError::Spool)?;
+            let number = row.row;
+            let entry = row.entry.unwrap_or_default();
+            let (id, list) = (entry.entry_id.clone(), entry.list.clone());
+            match self.plan(entry, job, &mut seen, self.now()) {
+                Taken::Changes(_) => tally.accepted += 1,
+                Taken::Unchanged => tally.unchanged += 1,
+                Taken::Refused(why) => self.refuse(tally, number, &id, list, &why),
+            }
+            tally.received += 1;
+            if (at + 1).is_multiple_of(RUN_ROWS) {
+                // A dry run promises nothing about what it has read.
+                if job.header.dry_run {
+                    self.serve_between();
+                } else {
+                    self.reserved = seen;
+                    self.serve_between();
+                    seen = std::mem::take(&mut self.reserved);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Takes the sound rows, run by run, and ends what a full import does not show.
+    fn take(&mut self, job: &Job, caller: &str) -> Result<Tally, ChangeError> {
+        let mut tally = Tally::default();
+        let mut seen = FxHashSet::default();
+        let mut run = Vec::with_capacity(RUN_ROWS);
+        // One time for all of a run: what an entry says of itself is what its record says.
+        let mut now = self.now();
+        for row in job.rows.read().map_err(ChangeError::Spool)? {
+            let row = row.map_err(ChangeError::Spool)?;
+            let number = row.row;
+            let entry = row.entry.unwrap_or_default();
+            let (id, list) = (entry.entry_id.clone(), entry.list.clone());
+            match self.plan(entry, job, &mut seen, now) {
+                Taken::Changes(changes) => {
+                    tally.accepted += 1;
+                    run.extend(changes);
+                }
+                Taken::Unchanged => tally.unchanged += 1,
+                Taken::Refused(why) => self.refuse(&mut tally, number, &id, list, &why),
+            }
+            tally.received += 1;
+            if run.len() >= RUN_ROWS {
+                self.commit(std::mem::take(&mut run), caller, now)?;
+                self.serve_between();
+                now = self.now();
+            }
+        }
+        self.commit(run, caller, now)?;
+        if job.header.mode == Mode::Full {
+            tally.revoked_absent = self.end_absent(&job.header, &seen, caller)?;
+        }
+        Ok(tally)
+    }
+
+    /// What a row leads to. No two rows of an import speak of one entry, so rows of one run do not
+    /// depend on each other.
+    fn plan(
+        &self,
+        mut entry: v1::Entry,
+        job: &Job,
+        seen: &mut FxHashSet<Box<str>>,
+        now: Time,
+    ) -> Taken {
+        let header = &job.header;
+        if let Some(list) = header.list.as_ref().filter(|_| entry.list.is_empty()) {
+            entry.list = list.as_str().to_owned();
+        }
+        if entry.source_unit.is_empty() {
+            entry.source_unit.clone_from(&header.source_unit);
+        }
+        if !entry.entry_id.is_empty() && !seen.insert(entry.entry_id.as_str().into()) {
+            return refused("entry_id", "stands twice in this import; keep one row");
+        }
+        if header.mode == Mode::Full
+            && (header.list.as_ref().is_some_and(|list| list.as_str() != entry.list)
+                || header.source_unit != entry.source_unit)
+        {
+            return refused(
+                "list",
+                "a full import holds rows of its one list and source unit only",
+            );
+        }
+        let steps = life::draft(&entry).map_err(ChangeError::Invalid).and_then(|draft| {
+            let known = self.known(draft.entry_id.as_str());
+            life::put(draft, known.as_ref(), &self.book, now)
+        });
+        match steps {
+            Ok(steps) if steps.is_empty() => Taken::Unchanged,
+            Ok(steps) => Taken::Changes(
+                steps
+                    .iter()
+                    .map(|step| put_of(step, &job.caller, "", &entry.document_no))
+                    .collect(),
+            ),
+            Err(why) => Taken::Refused(why),
+        }
+    }
+
+    fn refuse(&self, tally: &mut Tally, row: u64, id: &str, list: String, why: &ChangeError) {
+        self.metrics.change_refused(why.counted_as());
+        tally.refused_count += 1;
+        tally.refused_lists.insert(list);
+        if tally.refused.len() >= REFUSED_SHOWN {
+            return;
+        }
+        let violations = match why.violations() {
+            [_] => &[],
+            several => several,
+        };
+        tally.refused.push(v1::RefusedRow {
+            row,
+            entry_id: id.chars().take(128).collect(),
+            reason: why.to_string(),
+            violations: violations
+                .iter()
+                .map(|violation| v1::FieldViolation {
+                    field: violation.field.clone(),
+                    rule: violation.rule.clone(),
+                })
+                .collect(),
+        });
+    }
+
+    /// The entries of the source on the list that are in force and not among the rows.
+    fn absent(&self, header: &Header, seen: &FxHashSet<Box<str>>) -> Vec<Entry> {
+        let Some(list) = &header.list else {
+            return Vec::new();
+        };
+        let on_list = |body: &&[u8]| {
+            StoredEntry::read(body).is_ok_and(|stored| {
+                stored.list == list.as_str() && !seen.contains(stored.entry_id)
+            })
+        };
+        let mut absent: Vec<Entry> = self
+            .lists
+            .bodies()
+            .filter(on_list)
+            .filter_map(|body| Entry::from_stored(body).ok())
+            .filter(|entry| entry.source_unit.as_deref() == Some(header.source_unit.as_str()))
+            .filter(|entry| life::end_absent(entry, Time::MIN).is_some())
+            .collect();
+        absent.sort_by(|a, b| a.entry_id.cmp(&b.entry_id));
+        absent
+    }
+
+    fn end_absent(
+        &mut self,
+        header: &Header,
+        seen: &FxHashSet<Box<str>>,
+        caller: &str,
+    ) -> Result<u64, ChangeError> {
+        let mut ended = 0;
+        for run in self.absent(header, seen).chunks(RUN_ROWS) {
+            let now = self.now();
+            let planned: Vec<Planned> = run
+                .iter()
+                .filter_map(|entry| self.lists.entry(entry.entry_id.as_str()))
+                .filter_map(|entry| life::end_absent(&entry, now))
+                .map(|step| put_of(&step, caller, ABSENT_FROM_SOURCE, ""))
+                .collect();
+            ended += planned.len() as u64;
+            self.commit(planned, caller, now)?;
+            self.serve_between();
+        }
+        Ok(ended)
+    }
+
+    /// Records the confirmations asked for, but none of a list whose rows were refused in part: the
+    /// list here would pass for complete while a listed party is missing from it.
+    fn confirm_lists(
+        &mut self,
+        header: &Header,
+        tally: &mut Tally,
+        caller: &str,
+    ) -> Result<(), ChangeError> {
+        let now = self.now();
+        let unknown = tally.refused_lists.contains("") && header.list.is_none();
+        let default = header.list.as_ref().filter(|_| tally.refused_lists.contains(""));
+        let (withheld, complete): (Vec<_>, Vec<_>) = header.confirm.iter().partition(|list| {
+            unknown || default == Some(list) || tally.refused_lists.contains(list.as_str())
+        });
+        let planned = complete
+            .into_iter()
+            .map(|list| {
+                let source_unit = header.source_unit.clone();
+                confirmation(list, header.confirmed_at, source_unit, &self.book, now)
+            })
+            .collect::<Result<_, _>>()?;
+        self.commit(planned, caller, now)?;
+        tally.refused.extend(withheld.into_iter().map(|list| v1::RefusedRow {
+            row: 0,
+            entry_id: String::new(),
+            reason: format!(
+                "list `{list}` was not confirmed, since rows of it were refused; mend them, or confirm the list as it is by `Apply`"
+            ),
+            violations: Vec::new(),
+        }));
+        Ok(())
+    }
+}
+
+fn refused(field: &str, rule: &str) -> Taken {
+    Taken::Refused(ChangeError::Invalid(Refused::one(field, rule)))
+}

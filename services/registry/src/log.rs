@@ -1,0 +1,375 @@
+//! The change log: one journal whose record numbers are the sequence numbers of the lists.
+//!
+//! INVARIANT (one number): every record of this journal, book records included, is one step of the
+//! list version; `ListVersion::seq` is the record's number and `log_id` the journal's.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bytes::Bytes;
+use creditgate_measures::book::{BookVersion, Deployment, SourceFile};
+use creditgate_measures::entry::StoredEntry;
+use creditgate_measures::event::ListCode;
+use creditgate_measures::lists::{ListVersion, Lists};
+use creditgate_measures::name::SimplifyTable;
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::{time_from_proto, time_to_proto};
+use creditgate_proto::journal::v1::{
+    BookFile, BookRecord, EntryPut, ListChange, ListConfirmed, list_change::Change,
+};
+use creditgate_proto::records::kind;
+use creditgate_runtime::journal::{
+    Appended, Head, Journal, NewRecord, OpenError, Options, Position, Record,
+};
+use prost::Message;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::Error;
+use crate::life::{ABSENT_FROM_SOURCE, action};
+
+/// Marks are this many records apart, so that a reader finds a number by reading at most as many.
+const MARK_EVERY: u64 = 4_096;
+
+/// A handle on the change log; cheap to clone.
+#[derive(Clone)]
+pub struct ChangeLog {
+    journal: Journal,
+    log_id: uuid::Uuid,
+    /// Where some of the records begin, by number. Held for a look-up only, never over I/O.
+    marks: Arc<Mutex<BTreeMap<u64, Position>>>,
+}
+
+impl std::fmt::Debug for ChangeLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChangeLog")
+            .field("log_id", &self.log_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A record of the log, understood.
+#[derive(Debug)]
+pub struct Entered {
+    /// Its number.
+    pub seq: u64,
+    /// Where it begins.
+    pub position: Position,
+    /// When it was recorded.
+    pub recorded_at: Time,
+    /// What it says.
+    pub what: What,
+}
+
+/// What a record says.
+#[derive(Debug)]
+pub enum What {
+    /// An entry as it stands after a change.
+    Put(EntryPut),
+    /// A source confirmed a list.
+    Confirmed {
+        /// The list.
+        list: ListCode,
+        /// As of when.
+        at: Time,
+        /// Who confirmed it.
+        source_unit: String,
+    },
+    /// A book came into force.
+    Book(BookRecord),
+    /// A kind this version does not know: nothing for the lists.
+    Other,
+}
+
+impl ChangeLog {
+    /// Opens the log in its directory.
+    ///
+    /// # Errors
+    /// When the journal does not open.
+    pub fn open(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let (journal, opened) = Journal::open(dir, options)?;
+        if let Some(torn) = opened.torn {
+            tracing::warn!(
+                bytes = torn.bytes,
+                "the change log ended in a write that was never acknowledged; it was removed"
+            );
+        }
+        let log_id = uuid::Uuid::from_bytes(opened.log_id);
+        let marks = BTreeMap::from([(1, Position(0))]);
+        Ok(Self {
+            journal,
+            log_id,
+            marks: Arc::new(Mutex::new(marks)),
+        })
+    }
+
+    /// The journal below.
+    #[must_use]
+    pub const fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The name of the log.
+    #[must_use]
+    pub const fn log_id(&self) -> uuid::Uuid {
+        self.log_id
+    }
+
+    /// The durable end.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.journal.head()
+    }
+
+    /// The version of the lists at this number.
+    #[must_use]
+    pub const fn version(&self, seq: u64) -> ListVersion {
+        ListVersion {
+            log_id: self.log_id,
+            seq,
+        }
+    }
+
+    /// Remembers where a record begins.
+    pub fn mark(&self, seq: u64, position: Position) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = marks.range(..=seq).next_back().map_or(0, |(seq, _)| *seq);
+        if seq >= before + MARK_EVERY {
+            marks.insert(seq, position);
+        }
+    }
+
+    /// Remembers where records now stand.
+    pub fn appended(&self, records: &[Appended]) {
+        if let Some(first) = records.first() {
+            self.mark(first.sequence, first.position);
+        }
+    }
+
+    /// The records from this number on, up to the durable head. Blocks on the disk, and reads at
+    /// most a few thousand records before the first one wanted.
+    pub fn read_from_seq(
+        &self,
+        seq: u64,
+    ) -> impl Iterator<Item = Result<Entered, Error>> + use<'_> {
+        let seq = seq.max(1);
+        let position = self
+            .marks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .range(..=seq)
+            .next_back()
+            .map_or(Position(0), |(_, position)| *position);
+        self.read_from(position)
+            .skip_while(move |entered| entered.as_ref().is_ok_and(|e| e.seq < seq))
+    }
+
+    /// The records from a position on, up to the durable head.
+    pub fn read_from(
+        &self,
+        position: Position,
+    ) -> impl Iterator<Item = Result<Entered, Error>> + use<'_> {
+        self.journal.read_from(position).map(|record| {
+            let entered = understand(record?)?;
+            if entered.seq.is_multiple_of(MARK_EVERY) {
+                self.mark(entered.seq, entered.position);
+            }
+            Ok(entered)
+        })
+    }
+
+    /// The book record at a position.
+    ///
+    /// # Errors
+    /// When it cannot be read or is none.
+    pub fn book_at(&self, position: Position) -> Result<BookRecord, Error> {
+        let entered = understand(self.journal.read_at(position)?)?;
+        match entered.what {
+            What::Book(book) => Ok(book),
+            _ => Err(Error::Record {
+                sequence: entered.seq,
+                reason: "a book was expected here",
+            }),
+        }
+    }
+}
+
+/// What a record of the journal says.
+fn understand(record: Record) -> Result<Entered, Error> {
+    let sequence = record.sequence;
+    let garbled = |reason| Error::Record { sequence, reason };
+    let what = match record.kind {
+        kind::LIST_CHANGE => {
+            let change = ListChange::decode(record.payload.clone())
+                .map_err(|_| garbled("the payload is no list change"))?;
+            match change.change {
+                Some(Change::EntryPut(put)) => What::Put(put),
+                Some(Change::Confirmed(confirmed)) => What::Confirmed {
+                    at: confirmed
+                        .at
+                        .as_ref()
+                        .and_then(time_from_proto)
+                        .ok_or_else(|| garbled("a confirmation without its time"))?,
+                    list: ListCode::new(confirmed.list),
+                    source_unit: confirmed.source_unit,
+                },
+                None => return Err(garbled("a list change of an unknown sort")),
+            }
+        }
+        kind::BOOK => What::Book(
+            BookRecord::decode(record.payload.clone())
+                .map_err(|_| garbled("the payload is no book"))?,
+        ),
+        // A change of the lists that is passed over would make a listed party look clean, so only
+        // records of other kinds may be unknown.
+        _ => What::Other,
+    };
+    Ok(Entered {
+        seq: record.sequence,
+        position: record.position,
+        recorded_at: Time::from_micros(record.time_micros),
+        what,
+    })
+}
+
+/// A record that puts an entry.
+#[must_use]
+pub fn entry_record(seq: u64, now: Time, put: EntryPut) -> NewRecord {
+    change_record(seq, now, Change::EntryPut(put))
+}
+
+/// A record that confirms a list.
+#[must_use]
+pub fn confirmed_record(
+    seq: u64,
+    now: Time,
+    list: &ListCode,
+    at: Time,
+    source_unit: &str,
+    caller: &str,
+) -> NewRecord {
+    change_record(
+        seq,
+        now,
+        Change::Confirmed(ListConfirmed {
+            list: list.as_str().to_owned(),
+            at: Some(time_to_proto(at)),
+            source_unit: source_unit.to_owned(),
+            caller: caller.to_owned(),
+        }),
+    )
+}
+
+fn change_record(seq: u64, now: Time, change: Change) -> NewRecord {
+    let payload = ListChange {
+        seq,
+        change: Some(change),
+    };
+    NewRecord::new(
+        kind::LIST_CHANGE,
+        now.micros(),
+        Bytes::from(payload.encode_to_vec()),
+    )
+}
+
+/// A record that keeps a book whole.
+#[must_use]
+pub fn book_record(
+    now: Time,
+    files: &[SourceFile],
+    deployment: &Deployment,
+    version: BookVersion,
+) -> NewRecord {
+    let kept = |files: &[SourceFile]| {
+        let file = |file: &SourceFile| BookFile {
+            path: file.path.clone(),
+            text: file.text.clone(),
+        };
+        files.iter().map(file).collect()
+    };
+    let record = BookRecord {
+        files: kept(files),
+        confirmations: kept(&deployment.confirmations),
+        not_connected: deployment
+            .not_connected
+            .iter()
+            .map(|(list, why)| (list.clone(), why.clone()))
+            .collect(),
+        book_version: version.0.to_vec(),
+    };
+    NewRecord::new(kind::BOOK, now.micros(), Bytes::from(record.encode_to_vec()))
+}
+
+/// The files and what the deployment said, as a book record keeps them.
+#[must_use]
+pub fn book_sources(record: BookRecord) -> (Vec<SourceFile>, Deployment) {
+    let read = |files: Vec<BookFile>| {
+        files
+            .into_iter()
+            .map(|file| SourceFile::new(file.path, file.text))
+            .collect()
+    };
+    let deployment = Deployment {
+        confirmations: read(record.confirmations),
+        not_connected: record.not_connected.into_iter().collect(),
+    };
+    (read(record.files), deployment)
+}
+
+/// What is kept beside the lists themselves; like them it can be derived from the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// How many entries each list has.
+    pub counts: BTreeMap<ListCode, usize>,
+    /// Entries that are REVOKED only since their source did not show them.
+    pub absent: std::collections::BTreeSet<String>,
+    /// Where the books stand that were in force, in order.
+    pub books: Vec<(BookVersion, u64)>,
+}
+
+impl Beside {
+    /// Takes note of an entry as a record put it.
+    pub fn note(&mut self, stored: &StoredEntry<'_>, put_action: &str, reason: &str) {
+        if put_action == action::CREATED {
+            *self.counts.entry(ListCode::new(stored.list)).or_default() += 1;
+        }
+        if reason == ABSENT_FROM_SOURCE {
+            self.absent.insert(stored.entry_id.to_owned());
+        } else if !self.absent.is_empty()
+            && !matches!(put_action, action::OBJECTION)
+        {
+            self.absent.remove(stored.entry_id);
+        }
+    }
+}
+
+/// Applies a record to the lists. The caller knows that it is the next one.
+///
+/// # Errors
+/// When it holds no entry where it should.
+pub fn apply(
+    entered: &Entered,
+    lists: &mut Lists,
+    beside: &mut Beside,
+    simplify: &SimplifyTable,
+) -> Result<(), Error> {
+    match &entered.what {
+        What::Put(put) => {
+            let stored = StoredEntry::read(&put.stored).map_err(|_| Error::Record {
+                sequence: entered.seq,
+                reason: "the stored bytes are no entry",
+            })?;
+            beside.note(&stored, &put.action, &put.reason);
+            lists.put_stored(&put.stored, simplify);
+        }
+        What::Confirmed { list, at, .. } => lists.confirm(list.clone(), *at),
+        What::Book(book) => {
+            if let Ok(version) = <[u8; 32]>::try_from(book.book_version.as_slice()) {
+                beside.books.push((BookVersion(version), entered.position.0));
+            }
+        }
+        What::Other => {}
+    }
+    lists.advance(entered.seq);
+    Ok(())
+}
+

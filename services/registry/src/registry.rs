@@ -1,0 +1,389 @@
+//! Opening the registry, and the handle by which everybody else speaks to it.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, SourceFile};
+use creditgate_measures::lists::Lists;
+use creditgate_measures::time::Time;
+use creditgate_proto::v1;
+use creditgate_runtime::callers::Caller;
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal::{self, Position};
+use creditgate_runtime::live::{Generation, Live};
+use creditgate_runtime::metrics::Metrics;
+use rustc_hash::FxHashSet;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::base_file;
+use crate::change::Change;
+use crate::error::{ChangeError, Error};
+use crate::history::Past;
+use crate::import::{Header, Job};
+use crate::log::{self, Beside, ChangeLog, What};
+use crate::writer::{self, Applied, COMPONENT, Command, Writer};
+
+/// Changes and imports that may wait for the loop.
+const QUEUE: usize = 64;
+
+/// While the log is read at the start, the overlay is merged when it is larger than this and than a
+/// quarter of all: memory stays bounded, and few bases are built.
+const REPLAY_OVERLAY_MIN: usize = 50_000;
+
+/// What the registry needs.
+#[derive(Debug)]
+pub struct Options {
+    /// Where it keeps everything: `changes/` and `lists/` below it are the registry's own.
+    pub data_dir: PathBuf,
+    /// The files of the book.
+    pub book: Vec<SourceFile>,
+    /// What the deployment says about the book.
+    pub deployment: Deployment,
+    /// How the change log is written.
+    pub journal: journal::Options,
+    /// The clock.
+    pub clock: Clock,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The readiness; the component is [`COMPONENT`].
+    pub readiness: Readiness,
+    /// The overlay is merged into a new base when it is larger than this and than 5 % of all.
+    pub overlay_min: usize,
+}
+
+/// The usual value of [`Options::overlay_min`].
+pub const OVERLAY_MIN: usize = 20_000;
+
+/// A handle on the registry; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    live: Live,
+    past: Past,
+    commands: mpsc::Sender<Command>,
+    clock: Clock,
+    lists_dir: PathBuf,
+    book_refused: Option<BookErrors>,
+    ended: watch::Receiver<bool>,
+}
+
+impl Registry {
+    /// Opens the registry of a data directory: reads the newest base and the log after it, takes
+    /// the book or keeps the last good one, and publishes. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the log does not open or holds what cannot be understood, when there is no good book,
+    /// or the disk refuses.
+    pub fn open(options: Options) -> Result<Self, Error> {
+        let started = Instant::now();
+        let lists_dir = options.data_dir.join("lists");
+        make_dir(&lists_dir)?;
+        let log = ChangeLog::open(&options.data_dir.join("changes"), options.journal.clone())?;
+        let base = base_file::open_newest(&lists_dir, log.log_id(), log.head().sequence)?;
+        let from = base.as_ref().map_or(Position(0), |base| base.next);
+        let base_seq = base.as_ref().map_or(0, |base| base.version.seq);
+        let recorded = last_book(&log, base.as_ref().map(|base| &base.beside), from)?;
+        let (book, book_refused) = choose_book(&options, &log, recorded)?;
+        let (lists, beside) = read_lists(&log, base, &book, &lists_dir)?;
+        base_file::remove_older(&lists_dir, base_seq);
+        let live = Live::new(Generation {
+            lists: lists.clone(),
+            book: Arc::clone(&book),
+        });
+        tracing::info!(
+            list_version = %lists.version(),
+            entries = lists.len(),
+            book_version = %book.version(),
+            took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the lists are read"
+        );
+        writer::show(&options.metrics, &lists, &beside);
+        show_book(&options.metrics, &book);
+        let past = Past::new(log.clone(), live.clone(), beside.books.clone());
+        let (commands, received) = mpsc::channel(QUEUE);
+        let (ending, ended) = watch::channel(false);
+        let writer = Writer {
+            log,
+            lists,
+            beside,
+            book,
+            live: live.clone(),
+            clock: options.clock.clone(),
+            metrics: options.metrics.clone(),
+            readiness: options.readiness.clone(),
+            lists_dir: lists_dir.clone(),
+            overlay_min: options.overlay_min,
+            commands: received,
+            own: commands.downgrade(),
+            waiting: VecDeque::new(),
+            merging: false,
+            merge_not_before: 0,
+            reserved: FxHashSet::default(),
+        };
+        let readiness = options.readiness.clone();
+        std::thread::Builder::new()
+            .name("registry".to_owned())
+            .spawn(move || {
+                // Told when the loop ends, also by a broken invariant.
+                let _ending = Ending(ending, readiness);
+                writer.run();
+            })
+            .map_err(|source| Error::Io {
+                action: "start the writer of",
+                path: options.data_dir.clone(),
+                source,
+            })?;
+        options.readiness.ready(COMPONENT);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                live,
+                past,
+                commands,
+                clock: options.clock,
+                lists_dir,
+                book_refused,
+                ended,
+            }),
+        })
+    }
+
+    /// The lists and the book in use.
+    #[must_use]
+    pub fn live(&self) -> &Live {
+        &self.inner.live
+    }
+
+    /// What was known earlier; the port of replays.
+    #[must_use]
+    pub fn past(&self) -> &Past {
+        &self.inner.past
+    }
+
+    /// Why the book that was given is not in use, when the last good one is kept instead.
+    #[must_use]
+    pub fn book_refused(&self) -> Option<&BookErrors> {
+        self.inner.book_refused.as_ref()
+    }
+
+    /// Makes one change and returns when it is durable and published.
+    ///
+    /// # Errors
+    /// When it is refused, or could not be recorded.
+    pub async fn apply(&self, change: Change, caller: &Caller) -> Result<Applied, ChangeError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Change {
+            change: Box::new(change),
+            caller: caller.shared_name(),
+            reply,
+        };
+        self.send(command).await?;
+        answer.await.unwrap_or(Err(ChangeError::Closed))
+    }
+
+    /// Begins an import; nothing changes before [`Import::finish`].
+    ///
+    /// # Errors
+    /// When the header breaks a rule.
+    pub fn begin_import(
+        &self,
+        header: v1::ImportHeader,
+        caller: &Caller,
+    ) -> Result<Import, ChangeError> {
+        let now = Time::from_micros(self.inner.clock.now_micros());
+        let header = Header::read(header, &self.inner.live.load().book, now)?;
+        Ok(Import {
+            registry: self.clone(),
+            job: Job::new(header, caller.shared_name(), &self.inner.lists_dir),
+        })
+    }
+
+    /// Ends the registry: what is under way is finished, what waits is refused, a base is written
+    /// when the next start gains by it, and the log is closed.
+    pub async fn close(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.send(Command::Close { reply }).await.is_ok() {
+            let _ = done.await;
+        }
+        self.ended().await;
+    }
+
+    /// Returns when the loop that owns the lists has ended, asked or not.
+    pub async fn ended(&self) {
+        let mut ended = self.inner.ended.clone();
+        // An error means that the sender is gone, and so is the loop.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+
+    async fn send(&self, command: Command) -> Result<(), ChangeError> {
+        self.inner
+            .commands
+            .send(command)
+            .await
+            .map_err(|_| ChangeError::Closed)
+    }
+}
+
+/// Rows on their way in. Dropped before the end, it leaves nothing.
+#[derive(Debug)]
+pub struct Import {
+    registry: Registry,
+    job: Job,
+}
+
+impl Import {
+    /// Puts a row aside.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn push(&mut self, row: v1::ImportRow) -> Result<(), ChangeError> {
+        self.job.push(row)
+    }
+
+    /// Takes the rows, and returns when all that was taken is durable and published.
+    ///
+    /// # Errors
+    /// When the rows could not be recorded; rows of runs before that stand.
+    pub async fn finish(self) -> Result<v1::ImportSummary, ChangeError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Import {
+            job: Box::new(self.job),
+            reply,
+        };
+        self.registry.send(command).await?;
+        answer.await.unwrap_or(Err(ChangeError::Closed))
+    }
+}
+
+struct Ending(watch::Sender<bool>, Readiness);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.1.not_ready(COMPONENT, "the writer of the lists has failed");
+        }
+        self.0.send_replace(true);
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(dir).map_err(|source| Error::Io {
+        action: "create directory",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+/// The last book in the log, as it was recorded.
+fn last_book(
+    log: &ChangeLog,
+    beside: Option<&Beside>,
+    from: Position,
+) -> Result<Option<(BookVersion, Position)>, Error> {
+    let mut last = beside
+        .and_then(|beside| beside.books.last())
+        .map(|(version, at)| (*version, Position(*at)));
+    for entered in log.read_from(from) {
+        let entered = entered?;
+        if let What::Book(book) = entered.what
+            && let Ok(version) = <[u8; 32]>::try_from(book.book_version.as_slice())
+        {
+            last = Some((BookVersion(version), entered.position));
+        }
+    }
+    Ok(last)
+}
+
+/// The book that was given, recorded when it is new; or the last good one, with the reason.
+fn choose_book(
+    options: &Options,
+    log: &ChangeLog,
+    recorded: Option<(BookVersion, Position)>,
+) -> Result<(Arc<Book>, Option<BookErrors>), Error> {
+    match Book::load(&options.book, &options.deployment) {
+        Ok(book) => {
+            if recorded.is_none_or(|(version, _)| version != book.version()) {
+                let now = Time::from_micros(options.clock.now_micros());
+                let record =
+                    log::book_record(now, &options.book, &options.deployment, book.version());
+                let appended = log.journal().append_all_blocking(vec![record])?;
+                log.appended(&appended);
+                tracing::info!(book_version = %book.version(), "a new book is in force");
+            }
+            Ok((Arc::new(book), None))
+        }
+        Err(refused) => {
+            options.metrics.book_refused();
+            let Some((version, at)) = recorded else {
+                return Err(Error::Book(refused));
+            };
+            tracing::error!(
+                kept = %version,
+                "the book is refused and the last good one stays in force: {refused}"
+            );
+            let (files, deployment) = log::book_sources(log.book_at(at)?);
+            match Book::load(&files, &deployment) {
+                Ok(last) => Ok((Arc::new(last), Some(refused))),
+                Err(last) => Err(Error::LastBook { new: refused, last }),
+            }
+        }
+    }
+}
+
+/// The lists as the log has them, from the newest base on, with the names as this book writes them.
+fn read_lists(
+    log: &ChangeLog,
+    base: Option<base_file::Opened>,
+    book: &Book,
+    dir: &Path,
+) -> Result<(Lists, Beside), Error> {
+    let simplify = book.simplify();
+    let mut beside = Beside::default();
+    let mut from = Position(0);
+    let mut lists = Lists::empty(log.log_id(), simplify);
+    if let Some(opened) = base {
+        from = opened.next;
+        beside = opened.beside;
+        log.mark(opened.version.seq + 1, opened.next);
+        let same_names = opened.simplify_hash == simplify.content_hash();
+        lists = Lists::over(opened.base, opened.version, opened.confirmed, simplify);
+        if !same_names {
+            tracing::info!("the book writes names in another way; the base is built again");
+            let base = base_file::write(dir, &lists, &beside, from, simplify)?;
+            lists = lists.rebased(base);
+        }
+    }
+    for entered in log.read_from(from) {
+        let entered = entered?;
+        let seq = entered.seq;
+        if seq != lists.version().seq + 1 {
+            return Err(Error::Record {
+                sequence: seq,
+                reason: "it does not follow the record before it",
+            });
+        }
+        // The place of the record, before which everything is in the lists.
+        if lists.overlay_len() > REPLAY_OVERLAY_MIN.max(lists.len() / 4) {
+            let base = base_file::write(dir, &lists, &beside, entered.position, simplify)?;
+            base_file::remove_older(dir, lists.version().seq);
+            lists = lists.rebased(base);
+        }
+        log::apply(&entered, &mut lists, &mut beside, simplify)?;
+    }
+    Ok((lists, beside))
+}
+
+fn show_book(metrics: &Metrics, book: &Book) {
+    let active = book.measures().iter().filter(|row| row.active).count();
+    metrics.set_book(
+        &book.version().to_string(),
+        active,
+        book.measures().len() - active,
+    );
+}

@@ -1,0 +1,333 @@
+//! Service `Lists` over gRPC: who may, what is asked, what the registry says.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use creditgate_measures::entry::{Entry, StoredEntry};
+use creditgate_proto::encode::time_to_proto;
+use creditgate_proto::v1::lists_server::{Lists, ListsServer};
+use creditgate_proto::{Refused, status, v1};
+use creditgate_runtime::callers::{Caller, Permission};
+use rustc_hash::FxHashSet;
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::change::Change;
+use crate::error::ChangeError;
+use crate::history::{change_of, record_of};
+use crate::log::{Entered, What};
+use crate::lookup::{self, Subject};
+use crate::registry::Registry;
+
+const PAGE_DEFAULT: u32 = 100;
+const PAGE_MAX: u32 = 1_000;
+
+/// Changes read ahead for one watcher.
+const WATCH_AHEAD: usize = 256;
+
+/// The service; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Service {
+    registry: Registry,
+}
+
+impl Service {
+    /// The service of a registry. An interceptor of the server puts the [`Caller`] into the
+    /// extensions of each request; without one every call is refused.
+    #[must_use]
+    pub const fn new(registry: Registry) -> Self {
+        Self { registry }
+    }
+
+    /// The tonic server of the service.
+    #[must_use]
+    pub fn server(registry: Registry) -> ListsServer<Self> {
+        ListsServer::new(Self::new(registry))
+    }
+}
+
+#[tonic::async_trait]
+impl Lists for Service {
+    async fn import(
+        &self,
+        request: Request<Streaming<v1::ImportRequest>>,
+    ) -> Result<Response<v1::ImportSummary>, Status> {
+        let caller = permitted(&request, Permission::Lists)?;
+        let mut messages = request.into_inner();
+        let header = match messages.message().await? {
+            Some(v1::ImportRequest {
+                part: Some(v1::import_request::Part::Header(header)),
+            }) => header,
+            _ => return Err(invalid("part", "the first message is the header")),
+        };
+        let mut import = self.registry.begin_import(header, &caller)?;
+        while let Some(message) = messages.message().await? {
+            match message.part {
+                Some(v1::import_request::Part::Row(row)) => import.push(row)?,
+                _ => return Err(invalid("part", "every message after the first is a row")),
+            }
+        }
+        Ok(Response::new(import.finish().await?))
+    }
+
+    async fn apply(
+        &self,
+        request: Request<v1::ApplyRequest>,
+    ) -> Result<Response<v1::ApplyResponse>, Status> {
+        let caller = permitted(&request, Permission::Lists)?;
+        let change = Change::from_proto(request.into_inner()).map_err(ChangeError::Invalid)?;
+        let applied = self.registry.apply(change, &caller).await?;
+        Ok(Response::new(v1::ApplyResponse {
+            list_version: applied.version.to_string(),
+            entry: applied.entry.as_ref().map(|entry| record_of(entry, Vec::new())),
+        }))
+    }
+
+    async fn get_entry(
+        &self,
+        request: Request<v1::GetEntryRequest>,
+    ) -> Result<Response<v1::GetEntryResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let asked = request.into_inner();
+        let registry = self.registry.clone();
+        blocking(move || {
+            let generation = registry.live().load_full();
+            let version = generation.lists.version();
+            let entry = generation
+                .lists
+                .entry(&asked.entry_id)
+                .ok_or_else(|| Status::from(ChangeError::UnknownEntry))?;
+            let entries = BTreeMap::from([(asked.entry_id, entry)]);
+            let records = with_history(&registry, entries, asked.with_history, version.seq)?;
+            Ok(v1::GetEntryResponse {
+                entry: records.into_iter().next(),
+                list_version: version.to_string(),
+            })
+        })
+        .await
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<v1::ListEntriesRequest>,
+    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let asked = request.into_inner();
+        let registry = self.registry.clone();
+        blocking(move || page(&registry, asked)).await
+    }
+
+    type WatchEntriesStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchEntriesResponse, Status>> + Send>>;
+
+    async fn watch_entries(
+        &self,
+        request: Request<v1::WatchEntriesRequest>,
+    ) -> Result<Response<Self::WatchEntriesStream>, Status> {
+        permitted(&request, Permission::Watch)?;
+        let asked = request.into_inner();
+        let (out, stream) = mpsc::channel(WATCH_AHEAD);
+        tokio::spawn(watch(self.registry.clone(), asked, out));
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
+    let caller = request
+        .extensions()
+        .get::<Caller>()
+        .ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
+    if caller.may(permission) {
+        Ok(caller.clone())
+    } else {
+        Err(Status::permission_denied(format!(
+            "caller `{}` may not do this: it needs the permission `{}`",
+            caller.name(),
+            match permission {
+                Permission::Check => "check",
+                Permission::Lists => "lists",
+                Permission::Read => "read",
+                Permission::Watch => "watch",
+            }
+        )))
+    }
+}
+
+fn invalid(field: &str, rule: &str) -> Status {
+    status::refused_status(&Refused::one(field, rule))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| Status::internal("the work ended without an answer"))?
+        .map(Response::new)
+}
+
+fn page(
+    registry: &Registry,
+    asked: v1::ListEntriesRequest,
+) -> Result<v1::ListEntriesResponse, Status> {
+    let size = match asked.page_size {
+        0 => PAGE_DEFAULT,
+        size @ 1..=PAGE_MAX => size,
+        _ => return Err(invalid("page_size", "at most 1000")),
+    } as usize;
+    let generation = registry.live().load_full();
+    let (lists, book) = (&generation.lists, &generation.book);
+    if !asked.list.is_empty() {
+        crate::life::known_list(&asked.list, book).map_err(Status::from)?;
+    }
+    let after = asked.page_token.as_str();
+    let mut found: BTreeMap<String, Entry> = match &asked.subject {
+        Some(subject) => {
+            let subject = Subject::read(subject, book.simplify())
+                .map_err(|refused| status::refused_status(&refused))?;
+            let mut entries = subject.entries(lists, book.simplify());
+            entries.retain(|id, entry| {
+                id.as_str() > after
+                    && (asked.list.is_empty() || entry.list.as_str() == asked.list)
+            });
+            entries
+        }
+        None if asked.list.is_empty() => {
+            return Err(invalid("subject", "required: a subject, a list, or both"));
+        }
+        None => lookup::of_list(lists, &asked.list, after, size + 1),
+    };
+    let more = found.len() > size;
+    while found.len() > size {
+        found.pop_last();
+    }
+    let next_page_token = found
+        .last_key_value()
+        .filter(|_| more)
+        .map(|(id, _)| id.clone())
+        .unwrap_or_default();
+    let version = lists.version();
+    Ok(v1::ListEntriesResponse {
+        entries: with_history(registry, found, asked.with_history, version.seq)?,
+        next_page_token,
+        list_version: version.to_string(),
+    })
+}
+
+fn with_history(
+    registry: &Registry,
+    entries: BTreeMap<String, Entry>,
+    wanted: bool,
+    up_to: u64,
+) -> Result<Vec<v1::EntryRecord>, Status> {
+    let mut changes = BTreeMap::new();
+    if wanted && !entries.is_empty() {
+        let ids: FxHashSet<String> = entries.keys().cloned().collect();
+        changes = registry.past().changes_of(&ids, up_to).map_err(|error| log_unreadable(&error))?;
+    }
+    let record = |(id, entry): (String, Entry)| {
+        record_of(&entry, changes.remove(&id).unwrap_or_default())
+    };
+    Ok(entries.into_iter().map(record).collect())
+}
+
+fn log_unreadable(error: &crate::error::Error) -> Status {
+    tracing::error!(
+        error = %creditgate_runtime::errors::Chain(error),
+        "the change log could not be read"
+    );
+    status::unavailable_status("change_log", "the change log could not be read")
+}
+
+/// Sends changes until the end of the log, or for ever.
+async fn watch(
+    registry: Registry,
+    asked: v1::WatchEntriesRequest,
+    out: mpsc::Sender<Result<v1::WatchEntriesResponse, Status>>,
+) {
+    let lists: FxHashSet<String> = asked.lists.into_iter().collect();
+    let mut from = asked.from_seq.max(1);
+    // What is published is durable, and what is sent has been published.
+    let mut published = registry.live().follow();
+    loop {
+        let up_to = *published.borrow_and_update();
+        let (log, lists, out) = (registry.past().log().clone(), lists.clone(), out.clone());
+        let watcher = out.clone();
+        let sent = tokio::task::spawn_blocking(move || -> Result<u64, ()> {
+            for entered in log.read_from_seq(from) {
+                let entered = match entered {
+                    Ok(entered) => entered,
+                    Err(error) => {
+                        let _ = out.blocking_send(Err(log_unreadable(&error)));
+                        return Err(());
+                    }
+                };
+                if entered.seq > up_to {
+                    break;
+                }
+                from = entered.seq + 1;
+                if let Some(change) = watched(&entered, &lists) {
+                    out.blocking_send(Ok(change)).map_err(drop)?;
+                }
+            }
+            Ok(from)
+        });
+        match sent.await {
+            Ok(Ok(next)) => from = next,
+            _ => return,
+        }
+        if !asked.follow {
+            return;
+        }
+        tokio::select! {
+            () = watcher.closed() => return,
+            () = registry.ended() => {
+                let stopping = status::unavailable_status("stopping", "the registry has stopped");
+                let _ = watcher.send(Err(stopping)).await;
+                return;
+            }
+            changed = published.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The change as a watcher of these lists sees it; none: all lists.
+fn watched(entered: &Entered, lists: &FxHashSet<String>) -> Option<v1::WatchEntriesResponse> {
+    use v1::watch_entries_response::What as Shown;
+    let wanted = |list: &str| lists.is_empty() || lists.contains(list);
+    let what = match &entered.what {
+        What::Put(put) => {
+            let stored = StoredEntry::read(&put.stored).ok()?;
+            wanted(stored.list).then_some(())?;
+            let entry = Entry::from_stored(&put.stored).ok()?;
+            Shown::Entry(v1::EntryWatched {
+                entry: Some(creditgate_proto::entry_to_proto(&entry)),
+                change: Some(change_of(entered, put, &stored)),
+            })
+        }
+        What::Confirmed {
+            list,
+            at,
+            source_unit,
+        } => {
+            wanted(list.as_str()).then_some(())?;
+            Shown::Confirmed(v1::ConfirmList {
+                list: list.as_str().to_owned(),
+                at: Some(time_to_proto(*at)),
+                source_unit: source_unit.clone(),
+            })
+        }
+        What::Book(_) | What::Other => return None,
+    };
+    Some(v1::WatchEntriesResponse {
+        seq: entered.seq,
+        recorded_at: Some(time_to_proto(entered.recorded_at)),
+        what: Some(what),
+    })
+}

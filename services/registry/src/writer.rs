@@ -1,0 +1,473 @@
+//! The one loop that owns the lists: changes come in over a bounded channel, go to the log, and
+//! are published when they are durable.
+//!
+//! INVARIANT (durable first): lists are changed and published only after the journal has answered.
+//! The loop runs on a thread of its own, since it waits for the disk and reads rows by the million.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use creditgate_measures::book::Book;
+use creditgate_measures::entry::{Entry, StoredEntry};
+use creditgate_measures::event::{EntryId, ListCode};
+use creditgate_measures::lists::{Base, ListVersion, Lists};
+use creditgate_measures::time::Time;
+use creditgate_proto::journal::v1::EntryPut;
+use creditgate_proto::{Refused, v1};
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal::{AppendError, Position};
+use creditgate_runtime::live::{Generation, Live};
+use creditgate_runtime::metrics::Metrics;
+use rustc_hash::FxHashSet;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::base_file;
+use crate::change::Change;
+use crate::error::{ChangeError, Error};
+use crate::import::Job;
+use crate::life::{self, Known, Step};
+use crate::log::{self, Beside, ChangeLog};
+
+/// The readiness component of the lists.
+pub const COMPONENT: &str = "lists";
+
+/// A confirmation may lie this far ahead of our clock, and no further: it would hide stale lists.
+const CONFIRMED_AHEAD_SECONDS: i64 = 300;
+
+/// An overlay smaller than this is not worth a new base at the end.
+const MERGE_AT_END_MIN: usize = 2_000;
+
+/// What the loop is asked for.
+pub enum Command {
+    /// One change.
+    Change {
+        /// The change.
+        change: Box<Change>,
+        /// Who asks, by name.
+        caller: Arc<str>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Applied, ChangeError>>,
+    },
+    /// The rows of an import, all of them there.
+    Import {
+        /// The import.
+        job: Box<Job>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<v1::ImportSummary, ChangeError>>,
+    },
+    /// A base was built, or was not.
+    Merged(Box<Merged>),
+    /// The end: what is under way is finished, what waits is refused.
+    Close {
+        /// Answered when the log is closed.
+        reply: oneshot::Sender<()>,
+    },
+}
+
+/// A change that was made, or was known already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Applied {
+    /// The version of the lists with it.
+    pub version: ListVersion,
+    /// The entry afterwards; none for a confirmation.
+    pub entry: Option<Entry>,
+}
+
+/// A base that holds everything up to a version, as far as it could be written.
+pub struct Merged {
+    lists: Lists,
+    next: Position,
+    base: Result<Base, Error>,
+}
+
+/// One record to be written.
+pub(crate) enum Planned {
+    Put(EntryPut),
+    Confirmed {
+        list: ListCode,
+        at: Time,
+        source_unit: String,
+    },
+}
+
+/// The owner of the lists.
+pub(crate) struct Writer {
+    pub log: ChangeLog,
+    pub lists: Lists,
+    pub beside: Beside,
+    pub book: Arc<Book>,
+    pub live: Live,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+    pub lists_dir: PathBuf,
+    /// The smallest overlay that is worth a new base.
+    pub overlay_min: usize,
+    pub commands: mpsc::Receiver<Command>,
+    /// Weak, or the loop would keep itself alive.
+    pub own: mpsc::WeakSender<Command>,
+    pub waiting: VecDeque<Command>,
+    pub merging: bool,
+    /// No merge before the overlay has reached this size: the last one failed.
+    pub merge_not_before: usize,
+    /// Entries of an import that is checked and not yet written; nobody else may change them.
+    pub reserved: FxHashSet<Box<str>>,
+}
+
+impl Writer {
+    /// Runs until it is closed or nobody can ask any more.
+    pub fn run(mut self) {
+        let closed = loop {
+            match self.next_command() {
+                Some(Command::Close { reply }) => break Some(reply),
+                Some(command) => self.serve(command),
+                None => break None,
+            }
+        };
+        self.finish();
+        if let Some(reply) = closed {
+            let _ = reply.send(());
+        }
+    }
+
+    fn next_command(&mut self) -> Option<Command> {
+        self.waiting
+            .pop_front()
+            .or_else(|| self.commands.blocking_recv())
+    }
+
+    fn serve(&mut self, command: Command) {
+        match command {
+            Command::Change {
+                change,
+                caller,
+                reply,
+            } => {
+                let done = self.change(*change, &caller);
+                if let Err(refused) = &done {
+                    self.metrics.change_refused(refused.counted_as());
+                }
+                // Nobody waits any more: the change stands all the same.
+                let _ = reply.send(done);
+            }
+            Command::Import { job, reply } => {
+                let _ = reply.send(self.import(*job));
+            }
+            Command::Merged(merged) => self.adopt(*merged),
+            Command::Close { .. } => self.waiting.push_back(command),
+        }
+    }
+
+    /// Serves what has come while an import is being taken: changes at once, imports later.
+    pub fn serve_between(&mut self) {
+        const AT_MOST: usize = 64;
+        for _ in 0..AT_MOST {
+            match self.commands.try_recv() {
+                Ok(command @ (Command::Change { .. } | Command::Merged(_))) => self.serve(command),
+                Ok(later) => self.waiting.push_back(later),
+                Err(_) => return,
+            }
+        }
+    }
+
+    pub fn now(&self) -> Time {
+        Time::from_micros(self.clock.now_micros())
+    }
+
+    pub fn known(&self, entry_id: &str) -> Option<Known> {
+        let entry = self.lists.entry(entry_id)?;
+        let absent = self.beside.absent.contains(entry_id);
+        Some(Known { entry, absent })
+    }
+
+    fn change(&mut self, change: Change, caller: &str) -> Result<Applied, ChangeError> {
+        let reserved = |id: &EntryId| self.reserved.contains(id.as_str());
+        if change.entry_id().is_some_and(reserved) {
+            return Err(ChangeError::ImportUnderWay);
+        }
+        let now = self.now();
+        let found = |id: &EntryId| {
+            self.lists
+                .entry(id.as_str())
+                .ok_or(ChangeError::UnknownEntry)
+        };
+        let (planned, entry) = match change {
+            Change::State {
+                entry_id,
+                to,
+                effective_at,
+                document_no,
+                reason,
+            } => {
+                let known = found(&entry_id)?;
+                let step = life::change_state(&known, to, effective_at, now)?;
+                let put = put_of(&step, caller, &reason, &document_no);
+                (vec![put], Some(step.entry))
+            }
+            Change::Put { draft, reason } => {
+                let known = self.known(draft.entry_id.as_str());
+                let document_no = draft.document_no.clone().unwrap_or_default();
+                let steps = life::put(*draft, known.as_ref(), &self.book, now)?;
+                let puts = steps
+                    .iter()
+                    .map(|step| put_of(step, caller, &reason, &document_no))
+                    .collect();
+                let last = steps.into_iter().next_back().map(|step| step.entry);
+                (puts, last.or(known.map(|known| known.entry)))
+            }
+            Change::Objection {
+                entry_id,
+                marked,
+                reason,
+            } => {
+                let known = found(&entry_id)?;
+                match life::mark_objection(&known, marked) {
+                    Some(step) => (vec![put_of(&step, caller, &reason, "")], Some(step.entry)),
+                    None => (Vec::new(), Some(known)),
+                }
+            }
+            Change::Confirm {
+                list,
+                at,
+                source_unit,
+            } => (
+                vec![confirmation(&list, at, source_unit, &self.book, now)?],
+                None,
+            ),
+        };
+        self.commit(planned, caller, now)?;
+        Ok(Applied {
+            version: self.lists.version(),
+            entry,
+        })
+    }
+
+    /// Writes the records, and when they are durable applies and publishes them.
+    pub fn commit(
+        &mut self,
+        planned: Vec<Planned>,
+        caller: &str,
+        now: Time,
+    ) -> Result<(), AppendError> {
+        if planned.is_empty() {
+            return Ok(());
+        }
+        let first = self.lists.version().seq + 1;
+        let records = (first..).zip(&planned).map(|(seq, planned)| match planned {
+            Planned::Put(put) => log::entry_record(seq, now, put.clone()),
+            Planned::Confirmed {
+                list,
+                at,
+                source_unit,
+            } => log::confirmed_record(seq, now, list, *at, source_unit, caller),
+        });
+        let appended = self
+            .log
+            .journal()
+            .append_all_blocking(records.collect())
+            .inspect_err(|error| self.log_failed(error))?;
+        // INVARIANT (one number): a record of a number other than the list version's would make
+        // every version that was ever given out lie.
+        assert!(
+            appended.first().is_some_and(|at| at.sequence == first)
+                && appended.len() == planned.len(),
+            "the change log has records that the registry did not write"
+        );
+        self.log.appended(&appended);
+        let count = planned.len() as u64;
+        for (seq, planned) in (first..).zip(planned) {
+            match planned {
+                Planned::Put(put) => {
+                    if let Ok(stored) = StoredEntry::read(&put.stored) {
+                        self.beside.note(&stored, &put.action, &put.reason);
+                    }
+                    self.lists.put_stored(&put.stored, self.book.simplify());
+                }
+                Planned::Confirmed { list, at, .. } => self.lists.confirm(list, at),
+            }
+            self.lists.advance(seq);
+        }
+        self.publish();
+        self.metrics.changes_accepted(count);
+        self.merge_if_due();
+        Ok(())
+    }
+
+    fn log_failed(&self, error: &AppendError) {
+        tracing::error!(%error, "a change of the lists could not be recorded");
+        let for_good = !matches!(
+            error,
+            AppendError::Stalled { .. }
+                | AppendError::PayloadTooLarge { .. }
+                | AppendError::RunTooLarge { .. }
+        );
+        if for_good {
+            self.readiness.not_ready(
+                COMPONENT,
+                "the change log takes no records: restart the service, and look at its disk",
+            );
+        }
+    }
+
+    fn publish(&self) {
+        self.live.publish(Generation {
+            lists: self.lists.clone(),
+            book: Arc::clone(&self.book),
+        });
+        show(&self.metrics, &self.lists, &self.beside);
+    }
+
+    fn merge_if_due(&mut self) {
+        let overlay = self.lists.overlay_len();
+        let due = overlay > self.overlay_min.max(self.lists.len() / 20)
+            && overlay >= self.merge_not_before;
+        if self.merging || !due {
+            return;
+        }
+        let Some(own) = self.own.upgrade() else {
+            return;
+        };
+        let merge = self.merge();
+        let started = std::thread::Builder::new()
+            .name("lists-merge".to_owned())
+            .spawn(move || {
+                // The loop has ended: the file stays and is as good at the next start.
+                let _ = own.blocking_send(Command::Merged(Box::new(merge())));
+            });
+        match started {
+            Ok(_) => self.merging = true,
+            Err(error) => tracing::warn!(%error, "the lists are not merged into a new base"),
+        }
+    }
+
+    /// The work of building a base from everything up to now.
+    fn merge(&self) -> impl FnOnce() -> Merged + Send + use<> {
+        let lists = self.lists.clone();
+        let beside = self.beside.clone();
+        let next = self.log.head().next_position;
+        let dir = self.lists_dir.clone();
+        let book = Arc::clone(&self.book);
+        move || {
+            let base = base_file::write(&dir, &lists, &beside, next, book.simplify());
+            Merged { lists, next, base }
+        }
+    }
+
+    /// Goes over to a new base, and makes the changes again that came while it was built.
+    fn adopt(&mut self, merged: Merged) {
+        self.merging = false;
+        let adopted = merged.base.and_then(|base| {
+            let mut lists = merged.lists.rebased(base);
+            let mut seen = Beside::default();
+            for entered in self.log.read_from(merged.next) {
+                log::apply(&entered?, &mut lists, &mut seen, self.book.simplify())?;
+            }
+            Ok(lists)
+        });
+        match adopted {
+            Ok(lists) => {
+                assert!(
+                    lists.version() == self.lists.version() && lists.len() == self.lists.len(),
+                    "the lists over a new base differ from those before it"
+                );
+                self.lists = lists;
+                self.merge_not_before = 0;
+                self.publish();
+                base_file::remove_older(&self.lists_dir, merged.lists.version().seq);
+            }
+            Err(error) => {
+                self.merge_not_before = self.lists.overlay_len() + self.overlay_min;
+                tracing::warn!(
+                    error = %creditgate_runtime::errors::Chain(&error),
+                    "the lists could not be merged into a new base; they stay as they are"
+                );
+            }
+        }
+    }
+
+    /// Answers what came too late; a base that was built is still taken.
+    fn refuse_late(&mut self, command: Command) {
+        match command {
+            Command::Change { reply, .. } => {
+                let _ = reply.send(Err(ChangeError::Closed));
+            }
+            Command::Import { reply, .. } => {
+                let _ = reply.send(Err(ChangeError::Closed));
+            }
+            Command::Merged(merged) => self.adopt(*merged),
+            Command::Close { reply } => {
+                let _ = reply.send(());
+            }
+        }
+    }
+
+    /// Refuses what waits, lets a merge end, writes a last base when the next start gains by it.
+    fn finish(&mut self) {
+        // A merge holds a sender of its own until it has told its end.
+        while self.merging {
+            match self.commands.blocking_recv() {
+                Some(command) => self.refuse_late(command),
+                None => break,
+            }
+        }
+        self.commands.close();
+        while let Some(command) = self.next_command() {
+            self.refuse_late(command);
+        }
+        if self.lists.overlay_len() >= MERGE_AT_END_MIN.min(self.overlay_min) {
+            let merged = self.merge()();
+            self.adopt(merged);
+        }
+        if let Err(error) = self.log.journal().close_blocking() {
+            tracing::warn!(%error, "the change log was not closed cleanly");
+        }
+        self.readiness.not_ready(COMPONENT, "stopped");
+    }
+}
+
+/// The record of a step.
+pub(crate) fn put_of(step: &Step, caller: &str, reason: &str, document_no: &str) -> Planned {
+    Planned::Put(EntryPut {
+        stored: step.entry.to_stored(),
+        action: step.action.to_owned(),
+        caller: caller.to_owned(),
+        reason: reason.to_owned(),
+        document_no: document_no.to_owned(),
+    })
+}
+
+/// The record of a confirmation.
+pub(crate) fn confirmation(
+    list: &ListCode,
+    at: Option<Time>,
+    source_unit: String,
+    book: &Book,
+    now: Time,
+) -> Result<Planned, ChangeError> {
+    life::known_list(list.as_str(), book)?;
+    let at = at.unwrap_or(now);
+    if at > now.plus_seconds(CONFIRMED_AHEAD_SECONDS) {
+        return Err(ChangeError::Invalid(Refused::one(
+            "confirmed_at",
+            "lies in the future; a list is confirmed as of a time that has come",
+        )));
+    }
+    Ok(Planned::Confirmed {
+        list: list.clone(),
+        at,
+        source_unit,
+    })
+}
+
+/// Sets the numbers that tell of the lists.
+pub(crate) fn show(metrics: &Metrics, lists: &Lists, beside: &Beside) {
+    metrics.set_list_version(lists.version().seq);
+    for (code, count) in &beside.counts {
+        metrics.list(code.as_str()).set_entries(*count);
+    }
+    for (code, at) in lists.confirmations() {
+        metrics.list(code.as_str()).set_confirmed_at(at.micros());
+    }
+}
