@@ -3,7 +3,10 @@
 //! [`Service`] starts the real binary on free ports with a directory of its own, waits for its
 //! state and ends only what it started.
 
-#![expect(clippy::expect_used, reason = "a harness of tests fails where it stands")]
+#![expect(
+    clippy::expect_used,
+    reason = "a harness of tests fails where it stands"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,7 +26,10 @@ const READY_WITHIN: Duration = Duration::from_secs(60);
 /// The workspace.
 #[must_use]
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_owned()
 }
 
 /// The binary of this tree, built when it is not.
@@ -39,7 +45,10 @@ pub fn binary() -> &'static Path {
         assert!(built.success(), "the binary does not build");
         // target/debug/deps/<this test> → target/debug/creditgate
         let test = std::env::current_exe().expect("the path of this test");
-        test.parent().and_then(Path::parent).expect("the target directory").join("creditgate")
+        test.parent()
+            .and_then(Path::parent)
+            .expect("the target directory")
+            .join("creditgate")
     })
 }
 
@@ -101,7 +110,12 @@ impl Service {
         let child = Command::new(binary)
             .arg("serve")
             .args(["--data-dir", &data_dir.display().to_string()])
-            .args(["--grpc-addr", &grpc.to_string(), "--http-addr", &http.to_string()])
+            .args([
+                "--grpc-addr",
+                &grpc.to_string(),
+                "--http-addr",
+                &http.to_string(),
+            ])
             .args(more)
             .env("CREDITGATE_JOURNAL_SEGMENT_MIB", "4")
             .current_dir(root())
@@ -122,7 +136,10 @@ impl Service {
                 let log = std::fs::read_to_string(data_dir.join("service.log")).unwrap_or_default();
                 panic!("the service ended with {status}:\n{log}");
             }
-            if self.get("/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            if self
+                .get("/readyz")
+                .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+            {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -133,7 +150,9 @@ impl Service {
     /// The whole answer to a GET, head and body; `None` when nobody answers.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<String> {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"))
+        self.send(&format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+        ))
     }
 
     /// The whole answer to a POST of a JSON body.
@@ -148,7 +167,9 @@ impl Service {
 
     fn send(&self, request: &str) -> Option<String> {
         let mut stream = TcpStream::connect_timeout(&self.http, Duration::from_secs(2)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .ok()?;
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
@@ -178,7 +199,11 @@ impl Service {
 
     async fn channel(&self) -> Channel {
         let endpoint = format!("http://{}", self.grpc);
-        Channel::from_shared(endpoint).expect("an address").connect().await.expect("the service")
+        Channel::from_shared(endpoint)
+            .expect("an address")
+            .connect()
+            .await
+            .expect("the service")
     }
 
     /// The process.
@@ -197,7 +222,10 @@ impl Service {
     #[must_use]
     pub fn stop(mut self) -> bool {
         let pid = self.child.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs");
+        let asked = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .expect("kill runs");
         assert!(asked.success());
         self.child.wait().expect("its end").success()
     }
@@ -215,9 +243,23 @@ impl Drop for Service {
 pub fn import_entries(service: &Service) {
     let server = format!("http://{}", service.grpc);
     let file = "services/creditgate/demo/entries.csv";
-    let done =
-        run(&["lists", "import", file, "--source-unit", "演示数据", "--server", &server], "");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let done = run(
+        &[
+            "lists",
+            "import",
+            file,
+            "--source-unit",
+            "演示数据",
+            "--server",
+            &server,
+        ],
+        "",
+    );
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
 }
 
 /// A tender evaluation with one bidder.

@@ -31,7 +31,10 @@ async fn checks_until_it_dies(service: &Service, answered: Answered, died: Arc<A
                     return;
                 };
                 let verdict = answer.into_inner().verdict.expect("a verdict");
-                answered.lock().await.insert(id, (verdict.verdict_id, verdict.verdict_digest));
+                answered
+                    .lock()
+                    .await
+                    .insert(id, (verdict.verdict_id, verdict.verdict_digest));
             }
         });
     }
@@ -51,7 +54,10 @@ async fn a_kill_in_the_middle_of_ten_thousand_checks_loses_no_answer() {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
         let pid = service.pid().to_string();
-        std::process::Command::new("kill").args(["-9", &pid]).status().expect("kill runs");
+        std::process::Command::new("kill")
+            .args(["-9", &pid])
+            .status()
+            .expect("kill runs");
     };
     tokio::join!(running, killing);
     assert!(died.load(Ordering::Relaxed), "it was killed in the middle");
@@ -60,7 +66,10 @@ async fn a_kill_in_the_middle_of_ten_thousand_checks_loses_no_answer() {
     let service = Service::start(dir.path());
     let mut gate = service.gate().await;
     let before = answered.lock().await.clone();
-    println!("{} of {CHECKS} checks were answered before the kill", before.len());
+    println!(
+        "{} of {CHECKS} checks were answered before the kill",
+        before.len()
+    );
     for (event, (verdict_id, digest)) in &before {
         let found = gate
             .get_verdict(v1::GetVerdictRequest {
@@ -69,21 +78,38 @@ async fn a_kill_in_the_middle_of_ten_thousand_checks_loses_no_answer() {
             .await
             .unwrap_or_else(|status| panic!("the verdict of {event} is lost: {status}"))
             .into_inner();
-        assert_eq!(found.verdict.expect("a verdict").verdict_digest, *digest, "{event}");
+        assert_eq!(
+            found.verdict.expect("a verdict").verdict_digest,
+            *digest,
+            "{event}"
+        );
     }
 
     // The same events again, those answered and those not: one verdict each, and the rest judged.
-    checks_until_it_dies(&service, Arc::clone(&answered), Arc::new(AtomicBool::new(false))).await;
+    checks_until_it_dies(
+        &service,
+        Arc::clone(&answered),
+        Arc::new(AtomicBool::new(false)),
+    )
+    .await;
     let after = answered.lock().await.clone();
     assert_eq!(after.len(), CHECKS);
     for (event, verdict) in &before {
-        assert_eq!(after.get(event), Some(verdict), "the first verdict of {event} stands");
+        assert_eq!(
+            after.get(event),
+            Some(verdict),
+            "the first verdict of {event} stands"
+        );
     }
 
     let server = format!("http://{}", service.grpc);
     for (verdict_id, _) in before.values().take(3) {
         let replayed = run(&["replay", verdict_id, "--server", &server], "");
-        assert!(replayed.status.success(), "{}", String::from_utf8_lossy(&replayed.stdout));
+        assert!(
+            replayed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&replayed.stdout)
+        );
     }
 }
 
@@ -93,7 +119,15 @@ async fn a_second_process_cannot_take_the_directory() {
     let first = Service::start(dir.path());
     let data_dir = dir.path().display().to_string();
     let second = run(
-        &["serve", "--data-dir", &data_dir, "--grpc-addr", "127.0.0.1:0", "--http-addr", "127.0.0.1:0"],
+        &[
+            "serve",
+            "--data-dir",
+            &data_dir,
+            "--grpc-addr",
+            "127.0.0.1:0",
+            "--http-addr",
+            "127.0.0.1:0",
+        ],
         "",
     );
     assert_eq!(second.status.code(), Some(2));

@@ -19,13 +19,29 @@ async fn a_barred_bidder_is_stopped_and_a_repair_frees_it() {
     let service = Service::start(dir.path());
     let mut gate = service.gate().await;
 
-    let empty = gate.check(request(evaluation("0", BARRED))).await.expect("a verdict").into_inner();
+    let empty = gate
+        .check(request(evaluation("0", BARRED)))
+        .await
+        .expect("a verdict")
+        .into_inner();
     let verdict = empty.verdict.expect("a verdict");
-    assert_eq!(verdict.outcome, "MANUAL_REVIEW", "an empty system never says PASS");
-    assert!(verdict.not_checked.iter().any(|n| n.list == "B07" && n.why == "not_loaded"));
+    assert_eq!(
+        verdict.outcome, "MANUAL_REVIEW",
+        "an empty system never says PASS"
+    );
+    assert!(
+        verdict
+            .not_checked
+            .iter()
+            .any(|n| n.list == "B07" && n.why == "not_loaded")
+    );
 
     import_entries(&service);
-    let stopped = gate.check(request(evaluation("1", BARRED))).await.expect("a verdict").into_inner();
+    let stopped = gate
+        .check(request(evaluation("1", BARRED)))
+        .await
+        .expect("a verdict")
+        .into_inner();
     let verdict = stopped.verdict.expect("a verdict");
     assert_eq!(verdict.outcome, "PROHIBIT");
     let triggered = &verdict.subjects[0].triggered[0];
@@ -40,12 +56,21 @@ async fn a_barred_bidder_is_stopped_and_a_repair_frees_it() {
         ..v1::ChangeState::default()
     };
     let change = Some(v1::apply_request::Change::ChangeState(repaired));
-    let applied =
-        service.lists().await.apply(v1::ApplyRequest { change }).await.expect("accepted").into_inner();
+    let applied = service
+        .lists()
+        .await
+        .apply(v1::ApplyRequest { change })
+        .await
+        .expect("accepted")
+        .into_inner();
 
     let mut event = evaluation("2", BARRED);
     event.min_list_version = applied.list_version;
-    let freed = gate.check(request(event)).await.expect("a verdict").into_inner();
+    let freed = gate
+        .check(request(event))
+        .await
+        .expect("a verdict")
+        .into_inner();
     assert_eq!(freed.verdict.expect("a verdict").outcome, "PASS");
     assert!(service.stop(), "it stops gracefully");
 }
@@ -65,7 +90,10 @@ async fn bad_input_gets_its_clear_error_and_the_process_goes_on() {
     let mut crowd = evaluation("c", &clean);
     crowd.subjects = vec![crowd.subjects[0].clone(); 201];
     let mut future = evaluation("d", &clean);
-    future.occurred_at = Some(pbjson_types::Timestamp { seconds: 4_000_000_000, nanos: 0 });
+    future.occurred_at = Some(pbjson_types::Timestamp {
+        seconds: 4_000_000_000,
+        nanos: 0,
+    });
     let cases = [
         (unknown_scenario, "scenario"),
         (unknown_stage, "stage"),
@@ -75,21 +103,38 @@ async fn bad_input_gets_its_clear_error_and_the_process_goes_on() {
     for (event, field) in cases {
         let refused = gate.check(request(event)).await.expect_err("refused");
         assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
-        let bad = refused.get_details_bad_request().expect("google.rpc.BadRequest");
-        assert!(bad.field_violations.iter().any(|v| v.field == field), "{field}: {bad:?}");
+        let bad = refused
+            .get_details_bad_request()
+            .expect("google.rpc.BadRequest");
+        assert!(
+            bad.field_violations.iter().any(|v| v.field == field),
+            "{field}: {bad:?}"
+        );
     }
 
     let mut huge = evaluation("e", &clean);
     huge.purpose = "x".repeat(5 << 20);
     let refused = gate.check(request(huge)).await.expect_err("refused");
-    assert!(matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted), "{refused:?}");
+    assert!(
+        matches!(refused.code(), Code::OutOfRange | Code::ResourceExhausted),
+        "{refused:?}"
+    );
 
-    gate.check(request(evaluation("f", &clean))).await.expect("the first content");
-    let other = gate.check(request(evaluation("f", BARRED))).await.expect_err("other content");
+    gate.check(request(evaluation("f", &clean)))
+        .await
+        .expect("the first content");
+    let other = gate
+        .check(request(evaluation("f", BARRED)))
+        .await
+        .expect_err("other content");
     assert_eq!(other.code(), Code::AlreadyExists);
 
     let wrong_digit = evaluation("g", "91219999MAYG58BR3R");
-    let answer = gate.check(request(wrong_digit)).await.expect("no error").into_inner();
+    let answer = gate
+        .check(request(wrong_digit))
+        .await
+        .expect("no error")
+        .into_inner();
     let verdict = answer.verdict.expect("a verdict");
     assert_eq!(verdict.outcome, "MANUAL_REVIEW");
     assert_eq!(verdict.subjects[0].flags, ["subject_unverified"]);
@@ -98,14 +143,21 @@ async fn bad_input_gets_its_clear_error_and_the_process_goes_on() {
     let answer = service.post("/v1/check", invalid_utf8).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
 
-    let after = gate.check(request(evaluation("h", &clean))).await.expect("it goes on").into_inner();
+    let after = gate
+        .check(request(evaluation("h", &clean)))
+        .await
+        .expect("it goes on")
+        .into_inner();
     assert_eq!(after.verdict.expect("a verdict").outcome, "PASS");
     let received = service.metric("creditgate_checks_received_total");
     let ended = service.metric("creditgate_verdicts_total")
         + service.metric("creditgate_checks_repeated_total")
         + service.metric("creditgate_checks_refused_total")
         + service.metric("creditgate_checks_in_flight");
-    assert!((received - ended).abs() < f64::EPSILON, "{received} received, {ended} ended");
+    assert!(
+        (received - ended).abs() < f64::EPSILON,
+        "{received} received, {ended} ended"
+    );
 }
 
 #[tokio::test]
@@ -115,7 +167,11 @@ async fn the_same_event_by_every_way_is_one_verdict() {
     import_entries(&service);
     let mut gate = service.gate().await;
     let event = evaluation("way", BARRED);
-    let first = gate.check(request(event.clone())).await.expect("a verdict").into_inner();
+    let first = gate
+        .check(request(event.clone()))
+        .await
+        .expect("a verdict")
+        .into_inner();
     let first = first.verdict.expect("a verdict");
 
     let json = serde_json::to_string(&event).expect("JSON");
@@ -124,7 +180,10 @@ async fn the_same_event_by_every_way_is_one_verdict() {
     assert!(by_http.contains(&first.verdict_id) && by_http.contains(&first.verdict_digest));
 
     let server = format!("http://{}", service.grpc);
-    let by_cli = run(&["check", "--file", "-", "--json", "--server", &server], &json);
+    let by_cli = run(
+        &["check", "--file", "-", "--json", "--server", &server],
+        &json,
+    );
     assert_eq!(by_cli.status.code(), Some(1), "not PASS");
     assert!(String::from_utf8_lossy(&by_cli.stdout).contains(&first.verdict_id));
 
@@ -141,8 +200,14 @@ async fn the_same_event_by_every_way_is_one_verdict() {
         .expect("an answer")
         .expect("an item");
     assert_eq!(by_stream.correlation, "mine");
-    let batch = v1::CheckBatchRequest { events: vec![event] };
-    let by_batch = gate.check_batch(batch).await.expect("an answer").into_inner();
+    let batch = v1::CheckBatchRequest {
+        events: vec![event],
+    };
+    let by_batch = gate
+        .check_batch(batch)
+        .await
+        .expect("an answer")
+        .into_inner();
     for result in by_batch.results.into_iter().chain(by_stream.result) {
         assert!(result.repeated);
         let Some(v1::check_result::Result::Verdict(verdict)) = result.result else {
@@ -158,14 +223,22 @@ async fn keys_decide_who_may_do_what() {
     let dir = tempfile::tempdir().expect("a directory");
     let made = run(&["keys", "tender-platform", "--may", "check"], "");
     let key = String::from_utf8_lossy(&made.stderr);
-    let key = key.lines().find_map(|line| line.split(": ").nth(1)).expect("the key").trim().to_owned();
+    let key = key
+        .lines()
+        .find_map(|line| line.split(": ").nth(1))
+        .expect("the key")
+        .trim()
+        .to_owned();
     let file = dir.path().join("keys.yaml");
     let lines = format!("callers:\n{}", String::from_utf8_lossy(&made.stdout));
     std::fs::write(&file, lines).expect("a keys file");
     let service = Service::start_with(dir.path(), &["--keys-file", &file.display().to_string()]);
 
     let mut without = service.gate().await;
-    let refused = without.check(request(evaluation("1", BARRED))).await.expect_err("no key");
+    let refused = without
+        .check(request(evaluation("1", BARRED)))
+        .await
+        .expect_err("no key");
     assert_eq!(refused.code(), Code::Unauthenticated);
 
     let with_key = |message: v1::CheckRequest| {
@@ -174,9 +247,13 @@ async fn keys_decide_who_may_do_what() {
         request.metadata_mut().insert("authorization", value);
         request
     };
-    let judged = without.check(with_key(request(evaluation("1", BARRED)))).await;
+    let judged = without
+        .check(with_key(request(evaluation("1", BARRED))))
+        .await;
     assert!(judged.is_ok(), "{judged:?}");
-    let mut replay = tonic::Request::new(v1::ReplayRequest { verdict_id: "x".to_owned() });
+    let mut replay = tonic::Request::new(v1::ReplayRequest {
+        verdict_id: "x".to_owned(),
+    });
     let value = format!("Bearer {key}").parse().expect("a header");
     replay.metadata_mut().insert("authorization", value);
     let refused = without.replay(replay).await.expect_err("may not read");

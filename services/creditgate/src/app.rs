@@ -58,6 +58,7 @@ pub enum StartError {
     Registry {
         /// The data directory.
         dir: String,
+        /// The cause.
         #[source]
         source: registry::Error,
     },
@@ -66,6 +67,7 @@ pub enum StartError {
     Gate {
         /// The data directory.
         dir: String,
+        /// The cause.
         #[source]
         source: gate::Error,
     },
@@ -74,6 +76,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
@@ -89,7 +92,13 @@ pub enum StartError {
 #[must_use]
 pub fn metrics(clock: &Clock) -> Metrics {
     let commit = option_env!("CREDITGATE_COMMIT").unwrap_or("unknown");
-    Metrics::new(clock.clone(), Build { version: env!("CARGO_PKG_VERSION"), commit })
+    Metrics::new(
+        clock.clone(),
+        Build {
+            version: env!("CARGO_PKG_VERSION"),
+            commit,
+        },
+    )
 }
 
 impl App {
@@ -115,8 +124,14 @@ impl App {
         check_roles(config)?;
         let callers = callers(config)?;
         let readiness = Readiness::expecting([registry::COMPONENT, gate::COMPONENT]);
-        let (registry, gate) =
-            open(config.clone(), book, clock, metrics.clone(), readiness.clone()).await?;
+        let (registry, gate) = open(
+            config.clone(),
+            book,
+            clock,
+            metrics.clone(),
+            readiness.clone(),
+        )
+        .await?;
 
         let grpc = listen(config.grpc_addr).await?;
         let http = listen(config.http_addr).await?;
@@ -126,7 +141,15 @@ impl App {
         let (tasks, supervisor) = Supervisor::new(Shutdown::new());
         let message_bytes = config.limits.message_bytes();
         let admission = Admission::new(callers.clone());
-        serve_grpc(&tasks, grpc, &registry, &gate, &readiness, admission, message_bytes)?;
+        serve_grpc(
+            &tasks,
+            grpc,
+            &registry,
+            &gate,
+            &readiness,
+            admission,
+            message_bytes,
+        )?;
         if config.roles.contains(&Role::Http) {
             let options = console::Options {
                 check: Arc::new(gate.clone()),
@@ -139,7 +162,10 @@ impl App {
                     ..console::Limits::default()
                 },
             };
-            tasks.spawn_named("http", console::serve(http, options, tasks.shutdown().clone()));
+            tasks.spawn_named(
+                "http",
+                console::serve(http, options, tasks.shutdown().clone()),
+            );
         }
         close_in_order(&tasks, registry, gate, config.shutdown.drain_timeout);
         Ok(Self {
@@ -196,7 +222,9 @@ fn check_roles(config: &Config) -> Result<(), StartError> {
 }
 
 fn callers(config: &Config) -> Result<Callers, StartError> {
-    let Some(path) = &config.keys_file else { return Ok(Callers::loopback_only()) };
+    let Some(path) = &config.keys_file else {
+        return Ok(Callers::loopback_only());
+    };
     let loaded = Callers::load(path).map_err(StartError::Callers)?;
     for warning in &loaded.warnings {
         tracing::warn!(reason = %warning, "keys file");
@@ -216,7 +244,8 @@ async fn open(
         let dir = || config.data_dir.display().to_string();
         let journal = || journal::Options {
             segment_bytes: config.journal.segment_bytes(),
-            queue_bytes_max: config.journal.queue_bytes(),
+            // A queue larger than the address space has no other bound than memory.
+            queue_bytes_max: usize::try_from(config.journal.queue_bytes()).unwrap_or(usize::MAX),
             ack: match config.journal.ack {
                 config::Ack::Durable => journal::Ack::Durable,
                 config::Ack::Written => journal::Ack::Written,
@@ -234,7 +263,7 @@ async fn open(
             overlay_min: registry::OVERLAY_MIN,
         })
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
-        let history: Arc<dyn History> = Arc::new(registry.clone());
+        let history: Arc<dyn History> = Arc::new(registry.past().clone());
         let gate = Gate::open(gate::Options {
             data_dir: config.data_dir.clone(),
             live: registry.live().clone(),
@@ -257,7 +286,9 @@ async fn open(
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })
 }
 
 fn serve_grpc(
@@ -284,8 +315,12 @@ fn serve_grpc(
                 false => ServingStatus::NotServing,
             };
             reporter.set_service_status("", status).await;
-            reporter.set_service_status("creditgate.v1.Gate", status).await;
-            reporter.set_service_status("creditgate.v1.Lists", status).await;
+            reporter
+                .set_service_status("creditgate.v1.Gate", status)
+                .await;
+            reporter
+                .set_service_status("creditgate.v1.Lists", status)
+                .await;
             tokio::select! {
                 () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
                 changed = follow.changed() => if changed.is_err() { return Ok(()) },
@@ -293,8 +328,8 @@ fn serve_grpc(
         }
     });
     let gate = GateServer::new(gate.clone()).max_decoding_message_size(message_bytes);
-    let lists =
-        ListsServer::new(registry::Service::new(registry.clone())).max_decoding_message_size(message_bytes);
+    let lists = ListsServer::new(registry::Service::new(registry.clone()))
+        .max_decoding_message_size(message_bytes);
     let server = Server::builder()
         .add_service(InterceptedService::new(gate, admission.clone()))
         .add_service(InterceptedService::new(lists, admission))

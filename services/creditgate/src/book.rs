@@ -20,7 +20,9 @@ pub struct ReadError {
 /// # Errors
 /// When a directory or file cannot be read as text.
 pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
-    let Some(dir) = dir else { return Ok(catalogue::built_in()) };
+    let Some(dir) = dir else {
+        return Ok(catalogue::built_in());
+    };
     let mut files = Vec::new();
     below(dir, "", &mut files)?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -32,22 +34,39 @@ pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
 /// # Errors
 /// When a file cannot be read as text.
 pub fn confirmations(paths: &[PathBuf]) -> Result<Vec<SourceFile>, ReadError> {
-    paths.iter().map(|path| Ok(SourceFile::new(path.display().to_string(), text(path)?))).collect()
+    paths
+        .iter()
+        .map(|path| Ok(SourceFile::new(path.display().to_string(), text(path)?)))
+        .collect()
 }
 
 fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), ReadError> {
-    let failed = |source| ReadError { path: dir.to_owned(), source };
+    let failed = |source| ReadError {
+        path: dir.to_owned(),
+        source,
+    };
     for item in std::fs::read_dir(dir).map_err(failed)? {
         let path = item.map_err(failed)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         // Editors leave hidden files and backups; a book is `.yaml` and `.txt`.
         if name.starts_with('.') {
             continue;
         }
-        let inside = if under.is_empty() { name } else { format!("{under}/{name}") };
+        let inside = if under.is_empty() {
+            name
+        } else {
+            format!("{under}/{name}")
+        };
         if path.is_dir() {
             below(&path, &inside, files)?;
-        } else if path.extension().is_some_and(|ending| ending == "yaml" || ending == "txt") {
+        } else if path
+            .extension()
+            .is_some_and(|ending| ending == "yaml" || ending == "txt")
+        {
             files.push(SourceFile::new(inside, text(&path)?));
         }
     }
@@ -55,5 +74,8 @@ fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), Rea
 }
 
 fn text(path: &Path) -> Result<String, ReadError> {
-    std::fs::read_to_string(path).map_err(|source| ReadError { path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| ReadError {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -42,7 +42,11 @@ pub async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
         print!("{}", render::verdict(verdict));
     }
     let passed = verdict.outcome == Outcome::Pass.code();
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
 
 fn from_file(file: &Path) -> Result<v1::Event, Failure> {
@@ -58,7 +62,10 @@ fn from_file(file: &Path) -> Result<v1::Event, Failure> {
 }
 
 fn from_flags(args: &CheckArgs) -> Result<v1::Event, Failure> {
-    let id = args.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+    let id = args
+        .id
+        .clone()
+        .unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
     let occurred_at = args
         .occurred_at
         .as_deref()
@@ -77,8 +84,16 @@ fn from_flags(args: &CheckArgs) -> Result<v1::Event, Failure> {
         amount_fen: args.amount_fen,
         min_list_version: args.min_list_version.clone().unwrap_or_default(),
         purpose: String::new(),
-        subjects: args.subject.iter().map(|text| subject(text)).collect::<Result<_, _>>()?,
-        attributes: args.attribute.iter().map(|text| attribute(text)).collect::<Result<_, _>>()?,
+        subjects: args
+            .subject
+            .iter()
+            .map(|text| subject(text))
+            .collect::<Result<_, _>>()?,
+        attributes: args
+            .attribute
+            .iter()
+            .map(|text| attribute(text))
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -86,9 +101,9 @@ fn from_flags(args: &CheckArgs) -> Result<v1::Event, Failure> {
 fn subject(text: &str) -> Result<v1::Subject, Failure> {
     let mut subject = v1::Subject::default();
     for part in text.split(',') {
-        let (name, value) = part.split_once('=').ok_or_else(|| {
-            Failure::plain(format!("--subject: `{part}` is not name=value"))
-        })?;
+        let (name, value) = part
+            .split_once('=')
+            .ok_or_else(|| Failure::plain(format!("--subject: `{part}` is not name=value")))?;
         let field = match name.trim() {
             "role" => &mut subject.role,
             "name" => &mut subject.name,
@@ -138,7 +153,10 @@ mod tests {
     #[test]
     fn a_subject_is_read_from_its_parts() {
         let read = subject("role=bidder,id=USCC:91219999MAYG58BR3Q,name=示例").expect("parts");
-        assert_eq!((read.role.as_str(), read.id_type.as_str()), ("bidder", "USCC"));
+        assert_eq!(
+            (read.role.as_str(), read.id_type.as_str()),
+            ("bidder", "USCC")
+        );
         assert_eq!(read.name, "示例");
         assert!(subject("role").is_err());
         assert!(subject("colour=red").is_err());
@@ -148,7 +166,11 @@ mod tests {
     #[test]
     fn attributes_take_the_type_they_look_like() {
         let check = |text: &str, expected: Kind| {
-            assert_eq!(attribute(text).expect("name=value").1.kind, Some(expected), "{text}");
+            assert_eq!(
+                attribute(text).expect("name=value").1.kind,
+                Some(expected),
+                "{text}"
+            );
         };
         check("mandatory_tender=true", Kind::BoolValue(true));
         check("count=3", Kind::NumberValue(3.0));

@@ -7,7 +7,12 @@ use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
 #[derive(Debug, Parser)]
-#[command(name = "creditgate", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "creditgate",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 #[command(after_help = "Examples:
   creditgate demo                      see permit, tender, land and procurement judged
   creditgate serve --data-dir ./data   run the service
@@ -61,14 +66,17 @@ impl ServerArgs {
     pub fn key(&self) -> std::io::Result<Option<String>> {
         match &self.key_file {
             Some(file) => Ok(Some(std::fs::read_to_string(file)?.trim().to_owned())),
-            None => Ok(std::env::var(KEY_VARIABLE).ok().filter(|key| !key.is_empty())),
+            None => Ok(std::env::var(KEY_VARIABLE)
+                .ok()
+                .filter(|key| !key.is_empty())),
         }
     }
 }
 
 /// `serve`.
 #[derive(Debug, Args)]
-#[command(after_help = "Settings come from the defaults, then the file, then the environment \
+#[command(
+    after_help = "Settings come from the defaults, then the file, then the environment \
 (CREDITGATE_…), then the command line.
 
 Examples:
@@ -77,7 +85,8 @@ Examples:
   creditgate serve --config creditgate.yaml --check-config
   creditgate serve --example-config > creditgate.yaml
 
-Stops gracefully on SIGINT and SIGTERM; a second signal stops at once.")]
+Stops gracefully on SIGINT and SIGTERM; a second signal stops at once."
+)]
 pub struct ServeArgs {
     /// Directory of the journals; one process at a time.
     #[arg(long, value_name = "DIR")]
@@ -125,11 +134,13 @@ pub struct ServeArgs {
 
 /// `demo`.
 #[derive(Debug, Args)]
-#[command(after_help = "Everything shown is invented: lists, parties, documents, confirmations.
+#[command(
+    after_help = "Everything shown is invented: lists, parties, documents, confirmations.
 
 Examples:
   creditgate demo            runs until Ctrl-C
-  creditgate demo --once     plays the fixed script, compares, and ends with 0 if all agree")]
+  creditgate demo --once     plays the fixed script, compares, and ends with 0 if all agree"
+)]
 pub struct DemoArgs {
     /// Play the fixed script, compare with the expected table, and end.
     #[arg(long)]
@@ -147,7 +158,8 @@ pub struct DemoArgs {
 
 /// `check`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code: 0 PASS, 1 anything else, 2 the check could not be made.
+#[command(
+    after_help = "Exit code: 0 PASS, 1 anything else, 2 the check could not be made.
 
 A subject is role=…,id=TYPE:VALUE,name=…,kind=…,party=…,issuer=…; only the role is needed.
 
@@ -156,7 +168,8 @@ Examples:
     --subject role=bidder,id=USCC:91219999MAYG58BR3Q,name=示例建设有限公司 \\
     --attribute mandatory_tender=true
   creditgate check --file event.json --json
-  cat event.json | creditgate check --file -")]
+  cat event.json | creditgate check --file -"
+)]
 pub struct CheckArgs {
     /// The service.
     #[command(flatten)]
@@ -234,7 +247,8 @@ pub enum FileFormat {
 
 /// `lists import`.
 #[derive(Debug, Args)]
-#[command(after_help = "The source confirms the lists that the file names, unless --no-confirm says \
+#[command(
+    after_help = "The source confirms the lists that the file names, unless --no-confirm says \
 otherwise: a list that was never confirmed stands as `not_loaded` in verdicts.
 
 Columns of CSV: entry_id, list, id_type, id, issuer, name, former_names, kind, severity, grade,
@@ -245,7 +259,8 @@ source_unit, rule_version. JSON also: related, aliases.
 Examples:
   creditgate lists import lists.csv --source-unit 示例法院
   creditgate lists import lists.jsonl --source-unit 示例税务局 --dry-run
-  creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm")]
+  creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm"
+)]
 pub struct ImportArgs {
     /// The service.
     #[command(flatten)]
@@ -315,10 +330,12 @@ pub struct BookArgs {
 
 /// `replay`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code: 0 the digests are the same, 1 they differ, 2 it could not be told.
+#[command(
+    after_help = "Exit code: 0 the digests are the same, 1 they differ, 2 it could not be told.
 
 Example:
-  creditgate replay 5b6c3a54-1c2d-8e3f-9a0b-1c2d3e4f5a6b")]
+  creditgate replay 5b6c3a54-1c2d-8e3f-9a0b-1c2d3e4f5a6b"
+)]
 pub struct ReplayArgs {
     /// The service.
     #[command(flatten)]
@@ -371,10 +388,12 @@ pub struct TailArgs {
 
 /// `keys`.
 #[derive(Debug, Args)]
-#[command(after_help = "The key is printed once; the file keeps only its SHA-256.
+#[command(
+    after_help = "The key is printed once; the file keeps only its SHA-256.
 
 Example:
-  creditgate keys tender-platform --may check,read >> keys.yaml")]
+  creditgate keys tender-platform --may check,read >> keys.yaml"
+)]
 pub struct KeysArgs {
     /// Name of the caller.
     pub name: String,

@@ -45,13 +45,19 @@ pub struct Client {
 impl Client {
     /// Connects to the service that the command line names.
     pub async fn connect(server: &ServerArgs) -> Result<Self, Failure> {
-        let key = server.key().map_err(|error| Failure::new("read the key file", error))?;
+        let key = server
+            .key()
+            .map_err(|error| Failure::new("read the key file", error))?;
         Self::to(&server.server, key.as_deref()).await
     }
 
     /// Connects to an address.
     pub async fn to(url: &str, key: Option<&str>) -> Result<Self, Failure> {
-        let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let url = if url.contains("://") {
+            url.to_owned()
+        } else {
+            format!("http://{url}")
+        };
         let attempted = format!("connect to {url} (is `creditgate serve` running there?)");
         let channel = Endpoint::from_shared(url)
             .map_err(|error| Failure::new("read the address of the service", error))?
@@ -72,8 +78,7 @@ impl Client {
             gate: GateClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
-            lists: ListsClient::new(service(channel))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            lists: ListsClient::new(service(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX),
         })
     }
 }

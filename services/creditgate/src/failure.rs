@@ -22,26 +22,37 @@ impl Failure {
         attempted: impl Into<String>,
         cause: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { attempted: attempted.into(), cause: Some(cause.into()) }
+        Self {
+            attempted: attempted.into(),
+            cause: Some(cause.into()),
+        }
     }
 
     /// A failure that is its own explanation.
     pub fn plain(told: impl Into<String>) -> Self {
-        Self { attempted: told.into(), cause: None }
+        Self {
+            attempted: told.into(),
+            cause: None,
+        }
     }
 
     /// Tells the failure on standard error.
     pub fn report(self) -> ExitCode {
-        match self.cause {
-            None => eprintln!("creditgate: {}", self.attempted),
-            Some(cause) => match cause.downcast_ref::<tonic::Status>() {
-                Some(status) => {
-                    eprintln!("creditgate: {}: {}", self.attempted, status_text(status));
-                }
-                None => eprintln!("creditgate: {}: {}", self.attempted, Chain(cause.as_ref())),
-            },
-        }
+        eprintln!("creditgate: {self}");
         ExitCode::from(ERROR)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.attempted)?;
+        let Some(cause) = &self.cause else {
+            return Ok(());
+        };
+        match cause.downcast_ref::<tonic::Status>() {
+            Some(status) => write!(f, ": {}", status_text(status)),
+            None => write!(f, ": {}", Chain(cause.as_ref())),
+        }
     }
 }
 
@@ -50,10 +61,15 @@ pub fn status_text(status: &tonic::Status) -> String {
     let mut text = format!("{:?}: {}", status.code(), status.message());
     if let Some(bad) = status.get_details_bad_request() {
         for violation in bad.field_violations {
-            text.push_str(&format!("\n  {}: {}", violation.field, violation.description));
+            text.push_str(&format!(
+                "\n  {}: {}",
+                violation.field, violation.description
+            ));
         }
     }
-    let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    let wait = status
+        .get_details_retry_info()
+        .and_then(|info| info.retry_delay);
     if let Some(wait) = wait {
         text.push_str(&format!("\n  try again in {} ms", wait.as_millis()));
     }

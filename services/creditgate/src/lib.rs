@@ -1,6 +1,10 @@
 //! The commands of `creditgate`, and [`app::App`], which wires the roles together.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "commands speak to a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "commands speak to a terminal"
+)]
 
 mod admission;
 pub mod app;

@@ -31,13 +31,21 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
         )));
     }
     let mut lists: BTreeSet<String> = args.confirm.iter().cloned().collect();
-    lists.extend(rows.iter().map(|(_, entry)| entry.list.clone()).filter(|list| !list.is_empty()));
+    lists.extend(
+        rows.iter()
+            .map(|(_, entry)| entry.list.clone())
+            .filter(|list| !list.is_empty()),
+    );
     lists.extend(args.list.clone());
     let header = v1::ImportHeader {
         source_unit: args.source_unit.clone(),
         list: args.list.clone().unwrap_or_default(),
         mode: "delta".to_owned(),
-        confirm_lists: if args.no_confirm { Vec::new() } else { lists.into_iter().collect() },
+        confirm_lists: if args.no_confirm {
+            Vec::new()
+        } else {
+            lists.into_iter().collect()
+        },
         confirmed_at: None,
         dry_run: args.dry_run,
         on_error: match args.on_error {
@@ -55,15 +63,20 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
         .into_inner();
     tell(&summary);
     let refused = summary.refused_count > 0 || !unreadable.is_empty();
-    Ok(if refused { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    Ok(if refused {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn format(args: &ImportArgs) -> Result<Format, Failure> {
-    let ending = args.file.extension().and_then(|ending| ending.to_str());
-    match (args.format, ending) {
-        (Some(FileFormat::Csv), _) | (None, Some("csv")) => Ok(Format::Csv),
-        (Some(FileFormat::Jsonl), _) | (None, Some("jsonl" | "ndjson")) => Ok(Format::JsonLines),
-        _ => Err(Failure::plain("the name does not tell the format; add --format csv or jsonl")),
+    match args.format {
+        Some(FileFormat::Csv) => Ok(Format::Csv),
+        Some(FileFormat::Jsonl) => Ok(Format::JsonLines),
+        None => Format::of_name(&args.file.to_string_lossy()).ok_or_else(|| {
+            Failure::plain("the name does not tell the format; add --format csv or jsonl")
+        }),
     }
 }
 
@@ -79,11 +92,11 @@ fn read(file: &Path, format: Format) -> Result<(Rows, Unreadable), Failure> {
     };
     let mut rows = Rows::new();
     let mut unreadable = Unreadable::new();
-    let read = files::read(reader, format).map_err(|error| Failure::new(attempted, error))?;
-    for (row, entry) in read {
-        match entry {
-            Ok(entry) => rows.push((row, entry)),
-            Err(reason) => unreadable.push((row, reason.to_string())),
+    let failed = |error| Failure::new(attempted.clone(), error);
+    for read in files::read(reader, format, |_| ()).map_err(failed)? {
+        match read.map_err(failed)? {
+            (row, Ok(entry)) => rows.push((row, entry)),
+            (row, Err(refused)) => unreadable.push((row, refused.to_string())),
         }
     }
     Ok((rows, unreadable))
@@ -96,13 +109,23 @@ fn requests(
 ) -> impl tokio_stream::Stream<Item = v1::ImportRequest> + Send + 'static {
     let watched = std::io::stderr().is_terminal();
     let total = rows.len();
-    let parts = rows.into_iter().enumerate().map(move |(sent, (row, entry))| {
-        if watched && (sent as u64).is_multiple_of(PROGRESS_EVERY) {
-            eprint!("\r{sent} of {total} rows");
-        }
-        v1::ImportRequest { part: Some(Part::Row(v1::ImportRow { entry: Some(entry), row })) }
-    });
-    let header = v1::ImportRequest { part: Some(Part::Header(header)) };
+    let parts = rows
+        .into_iter()
+        .enumerate()
+        .map(move |(sent, (row, entry))| {
+            if watched && (sent as u64).is_multiple_of(PROGRESS_EVERY) {
+                eprint!("\r{sent} of {total} rows");
+            }
+            v1::ImportRequest {
+                part: Some(Part::Row(v1::ImportRow {
+                    entry: Some(entry),
+                    row,
+                })),
+            }
+        });
+    let header = v1::ImportRequest {
+        part: Some(Part::Header(header)),
+    };
     tokio_stream::once(header).chain(tokio_stream::iter(parts))
 }
 
@@ -111,7 +134,10 @@ fn tell(summary: &v1::ImportSummary) {
         eprint!("\r");
     }
     for refused in &summary.refused {
-        eprintln!("row {} ({}): {}", refused.row, refused.entry_id, refused.reason);
+        eprintln!(
+            "row {} ({}): {}",
+            refused.row, refused.entry_id, refused.reason
+        );
         for violation in &refused.violations {
             eprintln!("  {}: {}", violation.field, violation.rule);
         }
@@ -121,7 +147,10 @@ fn tell(summary: &v1::ImportSummary) {
     println!("unchanged {}", summary.unchanged);
     println!("refused   {}", summary.refused_count);
     if summary.held > 0 {
-        println!("held      {} (sound rows, not taken since others were refused)", summary.held);
+        println!(
+            "held      {} (sound rows, not taken since others were refused)",
+            summary.held
+        );
     }
     println!("lists     {}", summary.list_version);
     if summary.dry_run {
@@ -134,13 +163,19 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
     let mut client = Client::connect(&args.server).await?;
     let answer = client
         .lists
-        .get_entry(v1::GetEntryRequest { entry_id: args.id, with_history: true })
+        .get_entry(v1::GetEntryRequest {
+            entry_id: args.id,
+            with_history: true,
+        })
         .await
         .map_err(|status| Failure::new("show the entry", status))?
         .into_inner();
     let unprintable = |error| Failure::new("print the entry", error);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&answer).map_err(unprintable)?);
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&answer).map_err(unprintable)?
+        );
         return Ok(ExitCode::SUCCESS);
     }
     let record = answer.entry.unwrap_or_default();
@@ -155,10 +190,9 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
     println!("history");
     for change in &record.history {
         let at = |time: &Option<pbjson_types::Timestamp>| {
-            time.as_ref().and_then(creditgate_proto::encode::time_from_proto).map_or_else(
-                String::new,
-                |time| time.to_string(),
-            )
+            time.as_ref()
+                .and_then(creditgate_proto::encode::time_from_proto)
+                .map_or_else(String::new, |time| time.to_string())
         };
         println!(
             "  {:>8}  {:<10} {:<10} effective {}  recorded {}  by {} {}",

@@ -22,18 +22,50 @@ fn load(args: &BookArgs) -> Result<Book, Failure> {
 /// Checks the book against every guard and counts what it holds.
 pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
     let book = load(args)?;
-    println!("{} ({}), edition {}", book.name(), book.title().zh, book.edition());
+    println!(
+        "{} ({}), edition {}",
+        book.name(),
+        book.title().zh,
+        book.edition()
+    );
     println!("version {}", book.version());
     let lists = book.lists();
-    println!("lists      {}", counts(lists.iter().map(|list| list.colour.code())));
+    println!(
+        "lists      {}",
+        counts(lists.iter().map(|list| list.colour.code()))
+    );
     println!("scenarios  {}", book.scenarios().count());
     let rows = book.measures();
-    println!("rows       {}", counts(rows.iter().map(|row| row.action.direction().code())));
-    println!("active     {}", counts(rows.iter().map(|row| if row.active { "active" } else { "inactive" })));
-    println!("class      {}", counts(rows.iter().map(|row| row.class.map_or("none", |class| class.code()))));
-    println!("force      {}", counts(rows.iter().map(|row| row.force.code())));
-    println!("effect     {}", counts(rows.iter().map(|row| row.action.code())));
-    println!("confidence {}", counts(rows.iter().map(|row| row.confidence.code())));
+    println!(
+        "rows       {}",
+        counts(rows.iter().map(|row| row.action.direction().code()))
+    );
+    println!(
+        "active     {}",
+        counts(
+            rows.iter()
+                .map(|row| if row.active { "active" } else { "inactive" })
+        )
+    );
+    println!(
+        "class      {}",
+        counts(
+            rows.iter()
+                .map(|row| row.class.map_or("none", |class| class.code()))
+        )
+    );
+    println!(
+        "force      {}",
+        counts(rows.iter().map(|row| row.force.code()))
+    );
+    println!(
+        "effect     {}",
+        counts(rows.iter().map(|row| row.action.code()))
+    );
+    println!(
+        "confidence {}",
+        counts(rows.iter().map(|row| row.confidence.code()))
+    );
     println!("agreements {}", book.agreements().len());
     println!("every guard holds");
     Ok(ExitCode::SUCCESS)
@@ -54,6 +86,9 @@ fn counts(words: impl Iterator<Item = &'static str>) -> String {
     let total: usize = by_word.values().sum();
     let mut sorted: Vec<_> = by_word.into_iter().collect();
     sorted.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
-    let told: Vec<String> = sorted.iter().map(|(word, count)| format!("{word} {count}")).collect();
+    let told: Vec<String> = sorted
+        .iter()
+        .map(|(word, count)| format!("{word} {count}"))
+        .collect();
     format!("{total}: {}", told.join(", "))
 }

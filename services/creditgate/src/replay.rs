@@ -13,7 +13,9 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
     let mut client = Client::connect(&args.server).await?;
     let answer = client
         .gate
-        .replay(v1::ReplayRequest { verdict_id: args.verdict_id })
+        .replay(v1::ReplayRequest {
+            verdict_id: args.verdict_id,
+        })
         .await
         .map_err(|status| Failure::new("replay the verdict", status))?
         .into_inner();
@@ -26,8 +28,22 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
     } else {
         println!("recorded     {}", answer.digest_stored);
         println!("decided now  {}", answer.digest_replayed);
-        println!("verdict      {}", if answer.same { "the same" } else { "DIFFERENT" });
-        println!("explanation  {}", if answer.explanation_same { "the same" } else { "DIFFERENT" });
+        println!(
+            "verdict      {}",
+            if answer.same { "the same" } else { "DIFFERENT" }
+        );
+        println!(
+            "explanation  {}",
+            if answer.explanation_same {
+                "the same"
+            } else {
+                "DIFFERENT"
+            }
+        );
     }
-    Ok(if answer.same && answer.explanation_same { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if answer.same && answer.explanation_same {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }

@@ -36,7 +36,10 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     let telemetry = telemetry::init(&config.telemetry, &metrics)
         .map_err(|error| Failure::new("start logs and traces", error))?;
     for name in unknown_variables(&ProcessEnvironment) {
-        tracing::warn!({ field::REASON } = name, "environment variable is not known");
+        tracing::warn!(
+            { field::REASON } = name,
+            "environment variable is not known"
+        );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -52,7 +55,9 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
             http = %app.http_addr(),
             "serving"
         );
-        app.run().await.map_err(|error| Failure::new("serve", error))
+        app.run()
+            .await
+            .map_err(|error| Failure::new("serve", error))
     });
     if let Err(failure) = &served {
         tracing::error!({ field::ERROR } = %failure, "ended");
@@ -77,8 +82,11 @@ fn configure(args: &ServeArgs) -> Result<Config, Failure> {
         otlp_endpoint: args.otlp_endpoint.clone(),
         ..Overrides::default()
     };
-    let sources =
-        Sources { file: args.config.clone(), environment: &ProcessEnvironment, overrides };
+    let sources = Sources {
+        file: args.config.clone(),
+        environment: &ProcessEnvironment,
+        overrides,
+    };
     Config::load(sources).map_err(|errors| Failure::plain(errors.to_string()))
 }
 
@@ -100,11 +108,19 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
         let loaded =
             Callers::load(path).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
         println!("callers: {}", loaded.callers.names().join(", "));
-        loaded.warnings.iter().for_each(|warning| eprintln!("warning: {warning}"));
+        loaded
+            .warnings
+            .iter()
+            .for_each(|warning| eprintln!("warning: {warning}"));
     }
     let book = Book::load(&files.files, &files.deployment)
         .map_err(|errors| Failure::plain(errors.to_string()))?;
-    println!("book: {} {}, {} rows", book.name(), book.version(), book.measures().len());
+    println!(
+        "book: {} {}, {} rows",
+        book.name(),
+        book.version(),
+        book.measures().len()
+    );
     println!("the configuration is sound");
     Ok(ExitCode::SUCCESS)
 }

@@ -23,10 +23,17 @@ pub async fn tail(args: TailArgs) -> Result<ExitCode, Failure> {
         follow: args.follow,
     };
     let watched = |status| Failure::new("watch verdicts", status);
-    let mut verdicts = client.gate.watch_verdicts(request).await.map_err(watched)?.into_inner();
+    let mut verdicts = client
+        .gate
+        .watch_verdicts(request)
+        .await
+        .map_err(watched)?
+        .into_inner();
     let mut out = std::io::stdout();
     while let Some(next) = verdicts.message().await.map_err(watched)? {
-        let Some(verdict) = &next.verdict else { continue };
+        let Some(verdict) = &next.verdict else {
+            continue;
+        };
         let line = if args.json {
             serde_json::to_string(&next).map_err(|error| Failure::new("print a verdict", error))?
         } else {

@@ -30,11 +30,7 @@ const LISTS: [(&str, u32, &str); 14] = [
     ("G03", 20, ""),
 ];
 
-/// The lists on which a party of this number stands.
-pub fn list_of(n: u64) -> &'static str {
-    list(n).0
-}
-
+/// The list on which a party of this number stands, with its months and severity.
 fn list(n: u64) -> (&'static str, u32, &'static str) {
     let index = usize::try_from(n % 14).unwrap_or_default();
     LISTS.get(index).copied().unwrap_or(("A11", 11, "general"))
@@ -42,11 +38,16 @@ fn list(n: u64) -> (&'static str, u32, &'static str) {
 
 /// The name of an invented party.
 pub fn name(n: u64) -> String {
-    const WORDS: [&str; 8] = ["晨光", "远山", "清河", "金桥", "瑞丰", "东篱", "松石", "云帆"];
+    const WORDS: [&str; 8] = [
+        "晨光", "远山", "清河", "金桥", "瑞丰", "东篱", "松石", "云帆",
+    ];
     const TRADES: [&str; 5] = ["建设", "实业", "商贸", "科技", "置业"];
     let pick = |words: &[&'static str], n: u64| {
         let length = u64::try_from(words.len()).unwrap_or(1);
-        usize::try_from(n % length).ok().and_then(|i| words.get(i).copied()).unwrap_or_default()
+        usize::try_from(n % length)
+            .ok()
+            .and_then(|i| words.get(i).copied())
+            .unwrap_or_default()
     };
     format!("示例{}{}{n}有限公司", pick(&WORDS, n), pick(&TRADES, n / 8))
 }
@@ -89,7 +90,10 @@ pub async fn import(
     };
     let part = |part| v1::ImportRequest { part: Some(part) };
     let rows = (1..).zip(entries).map(move |(row, entry)| {
-        part(v1::import_request::Part::Row(v1::ImportRow { entry: Some(entry), row }))
+        part(v1::import_request::Part::Row(v1::ImportRow {
+            entry: Some(entry),
+            row,
+        }))
     });
     let header = part(v1::import_request::Part::Header(header));
     let stream = tokio_stream::iter(std::iter::once(header).chain(rows));

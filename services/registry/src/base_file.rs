@@ -216,7 +216,11 @@ fn write_to(
             .map(|(code, n)| (code.as_str().to_owned(), *n as u64))
             .collect(),
         absent: beside.absent.iter().cloned().collect(),
-        books: beside.books.iter().map(|(version, at)| (version.0, *at)).collect(),
+        books: beside
+            .books
+            .iter()
+            .map(|(version, at)| (version.0, *at))
+            .collect(),
     };
     let head = postcard::to_allocvec(&head).map_err(std::io::Error::other)?;
     let length = u32::try_from(head.len()).map_err(std::io::Error::other)?;
@@ -231,7 +235,11 @@ fn write_to(
 
 /// Removes base files older than this number, and those never finished.
 pub fn remove_older(dir: &Path, seq: u64) {
-    let unfinished = fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path());
+    let unfinished = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path());
     let unfinished = unfinished.filter(|path| {
         path.file_name()
             .and_then(|name| name.to_str())
@@ -258,10 +266,17 @@ fn base_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     })?;
     let numbered = |path: PathBuf| {
         let name = path.file_name()?.to_str()?;
-        let seq = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.parse().ok()?;
+        let seq = name
+            .strip_prefix(PREFIX)?
+            .strip_suffix(SUFFIX)?
+            .parse()
+            .ok()?;
         Some((seq, path))
     };
-    Ok(read.flatten().filter_map(|entry| numbered(entry.path())).collect())
+    Ok(read
+        .flatten()
+        .filter_map(|entry| numbered(entry.path()))
+        .collect())
 }
 
 fn path_of(dir: &Path, seq: u64) -> PathBuf {

@@ -140,15 +140,11 @@ impl From<ChangeError> for Status {
                 status::failed_precondition_status("step_not_allowed", &message)
             }
             ChangeError::OtherList { .. } => status::already_exists_status("other_list", &message),
-            ChangeError::ImportUnderWay => {
-                status::unavailable_status("import_under_way", &message)
-            }
+            ChangeError::ImportUnderWay => status::unavailable_status("import_under_way", &message),
             ChangeError::Log(AppendError::Stalled { .. }) => {
                 status::overloaded_status(Duration::from_secs(1))
             }
-            ChangeError::Log(error) => {
-                status::unavailable_status("change_log", &error.to_string())
-            }
+            ChangeError::Log(error) => status::unavailable_status("change_log", &error.to_string()),
             ChangeError::Spool(_) => status::unavailable_status("no_room", &message),
             ChangeError::Closed => status::unavailable_status("stopping", &message),
         }

@@ -114,7 +114,9 @@ impl Past {
                     }
                     // An entry that once was somebody else's is kept up to date as well, or its
                     // old form would stay.
-                    let concerns = keys(&stored, simplify).iter().any(|key| wanted.contains(key))
+                    let concerns = keys(&stored, simplify)
+                        .iter()
+                        .any(|key| wanted.contains(key))
                         || lists.entry(stored.entry_id).is_some();
                     if concerns {
                         lists.put_stored(&put.stored, simplify);

@@ -84,7 +84,10 @@ impl Header {
             "" | "hold" => OnError::Hold,
             "skip" => OnError::Skip,
             _ => {
-                violations.push(Violation::new("on_error", "unknown word; known: hold, skip"));
+                violations.push(Violation::new(
+                    "on_error",
+                    "unknown word; known: hold, skip",
+                ));
                 OnError::Hold
             }
         };
@@ -99,7 +102,11 @@ impl Header {
         }
         Refused::unless_empty(violations)?;
         let list = (!header.list.is_empty()).then(|| ListCode::new(header.list));
-        let confirm: Vec<ListCode> = header.confirm_lists.into_iter().map(ListCode::new).collect();
+        let confirm: Vec<ListCode> = header
+            .confirm_lists
+            .into_iter()
+            .map(ListCode::new)
+            .collect();
         let confirmed_at = change::time("confirmed_at", header.confirmed_at)?;
         list.iter()
             .try_for_each(|list| life::known_list(list.as_str(), book).map(|_| ()))?;
@@ -317,7 +324,10 @@ impl Writer {
             return refused("entry_id", "stands twice in this import; keep one row");
         }
         if header.mode == Mode::Full
-            && (header.list.as_ref().is_some_and(|list| list.as_str() != entry.list)
+            && (header
+                .list
+                .as_ref()
+                .is_some_and(|list| list.as_str() != entry.list)
                 || header.source_unit != entry.source_unit)
         {
             return refused(
@@ -325,10 +335,12 @@ impl Writer {
                 "a full import holds rows of its one list and source unit only",
             );
         }
-        let steps = life::draft(&entry).map_err(ChangeError::Invalid).and_then(|draft| {
-            let known = self.known(draft.entry_id.as_str());
-            life::put(draft, known.as_ref(), &self.book, now)
-        });
+        let steps = life::draft(&entry)
+            .map_err(ChangeError::Invalid)
+            .and_then(|draft| {
+                let known = self.known(draft.entry_id.as_str());
+                life::put(draft, known.as_ref(), &self.book, now)
+            });
         match steps {
             Ok(steps) if steps.is_empty() => Taken::Unchanged,
             Ok(steps) => Taken::Changes(
@@ -372,9 +384,8 @@ impl Writer {
             return Vec::new();
         };
         let on_list = |body: &&[u8]| {
-            StoredEntry::read(body).is_ok_and(|stored| {
-                stored.list == list.as_str() && !seen.contains(stored.entry_id)
-            })
+            StoredEntry::read(body)
+                .is_ok_and(|stored| stored.list == list.as_str() && !seen.contains(stored.entry_id))
         };
         let mut absent: Vec<Entry> = self
             .lists
@@ -420,7 +431,10 @@ impl Writer {
     ) -> Result<(), ChangeError> {
         let now = self.now();
         let unknown = tally.refused_lists.contains("") && header.list.is_none();
-        let default = header.list.as_ref().filter(|_| tally.refused_lists.contains(""));
+        let default = header
+            .list
+            .as_ref()
+            .filter(|_| tally.refused_lists.contains(""));
         let (withheld, complete): (Vec<_>, Vec<_>) = header.confirm.iter().partition(|list| {
             unknown || default == Some(list) || tally.refused_lists.contains(list.as_str())
         });

@@ -296,7 +296,11 @@ pub fn book_record(
             .collect(),
         book_version: version.0.to_vec(),
     };
-    NewRecord::new(kind::BOOK, now.micros(), Bytes::from(record.encode_to_vec()))
+    NewRecord::new(
+        kind::BOOK,
+        now.micros(),
+        Bytes::from(record.encode_to_vec()),
+    )
 }
 
 /// The files and what the deployment said, as a book record keeps them.
@@ -334,9 +338,7 @@ impl Beside {
         }
         if reason == ABSENT_FROM_SOURCE {
             self.absent.insert(stored.entry_id.to_owned());
-        } else if !self.absent.is_empty()
-            && !matches!(put_action, action::OBJECTION)
-        {
+        } else if !self.absent.is_empty() && !matches!(put_action, action::OBJECTION) {
             self.absent.remove(stored.entry_id);
         }
     }
@@ -364,7 +366,9 @@ pub fn apply(
         What::Confirmed { list, at, .. } => lists.confirm(list.clone(), *at),
         What::Book(book) => {
             if let Ok(version) = <[u8; 32]>::try_from(book.book_version.as_slice()) {
-                beside.books.push((BookVersion(version), entered.position.0));
+                beside
+                    .books
+                    .push((BookVersion(version), entered.position.0));
             }
         }
         What::Other => {}
@@ -372,4 +376,3 @@ pub fn apply(
     lists.advance(entered.seq);
     Ok(())
 }
-

@@ -33,7 +33,9 @@ impl Subject {
             Some(identifier)
         };
         // Natural persons are never looked up by name (spec 2, rule 3).
-        let person = identifier.as_ref().is_some_and(Identifier::is_natural_person);
+        let person = identifier
+            .as_ref()
+            .is_some_and(Identifier::is_natural_person);
         let name = if person {
             None
         } else {
@@ -112,7 +114,11 @@ pub fn of_list(lists: &Lists, list: &str, after: &str, count: usize) -> BTreeMap
             continue;
         }
         let full = page.len() >= count;
-        if full && page.last_key_value().is_some_and(|(last, _)| stored.entry_id > *last) {
+        if full
+            && page
+                .last_key_value()
+                .is_some_and(|(last, _)| stored.entry_id > *last)
+        {
             continue;
         }
         page.insert(stored.entry_id, body);

@@ -266,7 +266,8 @@ struct Ending(watch::Sender<bool>, Readiness);
 impl Drop for Ending {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.1.not_ready(COMPONENT, "the writer of the lists has failed");
+            self.1
+                .not_ready(COMPONENT, "the writer of the lists has failed");
         }
         self.0.send_replace(true);
     }

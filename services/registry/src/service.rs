@@ -81,7 +81,10 @@ impl Lists for Service {
         let applied = self.registry.apply(change, &caller).await?;
         Ok(Response::new(v1::ApplyResponse {
             list_version: applied.version.to_string(),
-            entry: applied.entry.as_ref().map(|entry| record_of(entry, Vec::new())),
+            entry: applied
+                .entry
+                .as_ref()
+                .map(|entry| record_of(entry, Vec::new())),
         }))
     }
 
@@ -189,8 +192,7 @@ fn page(
                 .map_err(|refused| status::refused_status(&refused))?;
             let mut entries = subject.entries(lists, book.simplify());
             entries.retain(|id, entry| {
-                id.as_str() > after
-                    && (asked.list.is_empty() || entry.list.as_str() == asked.list)
+                id.as_str() > after && (asked.list.is_empty() || entry.list.as_str() == asked.list)
             });
             entries
         }
@@ -225,11 +227,13 @@ fn with_history(
     let mut changes = BTreeMap::new();
     if wanted && !entries.is_empty() {
         let ids: FxHashSet<String> = entries.keys().cloned().collect();
-        changes = registry.past().changes_of(&ids, up_to).map_err(|error| log_unreadable(&error))?;
+        changes = registry
+            .past()
+            .changes_of(&ids, up_to)
+            .map_err(|error| log_unreadable(&error))?;
     }
-    let record = |(id, entry): (String, Entry)| {
-        record_of(&entry, changes.remove(&id).unwrap_or_default())
-    };
+    let record =
+        |(id, entry): (String, Entry)| record_of(&entry, changes.remove(&id).unwrap_or_default());
     Ok(entries.into_iter().map(record).collect())
 }
 

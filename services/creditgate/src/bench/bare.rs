@@ -25,7 +25,10 @@ impl Gate for Bare {
         _: Request<v1::CheckRequest>,
     ) -> Result<Response<v1::CheckResponse>, Status> {
         let verdict = Some(self.verdict.clone());
-        Ok(Response::new(v1::CheckResponse { verdict, repeated: false }))
+        Ok(Response::new(v1::CheckResponse {
+            verdict,
+            repeated: false,
+        }))
     }
 
     async fn check_batch(
@@ -48,7 +51,10 @@ impl Gate for Bare {
                 result: Some(v1::check_result::Result::Verdict(verdict.clone())),
                 repeated: false,
             };
-            Ok(v1::CheckStreamResponse { result: Some(result), correlation })
+            Ok(v1::CheckStreamResponse {
+                result: Some(result),
+                correlation,
+            })
         });
         Ok(Response::new(Box::pin(answers)))
     }
@@ -115,10 +121,14 @@ pub async fn serve() -> Result<ExitCode, Failure> {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .map_err(|error| Failure::new("listen", error))?;
-    let address = listener.local_addr().map_err(|error| Failure::new("listen", error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::new("listen", error))?;
     println!("{address}");
     tonic::transport::Server::builder()
-        .add_service(GateServer::new(Bare { verdict: constant() }))
+        .add_service(GateServer::new(Bare {
+            verdict: constant(),
+        }))
         .serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true)))
         .await
         .map_err(failed)?;

@@ -17,8 +17,8 @@ use crate::app::{App, BookFiles};
 use crate::book;
 use crate::cli::BenchGateArgs;
 use crate::client::Client;
-use crate::world;
 use crate::failure::Failure;
+use crate::world;
 
 const MODES: [&str; 2] = ["unary", "stream"];
 const SERVERS: [&str; 2] = ["bare", "real"];
@@ -59,8 +59,15 @@ pub async fn run(args: &BenchGateArgs) -> Result<ExitCode, Failure> {
     let dir = data_dir.display().to_string();
     let mut bare = Process::start(&["bench", "part", "bare"])?;
     let bare_addr = bare.line()?;
-    let mut real =
-        Process::start(&["bench", "part", "real", "--data-dir", &dir, "--entries", &entries])?;
+    let mut real = Process::start(&[
+        "bench",
+        "part",
+        "real",
+        "--data-dir",
+        &dir,
+        "--entries",
+        &entries,
+    ])?;
     let real_addr = real.line()?;
     let http_addr = real.line()?;
     eprintln!("{entries} entries on the lists; {rounds} rounds of {seconds} s, servers in turn");
@@ -80,9 +87,15 @@ pub async fn run(args: &BenchGateArgs) -> Result<ExitCode, Failure> {
                 let report = client(args, address, mode, seconds, &format!("{mode}-{round}"))?;
                 let cpu_us = (process.cpu_seconds() - cpu) * 1e6 / report.answers.max(1) as f64;
                 if round > 0 {
-                    sums.entry((mode, server)).or_default().runs.push(Run { report, cpu_us });
+                    sums.entry((mode, server))
+                        .or_default()
+                        .runs
+                        .push(Run { report, cpu_us });
                 } else if server == "real" {
-                    sums.entry(("warm-up", mode)).or_default().runs.push(Run { report, cpu_us });
+                    sums.entry(("warm-up", mode))
+                        .or_default()
+                        .runs
+                        .push(Run { report, cpu_us });
                 }
             }
             eprint!(".");
@@ -101,11 +114,27 @@ fn client(
     seconds: f64,
     run: &str,
 ) -> Result<Report, Failure> {
-    let (seconds, in_flight, connections) =
-        (seconds.to_string(), args.in_flight.to_string(), args.connections.to_string());
+    let (seconds, in_flight, connections) = (
+        seconds.to_string(),
+        args.in_flight.to_string(),
+        args.connections.to_string(),
+    );
     let mut client = Process::start(&[
-        "bench", "part", "client", "--server", server, "--mode", mode, "--seconds", &seconds,
-        "--in-flight", &in_flight, "--connections", &connections, "--run", run,
+        "bench",
+        "part",
+        "client",
+        "--server",
+        server,
+        "--mode",
+        mode,
+        "--seconds",
+        &seconds,
+        "--in-flight",
+        &in_flight,
+        "--connections",
+        &connections,
+        "--run",
+        run,
     ])?;
     serde_json::from_str(&client.line()?)
         .map_err(|error| Failure::new("read the client's report", error))
@@ -120,7 +149,9 @@ fn tell(
     println!("mode    server   checks/s    p50 us    p99 us   server CPU us/check   refused");
     for mode in MODES {
         for server in SERVERS {
-            let Some(sum) = sums.get(&(mode, server)) else { continue };
+            let Some(sum) = sums.get(&(mode, server)) else {
+                continue;
+            };
             println!(
                 "{mode:<7} {server:<6} {:>10.0} {:>9.0} {:>9.0} {:>21.1} {:>9}",
                 sum.median(Run::rate),
@@ -143,22 +174,42 @@ fn tell(
     };
     println!();
     println!("answers given             {real_answers}");
-    println!("records in the journal    {:.0}", grown("creditgate_journal_records_total"));
-    println!("fsyncs                    {:.0}", grown("creditgate_journal_fsyncs_total"));
-    println!("peak memory               {:.0} MiB (VmHWM)", real.memory_mib("VmHWM"));
-    println!("memory now                {:.0} MiB of its own (RssAnon)", real.memory_mib("RssAnon"));
+    println!(
+        "records in the journal    {:.0}",
+        grown("creditgate_journal_records_total")
+    );
+    println!(
+        "fsyncs                    {:.0}",
+        grown("creditgate_journal_fsyncs_total")
+    );
+    println!(
+        "peak memory               {:.0} MiB (VmHWM)",
+        real.memory_mib("VmHWM")
+    );
+    println!(
+        "memory now                {:.0} MiB of its own (RssAnon)",
+        real.memory_mib("RssAnon")
+    );
     println!();
     for mode in MODES {
-        let (Some(bare), Some(real)) = (sums.get(&(mode, "bare")), sums.get(&(mode, "real"))) else {
+        let (Some(bare), Some(real)) = (sums.get(&(mode, "bare")), sums.get(&(mode, "real")))
+        else {
             continue;
         };
         // Round by round, since both of a round met the same machine.
-        let mut ratios: Vec<f64> =
-            real.runs.iter().zip(&bare.runs).map(|(real, bare)| real.rate() / bare.rate()).collect();
+        let mut ratios: Vec<f64> = real
+            .runs
+            .iter()
+            .zip(&bare.runs)
+            .map(|(real, bare)| real.rate() / bare.rate())
+            .collect();
         ratios.sort_by(f64::total_cmp);
         let above = real.median(|run| run.cpu_us) - bare.median(|run| run.cpu_us);
         println!("{mode} CPU above bare {above:.1} us/check");
-        println!("{mode} ratio {:.2}", ratios.get(ratios.len() / 2).copied().unwrap_or(0.0));
+        println!(
+            "{mode} ratio {:.2}",
+            ratios.get(ratios.len() / 2).copied().unwrap_or(0.0)
+        );
     }
     // A full pipe or a closed terminal changes nothing about what was measured.
     let _ = std::io::stdout().flush();
@@ -175,7 +226,9 @@ fn figures(http_addr: &str) -> Result<BTreeMap<String, f64>, Failure> {
     stream.read_to_string(&mut text).map_err(failed)?;
     let mut figures = BTreeMap::new();
     for line in text.lines().filter(|line| line.starts_with("creditgate_")) {
-        let Some((series, value)) = line.rsplit_once(' ') else { continue };
+        let Some((series, value)) = line.rsplit_once(' ') else {
+            continue;
+        };
         let name = series.split('{').next().unwrap_or(series);
         *figures.entry(name.to_owned()).or_insert(0.0) += value.parse::<f64>().unwrap_or(0.0);
     }
@@ -191,8 +244,12 @@ pub async fn serve_real(data_dir: &Path, entries: u64) -> Result<ExitCode, Failu
         http_addr: Some("127.0.0.1:0".to_owned()),
         ..Overrides::default()
     };
-    let config = Config::load(Sources { file: None, environment: &nothing, overrides })
-        .map_err(|errors| Failure::new("configure the service", errors.to_string()))?;
+    let config = Config::load(Sources {
+        file: None,
+        environment: &nothing,
+        overrides,
+    })
+    .map_err(|errors| Failure::new("configure the service", errors.to_string()))?;
     let files = BookFiles {
         files: book::files(None).map_err(|error| Failure::new("read the book", error))?,
         deployment: Deployment::default(),
@@ -209,6 +266,8 @@ pub async fn serve_real(data_dir: &Path, entries: u64) -> Result<ExitCode, Failu
     world::import(&mut client, listed, world::all_lists()).await?;
     println!("{}", app.grpc_addr());
     println!("{}", app.http_addr());
-    app.run().await.map_err(|error| Failure::new("serve", error))?;
+    app.run()
+        .await
+        .map_err(|error| Failure::new("serve", error))?;
     Ok(ExitCode::SUCCESS)
 }

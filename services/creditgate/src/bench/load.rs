@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::client::Client;
-use crate::world;
 use crate::failure::Failure;
+use crate::world;
 
 /// One event in so many is about a listed party.
 const LISTED_EVERY: u64 = 10;
@@ -97,7 +97,8 @@ struct Times {
 impl Times {
     fn note(&mut self, began: Instant, answered: bool) {
         if answered {
-            self.micros.push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
+            self.micros
+                .push(u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX));
         } else {
             self.refused += 1;
         }
@@ -136,7 +137,10 @@ impl Load {
         let at = |share: f64| {
             // A share of a length below 2^32 is exact enough in f64, and never beyond the end.
             let index = (all.micros.len() as f64 * share) as usize;
-            all.micros.get(index.min(all.micros.len().saturating_sub(1))).copied().unwrap_or(0)
+            all.micros
+                .get(index.min(all.micros.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or(0)
         };
         let report = Report {
             answers: all.micros.len() as u64,
@@ -155,7 +159,9 @@ impl Load {
 async fn unary(mut gate: crate::client::Gate, run: Arc<Run>) -> Result<Times, Failure> {
     let mut times = Times::default();
     while !run.over() {
-        let request = v1::CheckRequest { event: Some(run.event()) };
+        let request = v1::CheckRequest {
+            event: Some(run.event()),
+        };
         let began = Instant::now();
         let answered = gate.check(request).await.is_ok();
         times.note(began, answered);
@@ -167,7 +173,10 @@ async fn unary(mut gate: crate::client::Gate, run: Arc<Run>) -> Result<Times, Fa
 async fn stream(mut client: Client, run: Arc<Run>, window: usize) -> Result<Times, Failure> {
     let (send, receive) = mpsc::channel(window);
     let mut sent = std::collections::VecDeque::with_capacity(window);
-    let item = || v1::CheckStreamRequest { event: Some(run.event()), correlation: String::new() };
+    let item = || v1::CheckStreamRequest {
+        event: Some(run.event()),
+        correlation: String::new(),
+    };
     for _ in 0..window {
         sent.push_back(Instant::now());
         if send.send(item()).await.is_err() {
@@ -175,8 +184,12 @@ async fn stream(mut client: Client, run: Arc<Run>, window: usize) -> Result<Time
         }
     }
     let failed = |status| Failure::new("run the stream", status);
-    let mut answers =
-        client.gate.check_stream(ReceiverStream::new(receive)).await.map_err(failed)?.into_inner();
+    let mut answers = client
+        .gate
+        .check_stream(ReceiverStream::new(receive))
+        .await
+        .map_err(failed)?
+        .into_inner();
     let mut send = Some(send);
     let mut times = Times::default();
     while let Some(answer) = answers.message().await.map_err(failed)? {

@@ -26,8 +26,21 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
             BenchCommand::Part(BenchPart::Real { data_dir, entries }) => {
                 gate::serve_real(&data_dir, entries).await
             }
-            BenchCommand::Part(BenchPart::Client { server, mode, seconds, in_flight, connections, run }) => {
-                let load = load::Load { server, seconds, in_flight, connections, run };
+            BenchCommand::Part(BenchPart::Client {
+                server,
+                mode,
+                seconds,
+                in_flight,
+                connections,
+                run,
+            }) => {
+                let load = load::Load {
+                    server,
+                    seconds,
+                    in_flight,
+                    connections,
+                    run,
+                };
                 load.print(&mode).await
             }
         }

@@ -25,8 +25,14 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let out = child.stdout.take().ok_or_else(|| Failure::plain("the process has no output"))?;
-        Ok(Self { child, out: BufReader::new(out) })
+        let out = child
+            .stdout
+            .take()
+            .ok_or_else(|| Failure::plain("the process has no output"))?;
+        Ok(Self {
+            child,
+            out: BufReader::new(out),
+        })
     }
 
     /// The next line it prints.
@@ -36,7 +42,9 @@ impl Process {
             .read_line(&mut line)
             .map_err(|error| Failure::new("read from a process of the benchmark", error))?;
         if line.is_empty() {
-            return Err(Failure::plain("a process of the benchmark ended before it answered"));
+            return Err(Failure::plain(
+                "a process of the benchmark ended before it answered",
+            ));
         }
         Ok(line.trim_end().to_owned())
     }
@@ -47,7 +55,11 @@ impl Process {
         // Fields count from after the name, which stands in parentheses and may hold anything.
         let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
         let ticks = |field: usize| {
-            after.split_whitespace().nth(field).and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0)
+            after
+                .split_whitespace()
+                .nth(field)
+                .and_then(|t| t.parse::<f64>().ok())
+                .unwrap_or(0.0)
         };
         (ticks(11) + ticks(12)) / TICKS_PER_SECOND
     }

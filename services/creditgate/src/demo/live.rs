@@ -10,17 +10,42 @@ use creditgate_runtime::clock::Clock;
 use pbjson_types::value::Kind;
 use tokio::time::Instant;
 
-use crate::world;
 use crate::client::Client;
 use crate::failure::{Failure, status_text};
 use crate::render;
+use crate::world;
 
 /// Procedures with their stages and the role that leads.
 const PROCEDURES: [(&str, &[&str], &str); 4] = [
-    ("permit", &["apply", "accept", "review", "decide", "issue"], "applicant"),
-    ("tender", &["register", "prequalify", "bid", "evaluate", "award", "contract"], "bidder"),
-    ("land", &["register", "apply", "deal", "contract", "supply"], "land_bidder"),
-    ("procurement", &["register", "bid", "evaluate", "award", "contract", "perform"], "supplier"),
+    (
+        "permit",
+        &["apply", "accept", "review", "decide", "issue"],
+        "applicant",
+    ),
+    (
+        "tender",
+        &[
+            "register",
+            "prequalify",
+            "bid",
+            "evaluate",
+            "award",
+            "contract",
+        ],
+        "bidder",
+    ),
+    (
+        "land",
+        &["register", "apply", "deal", "contract", "supply"],
+        "land_bidder",
+    ),
+    (
+        "procurement",
+        &[
+            "register", "bid", "evaluate", "award", "contract", "perform",
+        ],
+        "supplier",
+    ),
 ];
 /// Cases that run at the same time.
 const CASES: usize = 8;
@@ -58,10 +83,15 @@ pub async fn play(
 ) -> Result<ExitCode, Failure> {
     let pause = Duration::try_from_secs_f64(1.0 / rate.clamp(0.01, 1_000.0)).unwrap_or_default();
     let now = Time::from_micros(clock.now_micros());
-    let entries: Vec<_> =
-        (world::FIRST..world::FIRST + world::ENTRIES).map(|n| world::entry(n, now)).collect();
+    let entries: Vec<_> = (world::FIRST..world::FIRST + world::ENTRIES)
+        .map(|n| world::entry(n, now))
+        .collect();
     let summary = world::import(client, entries, world::all_lists()).await?;
-    println!("{} invented entries on {} lists; Ctrl-C stops", summary.accepted, world::all_lists().len());
+    println!(
+        "{} invented entries on {} lists; Ctrl-C stops",
+        summary.accepted,
+        world::all_lists().len()
+    );
     println!();
 
     let ends = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -75,12 +105,18 @@ pub async fn play(
             cases.push(open(opened, &mut dice));
         }
         let index = usize::try_from(dice.next(CASES as u64)).unwrap_or_default();
-        let Some(case) = cases.get_mut(index) else { continue };
+        let Some(case) = cases.get_mut(index) else {
+            continue;
+        };
         let step = case.stage;
         let verdict = check(client, event(case, clock)).await;
         case.stage = step + 1;
-        let barred = verdict.as_ref().is_some_and(|verdict| verdict.outcome == "PROHIBIT");
-        let stages = PROCEDURES.get(case.procedure).map_or(0, |(_, stages, _)| stages.len());
+        let barred = verdict
+            .as_ref()
+            .is_some_and(|verdict| verdict.outcome == "PROHIBIT");
+        let stages = PROCEDURES
+            .get(case.procedure)
+            .map_or(0, |(_, stages, _)| stages.len());
         if barred || case.stage >= stages {
             cases.swap_remove(index);
         }
@@ -104,31 +140,55 @@ fn open(number: u64, dice: &mut Dice) -> Case {
     let several = procedure != 0;
     let parties = 1 + if several { dice.next(3) } else { 0 };
     let parties = (0..parties)
-        .map(|_| if dice.next(4) == 0 { world::FIRST + dice.next(world::ENTRIES) } else { dice.next(50_000) })
+        .map(|_| {
+            if dice.next(4) == 0 {
+                world::FIRST + dice.next(world::ENTRIES)
+            } else {
+                dice.next(50_000)
+            }
+        })
         .collect();
-    let name = PROCEDURES.get(procedure).map_or("permit", |(name, ..)| name);
-    Case { id: format!("{}-2026-{number:04}", name.to_uppercase()), procedure, stage: 0, parties }
+    let name = PROCEDURES
+        .get(procedure)
+        .map_or("permit", |(name, ..)| name);
+    Case {
+        id: format!("{}-2026-{number:04}", name.to_uppercase()),
+        procedure,
+        stage: 0,
+        parties,
+    }
 }
 
 fn event(case: &Case, clock: &Clock) -> v1::Event {
-    let (scenario, stages, role) = PROCEDURES.get(case.procedure).copied().unwrap_or(("permit", &[], ""));
+    let (scenario, stages, role) =
+        PROCEDURES
+            .get(case.procedure)
+            .copied()
+            .unwrap_or(("permit", &[], ""));
     let stage = stages.get(case.stage).copied().unwrap_or_default();
     let value = |kind| pbjson_types::Value { kind: Some(kind) };
     let text = |text: &str| value(Kind::StringValue(text.to_owned()));
     let attributes = match scenario {
         "tender" => vec![("mandatory_tender", value(Kind::BoolValue(true)))],
-        "land" => vec![("notice_no", text("演示土告〔2026〕1号")), ("notice_clause", text("第五条第二款"))],
+        "land" => vec![
+            ("notice_no", text("演示土告〔2026〕1号")),
+            ("notice_clause", text("第五条第二款")),
+        ],
         _ => Vec::new(),
     };
-    let subjects = case.parties.iter().enumerate().map(|(index, n)| v1::Subject {
-        party: format!("party-{}", index + 1),
-        role: role.to_owned(),
-        id_type: "USCC".to_owned(),
-        id: invented::uscc(*n),
-        name: world::name(*n),
-        kind: "enterprise".to_owned(),
-        ..v1::Subject::default()
-    });
+    let subjects = case
+        .parties
+        .iter()
+        .enumerate()
+        .map(|(index, n)| v1::Subject {
+            party: format!("party-{}", index + 1),
+            role: role.to_owned(),
+            id_type: "USCC".to_owned(),
+            id: invented::uscc(*n),
+            name: world::name(*n),
+            kind: "enterprise".to_owned(),
+            ..v1::Subject::default()
+        });
     v1::Event {
         source: "demo".to_owned(),
         id: format!("{}-{stage}", case.id),
@@ -139,20 +199,31 @@ fn event(case: &Case, clock: &Clock) -> v1::Event {
         region: "320505".to_owned(),
         amount_fen: Some(120_000_000),
         subjects: subjects.collect(),
-        attributes: attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        attributes: attributes
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
         ..v1::Event::default()
     }
 }
 
 async fn check(client: &mut Client, event: v1::Event) -> Option<v1::Verdict> {
-    match client.gate.check(v1::CheckRequest { event: Some(event) }).await {
+    match client
+        .gate
+        .check(v1::CheckRequest { event: Some(event) })
+        .await
+    {
         Ok(answer) => {
             let verdict = answer.into_inner().verdict?;
             println!("{}", render::summary(&verdict));
             Some(verdict)
         }
         Err(status) => {
-            println!("{:<20} {}", "refused", status_text(&status).replace('\n', ";"));
+            println!(
+                "{:<20} {}",
+                "refused",
+                status_text(&status).replace('\n', ";")
+            );
             None
         }
     }
@@ -177,16 +248,27 @@ async fn repair(client: &mut Client, entry_id: &str) {
         reason: "invented: duties performed".to_owned(),
         ..v1::ChangeState::default()
     };
-    let request = v1::ApplyRequest { change: Some(v1::apply_request::Change::ChangeState(change)) };
+    let request = v1::ApplyRequest {
+        change: Some(v1::apply_request::Change::ChangeState(change)),
+    };
     match client.lists.apply(request).await {
         Ok(_) => println!("{:<20} {entry_id} no longer counts", "repaired"),
-        Err(status) => println!("{:<20} {}", "refused", status_text(&status).replace('\n', ";")),
+        Err(status) => println!(
+            "{:<20} {}",
+            "refused",
+            status_text(&status).replace('\n', ";")
+        ),
     }
 }
 
 /// An event that no book can judge: its stage does not exist.
 async fn malformed(client: &mut Client, clock: &Clock) {
-    let case = Case { id: "BROKEN-1".to_owned(), procedure: 1, stage: 0, parties: vec![1] };
+    let case = Case {
+        id: "BROKEN-1".to_owned(),
+        procedure: 1,
+        stage: 0,
+        parties: vec![1],
+    };
     let broken = v1::Event {
         stage: "evaluation".to_owned(),
         id: format!("broken-{}", clock.now_micros()),

@@ -51,7 +51,11 @@ async fn play(args: DemoArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::new("start the service", error))?;
     let mut client = Client::to(&format!("http://{}", app.grpc_addr()), None).await?;
     println!("creditgate demo: everything shown here is invented (以下内容均为虚构).");
-    println!("gRPC on {}, HTTP on http://{}", app.grpc_addr(), app.http_addr());
+    println!(
+        "gRPC on {}, HTTP on http://{}",
+        app.grpc_addr(),
+        app.http_addr()
+    );
 
     let done = match hand {
         Some(hand) => script::play(&mut client, &hand).await,
@@ -77,6 +81,10 @@ fn config(dir: &std::path::Path) -> Result<Config, Failure> {
         http_addr: Some("127.0.0.1:0".to_owned()),
         ..Overrides::default()
     };
-    Config::load(Sources { file: None, environment: &nothing, overrides })
-        .map_err(|errors| Failure::new("configure the demonstration", errors.to_string()))
+    Config::load(Sources {
+        file: None,
+        environment: &nothing,
+        overrides,
+    })
+    .map_err(|errors| Failure::new("configure the demonstration", errors.to_string()))
 }

@@ -9,9 +9,9 @@ use creditgate_runtime::clock::Hand;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::world;
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::world;
 
 /// The steps, as data.
 const SCRIPT: &str = include_str!("../../demo/script.yaml");
@@ -51,13 +51,15 @@ fn script() -> Result<Script, Failure> {
     let mut rest = SCRIPT;
     while let Some((before, from)) = rest.split_once("{{") {
         text.push_str(before);
-        let (inside, after) =
-            from.split_once("}}").ok_or_else(|| Failure::plain("script: `{{` without `}}`"))?;
+        let (inside, after) = from
+            .split_once("}}")
+            .ok_or_else(|| Failure::plain("script: `{{` without `}}`"))?;
         text.push_str(&number(inside)?);
         rest = after;
     }
     text.push_str(rest);
-    serde_saphyr::from_str(&text).map_err(|error| Failure::new("read the script", error.to_string()))
+    serde_saphyr::from_str(&text)
+        .map_err(|error| Failure::new("read the script", error.to_string()))
 }
 
 fn number(inside: &str) -> Result<String, Failure> {
@@ -69,7 +71,10 @@ fn number(inside: &str) -> Result<String, Failure> {
         "person" => Ok(invented::person(n)),
         "individual" => Ok(invented::individual_business(n)),
         "org9" => Ok(invented::org9(n)),
-        "minor" => Ok(invented::id18(n, Date::from_ymd(2009, 3, 1).ok_or_else(unknown)?)),
+        "minor" => Ok(invented::id18(
+            n,
+            Date::from_ymd(2009, 3, 1).ok_or_else(unknown)?,
+        )),
         _ => Err(unknown()),
     }
 }
@@ -91,13 +96,18 @@ fn message<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, Failure>
 pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure> {
     let script = script()?;
     let now = instant(&script.begins_at)?;
-    let mut entries: Vec<v1::Entry> =
-        (world::FIRST..world::FIRST + world::ENTRIES).map(|n| world::entry(n, now)).collect();
+    let mut entries: Vec<v1::Entry> = (world::FIRST..world::FIRST + world::ENTRIES)
+        .map(|n| world::entry(n, now))
+        .collect();
     for entry in &script.entries {
         entries.push(message(entry)?);
     }
     let summary = world::import(client, entries, world::all_lists()).await?;
-    println!("{} invented entries on {} lists", summary.accepted, world::all_lists().len());
+    println!(
+        "{} invented entries on {} lists",
+        summary.accepted,
+        world::all_lists().len()
+    );
     println!();
 
     let mut table = String::new();
@@ -117,7 +127,11 @@ pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure>
                 let event = last.ok_or_else(|| Failure::plain("script: nothing to repeat"))?;
                 check(client, event).await
             }
-            _ => return Err(Failure::plain(format!("script: step {index} does not do one thing"))),
+            _ => {
+                return Err(Failure::plain(format!(
+                    "script: step {index} does not do one thing"
+                )));
+            }
         };
         let shown = format!("{index:>2}  {}\n{row}", step.tell);
         println!("{}", shown.trim_end());
@@ -130,7 +144,10 @@ pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure>
 fn compare(table: &str) -> Result<ExitCode, Failure> {
     println!();
     if table.trim_end() == EXPECTED.trim_end() {
-        println!("{} steps, all as expected", table.lines().filter(|l| !l.starts_with("      ")).count());
+        println!(
+            "{} steps, all as expected",
+            table.lines().filter(|l| !l.starts_with("      ")).count()
+        );
         return Ok(ExitCode::SUCCESS);
     }
     println!("NOT as expected:");
@@ -156,8 +173,14 @@ async fn apply(client: &mut Client, change: v1::ApplyRequest) -> Result<String, 
         .await
         .map_err(|status| Failure::new("apply the change of the script", status))?
         .into_inner();
-    let entry = answer.entry.and_then(|record| record.entry).unwrap_or_default();
-    Ok(format!("      lists: {} on {} is {}\n", entry.entry_id, entry.list, entry.state))
+    let entry = answer
+        .entry
+        .and_then(|record| record.entry)
+        .unwrap_or_default();
+    Ok(format!(
+        "      lists: {} on {} is {}\n",
+        entry.entry_id, entry.list, entry.state
+    ))
 }
 
 async fn check(client: &mut Client, event: &serde_json::Value) -> String {
@@ -166,7 +189,11 @@ async fn check(client: &mut Client, event: &serde_json::Value) -> String {
         Ok(event) => event,
         Err(refused) => return format!("      refused before sending: {refused}\n"),
     };
-    match client.gate.check(v1::CheckRequest { event: Some(event) }).await {
+    match client
+        .gate
+        .check(v1::CheckRequest { event: Some(event) })
+        .await
+    {
         Ok(answer) => {
             let answer = answer.into_inner();
             let verdict = answer.verdict.unwrap_or_default();
@@ -177,7 +204,10 @@ async fn check(client: &mut Client, event: &serde_json::Value) -> String {
             rows.push_str(&verdict_rows(&verdict));
             rows
         }
-        Err(status) => format!("      refused: {}\n", crate::failure::status_text(&status).replace('\n', ";")),
+        Err(status) => format!(
+            "      refused: {}\n",
+            crate::failure::status_text(&status).replace('\n', ";")
+        ),
     }
 }
 
@@ -192,7 +222,10 @@ fn verdict_rows(verdict: &v1::Verdict) -> String {
         told(&verdict.flags)
     );
     for not_checked in &verdict.not_checked {
-        rows.push_str(&format!("        {} not checked: {}\n", not_checked.list, not_checked.why));
+        rows.push_str(&format!(
+            "        {} not checked: {}\n",
+            not_checked.list, not_checked.why
+        ));
     }
     for subject in &verdict.subjects {
         rows.push_str(&format!(
@@ -209,7 +242,11 @@ fn verdict_rows(verdict: &v1::Verdict) -> String {
                 format!(" · {} on {} by {}", entry.entry_id, entry.list, entry.path)
             });
             let law = measure.basis.first().map_or_else(String::new, |basis| {
-                format!(" · {} {}", basis.law, basis.article.as_deref().unwrap_or_default())
+                format!(
+                    " · {} {}",
+                    basis.law,
+                    basis.article.as_deref().unwrap_or_default()
+                )
             });
             rows.push_str(&format!(
                 "          {} {} {}{entry}{law}{}\n",
@@ -219,7 +256,10 @@ fn verdict_rows(verdict: &v1::Verdict) -> String {
                 told(&triggered.why)
             ));
         }
-        for (word, incentives) in [("offered", &subject.offered), ("withheld", &subject.withheld)] {
+        for (word, incentives) in [
+            ("offered", &subject.offered),
+            ("withheld", &subject.withheld),
+        ] {
             for incentive in incentives {
                 let measure = incentive.measure.clone().unwrap_or_default();
                 rows.push_str(&format!(
@@ -235,5 +275,9 @@ fn verdict_rows(verdict: &v1::Verdict) -> String {
 }
 
 fn told(words: &[String]) -> String {
-    if words.is_empty() { String::new() } else { format!(" [{}]", words.join(", ")) }
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", words.join(", "))
+    }
 }
