@@ -19,6 +19,9 @@ use creditgate_measures::verdict::{
 use creditgate_measures::vocabulary::{Effect, Identity, NotUsable, Role, SubjectKind};
 use support::*;
 
+/// A change of one field, and its name.
+type Change<T> = (&'static str, fn(&mut T));
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -128,7 +131,7 @@ fn the_bytes_of_an_event_are_fenced() {
 
 #[test]
 fn every_field_of_an_event_changes_its_bytes() {
-    let changes: &[(&str, fn(&mut Event))] = &[
+    let changes: &[Change<Event>] = &[
         ("source", |e| e.source = "x".into()),
         ("id", |e| e.id = "x".into()),
         ("case", |e| e.case_id = "x".into()),
@@ -332,7 +335,7 @@ fn other_row(row: &Arc<Measure>, change: impl Fn(&mut Measure)) -> Arc<Measure> 
 
 #[test]
 fn every_other_field_changes_the_digest() {
-    let changes: &[(&str, fn(&mut Verdict))] = &[
+    let changes: &[Change<Verdict>] = &[
         ("verdict_id", |v| {
             v.verdict_id = VerdictId(uuid::Uuid::max())
         }),

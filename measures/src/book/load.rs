@@ -1207,6 +1207,10 @@ fn form_error(told: &str) -> (String, String) {
             "not a whole number, or out of range",
             "write a whole number",
         ),
+        _ if told.starts_with("budget breached") => mended(
+            "the file is larger than one file of a book may be",
+            "split it into several files of the same folder",
+        ),
         _ if told.starts_with("missing field ") => (told.to_owned(), "add it".to_owned()),
         _ => mended(told, "write the field as the form of the file says"),
     }

@@ -214,6 +214,15 @@ impl Catalogue {
         self
     }
 
+    /// Closes the file of rows, so that the next row begins another: a file may not grow without end.
+    pub fn next_file(mut self) -> Self {
+        let rows = std::mem::take(&mut self.rows);
+        let path = format!("measures/part-{:03}.yaml", self.extra.len());
+        self.extra
+            .push(SourceFile::new(path, format!("measures:\n{rows}")));
+        self
+    }
+
     /// Adds a list to `lists/own.yaml`, or replaces the standard one of that code.
     pub fn list(mut self, text: &str) -> Self {
         self.lists += &item(text, LIST);
