@@ -983,10 +983,6 @@ impl<'a> Scene<'a> {
             Identity::Unlinked => drop(why.insert("subject_unlinked".to_owned())),
             Identity::Unverified => drop(why.insert("subject_unverified".to_owned())),
         }
-        if let Some(hit) = hit {
-            why.extend((hit.path == Path::Name).then(|| "name_only".to_owned()));
-            why.extend(who.name_differs.then(|| "name_differs".to_owned()));
-        }
         let excluding = row.excluded_by.iter().map(|(list, _)| list);
         for list in excluding.clone() {
             // Being related to somebody listed is not being listed: nothing spreads without a row.
