@@ -1026,7 +1026,7 @@ fn may_be_organisation(who: &Who<'_>) -> bool {
         !matches!(who.given.identifier, SubjectIdentifier::Absent) && who.identifier.is_none();
     match who.kind {
         Some(kind) => kind != SubjectKind::NaturalPerson,
-        None => !person_role && !(broken && person_number),
+        None => !(person_role || (broken && person_number)),
     }
 }
 
