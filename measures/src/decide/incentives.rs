@@ -8,7 +8,7 @@ use super::setting::{Readiness, Setting};
 use super::subject::{Hit, Known};
 use crate::book::Measure;
 use crate::event::ListCode;
-use crate::verdict::{Incentive, Path, Why};
+use crate::verdict::{Incentive, Why};
 use crate::vocabulary::{Direction, Identity, Role};
 
 /// The incentives of one subject, by id then entry.
@@ -59,8 +59,6 @@ impl Incentives {
         let mut withheld: Vec<Why> = doubts.into_vec();
         withheld.extend(identity_doubt(known));
         if let Some(hit) = hit {
-            withheld.extend((hit.path == Path::Name).then_some(Why::NameOnly));
-            withheld.extend(known.name_differs_on(hit).then_some(Why::NameDiffers));
             withheld.extend(list_doubt(&hit.list.code, setting));
         }
         for (excluding, _) in &row.excluded_by {

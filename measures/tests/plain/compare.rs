@@ -347,13 +347,11 @@ impl Trial<'_> {
     fn nobody_is_weaker(&self, before: &Verdict, after: &Verdict, what: &str) {
         let (answer, changed) = (told(before), told(after));
         for (before, after) in decisions(before).zip(decisions(after)) {
-            let strength = |d: &Decision| (d.outcome(), d.effect, d.review, d.proposed);
             let weaker = before.outcome() > after.outcome()
                 || before.effect > after.effect
-                || before.review > after.review
+                || (before.review && !after.review)
                 || before.proposed > after.proposed;
             if weaker {
-                println!("{:?} became {:?}", strength(before), strength(after));
                 self.fail(what, &answer, &changed);
             }
         }

@@ -987,11 +987,6 @@ impl<'a> Scene<'a> {
             Identity::Unlinked => drop(why.insert("subject_unlinked".to_owned())),
             Identity::Unverified => drop(why.insert("subject_unverified".to_owned())),
         }
-        if let Some(hit) = hit {
-            why.extend((hit.path == Path::Name).then(|| "name_only".to_owned()));
-            let differs = who.name_differs && hit.names_subject;
-            why.extend(differs.then(|| "name_differs".to_owned()));
-        }
         let excluding = row.excluded_by.iter().map(|(list, _)| list);
         for list in excluding.clone() {
             // Being related to somebody listed is not being listed: nothing spreads without a row.
@@ -1035,7 +1030,7 @@ fn may_be_organisation(who: &Who<'_>) -> bool {
         !matches!(who.given.identifier, SubjectIdentifier::Absent) && who.identifier.is_none();
     match who.kind {
         Some(kind) => kind != SubjectKind::NaturalPerson,
-        None => !person_role && !(broken && person_number),
+        None => !(person_role || (broken && person_number)),
     }
 }
 

@@ -225,7 +225,7 @@ fn lists(dice: &mut Dice) -> SourceFile {
     ];
     for (colour, codes) in colours {
         for code in codes {
-            let local = dice.percent(25);
+            let local = dice.percent(35);
             let basis = match dice.below(8) {
                 0 => "paper",
                 1 => "department_rule",
@@ -356,10 +356,13 @@ fn row(dice: &mut Dice, number: usize, inactive: usize) -> (String, String) {
         put("item", item);
         put("class", class);
     }
-    let forces = [
-        "must", "must", "must", "must", "may", "factor", "refer", "own",
-    ];
-    put("force", dice.pick(&forces));
+    let forces = ["must", "may", "factor", "refer", "own"];
+    let force = if dice.percent(70) {
+        "must"
+    } else {
+        dice.pick(&forces)
+    };
+    put("force", force);
 
     let mut follows_notice = !third_party;
     let mut applies = Vec::new();
@@ -977,7 +980,7 @@ fn subject(dice: &mut Dice, people: &People, n: usize) -> Subject {
     });
     let kind = match dice.below(20) {
         0 => Some(dice.pick(KINDS)),
-        1..=9 => None,
+        1..=6 => None,
         _ => Some(somebody.kind),
     };
     let name = dice.some(75, |dice| name(dice, people, somebody));
