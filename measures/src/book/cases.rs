@@ -17,7 +17,7 @@ use crate::identifier::{IdType, Identifier, invented};
 use crate::lists::Lists;
 use crate::time::{Date, Time};
 use crate::verdict::Verdict;
-use crate::vocabulary::{Role, Severity, State, SubjectKind};
+use crate::vocabulary::{Confidence, Role, Severity, State, SubjectKind};
 
 /// When a case takes place unless it says otherwise.
 const WHEN: &str = "2026-06-01T10:00:00+08:00";
@@ -28,7 +28,7 @@ const WHERE: &str = "320500";
 pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<BookError> {
     let mut failed = Vec::new();
     for row in rows {
-        let alone = book.with_row_alone(&row.measure);
+        let alone = book.with_row_alone(row.as_written());
         for case in &row.source.cases {
             let outcome = judge(&alone, &row.measure, &case.value);
             let expected = &case.value.expect.value;
@@ -58,13 +58,24 @@ pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<BookError> {
     failed
 }
 
-impl Book {
-    /// The same book with this row only, as if it were active.
-    fn with_row_alone(&self, row: &Arc<Measure>) -> Self {
-        let row = Arc::new(Measure {
+impl Row {
+    /// The row as it was written and as if it were active: a deployment's confirmation changes
+    /// neither what its cases say nor what comes of them.
+    fn as_written(&self) -> Measure {
+        let confidence = Confidence::parse(&self.source.confidence.value);
+        Measure {
             active: true,
-            ..Measure::clone(row)
-        });
+            confidence: confidence.unwrap_or(self.measure.confidence),
+            effective_from: self.source.effective_from.as_ref().map(|day| day.value.0),
+            ..Measure::clone(&self.measure)
+        }
+    }
+}
+
+impl Book {
+    /// The same book with this row only.
+    fn with_row_alone(&self, row: Measure) -> Self {
+        let row = Arc::new(row);
         let mut scenarios = self.scenarios.clone();
         index(&mut scenarios, std::slice::from_ref(&row));
         Self {

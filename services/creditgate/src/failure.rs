@@ -56,16 +56,19 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// The code, the message, the broken rules and when to try again.
+/// The code with the broken rules, or with the message where there are none, and when to try again.
 pub fn status_text(status: &tonic::Status) -> String {
-    let mut text = format!("{:?}: {}", status.code(), status.message());
-    if let Some(bad) = status.get_details_bad_request() {
-        for violation in bad.field_violations {
-            text.push_str(&format!(
-                "\n  {}: {}",
-                violation.field, violation.description
-            ));
+    let mut text = format!("{:?}", status.code());
+    match status.get_details_bad_request() {
+        Some(bad) if !bad.field_violations.is_empty() => {
+            for violation in bad.field_violations {
+                text.push_str(&format!(
+                    "\n  {}: {}",
+                    violation.field, violation.description
+                ));
+            }
         }
+        _ => text.push_str(&format!(": {}", status.message())),
     }
     let wait = status
         .get_details_retry_info()

@@ -204,10 +204,10 @@ async fn check(client: &mut Client, event: &serde_json::Value) -> String {
             rows.push_str(&verdict_rows(&verdict));
             rows
         }
-        Err(status) => format!(
-            "      refused: {}\n",
-            crate::failure::status_text(&status).replace('\n', ";")
-        ),
+        Err(status) => {
+            let told = crate::failure::status_text(&status).replace("\n  ", "\n        ");
+            format!("      refused: {told}\n")
+        }
     }
 }
 
