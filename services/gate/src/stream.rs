@@ -71,7 +71,12 @@ async fn read(
 ) {
     loop {
         // Room for the result first: without it nothing is read.
-        let Ok(place) = groups.reserve().await else {
+        let place = tokio::select! {
+            biased;
+            () = inner.admission.closed() => return,
+            place = groups.reserve() => place,
+        };
+        let Ok(place) = place else {
             return;
         };
         let first = tokio::select! {

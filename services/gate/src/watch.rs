@@ -4,6 +4,7 @@
 //! one, so "one more than the last position seen" goes on right behind it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
@@ -24,6 +25,9 @@ const AHEAD: usize = 256;
 
 /// Records looked at in one go, on a thread that may block.
 const LOOKED_AT: usize = 4_096;
+
+/// The head moves thousands of times a second; a follower need not wake for each.
+const PAUSE: Duration = Duration::from_millis(5);
 
 pub(crate) type Verdicts = ReceiverStream<Result<v1::WatchVerdictsResponse, Status>>;
 
@@ -82,6 +86,7 @@ async fn pump(
                 return;
             },
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -148,6 +148,13 @@ impl Cases {
         }
     }
 
+    /// The index holds a record that memory never heard of: what is remembered lacks it.
+    pub(crate) fn appeared(&self, case: &CaseId) {
+        let mut shard = self.shard(super::case_key(case)).lock();
+        shard.moves += 1;
+        self.remembered.invalidate(case);
+    }
+
     fn shard(&self, key: u64) -> &Mutex<Shard> {
         // The top bits: the filter uses the others.
         &self.shards[(key >> 58) as usize & (SHARDS - 1)]

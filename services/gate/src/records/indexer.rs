@@ -33,10 +33,10 @@ const TICK: Duration = Duration::from_millis(100);
 const BATCH: usize = 50_000;
 
 /// … or its oldest record this old. Large batches spare pages: neighbours share them.
-const BATCH_AGE: Duration = Duration::from_secs(5);
+const BATCH_AGE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5_000 });
 
 /// How long a gap in the numbers may wait for its record to be settled before the journal is read.
-const GAP_PATIENCE: Duration = Duration::from_secs(2);
+const GAP_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 2_000 });
 
 /// Records of a batch at the start, when nobody waits.
 const CATCH_UP_BATCH: usize = 200_000;
@@ -317,6 +317,7 @@ impl Run {
     /// Writes what continues the mark; what stands behind a gap waits.
     fn write(&mut self) {
         self.taken.sort_unstable_by_key(|one| one.sequence);
+        self.forget_indexed();
         let mut due = self.table.mark().sequence;
         let ready = self
             .taken
@@ -326,51 +327,65 @@ impl Run {
                 one.sequence == due
             })
             .count();
-        if ready == 0 {
-            let waited = self.oldest.map_or(Duration::ZERO, |at| at.elapsed());
-            if waited >= BATCH_AGE + GAP_PATIENCE {
-                self.fill_gap();
-            }
-            return;
+        let waited = self.oldest.map_or(Duration::ZERO, |at| at.elapsed());
+        if ready > 0 {
+            let batch: Vec<Unindexed> = self.taken.drain(..ready).collect();
+            let added = self.add(&batch);
+            // Those not added are still in memory, and come back to be tried again.
+            self.taken.extend(batch);
+            self.end_of_round(added);
+        } else if !self.taken.is_empty() && waited >= BATCH_AGE + GAP_PATIENCE {
+            let added = self.fill_gap();
+            self.end_of_round(added);
         }
-        let batch: Vec<Unindexed> = self.taken.drain(..ready).collect();
-        let written = self.table.add(&batch);
-        self.written(batch, written);
     }
 
-    /// A record is durable that nobody settled: its check ended with its runtime. The journal has it.
-    fn fill_gap(&mut self) {
-        match read_after(&self.records.journal, self.table.mark(), BATCH) {
-            Ok(batch) => {
-                let end = batch.last().map_or(0, |last| last.sequence);
-                self.taken.retain(|one| one.sequence > end);
-                let written = self.table.add(&batch);
-                self.written(batch, written);
+    /// A record is durable that nobody has settled: its check ended with its runtime, or is slow.
+    /// The journal has it.
+    fn fill_gap(&mut self) -> Result<(), Error> {
+        let batch = read_after(&self.records.journal, self.table.mark(), BATCH)?;
+        self.add(&batch)?;
+        let in_memory = |one: &Unindexed| {
+            let found = self
+                .taken
+                .binary_search_by_key(&one.sequence, |t| t.sequence);
+            found.is_ok()
+        };
+        for one in batch.iter().filter(|one| !in_memory(one)) {
+            self.records.cases.appeared(&one.case);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, batch: &[Unindexed]) -> Result<(), Error> {
+        let added = self.table.add(batch);
+        added.map_err(|source| self.records.index_error(source))?;
+        let verdicts = batch.iter().map(|one| verdict_key(one.verdict));
+        self.records.verdict_filter.add(verdicts);
+        let cases = batch.iter().map(|one| case_key(&one.case));
+        self.records.case_filter.add(cases);
+        Ok(())
+    }
+
+    fn end_of_round(&mut self, added: Result<(), Error>) {
+        match added {
+            Ok(()) => {
+                self.failing = false;
+                self.taken.sort_unstable_by_key(|one| one.sequence);
+                self.forget_indexed();
             }
             Err(error) => self.failed(&error),
         }
+        self.oldest = (!self.taken.is_empty()).then(Instant::now);
     }
 
     /// INVARIANT (whole view): first in the table, then in the filters, then out of memory.
-    fn written(&mut self, batch: Vec<Unindexed>, written: rusqlite::Result<()>) {
-        match written {
-            Ok(()) => {
-                let records = &self.records;
-                let verdicts = batch.iter().map(|one| verdict_key(one.verdict));
-                records.verdict_filter.add(verdicts);
-                let cases = batch.iter().map(|one| case_key(&one.case));
-                records.case_filter.add(cases);
-                records.cases.moved(&batch);
-                records.slots.forget(&batch);
-                self.oldest = (!self.taken.is_empty()).then(Instant::now);
-                self.failing = false;
-            }
-            Err(source) => {
-                self.taken.extend(batch);
-                let error = self.records.index_error(source);
-                self.failed(&error);
-            }
-        }
+    fn forget_indexed(&mut self) {
+        let mark = self.table.mark().sequence;
+        let indexed = self.taken.partition_point(|one| one.sequence <= mark);
+        let indexed: Vec<Unindexed> = self.taken.drain(..indexed).collect();
+        self.records.cases.moved(&indexed);
+        self.records.slots.forget(&indexed);
     }
 
     /// Memory holds what the table does not take; when that is too much, checks are turned away.
@@ -379,7 +394,6 @@ impl Run {
             tracing::error!({ field::ERROR } = %Chain(error), "the index of verdicts takes no records; trying again");
         }
         self.failing = true;
-        self.oldest = Some(Instant::now());
     }
 
     fn tell(&mut self) {

@@ -36,8 +36,8 @@ pub(crate) use indexer::{Indexer, Watched};
 use slots::{Found, Slots};
 use table::Lookup;
 
-/// Records that may lack in the index before checks are turned away.
-const UNINDEXED_MAX: usize = 1_000_000;
+/// Records that may lack in the index before checks are turned away: about 100 MB of memory.
+const UNINDEXED_MAX: usize = 300_000;
 
 /// Why records cannot be opened or found.
 #[derive(Debug, thiserror::Error)]

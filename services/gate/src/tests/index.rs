@@ -216,3 +216,31 @@ async fn a_follower_sees_what_comes_and_ends_with_the_gate() {
     let end = verdicts.next().await.unwrap().unwrap_err();
     assert_eq!(reason(&end), "Unavailable shutting_down");
 }
+
+#[tokio::test]
+async fn a_record_that_nobody_settled_is_found_in_the_journal() {
+    let elsewhere = World::new();
+    let gate = elsewhere.open();
+    judge(&gate, 0..1).await;
+    let orphan = gate.inner.records.journal().read_at(Default::default());
+    let orphan = orphan.unwrap();
+
+    let world = World::new();
+    let gate = world.open();
+    let journal = gate.inner.records.journal();
+    journal
+        .append(orphan.kind, orphan.time_micros, orphan.payload)
+        .await
+        .unwrap();
+    judge(&gate, 1..50).await;
+    gate.index_now();
+    for n in 0..50 {
+        assert!(
+            check(&gate, event(n, n, "evaluate"))
+                .await
+                .unwrap()
+                .repeated
+        );
+    }
+    assert_eq!(gate.inner.records.journal().head().sequence, 50);
+}
