@@ -363,5 +363,4 @@ fn set(entry: &mut v1::Entry, column: &str, text: &str) -> Result<(), Refused> {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

@@ -395,5 +395,4 @@ fn entry_of(
 }
 
 #[cfg(test)]
-#[path = "life_tests.rs"]
 mod tests;

@@ -1,0 +1,183 @@
+//! How fast entries come in, what they take in memory, and how long a restart takes.
+//!
+//! `cargo run --release -p creditgate-registry --example import_rate -- 1000000`
+
+#![allow(clippy::print_stdout, reason = "a program for people")]
+
+use std::time::{Duration, Instant};
+
+use creditgate_measures::book::Deployment;
+use creditgate_measures::catalogue;
+use creditgate_measures::identifier::invented;
+use creditgate_proto::v1;
+use creditgate_registry::{OVERLAY_MIN, Options, Registry};
+use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal;
+use creditgate_runtime::metrics::{Build, Metrics};
+
+fn main() {
+    let rows: u64 = std::env::args()
+        .nth(1)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(100_000);
+    let dir = tempfile::tempdir().expect("a directory");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let caller = Callers::loopback_only()
+        .authenticate(None, true)
+        .expect("local");
+
+    memory("empty", 0);
+    let registry = open(dir.path());
+    memory("open", 0);
+    let started = Instant::now();
+    runtime.block_on(import(&registry, rows, &caller));
+    let took = started.elapsed();
+    println!(
+        "imported {rows} rows in {:.1} s: {:.0} rows/s",
+        took.as_secs_f64(),
+        rows as f64 / took.as_secs_f64()
+    );
+    settle(&registry);
+    memory("imported", rows);
+
+    let started = Instant::now();
+    runtime.block_on(import(&registry, rows, &caller));
+    println!(
+        "the same rows again, unchanged: {:.1} s",
+        started.elapsed().as_secs_f64()
+    );
+
+    let started = Instant::now();
+    runtime.block_on(registry.close());
+    drop(registry);
+    println!("closed in {:.2} s", started.elapsed().as_secs_f64());
+
+    let started = Instant::now();
+    let registry = open(dir.path());
+    println!("restarted in {:.2} s", started.elapsed().as_secs_f64());
+    assert_eq!(registry.live().load().lists.len() as u64, rows);
+    memory("restarted", rows);
+    runtime.block_on(registry.close());
+    drop(registry);
+
+    std::fs::remove_dir_all(dir.path().join("lists")).expect("remove the base");
+    let started = Instant::now();
+    let registry = open(dir.path());
+    println!(
+        "rebuilt from the log in {:.2} s",
+        started.elapsed().as_secs_f64()
+    );
+    assert_eq!(registry.live().load().lists.len() as u64, rows);
+    memory("rebuilt", rows);
+    runtime.block_on(registry.close());
+    for part in ["changes", "lists"] {
+        let bytes: u64 = std::fs::read_dir(dir.path().join(part))
+            .expect("a directory")
+            .flatten()
+            .filter_map(|file| file.metadata().ok())
+            .map(|file| file.len())
+            .sum();
+        println!("{part}: {} bytes on disk per entry", bytes / rows.max(1));
+    }
+}
+
+fn open(dir: &std::path::Path) -> Registry {
+    let clock = Clock::system();
+    let build = Build {
+        version: "example",
+        commit: "unknown",
+    };
+    Registry::open(Options {
+        data_dir: dir.to_owned(),
+        book: catalogue::built_in(),
+        deployment: Deployment::default(),
+        journal: journal::Options::default(),
+        metrics: Metrics::new(clock.clone(), build),
+        clock,
+        readiness: Readiness::expecting(["lists"]),
+        overlay_min: OVERLAY_MIN,
+    })
+    .expect("the registry opens")
+}
+
+async fn import(registry: &Registry, rows: u64, caller: &Caller) {
+    let header = v1::ImportHeader {
+        source_unit: "示例数据中心".to_owned(),
+        ..Default::default()
+    };
+    let mut import = registry
+        .begin_import(header, caller)
+        .expect("a sound header");
+    for n in 0..rows {
+        let row = v1::ImportRow {
+            entry: Some(entry(n)),
+            row: n + 1,
+        };
+        import.push(row).expect("room");
+    }
+    let summary = import.finish().await.expect("an import");
+    assert_eq!(
+        (summary.refused_count, summary.received),
+        (0, rows),
+        "{:?}",
+        summary.refused.first()
+    );
+}
+
+fn entry(n: u64) -> v1::Entry {
+    v1::Entry {
+        entry_id: format!("E-{n:09}"),
+        list: if n.is_multiple_of(3) { "B02" } else { "B01" }.to_owned(),
+        id_type: "USCC".to_owned(),
+        id: invented::uscc(n),
+        name: format!("示例第{n}号建筑工程有限公司"),
+        kind: "enterprise".to_owned(),
+        severity: "serious".to_owned(),
+        designated_by: "示例市人民法院".to_owned(),
+        document_no: format!("（2026）示例执{n}号"),
+        reason: "有履行能力而拒不履行生效法律文书确定义务".to_owned(),
+        valid_from: "2026-01-05".to_owned(),
+        valid_to: "2028-01-04".to_owned(),
+        ..Default::default()
+    }
+}
+
+/// Waits until no merge is under way and the overlay is small.
+fn settle(registry: &Registry) {
+    for _ in 0..600 {
+        let live = registry.live().load();
+        if live.lists.overlay_len() <= OVERLAY_MIN.max(live.lists.len() / 20) {
+            break;
+        }
+        drop(live);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    println!(
+        "overlay: {} entries",
+        registry.live().load().lists.overlay_len()
+    );
+}
+
+fn memory(when: &str, rows: u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let value = |field: &str| -> u64 {
+        status
+            .lines()
+            .find(|line| line.starts_with(field))
+            .and_then(|line| line.split_whitespace().nth(1))
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
+    };
+    let per = |kib: u64| kib * 1024 / rows.max(1);
+    let (rss, anon, peak) = (value("VmRSS:"), value("RssAnon:"), value("VmHWM:"));
+    println!("{when}: VmRSS {rss} KiB, RssAnon {anon} KiB, VmHWM {peak} KiB");
+    if rows > 0 {
+        println!(
+            "  per entry: RSS {} B, of it anonymous {} B",
+            per(rss),
+            per(anon)
+        );
+    }
+}
