@@ -78,6 +78,7 @@ fn free_port() -> u16 {
 /// A running service.
 pub struct Service {
     child: Child,
+    log: PathBuf,
     /// Where gRPC listens.
     pub grpc: SocketAddr,
     /// Where HTTP listens.
@@ -102,10 +103,11 @@ impl Service {
     pub fn start_binary(binary: &Path, data_dir: &Path, more: &[&str]) -> Self {
         let grpc = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let log_path = data_dir.join("service.log");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(data_dir.join("service.log"))
+            .open(&log_path)
             .expect("a log file");
         let child = Command::new(binary)
             .arg("serve")
@@ -124,17 +126,21 @@ impl Service {
             .stderr(log)
             .spawn()
             .expect("the service starts");
-        let mut service = Self { child, grpc, http };
-        service.wait_until_ready(data_dir);
+        let mut service = Self {
+            child,
+            log: log_path,
+            grpc,
+            http,
+        };
+        service.wait_until_ready();
         service
     }
 
-    fn wait_until_ready(&mut self, data_dir: &Path) {
+    fn wait_until_ready(&mut self) {
         let began = Instant::now();
         while began.elapsed() < READY_WITHIN {
             if let Some(status) = self.child.try_wait().expect("its state") {
-                let log = std::fs::read_to_string(data_dir.join("service.log")).unwrap_or_default();
-                panic!("the service ended with {status}:\n{log}");
+                panic!("the service ended with {status}:\n{}", self.logged());
             }
             if self
                 .get("/readyz")
@@ -218,16 +224,29 @@ impl Service {
         self.child.wait().expect("its end");
     }
 
-    /// Asks the process to stop and waits until it has; tells whether it ended well.
+    /// What it has logged.
     #[must_use]
-    pub fn stop(mut self) -> bool {
+    pub fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks the process to stop and waits until it has.
+    ///
+    /// # Panics
+    /// When it does not end well; with what it logged.
+    pub fn stop(mut self) {
         let pid = self.child.id().to_string();
         let asked = Command::new("kill")
             .args(["-TERM", &pid])
             .status()
             .expect("kill runs");
         assert!(asked.success());
-        self.child.wait().expect("its end").success()
+        let status = self.child.wait().expect("its end");
+        assert!(
+            status.success(),
+            "it ended with {status}:\n{}",
+            self.logged()
+        );
     }
 }
 

@@ -35,6 +35,9 @@ pub struct BookFiles {
     pub deployment: Deployment,
 }
 
+/// Time for clients to hang up after everything under way has ended.
+const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
+
 /// A running service.
 pub struct App {
     grpc_addr: SocketAddr,
@@ -141,6 +144,7 @@ impl App {
         let (tasks, supervisor) = Supervisor::new(Shutdown::new());
         let message_bytes = config.limits.message_bytes();
         let admission = Admission::new(callers.clone());
+        let drained = Shutdown::new();
         serve_grpc(
             &tasks,
             grpc,
@@ -149,6 +153,7 @@ impl App {
             &readiness,
             admission,
             message_bytes,
+            drained.clone(),
         )?;
         if config.roles.contains(&Role::Http) {
             let options = console::Options {
@@ -167,7 +172,13 @@ impl App {
                 console::serve(http, options, tasks.shutdown().clone()),
             );
         }
-        close_in_order(&tasks, registry, gate, config.shutdown.drain_timeout);
+        close_in_order(
+            &tasks,
+            registry,
+            gate,
+            config.shutdown.drain_timeout,
+            drained,
+        );
         Ok(Self {
             grpc_addr,
             http_addr,
@@ -299,6 +310,7 @@ fn serve_grpc(
     readiness: &Readiness,
     admission: Admission,
     message_bytes: usize,
+    drained: Shutdown,
 ) -> Result<(), StartError> {
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(creditgate_proto::FILE_DESCRIPTOR_SET)
@@ -339,12 +351,24 @@ fn serve_grpc(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             tasks.shutdown().waited(),
         );
-    tasks.spawn_named("grpc", server);
+    // Once nothing is under way any more, a client that does not hang up holds up nobody.
+    tasks.spawn_named("grpc", async move {
+        tokio::select! {
+            served = server => served,
+            () = async { drained.wait().await; tokio::time::sleep(HANG_UP_WITHIN).await } => Ok(()),
+        }
+    });
     Ok(())
 }
 
 /// When asked to stop: first no new checks and the verdicts closed, then the lists.
-fn close_in_order(tasks: &Tasks, registry: Registry, gate: Gate, patience: Duration) {
+fn close_in_order(
+    tasks: &Tasks,
+    registry: Registry,
+    gate: Gate,
+    patience: Duration,
+    drained: Shutdown,
+) {
     let shutdown = tasks.shutdown().clone();
     tasks.spawn_named("journals", async move {
         tokio::select! {
@@ -355,6 +379,7 @@ fn close_in_order(tasks: &Tasks, registry: Registry, gate: Gate, patience: Durat
         }
         let closed = gate.close(patience).await;
         registry.close().await;
+        drained.request();
         closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
     });
 }
