@@ -3,9 +3,11 @@
 //!
 //! The parts of a check are then run alone, to see where the time goes.
 
+use std::alloc::{GlobalAlloc, Layout};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use creditgate_gate::{COMPONENT, Gate, Limits, Options};
@@ -31,7 +33,38 @@ use prost::Message;
 use tonic::Request;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counting = Counting(mimalloc::MiMalloc);
+
+/// The allocator of the service; counts while it is told to.
+struct Counting(mimalloc::MiMalloc);
+
+static COUNT: AtomicBool = AtomicBool::new(false);
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+#[expect(unsafe_code, reason = "an allocator can be written no other way")]
+// SAFETY: everything is handed on as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if COUNT.load(Ordering::Relaxed) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as above.
+        unsafe { self.0.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if COUNT.load(Ordering::Relaxed) {
+            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        }
+        // SAFETY: as above.
+        unsafe { self.0.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { self.0.dealloc(old, layout) }
+    }
+}
 
 const TASKS: u64 = 64;
 const SECONDS: u64 = 4;
@@ -83,7 +116,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         limits: Limits::default(),
         digest_key: None,
     })?;
-    println!("{:<34}{:>11}{:>10}", "", "checks/s", "CPU µs");
+    println!("{:<34}{:>11}{:>10}  of which", "", "checks/s", "CPU µs");
     let next = Arc::new(AtomicU64::new(0));
     for stage in ["evaluate", "award", "evaluate"] {
         let caller = Callers::loopback_only().authenticate(None, true)?;
@@ -112,6 +145,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             256
         }
     });
+    let caller = Callers::loopback_only().authenticate(None, true)?;
+    for stage in ["evaluate", "award"] {
+        let requests: Vec<_> = (0..1_000)
+            .map(|n| {
+                let event = event((1 << 40) + (stage.len() as u64) * 1_000 + n, stage);
+                let mut request = Request::new(v1::CheckRequest { event: Some(event) });
+                request.extensions_mut().insert(caller.clone());
+                request
+            })
+            .collect();
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        COUNT.store(true, Ordering::Relaxed);
+        runtime.block_on(async {
+            for request in requests {
+                black_box(gate.check(request).await).ok();
+            }
+        });
+        COUNT.store(false, Ordering::Relaxed);
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        println!("{stage}: {} allocations per check", allocations / 1_000);
+    }
     let started = Instant::now();
     runtime.block_on(gate.close(Duration::from_secs(10)))?;
     println!("closed in {:.1?}", started.elapsed());
@@ -218,19 +272,36 @@ where
             task.await.expect("no task panics");
         }
     });
-    let (elapsed, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let elapsed = started.elapsed().as_secs_f64();
     let done = done.load(Ordering::Relaxed) as f64;
-    let (rate, micros) = (done / elapsed, cpu * 1e6 / done);
-    println!("{name:<34}{rate:>11.0}{micros:>10.2}");
+    let mut total = 0.0;
+    let mut of_which = String::new();
+    for (thread, seconds) in cpu_seconds() {
+        let micros = (seconds - cpu.get(&thread).unwrap_or(&0.0)) * 1e6 / done;
+        total += micros;
+        if micros >= 0.05 {
+            of_which += &format!("  {thread} {micros:.1}");
+        }
+    }
+    println!("{name:<34}{:>11.0}{total:>10.2}{of_which}", done / elapsed);
 }
 
-/// Processor time of this process, in steps of 10 ms.
-fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = |at: usize| -> f64 { fields.get(at).and_then(|f| f.parse().ok()).unwrap_or(0.0) };
-    (ticks(11) + ticks(12)) / 100.0
+/// Processor time of this process by the names of its threads, in steps of 10 ms.
+fn cpu_seconds() -> BTreeMap<String, f64> {
+    let mut seconds = BTreeMap::new();
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten();
+    for thread in threads.flatten() {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let Some((before, after)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let name = before.split_once('(').map_or("", |(_, name)| name);
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let ticks =
+            |at: usize| -> f64 { fields.get(at).and_then(|f| f.parse().ok()).unwrap_or(0.0) };
+        *seconds.entry(name.to_owned()).or_insert(0.0) += (ticks(11) + ticks(12)) / 100.0;
+    }
+    seconds
 }
 
 /// A fresh event of a case of its own.

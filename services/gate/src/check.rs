@@ -27,7 +27,7 @@ use crate::content::ContentDigest;
 use crate::failure::Failure;
 use crate::gate::{COMPONENT, Inner};
 use crate::persist::Persistent;
-use crate::records::{self, Claim, Claimed, Draft, Seen};
+use crate::records::{self, Case, Claim, Claimed, Draft, Seen};
 
 /// An event as it came in.
 pub(crate) struct Arrival {
@@ -40,7 +40,8 @@ pub(crate) struct Arrival {
 
 /// A verdict that may be told: its record is durable.
 pub(crate) struct Answer {
-    pub verdict: v1::Verdict,
+    /// In a box, since it is half a kilobyte and changes hands often.
+    pub verdict: Box<v1::Verdict>,
     /// The counter of a new verdict; none for one that was there before.
     pub counter: Option<VerdictCounter>,
 }
@@ -278,12 +279,12 @@ impl Inner {
             draft: Draft {
                 claim,
                 digest,
-                case: event.case_id,
+                case: Case::new(event.case_id),
                 seen,
                 record: NewRecord::new(kind::VERDICT, verdict.evaluated_at.micros(), payload),
             },
             answer: Answer {
-                verdict: record.verdict.take().unwrap_or_default(),
+                verdict: Box::new(record.verdict.take().unwrap_or_default()),
                 counter,
             },
         }
@@ -303,7 +304,7 @@ enum Known {
 impl Answer {
     pub(crate) fn before(verdict: Box<v1::Verdict>) -> Self {
         Self {
-            verdict: *verdict,
+            verdict,
             counter: None,
         }
     }

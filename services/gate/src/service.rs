@@ -82,7 +82,7 @@ impl Gate {
         match result {
             Ok(answer) => Ok(v1::CheckResponse {
                 repeated: answer.repeated(),
-                verdict: Some(answer.verdict),
+                verdict: Some(*answer.verdict),
             }),
             Err(failure) => Err(failure.status()),
         }

@@ -189,7 +189,7 @@ pub(crate) fn result_to_proto(result: Result<Answer, Failure>) -> v1::CheckResul
     match result {
         Ok(answer) => v1::CheckResult {
             repeated: answer.repeated(),
-            result: Some(Outcome::Verdict(answer.verdict)),
+            result: Some(Outcome::Verdict(*answer.verdict)),
         },
         Err(failure) => v1::CheckResult {
             repeated: false,

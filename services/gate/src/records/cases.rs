@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use creditgate_measures::book::Book;
 use creditgate_measures::case::{CaseCheck, CaseView, subject_key};
-use creditgate_measures::event::{CaseId, Event};
+use creditgate_measures::event::Event;
 use creditgate_measures::time::Time;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::slots::Unindexed;
+use super::{BuildAsHashed, Case};
 
 const SHARDS: usize = 64;
 
@@ -24,12 +25,12 @@ const REMEMBERED_MAX: u64 = 100_000;
 
 pub(crate) struct Cases {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
-    remembered: moka::sync::Cache<CaseId, Arc<CaseView>>,
+    remembered: moka::sync::Cache<Case, Arc<CaseView>, BuildAsHashed>,
 }
 
 #[derive(Default)]
 struct Shard {
-    recent: HashMap<CaseId, Recent>,
+    recent: HashMap<Case, Recent, BuildAsHashed>,
     /// How often records left `recent` for the index.
     moves: u64,
 }
@@ -73,7 +74,12 @@ impl Seen {
 
     pub(crate) fn add_to(self, view: &mut CaseView) {
         view.opened_at = Some(view.opened_at.map_or(self.at, |opened| opened.min(self.at)));
-        view.record(self.checks);
+        if view.checks.is_empty() && self.checks.len() == 1 {
+            // The common case, without another allocation.
+            view.checks = self.checks;
+        } else {
+            view.record(self.checks);
+        }
     }
 }
 
@@ -81,13 +87,15 @@ impl Cases {
     pub(crate) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| CachePadded::default()).collect(),
-            remembered: moka::sync::Cache::new(REMEMBERED_MAX),
+            remembered: moka::sync::Cache::builder()
+                .max_capacity(REMEMBERED_MAX)
+                .build_with_hasher(BuildAsHashed::default()),
         }
     }
 
     /// A record of the case is durable.
-    pub(crate) fn record(&self, case: CaseId, key: u64, seen: Seen) {
-        let mut shard = self.shard(key).lock();
+    pub(crate) fn record(&self, case: Case, seen: Seen) {
+        let mut shard = self.shard(&case).lock();
         let recent = shard.recent.entry(case).or_insert_with(|| Recent {
             view: CaseView::default(),
             records: 0,
@@ -96,8 +104,8 @@ impl Cases {
         recent.records += 1;
     }
 
-    pub(crate) fn known(&self, case: &CaseId, key: u64) -> Known {
-        let shard = self.shard(key).lock();
+    pub(crate) fn known(&self, case: &Case) -> Known {
+        let shard = self.shard(case).lock();
         let recent = shard.recent.get(case).map(|recent| recent.view.clone());
         match self.remembered.get(case) {
             Some(indexed) => Known::Whole(match recent {
@@ -113,14 +121,13 @@ impl Cases {
     /// memory had.
     pub(crate) fn remember(
         &self,
-        case: &CaseId,
-        key: u64,
+        case: Case,
         indexed: CaseView,
         moves: u64,
         recent: CaseView,
     ) -> CaseView {
         let whole = joined(recent, &indexed);
-        let shard = self.shard(key).lock();
+        let shard = self.shard(&case).lock();
         if shard.moves == moves {
             self.remembered.insert(case.clone(), Arc::new(indexed));
         }
@@ -130,7 +137,7 @@ impl Cases {
     /// The index holds these records now.
     pub(crate) fn moved(&self, indexed: &[Unindexed]) {
         for one in indexed {
-            let mut shard = self.shard(super::case_key(&one.case)).lock();
+            let mut shard = self.shard(&one.case).lock();
             shard.moves += 1;
             let Some(recent) = shard.recent.get_mut(&one.case) else {
                 continue;
@@ -149,15 +156,15 @@ impl Cases {
     }
 
     /// The index holds a record that memory never heard of: what is remembered lacks it.
-    pub(crate) fn appeared(&self, case: &CaseId) {
-        let mut shard = self.shard(super::case_key(case)).lock();
+    pub(crate) fn appeared(&self, case: &Case) {
+        let mut shard = self.shard(case).lock();
         shard.moves += 1;
         self.remembered.invalidate(case);
     }
 
-    fn shard(&self, key: u64) -> &Mutex<Shard> {
-        // The top bits: the filter uses the others.
-        &self.shards[(key >> 58) as usize & (SHARDS - 1)]
+    fn shard(&self, case: &Case) -> &Mutex<Shard> {
+        // From the middle: the tables inside use both ends.
+        &self.shards[(case.key >> 32) as usize & (SHARDS - 1)]
     }
 }
 

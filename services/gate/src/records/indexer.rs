@@ -23,7 +23,7 @@ use super::cases::Cases;
 use super::filter::Filter;
 use super::slots::{Slots, Unindexed};
 use super::table::{Lookup, Mark, Table};
-use super::{Error, Records, case_key, index_dir, journal_dir, verdict_key};
+use super::{Case, Error, Records, index_dir, journal_dir, verdict_key};
 use crate::gate::COMPONENT;
 
 /// How often the thread looks around.
@@ -228,7 +228,7 @@ fn catch_up(
             source,
         })?;
         verdicts.add(batch.iter().map(|one| verdict_key(one.verdict)));
-        cases.add(batch.iter().map(|one| case_key(&one.case)));
+        cases.add(batch.iter().map(|one| one.case.key));
         if told.elapsed() >= PROGRESS {
             told = Instant::now();
             tracing::info!(
@@ -262,7 +262,7 @@ fn read_after(journal: &Journal, mark: Mark, most: usize) -> Result<Vec<Unindexe
             sequence: record.sequence,
             position,
             verdict,
-            case: CaseId::new(keys.event.unwrap_or_default().case_id),
+            case: Case::new(CaseId::new(keys.event.unwrap_or_default().case_id)),
         });
         if records.len() >= most {
             break;
@@ -362,7 +362,7 @@ impl Run {
         added.map_err(|source| self.records.index_error(source))?;
         let verdicts = batch.iter().map(|one| verdict_key(one.verdict));
         self.records.verdict_filter.add(verdicts);
-        let cases = batch.iter().map(|one| case_key(&one.case));
+        let cases = batch.iter().map(|one| one.case.key);
         self.records.case_filter.add(cases);
         Ok(())
     }

@@ -8,7 +8,6 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use creditgate_measures::event::CaseId;
 use creditgate_measures::verdict::VerdictId;
 use creditgate_runtime::journal::{Appended, Position};
 use crossbeam_utils::CachePadded;
@@ -16,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::OwnedNotified;
 
+use super::{BuildAsHashed, Case, SlotKey};
 use crate::content::ContentDigest;
 
 /// A power of two.
@@ -28,7 +28,7 @@ pub(crate) struct Slots {
 
 #[derive(Default)]
 struct Shard {
-    slots: HashMap<VerdictId, Slot>,
+    slots: HashMap<SlotKey, Slot, BuildAsHashed>,
     unindexed: Vec<Unindexed>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Unindexed {
     pub sequence: u64,
     pub position: Position,
     pub verdict: VerdictId,
-    pub case: CaseId,
+    pub case: Case,
 }
 
 /// What the slot was when somebody came for it.
@@ -71,7 +71,7 @@ impl Slots {
     /// Claims the slot if nobody has it.
     pub(crate) fn claim(&self, verdict: VerdictId) -> Found {
         let mut shard = self.shard(verdict).lock();
-        match shard.slots.entry(verdict) {
+        match shard.slots.entry(SlotKey(verdict)) {
             Entry::Vacant(free) => {
                 free.insert(Slot::UnderWay(None));
                 Found::Claimed
@@ -89,7 +89,7 @@ impl Slots {
 
     /// Where the slot's record is, if it is one of those not indexed yet.
     pub(crate) fn recorded(&self, verdict: VerdictId) -> Option<Position> {
-        match self.shard(verdict).lock().slots.get(&verdict) {
+        match self.shard(verdict).lock().slots.get(&SlotKey(verdict)) {
             Some(Slot::Recorded(position, _)) => Some(*position),
             _ => None,
         }
@@ -101,12 +101,12 @@ impl Slots {
         verdict: VerdictId,
         appended: Appended,
         digest: ContentDigest,
-        case: CaseId,
+        case: Case,
     ) {
         let mut shard = self.shard(verdict).lock();
         let before = shard
             .slots
-            .insert(verdict, Slot::Recorded(appended.position, digest));
+            .insert(SlotKey(verdict), Slot::Recorded(appended.position, digest));
         shard.unindexed.push(Unindexed {
             sequence: appended.sequence,
             position: appended.position,
@@ -120,7 +120,7 @@ impl Slots {
 
     /// There is no record: the slot is free again, and whoever waits may try.
     pub(crate) fn release(&self, verdict: VerdictId) {
-        let before = self.shard(verdict).lock().slots.remove(&verdict);
+        let before = self.shard(verdict).lock().slots.remove(&SlotKey(verdict));
         wake(before);
     }
 
@@ -130,7 +130,7 @@ impl Slots {
             .shard(verdict)
             .lock()
             .slots
-            .insert(verdict, Slot::Unknown);
+            .insert(SlotKey(verdict), Slot::Unknown);
         wake(before);
     }
 
@@ -158,7 +158,7 @@ impl Slots {
             for some in verdicts.chunks(256) {
                 let mut shard = shard.lock();
                 for verdict in some {
-                    if let Entry::Occupied(slot) = shard.slots.entry(*verdict)
+                    if let Entry::Occupied(slot) = shard.slots.entry(SlotKey(*verdict))
                         && matches!(slot.get(), Slot::Recorded(..))
                     {
                         slot.remove();
@@ -175,7 +175,7 @@ impl Slots {
     }
 }
 
-/// The id is cut out of a SHA-256, its last byte as good as any.
+/// The id is cut out of a SHA-256, its last byte as good as any; the tables inside use others.
 fn shard_of(verdict: VerdictId) -> usize {
     usize::from(verdict.0.as_bytes()[15]) & (SHARDS - 1)
 }
@@ -191,6 +191,10 @@ mod tests {
     use super::*;
 
     const DIGEST: ContentDigest = ContentDigest([7; 16]);
+
+    fn case() -> Case {
+        Case::new("c".into())
+    }
 
     fn id(n: u128) -> VerdictId {
         VerdictId(uuid::Uuid::from_u128(n))
@@ -216,7 +220,7 @@ mod tests {
         let Found::UnderWay(end) = slots.claim(id(1)) else {
             panic!("taken");
         };
-        slots.record(id(1), appended(3), DIGEST, CaseId::new("c"));
+        slots.record(id(1), appended(3), DIGEST, case());
         end.await;
         assert!(matches!(
             slots.claim(id(1)),
@@ -229,7 +233,7 @@ mod tests {
         let slots = Slots::new();
         for n in 1..=500 {
             assert!(matches!(slots.claim(id(u128::from(n))), Found::Claimed));
-            slots.record(id(u128::from(n)), appended(n), DIGEST, CaseId::new("c"));
+            slots.record(id(u128::from(n)), appended(n), DIGEST, case());
         }
         let mut taken = Vec::new();
         slots.take_unindexed(&mut taken);

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::slots::Unindexed;
-use super::{case_key, verdict_key};
+use super::verdict_key;
 
 /// Of the tables and of the key functions; another one is a foreign file.
 const FORMAT: i64 = 1;
@@ -175,7 +175,7 @@ impl Table {
             verdict_key(one.verdict)
         })?;
         insert("INSERT OR IGNORE INTO cases VALUES (?1, ?2)", &|one| {
-            case_key(&one.case)
+            one.case.key
         })?;
         transaction
             .prepare_cached("UPDATE mark SET sequence = ?1, position = ?2")?
