@@ -18,7 +18,7 @@ use creditgate_runtime::metrics::Metrics;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::base_file;
+use crate::base_file::{self, Names};
 use crate::change::Change;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
@@ -356,7 +356,7 @@ fn read_lists(
         lists = Lists::over(opened.base, opened.version, opened.confirmed, simplify);
         if !same_names {
             tracing::info!("the book writes names in another way; the base is built again");
-            let base = base_file::write(dir, &lists, &beside, from, simplify)?;
+            let base = base_file::write(dir, &lists, &beside, from, Names::Anew(simplify))?;
             lists = lists.rebased(base);
         }
     }
@@ -369,9 +369,10 @@ fn read_lists(
                 reason: "it does not follow the record before it",
             });
         }
-        // The place of the record, before which everything is in the lists.
+        // Everything before this place is in the lists.
+        let at = entered.position;
         if lists.overlay_len() > REPLAY_OVERLAY_MIN.max(lists.len() / 4) {
-            let base = base_file::write(dir, &lists, &beside, entered.position, simplify)?;
+            let base = base_file::write(dir, &lists, &beside, at, Names::AsIndexed(simplify))?;
             base_file::remove_older(dir, lists.version().seq);
             lists = lists.rebased(base);
         }
