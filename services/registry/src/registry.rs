@@ -14,7 +14,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, Position};
 use creditgate_runtime::live::{Generation, Live};
-use creditgate_runtime::metrics::Metrics;
+use creditgate_runtime::metrics::{ChangeRefusal, Metrics};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -69,6 +69,7 @@ struct Inner {
     past: Past,
     commands: mpsc::Sender<Command>,
     clock: Clock,
+    metrics: Metrics,
     lists_dir: PathBuf,
     book_refused: Option<BookErrors>,
     ended: watch::Receiver<bool>,
@@ -140,13 +141,20 @@ impl Registry {
                 path: options.data_dir.clone(),
                 source,
             })?;
-        options.readiness.ready(COMPONENT);
+        match &book_refused {
+            None => options.readiness.ready(COMPONENT),
+            Some(refused) => options.readiness.ready_but(
+                COMPONENT,
+                format!("the last good book stays in force: {refused}"),
+            ),
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 live,
                 past,
                 commands,
                 clock: options.clock,
+                metrics: options.metrics,
                 lists_dir,
                 book_refused,
                 ended,
@@ -197,11 +205,17 @@ impl Registry {
         caller: &Caller,
     ) -> Result<Import, ChangeError> {
         let now = Time::from_micros(self.inner.clock.now_micros());
-        let header = Header::read(header, &self.inner.live.load().book, now)?;
+        let header = Header::read(header, &self.inner.live.load().book, now)
+            .inspect_err(|why| self.count_refused(why.counted_as()))?;
         Ok(Import {
             registry: self.clone(),
             job: Job::new(header, caller.shared_name(), &self.inner.lists_dir),
         })
+    }
+
+    /// Counts a change that was refused before it reached the loop.
+    pub(crate) fn count_refused(&self, reason: ChangeRefusal) {
+        self.inner.metrics.change_refused(reason);
     }
 
     /// Ends the registry: what is under way is finished, what waits is refused, a base is written
