@@ -21,7 +21,7 @@ use crate::name::{NormalName, SimplifyTable};
 use crate::time::Time;
 use crate::vocabulary::SubjectKind;
 
-pub use base::{Base, BaseError};
+pub use base::{Base, BaseError, HEADER as BASE_HEADER_BYTES};
 pub use usable::{Circumstances, Standing, Use, last_day, standing};
 
 /// Version of the lists: which change log, and how far it was read (spec 3).
@@ -172,19 +172,22 @@ impl Lists {
 
     /// Every entry's stored bytes, in no promised order.
     pub fn bodies(&self) -> impl Iterator<Item = &[u8]> {
-        let overlaid = self
-            .overlay
+        self.base
+            .bodies()
+            .filter(|(place, _)| !self.replaced.contains(place))
+            .map(|(_, body)| body)
+            .chain(self.overlaid())
+    }
+
+    /// Every entry of the overlay, once.
+    fn overlaid(&self) -> impl Iterator<Item = &[u8]> {
+        self.overlay
             .iter()
             .flat_map(|(key, bodies)| bodies.iter().map(move |body| (key, body.as_ref())))
             .filter(|(key, body)| {
                 StoredEntry::read(body).is_ok_and(|stored| entry_id_key(stored.entry_id) == **key)
             })
-            .map(|(_, body)| body);
-        self.base
-            .bodies()
-            .filter(|(place, _)| !self.replaced.contains(place))
             .map(|(_, body)| body)
-            .chain(overlaid)
     }
 
     /// Puts an entry in the place of the one with the same id, or adds it.
@@ -254,6 +257,23 @@ impl Lists {
     #[must_use]
     pub fn to_base(&self, simplify: &SimplifyTable) -> Vec<u8> {
         Base::build(self.bodies(), simplify)
+    }
+
+    /// As [`Lists::to_base`] with the table in use, part by part: all but the header goes to `write`
+    /// in order, and the header, which comes first, is given back. Entries of the base that have not
+    /// changed are copied without being read.
+    ///
+    /// # Errors
+    /// What `write` says.
+    pub fn write_base<E>(
+        &self,
+        simplify: &SimplifyTable,
+        write: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<[u8; BASE_HEADER_BYTES], E> {
+        let mut replaced: Vec<u32> = self.replaced.iter().copied().collect();
+        replaced.sort_unstable();
+        let added: Vec<&[u8]> = self.overlaid().collect();
+        self.base.build_from(&replaced, &added, simplify, write)
     }
 
     /// The same knowledge over a base built from it, and the changes made since that base was

@@ -265,6 +265,36 @@ fn a_base_goes_through_bytes_and_back() {
     }
 }
 
+#[test]
+fn a_base_made_from_another_is_the_one_built_anew() {
+    let check = |lists: &Lists| {
+        let mut bytes = Vec::new();
+        let header = lists.write_base(&simplify(), |part| -> Result<(), ()> {
+            bytes.extend_from_slice(part);
+            Ok(())
+        });
+        let mut whole = header.expect("nothing refuses").to_vec();
+        whole.append(&mut bytes);
+        assert!(whole == lists.to_base(&simplify()), "the same bytes");
+        lists.rebased(Base::open(whole.into()).expect("a base"))
+    };
+    let mut lists = check(&overlay((0..300).map(firm)));
+    for round in 0..4_u64 {
+        for n in (round..300).step_by(7) {
+            let renamed = format!("东方{n}号{}有限公司", "长".repeat(round as usize));
+            lists.put(
+                &listed(&format!("E{n}"), Some(uscc(n)), Some(&renamed)),
+                &simplify(),
+            );
+        }
+        (0..50).for_each(|n| lists.put(&firm(1_000 * (round + 1) + n), &simplify()));
+        lists = check(&lists);
+        assert_eq!(lists.len() as u64, 300 + 50 * (round + 1));
+        assert_eq!(lists.overlay_len(), 0);
+        assert!(lists.entry("E299").is_some());
+    }
+}
+
 /// A small base with overlapping kinds of keys.
 fn small() -> Vec<u8> {
     overlay([firm(1), firm(2), listed("E3", None, Some("东方有限公司"))]).to_base(&simplify())

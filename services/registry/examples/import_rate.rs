@@ -17,6 +17,10 @@ use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
 use creditgate_runtime::metrics::{Build, Metrics};
 
+// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let rows: u64 = std::env::args()
         .nth(1)

@@ -6,13 +6,13 @@
 //! place. A file that is damaged or of another log is passed over with a warning.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use creditgate_measures::book::BookVersion;
 use creditgate_measures::event::ListCode;
-use creditgate_measures::lists::{Base, ListVersion, Lists};
+use creditgate_measures::lists::{BASE_HEADER_BYTES, Base, ListVersion, Lists};
 use creditgate_measures::name::SimplifyTable;
 use creditgate_measures::time::Time;
 use creditgate_runtime::journal::Position;
@@ -152,6 +152,15 @@ fn read_head(bytes: &[u8]) -> Option<(Head, usize)> {
     Some((postcard::from_bytes(head).ok()?, base_at))
 }
 
+/// The table by which names are indexed.
+#[derive(Debug, Clone, Copy)]
+pub enum Names<'a> {
+    /// The one that the lists are indexed by already: what has not changed is copied.
+    AsIndexed(&'a SimplifyTable),
+    /// Another one: everything is indexed anew.
+    Anew(&'a SimplifyTable),
+}
+
 /// Writes the lists as a base file and opens it again; older files stay until [`remove_older`].
 ///
 /// # Errors
@@ -161,7 +170,7 @@ pub fn write(
     lists: &Lists,
     beside: &Beside,
     next: Position,
-    simplify: &SimplifyTable,
+    names: Names<'_>,
 ) -> Result<Base, Error> {
     let version = lists.version();
     let path = path_of(dir, version.seq);
@@ -176,7 +185,7 @@ pub fn write(
     };
     let file = File::create(&unfinished).map_err(io("create base file", &unfinished))?;
     let mut out = BufWriter::with_capacity(1 << 20, file);
-    write_to(&mut out, lists, beside, next, simplify)
+    write_to(&mut out, lists, beside, next, names)
         .and_then(|()| out.flush())
         .and_then(|()| out.get_ref().sync_all())
         .map_err(io("write base file", &unfinished))?;
@@ -194,12 +203,13 @@ pub fn write(
 }
 
 fn write_to(
-    out: &mut impl Write,
+    out: &mut (impl Write + Seek),
     lists: &Lists,
     beside: &Beside,
     next: Position,
-    simplify: &SimplifyTable,
+    names: Names<'_>,
 ) -> std::io::Result<()> {
+    let (Names::AsIndexed(simplify) | Names::Anew(simplify)) = names;
     let head = Head {
         log_id: *lists.version().log_id.as_bytes(),
         seq: lists.version().seq,
@@ -230,7 +240,16 @@ fn write_to(
     out.write_all(&head)?;
     let written = FIXED_BYTES + head.len();
     out.write_all(&[0; 8][..written.next_multiple_of(8) - written])?;
-    out.write_all(&lists.to_base(simplify))
+    match names {
+        Names::Anew(simplify) => out.write_all(&lists.to_base(simplify)),
+        Names::AsIndexed(simplify) => {
+            let header_at = out.stream_position()?;
+            out.write_all(&[0; BASE_HEADER_BYTES])?;
+            let header = lists.write_base(simplify, |part| out.write_all(part))?;
+            out.seek(SeekFrom::Start(header_at))?;
+            out.write_all(&header)
+        }
+    }
 }
 
 /// Removes base files older than this number, and those never finished.

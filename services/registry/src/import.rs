@@ -167,6 +167,7 @@ impl Job {
 /// What became of the rows so far.
 #[derive(Default)]
 struct Tally {
+    dry_run: bool,
     received: u64,
     accepted: u64,
     unchanged: u64,
@@ -194,7 +195,10 @@ impl Writer {
         }
         let caller = Arc::clone(&job.caller);
         let looked_through = header.dry_run || header.on_error == OnError::Hold;
-        let mut tally = Tally::default();
+        let mut tally = Tally {
+            dry_run: header.dry_run,
+            ..Tally::default()
+        };
         let mut held = 0;
         if looked_through {
             let seen = self.look_through(&job, &mut tally)?;
@@ -354,7 +358,9 @@ impl Writer {
     }
 
     fn refuse(&self, tally: &mut Tally, row: u64, id: &str, list: String, why: &ChangeError) {
-        self.metrics.change_refused(why.counted_as());
+        if !tally.dry_run {
+            self.metrics.change_refused(why.counted_as());
+        }
         tally.refused_count += 1;
         tally.refused_lists.insert(list);
         if tally.refused.len() >= REFUSED_SHOWN {

@@ -14,11 +14,11 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, Position};
 use creditgate_runtime::live::{Generation, Live};
-use creditgate_runtime::metrics::Metrics;
+use creditgate_runtime::metrics::{ChangeRefusal, Metrics};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::base_file;
+use crate::base_file::{self, Names};
 use crate::change::Change;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
@@ -69,6 +69,7 @@ struct Inner {
     past: Past,
     commands: mpsc::Sender<Command>,
     clock: Clock,
+    metrics: Metrics,
     lists_dir: PathBuf,
     book_refused: Option<BookErrors>,
     ended: watch::Receiver<bool>,
@@ -140,13 +141,20 @@ impl Registry {
                 path: options.data_dir.clone(),
                 source,
             })?;
-        options.readiness.ready(COMPONENT);
+        match &book_refused {
+            None => options.readiness.ready(COMPONENT),
+            Some(refused) => options.readiness.ready_but(
+                COMPONENT,
+                format!("the last good book stays in force: {refused}"),
+            ),
+        }
         Ok(Self {
             inner: Arc::new(Inner {
                 live,
                 past,
                 commands,
                 clock: options.clock,
+                metrics: options.metrics,
                 lists_dir,
                 book_refused,
                 ended,
@@ -197,11 +205,17 @@ impl Registry {
         caller: &Caller,
     ) -> Result<Import, ChangeError> {
         let now = Time::from_micros(self.inner.clock.now_micros());
-        let header = Header::read(header, &self.inner.live.load().book, now)?;
+        let header = Header::read(header, &self.inner.live.load().book, now)
+            .inspect_err(|why| self.count_refused(why.counted_as()))?;
         Ok(Import {
             registry: self.clone(),
             job: Job::new(header, caller.shared_name(), &self.inner.lists_dir),
         })
+    }
+
+    /// Counts a change that was refused before it reached the loop.
+    pub(crate) fn count_refused(&self, reason: ChangeRefusal) {
+        self.inner.metrics.change_refused(reason);
     }
 
     /// Ends the registry: what is under way is finished, what waits is refused, a base is written
@@ -356,7 +370,7 @@ fn read_lists(
         lists = Lists::over(opened.base, opened.version, opened.confirmed, simplify);
         if !same_names {
             tracing::info!("the book writes names in another way; the base is built again");
-            let base = base_file::write(dir, &lists, &beside, from, simplify)?;
+            let base = base_file::write(dir, &lists, &beside, from, Names::Anew(simplify))?;
             lists = lists.rebased(base);
         }
     }
@@ -369,9 +383,10 @@ fn read_lists(
                 reason: "it does not follow the record before it",
             });
         }
-        // The place of the record, before which everything is in the lists.
+        // Everything before this place is in the lists.
+        let at = entered.position;
         if lists.overlay_len() > REPLAY_OVERLAY_MIN.max(lists.len() / 4) {
-            let base = base_file::write(dir, &lists, &beside, entered.position, simplify)?;
+            let base = base_file::write(dir, &lists, &beside, at, Names::AsIndexed(simplify))?;
             base_file::remove_older(dir, lists.version().seq);
             lists = lists.rebased(base);
         }

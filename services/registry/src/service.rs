@@ -8,6 +8,7 @@ use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1::lists_server::{Lists, ListsServer};
 use creditgate_proto::{Refused, status, v1};
 use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::metrics::ChangeRefusal;
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -54,7 +55,7 @@ impl Lists for Service {
         &self,
         request: Request<Streaming<v1::ImportRequest>>,
     ) -> Result<Response<v1::ImportSummary>, Status> {
-        let caller = permitted(&request, Permission::Lists)?;
+        let caller = self.may_change(&request)?;
         let mut messages = request.into_inner();
         let header = match messages.message().await? {
             Some(v1::ImportRequest {
@@ -76,8 +77,10 @@ impl Lists for Service {
         &self,
         request: Request<v1::ApplyRequest>,
     ) -> Result<Response<v1::ApplyResponse>, Status> {
-        let caller = permitted(&request, Permission::Lists)?;
-        let change = Change::from_proto(request.into_inner()).map_err(ChangeError::Invalid)?;
+        let caller = self.may_change(&request)?;
+        let change = Change::from_proto(request.into_inner())
+            .map_err(ChangeError::Invalid)
+            .inspect_err(|why| self.registry.count_refused(why.counted_as()))?;
         let applied = self.registry.apply(change, &caller).await?;
         Ok(Response::new(v1::ApplyResponse {
             list_version: applied.version.to_string(),
@@ -134,6 +137,13 @@ impl Lists for Service {
         let (out, stream) = mpsc::channel(WATCH_AHEAD);
         tokio::spawn(watch(self.registry.clone(), asked, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+}
+
+impl Service {
+    fn may_change<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        permitted(request, Permission::Lists)
+            .inspect_err(|_| self.registry.count_refused(ChangeRefusal::Forbidden))
     }
 }
 

@@ -56,12 +56,12 @@ impl Spool {
         row.encode(&mut self.memory).map_err(io::Error::other)?;
         self.rows += 1;
         if self.memory.len() >= MEMORY_BYTES {
-            self.to_file()?;
+            self.spill()?;
         }
         Ok(())
     }
 
-    fn to_file(&mut self) -> io::Result<()> {
+    fn spill(&mut self) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(nameless(&self.dir)?),

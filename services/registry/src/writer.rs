@@ -23,7 +23,7 @@ use creditgate_runtime::metrics::Metrics;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::base_file;
+use crate::base_file::{self, Names};
 use crate::change::Change;
 use crate::error::{ChangeError, Error};
 use crate::import::Job;
@@ -350,7 +350,8 @@ impl Writer {
         let dir = self.lists_dir.clone();
         let book = Arc::clone(&self.book);
         move || {
-            let base = base_file::write(&dir, &lists, &beside, next, book.simplify());
+            let names = Names::AsIndexed(book.simplify());
+            let base = base_file::write(&dir, &lists, &beside, next, names);
             Merged { lists, next, base }
         }
     }

@@ -316,6 +316,10 @@ async fn a_refused_book_leaves_the_last_good_one_in_force() {
     let registry = place.open();
     assert_eq!(registry.live().load().book.version(), good);
     assert!(registry.book_refused().is_some());
+    let told = place.readiness.snapshot();
+    assert!(told.ready);
+    let told = format!("{:?}", told.components);
+    assert!(told.contains("nonsense"), "{told}");
     assert_eq!(registry.live().load().lists.len(), 3);
     registry.close().await;
     let empty = Place::new().with_book(place.book.clone());

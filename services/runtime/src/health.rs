@@ -11,6 +11,8 @@ use tokio::sync::watch;
 pub enum State {
     /// It can.
     Ready,
+    /// It can, and a person should look at this; words as below.
+    ReadyBut(String),
     /// It cannot, for this reason: plain words for an operator, never an identifier or a name of a person.
     NotReady(String),
 }
@@ -51,7 +53,7 @@ impl Readiness {
             snapshot.ready = snapshot
                 .components
                 .values()
-                .all(|state| *state == State::Ready);
+                .all(|state| !matches!(state, State::NotReady(_)));
             true
         });
     }
@@ -59,6 +61,11 @@ impl Readiness {
     /// Records that a component can serve.
     pub fn ready(&self, component: &'static str) {
         self.set(component, State::Ready);
+    }
+
+    /// Records that a component can serve, and what a person should look at.
+    pub fn ready_but(&self, component: &'static str, reason: impl Into<String>) {
+        self.set(component, State::ReadyBut(reason.into()));
     }
 
     /// Records that a component cannot serve, and why.
@@ -91,6 +98,8 @@ mod tests {
         assert!(readiness.snapshot().ready);
         readiness.not_ready("lists", "replaying the change log");
         assert!(!readiness.snapshot().ready);
+        readiness.ready_but("lists", "the new book is refused");
+        assert!(readiness.snapshot().ready);
     }
 
     #[test]
