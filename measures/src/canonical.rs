@@ -21,9 +21,18 @@ struct Writer(Vec<u8>);
 impl Writer {
     fn bytes(&mut self, tag: u8, bytes: &[u8]) {
         self.0.push(tag);
-        self.0
-            .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.length(bytes.len());
         self.0.extend_from_slice(bytes);
+    }
+
+    /// A length in seven bits a byte, lowest first: most are below 128, and every byte saved is
+    /// one less to hash.
+    fn length(&mut self, mut length: usize) {
+        while length >= 0x80 {
+            self.0.push((length & 0x7f) as u8 | 0x80);
+            length >>= 7;
+        }
+        self.0.push(length as u8);
     }
 
     fn text(&mut self, tag: u8, text: &str) {
@@ -42,10 +51,11 @@ impl Writer {
     fn part(&mut self, tag: u8, write: impl FnOnce(&mut Self)) {
         self.0.push(tag);
         let length_at = self.0.len();
-        self.0.extend_from_slice(&[0; 8]);
+        self.0.extend_from_slice(&[0; 4]);
         write(self);
-        let length = (self.0.len() - length_at - 8) as u64;
-        if let Some(field) = self.0.get_mut(length_at..length_at + 8) {
+        // A verdict of 4 GiB cannot be: an event has at most 200 subjects.
+        let length = (self.0.len() - length_at - 4) as u32;
+        if let Some(field) = self.0.get_mut(length_at..length_at + 4) {
             field.copy_from_slice(&length.to_le_bytes());
         }
     }

@@ -99,7 +99,7 @@ fn the_bytes_of_an_event_are_fenced() {
     let bytes = event_bytes(&full_event());
     assert_eq!(
         hex(&Sha256::digest(&bytes)),
-        "15729f6e32ff21158fd078058e6cb48f2c54bfaa5d908b163efa47608cdec41d"
+        "2fb3029edc806cdd1f77f22a9cbd249a4460f740f735696978d5dacd7662566c"
     );
     // A small one in full: tag, length as eight bytes, value.
     let small = Event {
@@ -300,7 +300,7 @@ fn the_digest_of_a_verdict_is_fenced() {
     );
     assert_eq!(
         verdict_digest(&verdict).to_string(),
-        "45369e00cbc7ebeb89f91c3e8495ae327973de88da4c25d57bc50e89fa91e572"
+        "ceba86d9578620450359a4435437f3948e4637e01efb8af38ed9fb4ce6debdfd"
     );
 }
 

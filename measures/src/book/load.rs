@@ -1251,16 +1251,13 @@ impl StageRows {
             if !row.active {
                 continue;
             }
-            if !row.needs_entry() {
-                indexed.without_entry.push(Arc::clone(row));
-            }
-            for list in &row.lists {
-                indexed
-                    .by_list
-                    .entry(list.clone())
-                    .or_default()
-                    .push(Arc::clone(row));
-                if row.penalty() > Some(Effect::HeightenedScrutiny) {
+            let Some(effect) = row.penalty() else {
+                indexed.incentives.add(row);
+                continue;
+            };
+            indexed.penalties.add(row);
+            if effect > Effect::HeightenedScrutiny {
+                for list in &row.lists {
                     needs.entry(list.clone()).or_default().push(Arc::clone(row));
                 }
             }

@@ -183,13 +183,42 @@ pub struct Stage {
     pub(crate) rows: StageRows,
 }
 
+/// Rows of one direction, each list in order of id.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RowsByList {
+    /// By the list they name.
+    named: FxHashMap<ListCode, Vec<Arc<Measure>>>,
+    /// Those that need no entry.
+    pub without_entry: Vec<Arc<Measure>>,
+}
+
+impl RowsByList {
+    /// The rows that name the list.
+    pub fn naming(&self, list: &ListCode) -> &[Arc<Measure>] {
+        self.named.get(list).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds a row under everything it names.
+    pub fn add(&mut self, row: &Arc<Measure>) {
+        if !row.needs_entry() {
+            self.without_entry.push(Arc::clone(row));
+        }
+        for list in &row.lists {
+            self.named
+                .entry(list.clone())
+                .or_default()
+                .push(Arc::clone(row));
+        }
+    }
+}
+
 /// The rows of a stage, indexed; everything here can be derived from the rows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StageRows {
-    /// Active rows by the list they name, in order of id.
-    pub by_list: FxHashMap<ListCode, Vec<Arc<Measure>>>,
-    /// Active rows that need no entry, in order of id.
-    pub without_entry: Vec<Arc<Measure>>,
+    /// Active penalty rows.
+    pub penalties: RowsByList,
+    /// Active incentive rows.
+    pub incentives: RowsByList,
     /// Active penalty rows above heightened scrutiny, by the lists they need, sorted by list.
     pub needs: Vec<(ListCode, Vec<Arc<Measure>>)>,
     /// Whether there are penalty rows, and whether any of them is active.

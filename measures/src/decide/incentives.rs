@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::matching;
-use super::penalties::entry_hit;
+use super::penalties::{entry_hit, place};
 use super::setting::{Readiness, Setting};
 use super::subject::{Hit, Known};
 use crate::book::Measure;
 use crate::event::ListCode;
 use crate::verdict::{Incentive, Why};
-use crate::vocabulary::{Direction, Identity, Role};
+use crate::vocabulary::{Identity, Role};
 
 /// The incentives of one subject, by id then entry.
 #[derive(Default)]
@@ -28,11 +28,11 @@ pub(super) fn judge<'a>(
     let Some(stage) = setting.stage else {
         return incentives;
     };
-    for row in &stage.rows.without_entry {
+    for row in &stage.rows.incentives.without_entry {
         incentives.add(row, setting, known, lead_role, None);
     }
     for hit in &known.hits {
-        for row in stage.rows.by_list.get(&hit.list.code).into_iter().flatten() {
+        for row in stage.rows.incentives.naming(&hit.list.code) {
             incentives.add(row, setting, known, lead_role, Some(hit));
         }
     }
@@ -50,9 +50,6 @@ impl Incentives {
         lead_role: Option<Role>,
         hit: Option<&Hit<'a>>,
     ) {
-        if row.action.direction() != Direction::Incentive {
-            return;
-        }
         let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else {
             return;
         };
@@ -103,10 +100,7 @@ fn list_doubt(list: &ListCode, setting: &Setting<'_>) -> Option<Why> {
 
 fn order(incentives: &mut [Incentive]) {
     incentives.sort_by(|a, b| {
-        let place = |i: &Incentive| i.entry.as_ref().map(|e| (e.entry_id.clone(), e.path));
-        a.measure
-            .id
-            .cmp(&b.measure.id)
-            .then_with(|| place(a).cmp(&place(b)))
+        let by_place = || place(a.entry.as_ref()).cmp(&place(b.entry.as_ref()));
+        a.measure.id.cmp(&b.measure.id).then_with(by_place)
     });
 }

@@ -4,7 +4,7 @@ use super::matching;
 use super::setting::Setting;
 use super::subject::{Hit, Known};
 use crate::book::Measure;
-use crate::event::MeasureId;
+use crate::event::{EntryId, MeasureId};
 use crate::verdict::{Contribution, Decision, EntryHit, Flag, Path, Triggered, Why};
 use crate::vocabulary::{Class, Confidence, Effect, Force, Role, Severity};
 use std::sync::Arc;
@@ -30,11 +30,11 @@ pub(super) fn judge<'a>(
     let Some(stage) = setting.stage else {
         return penalties;
     };
-    for row in &stage.rows.without_entry {
+    for row in &stage.rows.penalties.without_entry {
         penalties.add(row, setting, known, lead_role, None);
     }
     for hit in &known.hits {
-        for row in stage.rows.by_list.get(&hit.list.code).into_iter().flatten() {
+        for row in stage.rows.penalties.naming(&hit.list.code) {
             penalties.add(row, setting, known, lead_role, Some(hit));
         }
     }
@@ -113,7 +113,11 @@ impl Penalties {
 }
 
 /// What about the entry keeps a strong effect from applying at once.
-fn entry_doubts<'a>(hit: &Hit<'a>, setting: &Setting<'_>, known: &Known<'a>) -> Vec<Why> {
+fn entry_doubts<'a>(
+    hit: &Hit<'a>,
+    setting: &Setting<'_>,
+    known: &Known<'a>,
+) -> impl Iterator<Item = Why> + use<> {
     [
         (hit.path == Path::Name, Why::NameOnly),
         (known.name_differs_on(hit), Why::NameDiffers),
@@ -124,7 +128,6 @@ fn entry_doubts<'a>(hit: &Hit<'a>, setting: &Setting<'_>, known: &Known<'a>) -> 
     ]
     .into_iter()
     .filter_map(|(holds, why)| holds.then_some(why))
-    .collect()
 }
 
 /// Reasons that send an effect above heightened scrutiny to an official (spec 5).
@@ -232,12 +235,16 @@ pub(super) fn entry_hit(hit: &Hit<'_>) -> EntryHit {
 fn order(triggered: &mut [Triggered]) {
     triggered.sort_by(|a, b| {
         let strength = |t: &Triggered| (t.effect, t.contributes);
-        let place = |t: &Triggered| t.entry.as_ref().map(|e| (e.entry_id.clone(), e.path));
         strength(b)
             .cmp(&strength(a))
             .then_with(|| a.measure.id.cmp(&b.measure.id))
-            .then_with(|| place(a).cmp(&place(b)))
+            .then_with(|| place(a.entry.as_ref()).cmp(&place(b.entry.as_ref())))
     });
+}
+
+/// The place of a hit in the order of a verdict.
+pub(super) fn place(hit: Option<&EntryHit>) -> Option<(&EntryId, Path)> {
+    hit.map(|hit| (&hit.entry_id, hit.path))
 }
 
 /// Shows of several rows of one item on one entry the strongest, the others as `also`.

@@ -316,13 +316,7 @@ fn names_penalty(setting: &Setting<'_>, list: &List) -> bool {
         && setting
             .stage
             .filter(|stage| stage.decisive)
-            .is_some_and(|stage| {
-                stage
-                    .rows
-                    .by_list
-                    .get(&list.code)
-                    .is_some_and(|rows| rows.iter().any(|row| row.penalty().is_some()))
-            })
+            .is_some_and(|stage| !stage.rows.penalties.naming(&list.code).is_empty())
 }
 
 /// Entries found for a subject, each once a path.
