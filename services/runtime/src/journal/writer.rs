@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 
 use super::envelope::{self, FORMAT, Header};
 use super::error::AppendError;
@@ -47,6 +48,8 @@ pub(super) struct Writer {
     durable: Position,
     last_sync: Instant,
     buffer: Vec<u8>,
+    /// Takes answers to whoever waits; none outside a runtime.
+    answers: Option<mpsc::UnboundedSender<Vec<Waiter>>>,
     preparation: Option<Preparation>,
     preparation_tried: bool,
     /// Held, not read: the directory is ours until it goes.
@@ -93,6 +96,7 @@ impl Writer {
             head,
             durable: head.next_position,
             last_sync: Instant::now(),
+            answers: answers(),
             buffer: Vec::new(),
             preparation: None,
             preparation_tried: false,
@@ -280,7 +284,17 @@ impl Writer {
         if self.buffer.capacity() > 2 * BATCH_BYTES_MAX {
             self.buffer = Vec::new();
         }
-        waiters.into_iter().for_each(Waiter::answer);
+        self.answer(waiters);
+    }
+
+    /// Answers a batch. From inside the runtime a waiting task is woken by putting it in line; from
+    /// this thread each would cost a lock and perhaps a system call, and the next batch would wait.
+    fn answer(&self, waiters: Vec<Waiter>) {
+        let refused = match &self.answers {
+            Some(answers) if waiters.len() > 1 => answers.send(waiters).err().map(|e| e.0),
+            _ => Some(waiters),
+        };
+        refused.into_iter().flatten().for_each(Waiter::answer);
     }
 
     fn count(&self, head: Head) {
@@ -438,6 +452,18 @@ impl Fault {
             source: Arc::new(error),
         })
     }
+}
+
+/// A task of the runtime, if there is one, that answers whole batches.
+fn answers() -> Option<mpsc::UnboundedSender<Vec<Waiter>>> {
+    let runtime = Handle::try_current().ok()?;
+    let (send, mut batches) = mpsc::unbounded_channel::<Vec<Waiter>>();
+    runtime.spawn(async move {
+        while let Some(batch) = batches.recv().await {
+            batch.into_iter().for_each(Waiter::answer);
+        }
+    });
+    Some(send)
 }
 
 impl Waiter {
