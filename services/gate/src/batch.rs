@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use creditgate_runtime::journal::AppendError;
@@ -11,7 +10,7 @@ use creditgate_runtime::metrics::Pending;
 use futures::future::join_all;
 
 use crate::admission::Room;
-use crate::check::{Answer, Arrival, Decided, Judged, settle};
+use crate::check::{Answer, Arrival, AtOnce, Decided, Judged, settle};
 use crate::failure::Failure;
 use crate::gate::Inner;
 use crate::records::Draft;
@@ -35,7 +34,7 @@ pub(crate) enum Item {
 
 type Judging<'a> = Pin<Box<dyn Future<Output = Result<Judged, Failure>> + Send + 'a>>;
 
-/// How far an item got at its first poll.
+/// How far an item got without waiting.
 enum Step<'a> {
     Over(Box<Result<Answer, Failure>>),
     Decided(Box<Decided>),
@@ -64,7 +63,7 @@ impl Inner {
 
     /// Checks a group; one result for each item, in order.
     ///
-    /// Most items need nothing but the processor and are judged at the first poll; their records are
+    /// Most items need nothing but the processor and are judged at once; their records are
     /// appended as one run. An item that must wait (for lists, for a case to be read, for another
     /// check of the same event, maybe in this very group) goes its own way beside them.
     ///
@@ -84,7 +83,7 @@ impl Inner {
             if index % YIELD_EVERY == YIELD_EVERY - 1 {
                 tokio::task::yield_now().await;
             }
-            let (pending, step) = inner.begin(item, &room).await;
+            let (pending, step) = inner.begin(item, &room);
             pendings.push(pending);
             results.push(match step {
                 Step::Over(result) => Some(*result),
@@ -116,7 +115,7 @@ impl Inner {
     }
 
     /// As far as an item gets without waiting.
-    async fn begin<'a>(&'a self, item: Item, room: &Result<Room, Failure>) -> (Pending, Step<'a>) {
+    fn begin<'a>(&'a self, item: Item, room: &Result<Room, Failure>) -> (Pending, Step<'a>) {
         let (arrival, pending) = match item {
             Item::Refused(failure, pending) => return (pending, Step::over(Err(failure))),
             Item::Arrived(arrival, pending) => (arrival, pending),
@@ -125,12 +124,10 @@ impl Inner {
             let failure = self.admission.open().err().unwrap_or(Failure::Overloaded);
             return (pending, Step::over(Err(failure)));
         }
-        let mut judging: Judging<'a> = Box::pin(self.judge(*arrival));
-        let step = match poll_once(judging.as_mut()).await {
-            Poll::Ready(Ok(Judged::Now(one))) => Step::Decided(one),
-            Poll::Ready(Ok(Judged::Before(verdict))) => Step::over(Ok(Answer::before(verdict))),
-            Poll::Ready(Err(failure)) => Step::over(Err(failure)),
-            Poll::Pending => Step::Waits(judging),
+        let step = match self.judge_at_once(*arrival) {
+            Ok(AtOnce::Judged(one)) => Step::Decided(one),
+            Ok(AtOnce::Waits(asked)) => Step::Waits(Box::pin(self.judge_waiting(*asked))),
+            Err(failure) => Step::over(Err(failure)),
         };
         (pending, step)
     }
@@ -174,9 +171,4 @@ impl Inner {
         }
         results
     }
-}
-
-/// Polls a future that can still be awaited afterwards.
-async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }

@@ -18,6 +18,7 @@ use creditgate_proto::records::{case_view_to_proto, explained_to_proto, kind};
 use creditgate_proto::{MinListVersion, Refused, v1};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{AppendError, NewRecord};
+use creditgate_runtime::live::Generation;
 use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
 use creditgate_runtime::telemetry::names::field;
 use prost::Message;
@@ -61,7 +62,7 @@ pub(crate) struct Decided {
 }
 
 /// A decoded event with what it is known by.
-struct Asked {
+pub(crate) struct Asked {
     event: Event,
     given: v1::Event,
     min_list_version: Option<MinListVersion>,
@@ -93,7 +94,41 @@ impl Inner {
 
     /// Everything up to the verdict.
     pub(crate) async fn judge(&self, arrival: Arrival) -> Result<Judged, Failure> {
+        match self.judge_at_once(arrival)? {
+            AtOnce::Judged(decided) => Ok(Judged::Now(decided)),
+            // Boxed: the rare way is long, and every check would carry room for it.
+            AtOnce::Waits(asked) => Box::pin(self.judge_waiting(*asked)).await,
+        }
+    }
+
+    /// As far as an event gets without waiting: nearly always to its verdict.
+    pub(crate) fn judge_at_once(&self, arrival: Arrival) -> Result<AtOnce, Failure> {
         let asked = self.decode(arrival)?;
+        let lists_are_there = asked
+            .min_list_version
+            .is_none_or(|MinListVersion { log_id, seq }| self.live.has(log_id, seq));
+        if !lists_are_there {
+            return Ok(AtOnce::Waits(Box::new(asked)));
+        }
+        let Some(claim) = self.records.claim_fresh(asked.verdict) else {
+            return Ok(AtOnce::Waits(Box::new(asked)));
+        };
+        let generation = self.live.load();
+        fits(&asked.event, &generation.book)?;
+        let case = match asks_for_case(&asked.event, &generation.book) {
+            false => CaseView::default(),
+            true => match self.records.case_view_at_once(&asked.event.case_id) {
+                Some(view) => view,
+                None => return Ok(AtOnce::Waits(Box::new(asked))),
+            },
+        };
+        let decided = self.decide_now(asked, claim, &case, &generation);
+        Ok(AtOnce::Judged(Box::new(decided)))
+    }
+
+    /// The way of an event that must wait: for lists, for another check of the same event, or for
+    /// what the disk knows of it or of its case.
+    pub(crate) async fn judge_waiting(&self, asked: Asked) -> Result<Judged, Failure> {
         if let Some(verdict) = self.reach_lists(&asked).await? {
             return Ok(Judged::Before(verdict));
         }
@@ -101,14 +136,29 @@ impl Inner {
             Known::Before(verdict) => return Ok(Judged::Before(verdict)),
             Known::First(claim) => claim,
         };
-        let generation = self.live.load();
+        let generation = self.live.load_full();
         fits(&asked.event, &generation.book)?;
-        let case = self.case_view(&asked.event, &generation.book).await?;
-        let at = self.now();
-        let question = Question::about(&asked.event);
-        let verdict = decide(question, at, &case, &generation.lists, &generation.book);
-        let decided = self.decided(asked, claim, verdict, &case, &generation.book);
+        let case = match asks_for_case(&asked.event, &generation.book) {
+            false => CaseView::default(),
+            true => {
+                let view = self.records.case_view(&asked.event.case_id, &generation.book);
+                view.await.map_err(unreadable)?
+            }
+        };
+        let decided = self.decide_now(asked, claim, &case, &generation);
         Ok(Judged::Now(Box::new(decided)))
+    }
+
+    fn decide_now(
+        &self,
+        asked: Asked,
+        claim: Claim,
+        case: &CaseView,
+        generation: &Generation,
+    ) -> Decided {
+        let question = Question::about(&asked.event);
+        let verdict = decide(question, self.now(), case, &generation.lists, &generation.book);
+        self.decided(asked, claim, verdict, case, &generation.book)
     }
 
     /// Records a verdict; after that it may be told. The room is kept until the record is settled.
@@ -227,20 +277,6 @@ impl Inner {
         record.verdict.map(Box::new).ok_or(Failure::Unreadable)
     }
 
-    /// What is known of the case, for the stages that ask for it.
-    async fn case_view(&self, event: &Event, book: &Arc<Book>) -> Result<CaseView, Failure> {
-        let asks = book
-            .scenario(event.scenario.as_str())
-            .filter(|scenario| scenario.go_live.is_some())
-            .and_then(|scenario| scenario.stage(event.stage.as_str()))
-            .is_some_and(|stage| stage.after.is_some());
-        if !asks {
-            return Ok(CaseView::default());
-        }
-        let view = self.records.case_view(&event.case_id, book).await;
-        view.map_err(unreadable)
-    }
-
     fn decided(
         &self,
         asked: Asked,
@@ -293,6 +329,20 @@ impl Inner {
     fn now(&self) -> Time {
         Time::from_micros(self.clock.now_micros())
     }
+}
+
+/// What is known of a case is asked only for the stages that come after a decisive one.
+fn asks_for_case(event: &Event, book: &Book) -> bool {
+    book.scenario(event.scenario.as_str())
+        .filter(|scenario| scenario.go_live.is_some())
+        .and_then(|scenario| scenario.stage(event.stage.as_str()))
+        .is_some_and(|stage| stage.after.is_some())
+}
+
+/// How far an event got without waiting.
+pub(crate) enum AtOnce {
+    Judged(Box<Decided>),
+    Waits(Box<Asked>),
 }
 
 /// Whether the event is the first with its id.

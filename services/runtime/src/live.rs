@@ -79,6 +79,13 @@ impl Live {
         self.seq.subscribe()
     }
 
+    /// Whether the lists have reached a sequence number, of this change log when one is named.
+    #[must_use]
+    pub fn has(&self, log_id: Option<uuid::Uuid>, wanted: u64) -> bool {
+        let ListVersion { log_id: own, seq } = self.load().lists.version();
+        log_id.is_none_or(|log_id| log_id == own) && seq >= wanted
+    }
+
     /// Waits until the lists have reached a sequence number, of this change log when one is named.
     ///
     /// # Errors

@@ -158,6 +158,16 @@ impl Records {
         }
     }
 
+    /// Claims a slot that certainly was never recorded; anything else takes the way that may wait.
+    pub(crate) fn claim_fresh(self: &Arc<Self>, verdict: VerdictId) -> Option<Claim> {
+        match self.claim(verdict) {
+            Claimed::Mine(claim) if !self.verdict_filter.may_hold(verdict_key(verdict)) => {
+                Some(claim)
+            }
+            _ => None,
+        }
+    }
+
     /// The record of a slot that left memory. Reads only if the filter cannot say no.
     pub(crate) async fn recorded_before(
         self: &Arc<Self>,
@@ -184,6 +194,16 @@ impl Records {
     pub(crate) async fn read(self: &Arc<Self>, position: Position) -> Result<VerdictRecord, Error> {
         self.blocking(move |records| records.read_blocking(position))
             .await
+    }
+
+    /// What is known of a case, when memory has all of it.
+    pub(crate) fn case_view_at_once(&self, case: &CaseId) -> Option<CaseView> {
+        let case = Case::new(case.clone());
+        match self.cases.known(&case) {
+            Known::Whole(view) => Some(view),
+            Known::Recent(view, _) if !self.case_filter.may_hold(case.key) => Some(view),
+            Known::Recent(..) => None,
+        }
     }
 
     /// What is known of a case. Reads only what memory does not have.

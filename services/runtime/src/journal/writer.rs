@@ -37,6 +37,12 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 const SYNC_DELAY_MAX: Duration = Duration::from_millis(200);
 
 /// The state that only the writer's thread touches.
+/// Appends in one batch from which on the writer waits a little for the next: a caller who is
+/// alone never waits.
+const COMPANY: usize = 8;
+/// How long it waits then.
+const GATHER: Duration = Duration::from_micros(150);
+
 pub(super) struct Writer {
     shared: Arc<Shared>,
     dir: PathBuf,
@@ -48,6 +54,8 @@ pub(super) struct Writer {
     durable: Position,
     last_sync: Instant,
     buffer: Vec<u8>,
+    /// Appends that shared the last sync.
+    company: usize,
     /// Takes answers to whoever waits; none outside a runtime.
     answers: Option<mpsc::UnboundedSender<Vec<Waiter>>>,
     preparation: Option<Preparation>,
@@ -96,6 +104,7 @@ impl Writer {
             head,
             durable: head.next_position,
             last_sync: Instant::now(),
+            company: 0,
             answers: answers(),
             buffer: Vec::new(),
             preparation: None,
@@ -109,6 +118,10 @@ impl Writer {
         let end = EndOfLife(Arc::clone(&self.shared));
         let mut line = VecDeque::new();
         loop {
+            if self.company >= COMPANY {
+                // One sync for more of them: it costs the processor more than a record does.
+                std::thread::sleep(GATHER);
+            }
             let patience = (self.durable < self.head.next_position).then_some(SYNC_DELAY_MAX);
             match self.shared.queue.take(&mut line, patience) {
                 Taken::Over => break,
@@ -133,6 +146,7 @@ impl Writer {
     /// Stage by stage, what becomes of the requests at the front of the line.
     fn one_batch(&mut self, line: &mut VecDeque<Request>) {
         let batch = self.pick(line);
+        self.company = batch.len();
         if let Health::Failed(source) = &*self.shared.health.read() {
             let error = AppendError::Failed {
                 source: Arc::clone(source),
