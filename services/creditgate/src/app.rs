@@ -8,7 +8,6 @@ use creditgate_console as console;
 use creditgate_gate::{self as gate, Gate};
 use creditgate_measures::book::{Deployment, SourceFile};
 use creditgate_proto::v1::gate_server::GateServer;
-use creditgate_proto::v1::lists_server::ListsServer;
 use creditgate_registry::{self as registry, Registry};
 use creditgate_runtime::callers::{self, Callers};
 use creditgate_runtime::clock::Clock;
@@ -143,18 +142,15 @@ impl App {
 
         let (tasks, supervisor) = Supervisor::new(Shutdown::new());
         let message_bytes = config.limits.message_bytes();
-        let admission = Admission::new(callers.clone());
         let drained = Shutdown::new();
-        serve_grpc(
-            &tasks,
-            grpc,
-            &registry,
-            &gate,
-            &readiness,
-            admission,
+        let services = Grpc {
+            registry: registry.clone(),
+            gate: gate.clone(),
+            readiness: readiness.clone(),
+            admission: Admission::new(callers.clone()),
             message_bytes,
-            drained.clone(),
-        )?;
+        };
+        services.serve(&tasks, grpc, drained.clone())?;
         if config.roles.contains(&Role::Http) {
             let options = console::Options {
                 check: Arc::new(gate.clone()),
@@ -302,63 +298,70 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         .map_err(|source| StartError::Listen { address, source })
 }
 
-fn serve_grpc(
-    tasks: &Tasks,
-    listener: TcpListener,
-    registry: &Registry,
-    gate: &Gate,
-    readiness: &Readiness,
+/// What gRPC serves.
+struct Grpc {
+    registry: Registry,
+    gate: Gate,
+    readiness: Readiness,
     admission: Admission,
     message_bytes: usize,
-    drained: Shutdown,
-) -> Result<(), StartError> {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(creditgate_proto::FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(StartError::Reflection)?;
-    let (reporter, health) = tonic_health::server::health_reporter();
-    let mut follow = readiness.follow();
-    let shutdown = tasks.shutdown().clone();
-    tasks.spawn_named("health", async move {
-        loop {
-            let status = match follow.borrow_and_update().ready {
-                true => ServingStatus::Serving,
-                false => ServingStatus::NotServing,
-            };
-            reporter.set_service_status("", status).await;
-            reporter
-                .set_service_status("creditgate.v1.Gate", status)
-                .await;
-            reporter
-                .set_service_status("creditgate.v1.Lists", status)
-                .await;
-            tokio::select! {
-                () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
-                changed = follow.changed() => if changed.is_err() { return Ok(()) },
+}
+
+impl Grpc {
+    fn serve(
+        self,
+        tasks: &Tasks,
+        listener: TcpListener,
+        drained: Shutdown,
+    ) -> Result<(), StartError> {
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(creditgate_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(StartError::Reflection)?;
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let mut follow = self.readiness.follow();
+        let shutdown = tasks.shutdown().clone();
+        tasks.spawn_named("health", async move {
+            loop {
+                let status = match follow.borrow_and_update().ready {
+                    true => ServingStatus::Serving,
+                    false => ServingStatus::NotServing,
+                };
+                reporter.set_service_status("", status).await;
+                reporter
+                    .set_service_status("creditgate.v1.Gate", status)
+                    .await;
+                reporter
+                    .set_service_status("creditgate.v1.Lists", status)
+                    .await;
+                tokio::select! {
+                    () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
+                    changed = follow.changed() => if changed.is_err() { return Ok(()) },
+                }
             }
-        }
-    });
-    let gate = GateServer::new(gate.clone()).max_decoding_message_size(message_bytes);
-    let lists = ListsServer::new(registry::Service::new(registry.clone()))
-        .max_decoding_message_size(message_bytes);
-    let server = Server::builder()
-        .add_service(InterceptedService::new(gate, admission.clone()))
-        .add_service(InterceptedService::new(lists, admission))
-        .add_service(health)
-        .add_service(reflection)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            tasks.shutdown().waited(),
-        );
-    // Once nothing is under way any more, a client that does not hang up holds up nobody.
-    tasks.spawn_named("grpc", async move {
+        });
+        let gate = GateServer::new(self.gate).max_decoding_message_size(self.message_bytes);
+        let lists =
+            registry::Service::server(self.registry).max_decoding_message_size(self.message_bytes);
+        let server = Server::builder()
+            .add_service(InterceptedService::new(gate, self.admission.clone()))
+            .add_service(InterceptedService::new(lists, self.admission))
+            .add_service(health)
+            .add_service(reflection)
+            .serve_with_incoming_shutdown(
+                TcpIncoming::from(listener).with_nodelay(Some(true)),
+                tasks.shutdown().waited(),
+            );
+        // Once nothing is under way any more, a client that does not hang up holds up nobody.
+        tasks.spawn_named("grpc", async move {
         tokio::select! {
             served = server => served,
             () = async { drained.wait().await; tokio::time::sleep(HANG_UP_WITHIN).await } => Ok(()),
         }
     });
-    Ok(())
+        Ok(())
+    }
 }
 
 /// When asked to stop: first no new checks and the verdicts closed, then the lists.

@@ -141,7 +141,9 @@ impl Inner {
         let case = match asks_for_case(&asked.event, &generation.book) {
             false => CaseView::default(),
             true => {
-                let view = self.records.case_view(&asked.event.case_id, &generation.book);
+                let view = self
+                    .records
+                    .case_view(&asked.event.case_id, &generation.book);
                 view.await.map_err(unreadable)?
             }
         };
@@ -157,7 +159,13 @@ impl Inner {
         generation: &Generation,
     ) -> Decided {
         let question = Question::about(&asked.event);
-        let verdict = decide(question, self.now(), case, &generation.lists, &generation.book);
+        let verdict = decide(
+            question,
+            self.now(),
+            case,
+            &generation.lists,
+            &generation.book,
+        );
         self.decided(asked, claim, verdict, case, &generation.book)
     }
 

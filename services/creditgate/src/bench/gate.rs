@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use creditgate_measures::book::Deployment;
 use creditgate_measures::time::Time;
@@ -102,7 +103,7 @@ pub async fn run(args: &BenchGateArgs) -> Result<ExitCode, Failure> {
         }
     }
     eprintln!();
-    let after = figures(&http_addr)?;
+    let after = settled_figures(&http_addr).await?;
     tell(&sums, &before, &after, &real);
     Ok(ExitCode::SUCCESS)
 }
@@ -213,6 +214,21 @@ fn tell(
     }
     // A full pipe or a closed terminal changes nothing about what was measured.
     let _ = std::io::stdout().flush();
+}
+
+/// The counters once they stand still: the journal's are published a moment after its answers.
+async fn settled_figures(http_addr: &str) -> Result<BTreeMap<String, f64>, Failure> {
+    const RECORDS: &str = "creditgate_journal_records_total";
+    let mut last = figures(http_addr)?;
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let next = figures(http_addr)?;
+        if next.get(RECORDS) == last.get(RECORDS) {
+            return Ok(next);
+        }
+        last = next;
+    }
+    Ok(last)
 }
 
 /// The service's own counters, summed over their labels.

@@ -134,14 +134,14 @@ pub async fn play(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A case of one to three parties; about one in four stands on a list.
+/// A case of one to three parties; about one in three stands on a list.
 fn open(number: u64, dice: &mut Dice) -> Case {
     let procedure = usize::try_from(number % 4).unwrap_or_default();
     let several = procedure != 0;
     let parties = 1 + if several { dice.next(3) } else { 0 };
     let parties = (0..parties)
         .map(|_| {
-            if dice.next(4) == 0 {
+            if dice.next(3) == 0 {
                 world::FIRST + dice.next(world::ENTRIES)
             } else {
                 dice.next(50_000)
@@ -169,6 +169,10 @@ fn event(case: &Case, clock: &Clock) -> v1::Event {
     let value = |kind| pbjson_types::Value { kind: Some(kind) };
     let text = |text: &str| value(Kind::StringValue(text.to_owned()));
     let attributes = match scenario {
+        "permit" => vec![
+            ("commitment_requested", value(Kind::BoolValue(true))),
+            ("investment_project", value(Kind::BoolValue(false))),
+        ],
         "tender" => vec![("mandatory_tender", value(Kind::BoolValue(true)))],
         "land" => vec![
             ("notice_no", text("演示土告〔2026〕1号")),
