@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // same path; ordered maps make bytes and texts the same in every run.
     tonic_prost_build::configure()
         .compile_well_known_types(true)
+        .codec_path("crate::codec::StrictCodec")
         .extern_path(".google.protobuf", "::pbjson_types")
         .btree_map(".")
         .skip_debug(MASKED)

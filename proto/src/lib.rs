@@ -6,6 +6,7 @@
 //! knows nothing of sockets, HTTP or Kafka, and nothing in it panics.
 
 pub mod cloudevents;
+pub mod codec;
 pub mod decode;
 pub mod encode;
 mod entry;

@@ -34,6 +34,10 @@ pub struct BookFiles {
     pub deployment: Deployment,
 }
 
+/// Bytes that a connection may have on their way to us.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Bytes that one stream may.
+const STREAM_WINDOW: u32 = 1 << 20;
 /// Time for clients to hang up after everything under way has ended.
 const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
 
@@ -215,7 +219,7 @@ impl App {
 }
 
 /// One process holds all: a part of the roles needs what the others keep.
-fn check_roles(config: &Config) -> Result<(), StartError> {
+pub(crate) fn check_roles(config: &Config) -> Result<(), StartError> {
     let has = |role| config.roles.contains(&role);
     if !has(Role::Registry) {
         return Err(StartError::Roles(
@@ -314,11 +318,14 @@ impl Grpc {
         listener: TcpListener,
         drained: Shutdown,
     ) -> Result<(), StartError> {
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(creditgate_proto::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .build_v1()
-            .map_err(StartError::Reflection)?;
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(creditgate_proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let reflection_v1 = reflection().build_v1().map_err(StartError::Reflection)?;
+        // Python's library still asks by the older name.
+        let reflection_v1alpha = reflection().build_v1alpha().map_err(StartError::Reflection)?;
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut follow = self.readiness.follow();
         let shutdown = tasks.shutdown().clone();
@@ -345,10 +352,15 @@ impl Grpc {
         let lists =
             registry::Service::server(self.registry).max_decoding_message_size(self.message_bytes);
         let server = Server::builder()
+            // Small items of an eager stream are bounded by the window in bytes, and by a share of it
+            // in frames; the default lets one stream end its connection.
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .initial_stream_window_size(STREAM_WINDOW)
             .add_service(InterceptedService::new(gate, self.admission.clone()))
             .add_service(InterceptedService::new(lists, self.admission))
             .add_service(health)
-            .add_service(reflection)
+            .add_service(reflection_v1)
+            .add_service(reflection_v1alpha)
             .serve_with_incoming_shutdown(
                 TcpIncoming::from(listener).with_nodelay(Some(true)),
                 tasks.shutdown().waited(),

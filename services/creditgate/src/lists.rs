@@ -1,6 +1,5 @@
 //! `creditgate lists`: a file of entries in, and what the service then knows.
 
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
@@ -30,22 +29,14 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
             unreadable.len()
         )));
     }
-    let mut lists: BTreeSet<String> = args.confirm.iter().cloned().collect();
-    lists.extend(
-        rows.iter()
-            .map(|(_, entry)| entry.list.clone())
-            .filter(|list| !list.is_empty()),
-    );
-    lists.extend(args.list.clone());
+    // A row that cannot be read may be of any list: then none is known to be complete.
+    let confirms = !args.no_confirm && unreadable.is_empty();
     let header = v1::ImportHeader {
         source_unit: args.source_unit.clone(),
         list: args.list.clone().unwrap_or_default(),
         mode: "delta".to_owned(),
-        confirm_lists: if args.no_confirm {
-            Vec::new()
-        } else {
-            lists.into_iter().collect()
-        },
+        confirm_lists: if confirms { args.confirm.clone() } else { Vec::new() },
+        confirm_named_lists: confirms,
         confirmed_at: None,
         dry_run: args.dry_run,
         on_error: match args.on_error {
@@ -62,6 +53,9 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
         .map_err(|status| Failure::new("import the file", status))?
         .into_inner();
     tell(&summary);
+    if !unreadable.is_empty() {
+        println!("unreadable {} (not sent; no list was confirmed)", unreadable.len());
+    }
     let refused = summary.refused_count > 0 || !unreadable.is_empty();
     Ok(if refused {
         ExitCode::from(1)

@@ -11,7 +11,7 @@ use creditgate_runtime::config::{
 use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::{errors::Chain, telemetry};
 
-use crate::app::{App, BookFiles, metrics};
+use crate::app::{App, BookFiles, check_roles, metrics};
 use crate::book;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
@@ -104,6 +104,7 @@ fn book_files(config: &Config) -> Result<BookFiles, Failure> {
 
 /// Checks what a start would read, without starting.
 fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
+    check_roles(config).map_err(|error| Failure::plain(error.to_string()))?;
     if let Some(path) = &config.keys_file {
         let loaded =
             Callers::load(path).map_err(|error| Failure::plain(Chain(&error).to_string()))?;

@@ -53,6 +53,7 @@ pub struct Header {
     list: Option<ListCode>,
     mode: Mode,
     confirm: Vec<ListCode>,
+    confirm_named: bool,
     confirmed_at: Option<Time>,
     dry_run: bool,
     on_error: OnError,
@@ -118,6 +119,7 @@ impl Header {
             list,
             mode,
             confirm,
+            confirm_named: header.confirm_named_lists,
             confirmed_at,
             dry_run: header.dry_run,
             on_error,
@@ -176,6 +178,16 @@ struct Tally {
     refused: Vec<v1::RefusedRow>,
     /// Lists of refused rows; the empty text where it could not be read.
     refused_lists: BTreeSet<String>,
+    /// Lists of the rows taken; the empty text where the header names the list.
+    taken_lists: BTreeSet<String>,
+}
+
+impl Tally {
+    fn taken(&mut self, list: String) {
+        if !self.taken_lists.contains(&list) {
+            self.taken_lists.insert(list);
+        }
+    }
 }
 
 /// A row that is sound, or is not.
@@ -255,8 +267,14 @@ impl Writer {
             let entry = row.entry.unwrap_or_default();
             let (id, list) = (entry.entry_id.clone(), entry.list.clone());
             match self.plan(entry, job, &mut seen, self.now()) {
-                Taken::Changes(_) => tally.accepted += 1,
-                Taken::Unchanged => tally.unchanged += 1,
+                Taken::Changes(_) => {
+                    tally.accepted += 1;
+                    tally.taken(list);
+                }
+                Taken::Unchanged => {
+                    tally.unchanged += 1;
+                    tally.taken(list);
+                }
                 Taken::Refused(why) => self.refuse(tally, number, &id, list, &why),
             }
             tally.received += 1;
@@ -289,9 +307,13 @@ impl Writer {
             match self.plan(entry, job, &mut seen, now) {
                 Taken::Changes(changes) => {
                     tally.accepted += 1;
+                    tally.taken(list);
                     run.extend(changes);
                 }
-                Taken::Unchanged => tally.unchanged += 1,
+                Taken::Unchanged => {
+                    tally.unchanged += 1;
+                    tally.taken(list);
+                }
                 Taken::Refused(why) => self.refuse(&mut tally, number, &id, list, &why),
             }
             tally.received += 1;
@@ -441,7 +463,13 @@ impl Writer {
             .list
             .as_ref()
             .filter(|_| tally.refused_lists.contains(""));
-        let (withheld, complete): (Vec<_>, Vec<_>) = header.confirm.iter().partition(|list| {
+        let mut asked: BTreeSet<ListCode> = header.confirm.iter().cloned().collect();
+        if header.confirm_named {
+            let named = tally.taken_lists.iter().filter(|list| !list.is_empty());
+            asked.extend(named.map(|list| ListCode::new(list.as_str())));
+            asked.extend(header.list.clone());
+        }
+        let (withheld, complete): (Vec<_>, Vec<_>) = asked.iter().partition(|list| {
             unknown || default == Some(list) || tally.refused_lists.contains(list.as_str())
         });
         let planned = complete

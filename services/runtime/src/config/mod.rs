@@ -276,7 +276,7 @@ impl Config {
                 read.refuse(
                     key,
                     "is open to other machines, and without keys anybody could call: set `keys_file` (make keys with \
-                     `creditgate keys new`), or use a loopback address such as `127.0.0.1`",
+                     `creditgate keys NAME --file FILE`), or use a loopback address such as `127.0.0.1`",
                 );
             }
         }

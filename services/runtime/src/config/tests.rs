@@ -208,7 +208,7 @@ fn a_file_that_cannot_be_read_or_parsed_is_one_fault() {
 #[test]
 fn an_open_address_needs_a_keys_file() {
     let rule = "is open to other machines, and without keys anybody could call: set `keys_file` (make keys with \
-                `creditgate keys new`), or use a loopback address such as `127.0.0.1`";
+                `creditgate keys NAME --file FILE`), or use a loopback address such as `127.0.0.1`";
     check_file(
         "grpc_addr: 0.0.0.0:7420\n",
         &format!("c.yaml:1: `grpc_addr` = `0.0.0.0:7420` {rule}"),
