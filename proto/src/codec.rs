@@ -52,7 +52,10 @@ impl<U: Message + Default> Decoder for StrictDecoder<U> {
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         // What prost says names fields and types, never a value.
         U::decode(bytes).map(Some).map_err(|error| {
-            refused_status(&Refused::one("message", format!("not readable as Protobuf: {error}")))
+            refused_status(&Refused::one(
+                "message",
+                format!("not readable as Protobuf: {error}"),
+            ))
         })
     }
 }

@@ -116,6 +116,31 @@ def test_errors_carry_their_details(service):
     assert any(key == "grpc-status-details-bin" for key, _ in refused.value.trailing_metadata())
 
 
+def test_bytes_that_are_no_message_are_the_senders_fault(service):
+    gate = Gate(service.grpc)
+    raw = gate.channel.unary_unary("/creditgate.v1.Gate/Check")
+    text = b"\x0a\x04\x0a\x02\xff\xfe"  # an event whose source is not UTF-8
+    for body in (text, b"\xff\xff\xff"):
+        with pytest.raises(grpc.RpcError) as refused:
+            raw(body)
+        assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    huge = gate.event("huge")
+    huge.purpose = "x" * (5 << 20)
+    with pytest.raises(grpc.RpcError) as refused:
+        gate.check(huge)
+    assert refused.value.code() in (grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+    assert "limit" in refused.value.details()
+    assert gate.check(gate.event("after")).outcome == "PASS"
+
+
+def test_an_eager_stream_of_many_small_items_is_answered_whole(service):
+    gate = Gate(service.grpc)
+    item = gate.message("CheckStreamRequest")
+    items = (item(event=gate.event(f"e{n}"), correlation=str(n)) for n in range(20_000))
+    answers = gate.call("CheckStream", "stream_stream")(items)
+    assert [answer.correlation for answer in answers] == [str(n) for n in range(20_000)]
+
+
 def test_a_stream_keeps_its_order_and_survives_a_bad_item(service):
     gate = Gate(service.grpc)
     item = gate.message("CheckStreamRequest")

@@ -221,7 +221,12 @@ async fn the_same_event_by_every_way_is_one_verdict() {
 #[tokio::test]
 async fn keys_decide_who_may_do_what() {
     let dir = tempfile::tempdir().expect("a directory");
-    let made = run(&["keys", "tender-platform", "--may", "check"], "");
+    let file = dir.path().join("keys.yaml");
+    let path = file.display().to_string();
+    let made = run(
+        &["keys", "tender-platform", "--may", "check", "--file", &path],
+        "",
+    );
     let key = String::from_utf8_lossy(&made.stderr);
     let key = key
         .lines()
@@ -229,10 +234,7 @@ async fn keys_decide_who_may_do_what() {
         .expect("the key")
         .trim()
         .to_owned();
-    let file = dir.path().join("keys.yaml");
-    let lines = format!("callers:\n{}", String::from_utf8_lossy(&made.stdout));
-    std::fs::write(&file, lines).expect("a keys file");
-    let service = Service::start_with(dir.path(), &["--keys-file", &file.display().to_string()]);
+    let service = Service::start_with(dir.path(), &["--keys-file", &path]);
 
     let mut without = service.gate().await;
     let refused = without
@@ -258,4 +260,98 @@ async fn keys_decide_who_may_do_what() {
     replay.metadata_mut().insert("authorization", value);
     let refused = without.replay(replay).await.expect_err("may not read");
     assert_eq!(refused.code(), Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_list_whose_rows_could_not_all_be_read_does_not_pass_for_complete() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = Service::start(dir.path());
+    let server = format!("http://{}", service.grpc);
+    let entries = creditgate_tests::root().join("services/creditgate/demo/entries.csv");
+    let text = std::fs::read_to_string(entries).expect("the entries");
+    // The barred bidder's row loses its last cell; one more names a list that does not exist.
+    let cut: Vec<&str> = text
+        .lines()
+        .map(|line| match line.starts_with("E-B07-1,") {
+            true => line.rsplit_once(',').map_or(line, |(kept, _)| kept),
+            false => line,
+        })
+        .collect();
+    let file = dir.path().join("cut.csv");
+    let unknown = "E-B99-1,B99,,,示例,,,,,,320500,,,2026-03-01,,PROPOSED";
+    std::fs::write(&file, format!("{}\n{unknown}\n", cut.join("\n"))).expect("a file");
+    let path = file.display().to_string();
+    let import = |on_error| {
+        run(
+            &[
+                "lists",
+                "import",
+                &path,
+                "--source-unit",
+                "演示",
+                "--on-error",
+                on_error,
+                "--server",
+                &server,
+            ],
+            "",
+        )
+    };
+    assert_eq!(
+        import("hold").status.code(),
+        Some(2),
+        "held: nothing is taken"
+    );
+    let skipped = import("skip");
+    let told = String::from_utf8_lossy(&skipped.stdout).into_owned();
+    assert_eq!(skipped.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("accepted  43") && told.contains("unreadable 1"),
+        "{told}"
+    );
+
+    let mut gate = service.gate().await;
+    let answer = gate
+        .check(request(evaluation("1", BARRED)))
+        .await
+        .expect("a verdict")
+        .into_inner();
+    let verdict = answer.verdict.expect("a verdict");
+    assert_eq!(
+        verdict.outcome, "MANUAL_REVIEW",
+        "a listed firm must not pass"
+    );
+    assert!(verdict.not_checked.iter().any(|n| n.list == "B07"));
+}
+
+#[tokio::test]
+async fn twenty_thousand_small_items_of_an_eager_stream_are_all_answered_in_order() {
+    const ITEMS: usize = 20_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = Service::start(dir.path());
+    import_entries(&service);
+    let items = (0..ITEMS).map(|n| v1::CheckStreamRequest {
+        event: Some(evaluation(&format!("eager-{n}"), &invented::uscc(n as u64))),
+        correlation: n.to_string(),
+    });
+    let mut gate = service.gate().await;
+    let mut answers = gate
+        .check_stream(tokio_stream::iter(items))
+        .await
+        .expect("a stream")
+        .into_inner();
+    for n in 0..ITEMS {
+        let answer = answers
+            .message()
+            .await
+            .expect("no end before the last")
+            .expect("an answer");
+        assert_eq!(answer.correlation, n.to_string());
+        let result = answer.result.and_then(|result| result.result);
+        assert!(
+            matches!(result, Some(v1::check_result::Result::Verdict(_))),
+            "{n}: {result:?}"
+        );
+    }
+    assert!(answers.message().await.expect("its end").is_none());
 }

@@ -44,7 +44,7 @@ const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
 /// A running service.
 pub struct App {
     grpc_addr: SocketAddr,
-    http_addr: SocketAddr,
+    http_addr: Option<SocketAddr>,
     drain_timeout: Duration,
     tasks: Tasks,
     supervisor: Supervisor,
@@ -140,22 +140,25 @@ impl App {
         .await?;
 
         let grpc = listen(config.grpc_addr).await?;
-        let http = listen(config.http_addr).await?;
+        let http = match config.roles.contains(&Role::Http) {
+            true => Some(listen(config.http_addr).await?),
+            false => None,
+        };
         let grpc_addr = grpc.local_addr().unwrap_or(config.grpc_addr);
-        let http_addr = http.local_addr().unwrap_or(config.http_addr);
+        let http_addr = http.as_ref().and_then(|http| http.local_addr().ok());
 
         let (tasks, supervisor) = Supervisor::new(Shutdown::new());
         let message_bytes = config.limits.message_bytes();
         let drained = Shutdown::new();
         let services = Grpc {
             registry: registry.clone(),
-            gate: gate.clone(),
+            gate: config.roles.contains(&Role::Gate).then(|| gate.clone()),
             readiness: readiness.clone(),
             admission: Admission::new(callers.clone()),
             message_bytes,
         };
         services.serve(&tasks, grpc, drained.clone())?;
-        if config.roles.contains(&Role::Http) {
+        if let Some(http) = http {
             let options = console::Options {
                 check: Arc::new(gate.clone()),
                 callers,
@@ -194,9 +197,9 @@ impl App {
         self.grpc_addr
     }
 
-    /// Where HTTP listens.
+    /// Where HTTP listens, when this process does.
     #[must_use]
-    pub const fn http_addr(&self) -> SocketAddr {
+    pub const fn http_addr(&self) -> Option<SocketAddr> {
         self.http_addr
     }
 
@@ -305,7 +308,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 /// What gRPC serves.
 struct Grpc {
     registry: Registry,
-    gate: Gate,
+    /// None where this process only keeps lists.
+    gate: Option<Gate>,
     readiness: Readiness,
     admission: Admission,
     message_bytes: usize,
@@ -325,7 +329,9 @@ impl Grpc {
         };
         let reflection_v1 = reflection().build_v1().map_err(StartError::Reflection)?;
         // Python's library still asks by the older name.
-        let reflection_v1alpha = reflection().build_v1alpha().map_err(StartError::Reflection)?;
+        let reflection_v1alpha = reflection()
+            .build_v1alpha()
+            .map_err(StartError::Reflection)?;
         let (reporter, health) = tonic_health::server::health_reporter();
         let mut follow = self.readiness.follow();
         let shutdown = tasks.shutdown().clone();
@@ -348,7 +354,10 @@ impl Grpc {
                 }
             }
         });
-        let gate = GateServer::new(self.gate).max_decoding_message_size(self.message_bytes);
+        let gate = self.gate.map(|gate| {
+            let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
+            InterceptedService::new(server, self.admission.clone())
+        });
         let lists =
             registry::Service::server(self.registry).max_decoding_message_size(self.message_bytes);
         let server = Server::builder()
@@ -356,7 +365,7 @@ impl Grpc {
             // in frames; the default lets one stream end its connection.
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
-            .add_service(InterceptedService::new(gate, self.admission.clone()))
+            .add_optional_service(gate)
             .add_service(InterceptedService::new(lists, self.admission))
             .add_service(health)
             .add_service(reflection_v1)

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use creditgate_measures::book::SourceFile;
 use creditgate_measures::catalogue;
 
+/// What belongs to a book beside `book.yaml`.
+const FOLDERS: [&str; 5] = ["agreements", "lists", "measures", "names", "scenarios"];
+
 /// A book that could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("read `{}`", path.display())]
@@ -23,8 +26,13 @@ pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
     let Some(dir) = dir else {
         return Ok(catalogue::built_in());
     };
-    let mut files = Vec::new();
-    below(dir, "", &mut files)?;
+    let mut files = vec![SourceFile::new("book.yaml", text(&dir.join("book.yaml"))?)];
+    for folder in FOLDERS {
+        let inside = dir.join(folder);
+        if inside.is_dir() {
+            below(&inside, folder, &mut files)?;
+        }
+    }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
 }
@@ -56,11 +64,7 @@ fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), Rea
         if name.starts_with('.') {
             continue;
         }
-        let inside = if under.is_empty() {
-            name
-        } else {
-            format!("{under}/{name}")
-        };
+        let inside = format!("{under}/{name}");
         if path.is_dir() {
             below(&path, &inside, files)?;
         } else if path

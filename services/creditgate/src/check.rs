@@ -34,12 +34,12 @@ pub async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     if args.json {
         let text = serde_json::to_string_pretty(&answer)
             .map_err(|error| Failure::new("print the answer", error))?;
-        println!("{text}");
+        say!("{text}");
     } else {
         if answer.repeated {
-            println!("judged before; this is the first verdict");
+            say!("judged before; this is the first verdict");
         }
-        print!("{}", render::verdict(verdict));
+        say_part!("{}", render::verdict(verdict));
     }
     let passed = verdict.outcome == Outcome::Pass.code();
     Ok(if passed {
@@ -79,7 +79,7 @@ fn from_flags(args: &CheckArgs) -> Result<v1::Event, Failure> {
         scenario: args.scenario.clone().unwrap_or_default(),
         stage: args.stage.clone().unwrap_or_default(),
         occurred_at: occurred_at.map(encode::time_to_proto),
-        region: args.region.clone(),
+        region: args.region.clone().unwrap_or_default(),
         item_code: args.item_code.clone().unwrap_or_default(),
         amount_fen: args.amount_fen,
         min_list_version: args.min_list_version.clone().unwrap_or_default(),

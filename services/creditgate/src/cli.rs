@@ -17,7 +17,7 @@ use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
   creditgate demo                      see permit, tender, land and procurement judged
   creditgate serve --data-dir ./data   run the service
   creditgate lists import lists.csv --source-unit 示例法院
-  creditgate check --scenario tender --stage evaluate --subject role=bidder,id=USCC:91219999MAYG58BR3Q")]
+  creditgate check --scenario tender --stage evaluate --region 320505 --subject role=bidder,id=USCC:91219999MAYG58BR3Q")]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -164,7 +164,7 @@ pub struct DemoArgs {
 A subject is role=…,id=TYPE:VALUE,name=…,kind=…,party=…,issuer=…; only the role is needed.
 
 Examples:
-  creditgate check --scenario tender --stage evaluate \\
+  creditgate check --scenario tender --stage evaluate --region 320505 \\
     --subject role=bidder,id=USCC:91219999MAYG58BR3Q,name=示例建设有限公司 \\
     --attribute mandatory_tender=true
   creditgate check --file event.json --json
@@ -175,7 +175,7 @@ pub struct CheckArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     /// Event as JSON, from a file or `-` for standard input; then no other flag describes it.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "stage", "subject", "attribute"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "stage", "region", "subject", "attribute"])]
     pub file: Option<PathBuf>,
     /// Scenario, such as tender.
     #[arg(long, required_unless_present = "file")]
@@ -189,9 +189,9 @@ pub struct CheckArgs {
     /// An attribute as name=value; true, false and whole numbers are taken as such.
     #[arg(long, value_name = "NAME=VALUE")]
     pub attribute: Vec<String>,
-    /// Region of the event, six digits.
-    #[arg(long, default_value = "100000")]
-    pub region: String,
+    /// Region of the event, six digits; local lists hold in their own region only.
+    #[arg(long, required_unless_present = "file")]
+    pub region: Option<String>,
     /// Business number; made up when left out.
     #[arg(long)]
     pub case_id: Option<String>,
@@ -208,7 +208,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub item_code: Option<String>,
     /// Amount in fen.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub amount_fen: Option<i64>,
     /// Version of the lists to wait for.
     #[arg(long, value_name = "VERSION")]
@@ -392,7 +392,7 @@ pub struct TailArgs {
     after_help = "The key is printed once; the file keeps only its SHA-256.
 
 Example:
-  creditgate keys tender-platform --may check,read >> keys.yaml"
+  creditgate keys tender-platform --may check,read --file keys.yaml"
 )]
 pub struct KeysArgs {
     /// Name of the caller.
@@ -400,6 +400,9 @@ pub struct KeysArgs {
     /// What it may do: check, lists, read, watch.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
+    /// Add the lines to this keys file, which is made when it is missing; else print them.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
 }
 
 /// `bench`.

@@ -45,9 +45,13 @@ pub struct Client {
 impl Client {
     /// Connects to the service that the command line names.
     pub async fn connect(server: &ServerArgs) -> Result<Self, Failure> {
-        let key = server
-            .key()
-            .map_err(|error| Failure::new("read the key file", error))?;
+        let key = server.key().map_err(|error| {
+            let file = server
+                .key_file
+                .as_deref()
+                .unwrap_or_else(|| std::path::Path::new(""));
+            Failure::new(format!("read the key file `{}`", file.display()), error)
+        })?;
         Self::to(&server.server, key.as_deref()).await
     }
 

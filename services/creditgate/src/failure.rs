@@ -39,6 +39,11 @@ impl Failure {
     /// Tells the failure on standard error.
     pub fn report(self) -> ExitCode {
         eprintln!("creditgate: {self}");
+        self.code()
+    }
+
+    /// The exit code of a failed command.
+    pub fn code(&self) -> ExitCode {
         ExitCode::from(ERROR)
     }
 }

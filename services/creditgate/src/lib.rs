@@ -1,10 +1,17 @@
 //! The commands of `creditgate`, and [`app::App`], which wires the roles together.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "commands speak to a terminal"
-)]
+#![expect(clippy::print_stderr, reason = "commands speak to a terminal")]
+
+/// Prints a line; a reader that has gone, such as `head`, ends the command in peace.
+macro_rules! say {
+    () => { $crate::terminal::write(format_args!("\n")) };
+    ($($part:tt)*) => { $crate::terminal::write(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+/// As [`say`], without the end of the line.
+macro_rules! say_part {
+    ($($part:tt)*) => { $crate::terminal::write(format_args!($($part)*)) };
+}
 
 mod admission;
 pub mod app;
@@ -21,6 +28,7 @@ mod measures;
 mod render;
 mod replay;
 mod serve;
+mod terminal;
 mod verdicts;
 mod world;
 

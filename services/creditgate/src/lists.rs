@@ -35,7 +35,11 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
         source_unit: args.source_unit.clone(),
         list: args.list.clone().unwrap_or_default(),
         mode: "delta".to_owned(),
-        confirm_lists: if confirms { args.confirm.clone() } else { Vec::new() },
+        confirm_lists: if confirms {
+            args.confirm.clone()
+        } else {
+            Vec::new()
+        },
         confirm_named_lists: confirms,
         confirmed_at: None,
         dry_run: args.dry_run,
@@ -54,7 +58,10 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
         .into_inner();
     tell(&summary);
     if !unreadable.is_empty() {
-        println!("unreadable {} (not sent; no list was confirmed)", unreadable.len());
+        say!(
+            "unreadable {} (not sent; no list was confirmed)",
+            unreadable.len()
+        );
     }
     let refused = summary.refused_count > 0 || !unreadable.is_empty();
     Ok(if refused {
@@ -136,19 +143,19 @@ fn tell(summary: &v1::ImportSummary) {
             eprintln!("  {}: {}", violation.field, violation.rule);
         }
     }
-    println!("received  {}", summary.received);
-    println!("accepted  {}", summary.accepted);
-    println!("unchanged {}", summary.unchanged);
-    println!("refused   {}", summary.refused_count);
+    say!("received  {}", summary.received);
+    say!("accepted  {}", summary.accepted);
+    say!("unchanged {}", summary.unchanged);
+    say!("refused   {}", summary.refused_count);
     if summary.held > 0 {
-        println!(
+        say!(
             "held      {} (sound rows, not taken since others were refused)",
             summary.held
         );
     }
-    println!("lists     {}", summary.list_version);
+    say!("lists     {}", summary.list_version);
     if summary.dry_run {
-        println!("dry run: nothing was changed");
+        say!("dry run: nothing was changed");
     }
 }
 
@@ -166,7 +173,7 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
         .into_inner();
     let unprintable = |error| Failure::new("print the entry", error);
     if args.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string_pretty(&answer).map_err(unprintable)?
         );
@@ -177,18 +184,18 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
     let fields = serde_json::to_value(&entry).map_err(unprintable)?;
     for (name, value) in fields.as_object().into_iter().flatten() {
         match value.as_str() {
-            Some(text) => println!("{name:<18} {text}"),
-            None => println!("{name:<18} {value}"),
+            Some(text) => say!("{name:<18} {text}"),
+            None => say!("{name:<18} {value}"),
         }
     }
-    println!("history");
+    say!("history");
     for change in &record.history {
         let at = |time: &Option<pbjson_types::Timestamp>| {
             time.as_ref()
                 .and_then(creditgate_proto::encode::time_from_proto)
                 .map_or_else(String::new, |time| time.to_string())
         };
-        println!(
+        say!(
             "  {:>8}  {:<10} {:<10} effective {}  recorded {}  by {} {}",
             change.seq,
             change.action,
@@ -199,6 +206,6 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
             change.reason
         );
     }
-    println!("lists              {}", answer.list_version);
+    say!("lists              {}", answer.list_version);
     Ok(ExitCode::SUCCESS)
 }

@@ -22,52 +22,52 @@ fn load(args: &BookArgs) -> Result<Book, Failure> {
 /// Checks the book against every guard and counts what it holds.
 pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
     let book = load(args)?;
-    println!(
+    say!(
         "{} ({}), edition {}",
         book.name(),
         book.title().zh,
         book.edition()
     );
-    println!("version {}", book.version());
+    say!("version {}", book.version());
     let lists = book.lists();
-    println!(
+    say!(
         "lists      {}",
         counts(lists.iter().map(|list| list.colour.code()))
     );
-    println!("scenarios  {}", book.scenarios().count());
+    say!("scenarios  {}", book.scenarios().count());
     let rows = book.measures();
-    println!(
+    say!(
         "rows       {}",
         counts(rows.iter().map(|row| row.action.direction().code()))
     );
-    println!(
+    say!(
         "active     {}",
         counts(
             rows.iter()
                 .map(|row| if row.active { "active" } else { "inactive" })
         )
     );
-    println!(
+    say!(
         "class      {}",
         counts(
             rows.iter()
                 .map(|row| row.class.map_or("none", |class| class.code()))
         )
     );
-    println!(
+    say!(
         "force      {}",
         counts(rows.iter().map(|row| row.force.code()))
     );
-    println!(
+    say!(
         "effect     {}",
         counts(rows.iter().map(|row| row.action.code()))
     );
-    println!(
+    say!(
         "confidence {}",
         counts(rows.iter().map(|row| row.confidence.code()))
     );
-    println!("agreements {}", book.agreements().len());
-    println!("every guard holds");
+    say!("agreements {}", book.agreements().len());
+    say!("every guard holds");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -75,7 +75,7 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
 pub fn test(args: &BookArgs) -> Result<ExitCode, Failure> {
     let book = load(args)?;
     let cases: usize = book.measures().iter().map(|row| row.cases).sum();
-    println!("{cases} cases of {} rows passed", book.measures().len());
+    say!("{cases} cases of {} rows passed", book.measures().len());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -22,17 +22,17 @@ pub async fn run(args: ReplayArgs) -> Result<ExitCode, Failure> {
     if args.json {
         let text = serde_json::to_string_pretty(&answer)
             .map_err(|error| Failure::new("print the answer", error))?;
-        println!("{text}");
+        say!("{text}");
     } else if answer.erased {
-        println!("ERASED: the record no longer holds what a decision needs");
+        say!("ERASED: the record no longer holds what a decision needs");
     } else {
-        println!("recorded     {}", answer.digest_stored);
-        println!("decided now  {}", answer.digest_replayed);
-        println!(
+        say!("recorded     {}", answer.digest_stored);
+        say!("decided now  {}", answer.digest_replayed);
+        say!(
             "verdict      {}",
             if answer.same { "the same" } else { "DIFFERENT" }
         );
-        println!(
+        say!(
             "explanation  {}",
             if answer.explanation_same {
                 "the same"

@@ -19,12 +19,12 @@ use crate::failure::Failure;
 /// Serves until a signal asks it to stop.
 pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
     if args.example_config {
-        print!("{}", Config::example());
+        say_part!("{}", Config::example());
         return Ok(ExitCode::SUCCESS);
     }
     let config = configure(&args)?;
     if args.dump_config {
-        print!("{}", config.dump());
+        say_part!("{}", config.dump());
         return Ok(ExitCode::SUCCESS);
     }
     let files = book_files(&config)?;
@@ -52,20 +52,25 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::new("start the service", error))?;
         tracing::info!(
             { field::ADDRESS } = %app.grpc_addr(),
-            http = %app.http_addr(),
+            http = app.http_addr().map(tracing::field::display),
             "serving"
         );
         app.run()
             .await
             .map_err(|error| Failure::new("serve", error))
     });
-    if let Err(failure) = &served {
-        tracing::error!({ field::ERROR } = %failure, "ended");
-    }
+    // Told once, where the logs go.
+    let code = served.map_or_else(
+        |failure| {
+            tracing::error!({ field::ERROR } = %failure, "ended");
+            failure.code()
+        },
+        |()| ExitCode::SUCCESS,
+    );
     telemetry.shutdown(config.shutdown.drain_timeout);
     // A task that hangs must not hold up the end of the process.
     runtime.shutdown_background();
-    served.map(|()| ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn configure(args: &ServeArgs) -> Result<Config, Failure> {
@@ -108,7 +113,7 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
     if let Some(path) = &config.keys_file {
         let loaded =
             Callers::load(path).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
-        println!("callers: {}", loaded.callers.names().join(", "));
+        say!("callers: {}", loaded.callers.names().join(", "));
         loaded
             .warnings
             .iter()
@@ -116,12 +121,12 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
     }
     let book = Book::load(&files.files, &files.deployment)
         .map_err(|errors| Failure::plain(errors.to_string()))?;
-    println!(
+    say!(
         "book: {} {}, {} rows",
         book.name(),
         book.version(),
         book.measures().len()
     );
-    println!("the configuration is sound");
+    say!("the configuration is sound");
     Ok(ExitCode::SUCCESS)
 }

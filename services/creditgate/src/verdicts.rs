@@ -37,7 +37,8 @@ pub async fn tail(args: TailArgs) -> Result<ExitCode, Failure> {
         let line = if args.json {
             serde_json::to_string(&next).map_err(|error| Failure::new("print a verdict", error))?
         } else {
-            format!("{:>12}  {}", next.position, render::summary(verdict))
+            let summary = render::summary(verdict);
+            format!("{:>12}  {}  {summary}", next.position, verdict.verdict_id)
         };
         // A reader that has gone, such as `head`, is no failure.
         if writeln!(out, "{line}").is_err() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use creditgate_measures::canonical;
 use creditgate_measures::event::{EventId, Source};
 use creditgate_measures::verdict::{Cause, VerdictId};
+use creditgate_measures::vocabulary::Outcome;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1::gate_server::{self, GateServer};
 use creditgate_proto::{BATCH_EVENTS_MAX, Refused, status, v1, verdict_id_from_text};
@@ -183,14 +184,16 @@ impl gate_server::Gate for Gate {
         &self,
         request: Request<Streaming<v1::CheckStreamRequest>>,
     ) -> Result<Response<Responses>, Status> {
-        let (_, extensions, requests) = request.into_parts();
+        let (metadata, extensions, requests) = request.into_parts();
         let caller =
             permitted(extensions.get(), Permission::Check).map_err(|failure| failure.status())?;
+        let span = check_span(caller, Transport::GrpcStream);
+        adopt(&span, extract_from(metadata.as_ref()));
         self.inner
             .admission
             .open()
             .map_err(|failure| failure.status())?;
-        let responses = self.answer_stream(requests, caller.shared_name());
+        let responses = self.answer_stream(requests, caller.shared_name(), span);
         Ok(Response::new(responses))
     }
 
@@ -247,6 +250,13 @@ impl gate_server::Gate for Gate {
     ) -> Result<Response<Verdicts>, Status> {
         let (_, extensions, request) = request.into_parts();
         reads(&extensions, Permission::Watch)?;
+        let known = |outcome: &String| Outcome::parse(outcome).is_some();
+        if let Some(at) = request.outcomes.iter().position(|outcome| !known(outcome)) {
+            let known: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.code()).collect();
+            let rule = format!("unknown outcome; known: {}", known.join(", "));
+            let refused = Refused::one(format!("outcomes[{at}]"), rule);
+            return Err(status::refused_status(&refused));
+        }
         Ok(Response::new(self.watch(request)))
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
+use tracing::{Instrument, Span};
 
 use crate::batch::Item;
 use crate::check::{Answer, Arrival};
@@ -46,9 +47,10 @@ impl Gate {
         &self,
         requests: impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Send + Unpin + 'static,
         caller: Arc<str>,
+        span: Span,
     ) -> Responses {
         let (groups, in_order) = mpsc::channel::<Result<Group, Status>>(GROUPS);
-        tokio::spawn(read(Arc::clone(&self.inner), requests, caller, groups));
+        tokio::spawn(read(Arc::clone(&self.inner), requests, caller, groups).instrument(span));
         let responses = ReceiverStream::new(in_order).then(|group| async {
             match group {
                 Ok(group) => match group.await {
@@ -87,7 +89,8 @@ async fn read(
         let (group, end) = gather(first, &mut requests, &inner, &caller).await;
         if !group.items.is_empty() {
             let room = inner.admit_group(group.items.len()).await;
-            place.send(Ok(tokio::spawn(check(Arc::clone(&inner), group, room))));
+            let group = check(Arc::clone(&inner), group, room);
+            place.send(Ok(tokio::spawn(group.in_current_span())));
         }
         match end {
             None => {}

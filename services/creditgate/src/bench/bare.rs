@@ -124,7 +124,7 @@ pub async fn serve() -> Result<ExitCode, Failure> {
     let address = listener
         .local_addr()
         .map_err(|error| Failure::new("listen", error))?;
-    println!("{address}");
+    say!("{address}");
     tonic::transport::Server::builder()
         .add_service(GateServer::new(Bare {
             verdict: constant(),

@@ -147,13 +147,13 @@ fn tell(
     after: &BTreeMap<String, f64>,
     real: &Process,
 ) {
-    println!("mode    server   checks/s    p50 us    p99 us   server CPU us/check   refused");
+    say!("mode    server   checks/s    p50 us    p99 us   server CPU us/check   refused");
     for mode in MODES {
         for server in SERVERS {
             let Some(sum) = sums.get(&(mode, server)) else {
                 continue;
             };
-            println!(
+            say!(
                 "{mode:<7} {server:<6} {:>10.0} {:>9.0} {:>9.0} {:>21.1} {:>9}",
                 sum.median(Run::rate),
                 sum.median(|run| run.report.p50_us.into()),
@@ -173,25 +173,25 @@ fn tell(
         let of = |figures: &BTreeMap<String, f64>| figures.get(name).copied().unwrap_or(0.0);
         of(after) - of(before)
     };
-    println!();
-    println!("answers given             {real_answers}");
-    println!(
+    say!();
+    say!("answers given             {real_answers}");
+    say!(
         "records in the journal    {:.0}",
         grown("creditgate_journal_records_total")
     );
-    println!(
+    say!(
         "fsyncs                    {:.0}",
         grown("creditgate_journal_fsyncs_total")
     );
-    println!(
+    say!(
         "peak memory               {:.0} MiB (VmHWM)",
         real.memory_mib("VmHWM")
     );
-    println!(
+    say!(
         "memory now                {:.0} MiB of its own (RssAnon)",
         real.memory_mib("RssAnon")
     );
-    println!();
+    say!();
     for mode in MODES {
         let (Some(bare), Some(real)) = (sums.get(&(mode, "bare")), sums.get(&(mode, "real")))
         else {
@@ -206,8 +206,8 @@ fn tell(
             .collect();
         ratios.sort_by(f64::total_cmp);
         let above = real.median(|run| run.cpu_us) - bare.median(|run| run.cpu_us);
-        println!("{mode} CPU above bare {above:.1} us/check");
-        println!(
+        say!("{mode} CPU above bare {above:.1} us/check");
+        say!(
             "{mode} ratio {:.2}",
             ratios.get(ratios.len() / 2).copied().unwrap_or(0.0)
         );
@@ -280,8 +280,12 @@ pub async fn serve_real(data_dir: &Path, entries: u64) -> Result<ExitCode, Failu
         .map(|n| world::entry(n, now))
         .collect();
     world::import(&mut client, listed, world::all_lists()).await?;
-    println!("{}", app.grpc_addr());
-    println!("{}", app.http_addr());
+    say!("{}", app.grpc_addr());
+    let http = app.http_addr();
+    say!(
+        "{}",
+        http.ok_or_else(|| Failure::plain("the benchmark needs HTTP"))?
+    );
     app.run()
         .await
         .map_err(|error| Failure::new("serve", error))?;

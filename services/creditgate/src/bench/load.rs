@@ -151,7 +151,7 @@ impl Load {
         };
         let line = serde_json::to_string(&report)
             .map_err(|error| Failure::new("print the report", error))?;
-        println!("{line}");
+        say!("{line}");
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -87,12 +87,12 @@ pub async fn play(
         .map(|n| world::entry(n, now))
         .collect();
     let summary = world::import(client, entries, world::all_lists()).await?;
-    println!(
+    say!(
         "{} invented entries on {} lists; Ctrl-C stops",
         summary.accepted,
         world::all_lists().len()
     );
-    println!();
+    say!();
 
     let ends = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let mut dice = Dice(20_261_121);
@@ -130,7 +130,7 @@ pub async fn play(
         }
         tokio::time::sleep(pause).await;
     }
-    println!("{count} events judged");
+    say!("{count} events judged");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -219,11 +219,11 @@ async fn check(client: &mut Client, event: v1::Event) -> Option<v1::Verdict> {
     {
         Ok(answer) => {
             let verdict = answer.into_inner().verdict?;
-            println!("{}", render::summary(&verdict));
+            say!("{}", render::summary(&verdict));
             Some(verdict)
         }
         Err(status) => {
-            println!(
+            say!(
                 "{:<20} {}",
                 "refused",
                 status_text(&status).replace('\n', ";")
@@ -256,8 +256,8 @@ async fn repair(client: &mut Client, entry_id: &str) {
         change: Some(v1::apply_request::Change::ChangeState(change)),
     };
     match client.lists.apply(request).await {
-        Ok(_) => println!("{:<20} {entry_id} no longer counts", "repaired"),
-        Err(status) => println!(
+        Ok(_) => say!("{:<20} {entry_id} no longer counts", "repaired"),
+        Err(status) => say!(
             "{:<20} {}",
             "refused",
             status_text(&status).replace('\n', ";")

@@ -50,12 +50,11 @@ async fn play(args: DemoArgs) -> Result<ExitCode, Failure> {
         .await
         .map_err(|error| Failure::new("start the service", error))?;
     let mut client = Client::to(&format!("http://{}", app.grpc_addr()), None).await?;
-    println!("creditgate demo: everything shown here is invented (以下内容均为虚构).");
-    println!(
-        "gRPC on {}, HTTP on http://{}",
-        app.grpc_addr(),
-        app.http_addr()
-    );
+    say!("creditgate demo: everything shown here is invented (以下内容均为虚构).");
+    say!("gRPC on {}", app.grpc_addr());
+    if let Some(http) = app.http_addr() {
+        say!("HTTP on http://{http}");
+    }
 
     let done = match hand {
         Some(hand) => script::play(&mut client, &hand).await,

@@ -103,12 +103,12 @@ pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure>
         entries.push(message(entry)?);
     }
     let summary = world::import(client, entries, world::all_lists()).await?;
-    println!(
+    say!(
         "{} invented entries on {} lists",
         summary.accepted,
         world::all_lists().len()
     );
-    println!();
+    say!();
 
     let mut table = String::new();
     let mut last = None;
@@ -134,7 +134,7 @@ pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure>
             }
         };
         let shown = format!("{index:>2}  {}\n{row}", step.tell);
-        println!("{}", shown.trim_end());
+        say!("{}", shown.trim_end());
         table.push_str(&shown);
     }
     compare(&table)
@@ -142,15 +142,15 @@ pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure>
 
 /// The table must be the expected one, line by line.
 fn compare(table: &str) -> Result<ExitCode, Failure> {
-    println!();
+    say!();
     if table.trim_end() == EXPECTED.trim_end() {
-        println!(
+        say!(
             "{} steps, all as expected",
             table.lines().filter(|l| !l.starts_with("      ")).count()
         );
         return Ok(ExitCode::SUCCESS);
     }
-    println!("NOT as expected:");
+    say!("NOT as expected:");
     let mut seen = table.lines();
     let mut expected = EXPECTED.trim_end().lines();
     loop {
@@ -158,8 +158,8 @@ fn compare(table: &str) -> Result<ExitCode, Failure> {
             (None, None) => break,
             (seen, expected) if seen == expected => {}
             (seen, expected) => {
-                println!("  expected: {}", expected.unwrap_or("nothing more").trim());
-                println!("  seen:     {}", seen.unwrap_or("nothing more").trim());
+                say!("  expected: {}", expected.unwrap_or("nothing more").trim());
+                say!("  seen:     {}", seen.unwrap_or("nothing more").trim());
             }
         }
     }

@@ -46,12 +46,8 @@ pub struct Journal {
     pub bytes: Counter,
     /// Syncs to disk.
     pub fsyncs: Counter,
-    /// Time each of them took.
-    pub fsync_duration: Durations,
     /// Records that wait to be written.
     pub queue_records: UpDown,
-    /// Bytes that wait to be written.
-    pub queue_bytes: UpDown,
 }
 
 /// One list's numbers.

@@ -156,16 +156,8 @@ impl Metrics {
             one(metric::JOURNAL_BYTES, Number::Count(journal.bytes.get())),
             one(metric::JOURNAL_FSYNCS, Number::Count(journal.fsyncs.get())),
             one(
-                metric::JOURNAL_FSYNC_DURATION,
-                Number::Durations(Box::new(journal.fsync_duration.get())),
-            ),
-            one(
                 metric::JOURNAL_QUEUE_RECORDS,
                 Number::Whole(journal.queue_records.get()),
-            ),
-            one(
-                metric::JOURNAL_QUEUE_BYTES,
-                Number::Whole(journal.queue_bytes.get()),
             ),
             one(
                 metric::INDEX_LAG_RECORDS,

@@ -218,11 +218,7 @@ fn text_and_export_show_the_same_numbers() {
         .received(Transport::GrpcCheck)
         .refused(Refusal::Overloaded);
     metrics.list("B07").set_entries(7);
-    metrics
-        .journal()
-        .fsync_duration
-        .record(Duration::from_millis(3));
-    metrics.journal().queue_bytes.add(512);
+    metrics.journal().queue_records.add(512);
 
     let mut text = parse(&metrics.render());
     let request = export_request(&metrics, &[]);

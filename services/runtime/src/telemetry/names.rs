@@ -212,24 +212,11 @@ pub mod metric {
         &[],
         "Times the journal was synced to disk.",
     );
-    /// Duration of a sync.
-    pub const JOURNAL_FSYNC_DURATION: Metric = metric(
-        Kind::Histogram,
-        "creditgate_journal_fsync_duration_seconds",
-        &[],
-        "Time one sync to disk took.",
-    );
     /// Records waiting.
     pub const JOURNAL_QUEUE_RECORDS: Metric = gauge(
         "creditgate_journal_queue_records",
         &[],
         "Records that wait to be written.",
-    );
-    /// Bytes waiting.
-    pub const JOURNAL_QUEUE_BYTES: Metric = gauge(
-        "creditgate_journal_queue_bytes",
-        &[],
-        "Bytes that wait to be written.",
     );
     /// Index.
     pub const INDEX_LAG_RECORDS: Metric = gauge(
@@ -327,9 +314,7 @@ pub mod metric {
         JOURNAL_RECORDS,
         JOURNAL_BYTES,
         JOURNAL_FSYNCS,
-        JOURNAL_FSYNC_DURATION,
         JOURNAL_QUEUE_RECORDS,
-        JOURNAL_QUEUE_BYTES,
         INDEX_LAG_RECORDS,
         LIST_ENTRIES,
         LIST_AGE,
