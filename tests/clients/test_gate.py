@@ -72,7 +72,8 @@ class Gate:
     """Calls built from reflection alone."""
 
     def __init__(self, address):
-        self.channel = grpc.insecure_channel(address)
+        # A pool of its own: a channel to a restarted service must not inherit the broken connection.
+        self.channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
         self.methods = self.pool.FindServiceByName("creditgate.v1.Gate").methods_by_name
 

@@ -188,10 +188,16 @@ async fn verdicts_are_watched_from_any_position() {
     };
     assert_eq!(watched(&gate, only).await, all[3..4]);
     let none = v1::WatchVerdictsRequest {
-        outcomes: vec!["NOPE".into()],
+        outcomes: vec!["RESTRICT".into()],
         ..Default::default()
     };
     assert_eq!(watched(&gate, none).await, []);
+    let mistyped = v1::WatchVerdictsRequest {
+        outcomes: vec!["pass".into()],
+        ..Default::default()
+    };
+    let refused = gate.watch_verdicts(request(mistyped)).await.map(|_| ());
+    assert_eq!(refused.unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[tokio::test]
