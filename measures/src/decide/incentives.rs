@@ -28,13 +28,8 @@ pub(super) fn judge<'a>(
     let Some(stage) = setting.stage else {
         return incentives;
     };
-    for row in &stage.rows.incentives.without_entry {
-        incentives.add(row, setting, known, lead_role, None);
-    }
-    for hit in &known.hits {
-        for row in stage.rows.incentives.naming(&hit.list.code) {
-            incentives.add(row, setting, known, lead_role, Some(hit));
-        }
+    for (row, hit) in matching::candidates(&stage.rows.incentives, known) {
+        incentives.add(row, setting, known, lead_role, hit);
     }
     order(&mut incentives.offered);
     order(&mut incentives.withheld);

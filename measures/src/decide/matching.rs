@@ -1,10 +1,12 @@
 //! Whether a row matches a subject and an entry, and what about it cannot be judged (spec 4).
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::setting::Setting;
 use super::subject::{Hit, Known};
-use crate::book::Measure;
+use crate::book::{Measure, RowsByList};
 use crate::condition::{Bindings, Record, Value};
 use crate::event::{AttributeValue, Event, Region};
 use crate::verdict::Why;
@@ -12,6 +14,19 @@ use crate::vocabulary::{Direction, Role, Severity};
 
 /// What about a match cannot be judged; empty when all of it can.
 pub(super) type Doubts = SmallVec<[Why; 2]>;
+
+/// The rows that may apply to the subject: those without an entry, and those of each hit's list.
+pub(super) fn candidates<'r, 'k, 'a>(
+    rows: &'r RowsByList,
+    known: &'k Known<'a>,
+) -> impl Iterator<Item = (&'r Arc<Measure>, Option<&'k Hit<'a>>)> {
+    let on_hit = |hit: &'k Hit<'a>| {
+        let named = rows.naming(&hit.list.code).iter();
+        named.map(move |row| (row, Some(hit)))
+    };
+    let without_entry = rows.without_entry.iter().map(|row| (row, None));
+    without_entry.chain(known.hits.iter().flat_map(on_hit))
+}
 
 /// Whether the row matches: `None` when it does not, else what about it cannot be judged.
 pub(super) fn matches<'a>(

@@ -30,13 +30,8 @@ pub(super) fn judge<'a>(
     let Some(stage) = setting.stage else {
         return penalties;
     };
-    for row in &stage.rows.penalties.without_entry {
-        penalties.add(row, setting, known, lead_role, None);
-    }
-    for hit in &known.hits {
-        for row in stage.rows.penalties.naming(&hit.list.code) {
-            penalties.add(row, setting, known, lead_role, Some(hit));
-        }
+    for (row, hit) in matching::candidates(&stage.rows.penalties, known) {
+        penalties.add(row, setting, known, lead_role, hit);
     }
     if penalties.triggered.len() > 1 {
         order(&mut penalties.triggered);

@@ -1,0 +1,495 @@
+//! From the files that people write to a book, or to the list of everything that is wrong with them.
+
+mod lists;
+mod rows;
+mod scenarios;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde_saphyr::Spanned;
+use sha2::{Digest, Sha256};
+
+use super::source::{BookFile, ConfirmationSource, ConfirmationsFile, MeasureSource};
+use super::{Book, BookVersion, Measure, Scenario, StageRows, cases};
+use crate::event::{ListCode, Region, ScenarioCode};
+use crate::name::SimplifyTable;
+use crate::vocabulary::{Class, Colour, Confidence, Effect};
+
+const HOUR_MICROS: i64 = 3_600 * 1_000_000;
+
+/// A file of a book: its path within the catalogue, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Path with `/`, such as `measures/tender.yaml`; the folder says what the file holds.
+    pub path: String,
+    /// The text.
+    pub text: String,
+}
+
+impl SourceFile {
+    /// A file.
+    #[must_use]
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            text: text.into(),
+        }
+    }
+}
+
+/// What one deployment says about the book; it belongs to the book version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployment {
+    /// Files that confirm inactive or recalled rows.
+    pub confirmations: Vec<SourceFile>,
+    /// Lists that are not connected, with the reason.
+    pub not_connected: BTreeMap<String, String>,
+}
+
+/// One thing that is wrong with a book.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{file}:{line}: {subject}: {rule}; {mend}")]
+pub struct BookError {
+    /// The file.
+    pub file: String,
+    /// The line, from 1; 0 when no line is at fault.
+    pub line: u64,
+    /// The row, list or scenario at fault.
+    pub subject: String,
+    /// The rule that is broken.
+    pub rule: String,
+    /// What to do.
+    pub mend: String,
+}
+
+/// Everything that is wrong with a book: it is refused whole, and the last good book stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookErrors(pub Vec<BookError>);
+
+impl std::error::Error for BookErrors {}
+
+impl std::fmt::Display for BookErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the book is refused for {} reason(s)", self.0.len())?;
+        self.0.iter().try_for_each(|error| write!(f, "\n{error}"))
+    }
+}
+
+impl Book {
+    /// Loads a book from its files, in any order.
+    ///
+    /// # Errors
+    /// With everything that is wrong, each with file, line, rule and mend (spec 4).
+    pub fn load(files: &[SourceFile], deployment: &Deployment) -> Result<Self, BookErrors> {
+        let mut loader = Loader::default();
+        let book = loader.load(files, deployment);
+        match book {
+            Some(book) if loader.errors.is_empty() => {
+                let failed = cases::run(&book, &loader.rows);
+                if failed.is_empty() {
+                    Ok(book)
+                } else {
+                    Err(BookErrors(failed))
+                }
+            }
+            _ => {
+                loader.errors.sort();
+                Err(BookErrors(loader.errors))
+            }
+        }
+    }
+}
+
+/// A row as it was written, beside the row it became.
+pub(super) struct Row {
+    pub file: String,
+    pub line: u64,
+    pub source: MeasureSource,
+    pub measure: Arc<Measure>,
+}
+
+/// Where something stands: the file, and the row, list or scenario.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub file: &'a str,
+    pub subject: &'a str,
+}
+
+#[derive(Default)]
+struct Loader {
+    errors: Vec<BookError>,
+    rows: Vec<Row>,
+    items: BTreeMap<String, Class>,
+}
+
+fn line<T>(spanned: &Spanned<T>) -> u64 {
+    spanned.referenced.line()
+}
+
+fn shared(text: Option<&String>) -> Option<Arc<str>> {
+    text.map(|text| Arc::from(text.as_str()))
+}
+
+impl Loader {
+    fn refuse(
+        &mut self,
+        place: Place<'_>,
+        line: u64,
+        rule: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.errors.push(BookError {
+            file: place.file.to_owned(),
+            line,
+            subject: place.subject.to_owned(),
+            rule: rule.into(),
+            mend: mend.into(),
+        });
+    }
+
+    fn parse<T: DeserializeOwned>(&mut self, file: &SourceFile) -> Option<T> {
+        match serde_saphyr::from_str(&file.text) {
+            Ok(parsed) => Some(parsed),
+            Err(error) => {
+                let line = error.location().map_or(0, |location| location.line());
+                let place = Place {
+                    file: &file.path,
+                    subject: "form",
+                };
+                let (rule, mend) = form_error(&error.without_snippet().to_string());
+                self.refuse(place, line, rule, mend);
+                None
+            }
+        }
+    }
+
+    /// A word of a closed set.
+    fn word<T: Copy>(
+        &mut self,
+        place: Place<'_>,
+        what: &str,
+        written: &Spanned<String>,
+        parse: fn(&str) -> Option<T>,
+        known: impl IntoIterator<Item = &'static str>,
+    ) -> Option<T> {
+        let parsed = parse(&written.value);
+        if parsed.is_none() {
+            let known: Vec<_> = known.into_iter().collect();
+            self.refuse(
+                place,
+                line(written),
+                format!("unknown {what} `{}`", written.value),
+                format!("write one of {}", known.join(", ")),
+            );
+        }
+        parsed
+    }
+
+    fn region(&mut self, place: Place<'_>, written: &Spanned<String>) -> Option<Region> {
+        let region = Region::parse(&written.value);
+        if region.is_none() {
+            self.refuse(
+                place,
+                line(written),
+                format!("`{}` is not a region", written.value),
+                "write the six digits of GB/T 2260, in quotes",
+            );
+        }
+        region
+    }
+
+    fn load(&mut self, files: &[SourceFile], deployment: &Deployment) -> Option<Book> {
+        let mut sorted: Vec<&SourceFile> = files.iter().collect();
+        sorted.sort_by(|a, b| a.path.cmp(&b.path));
+        let inside = |folder: &'static str| {
+            sorted.iter().copied().filter(move |file| {
+                file.path
+                    .strip_prefix(folder)
+                    .is_some_and(|rest| rest.starts_with('/'))
+            })
+        };
+        let head = sorted.iter().find(|file| file.path == "book.yaml");
+        let Some(head) = head else {
+            let place = Place {
+                file: "book.yaml",
+                subject: "book",
+            };
+            self.refuse(
+                place,
+                0,
+                "the file is missing",
+                "add it with name, edition and covers_from",
+            );
+            return None;
+        };
+        let head_file: BookFile = self.parse(head)?;
+        self.load_items(&head.path, &head_file);
+        let simplify = self.load_names(sorted.iter().find(|f| f.path == "names/simplify.txt"));
+        let lists = self.load_lists(inside("lists"));
+        let mut scenarios = self.load_scenarios(inside("scenarios"));
+        let agreements = self.load_agreements(inside("agreements"), &lists);
+        let confirmations = self.load_confirmations(deployment);
+        let measures = self.load_measures(inside("measures"), &lists, &scenarios, &confirmations);
+        for (id, (file, line)) in &confirmations.places {
+            if !measures.iter().any(|row| row.id.as_str() == id) {
+                let place = Place { file, subject: id };
+                self.refuse(
+                    place,
+                    *line,
+                    "no row has this id",
+                    "confirm a row of the book",
+                );
+            }
+        }
+        for list in deployment.not_connected.keys() {
+            if !lists.contains_key(list.as_str()) {
+                let place = Place {
+                    file: "configuration",
+                    subject: list,
+                };
+                self.refuse(
+                    place,
+                    0,
+                    "lists.not_connected names an unknown list",
+                    "name a list of the book",
+                );
+            }
+        }
+        index(&mut scenarios, &measures);
+        Some(Book {
+            name: head_file.book.into(),
+            title: head_file.title,
+            edition: head_file.edition.code.into(),
+            version: version(&sorted, deployment),
+            covers_from: head_file.covers_from.0,
+            simplify,
+            scenarios,
+            lists,
+            measures,
+            agreements,
+            not_connected: deployment
+                .not_connected
+                .iter()
+                .map(|(list, why)| (ListCode::new(list.as_str()), Arc::from(why.as_str())))
+                .collect(),
+        })
+    }
+
+    fn load_items(&mut self, file: &str, head: &BookFile) {
+        for item in &head.edition.items {
+            let place = Place {
+                file,
+                subject: &item.code.value,
+            };
+            self.confidence(place, &item.confidence);
+            let class = self.word(
+                place,
+                "class",
+                &item.class,
+                Class::parse,
+                codes(Class::ALL, Class::code),
+            );
+            if let Some(class) = class
+                && self.items.insert(item.code.value.clone(), class).is_some()
+            {
+                self.refuse(
+                    place,
+                    line(&item.code),
+                    "the item stands twice",
+                    "remove one",
+                );
+            }
+        }
+    }
+
+    fn load_names(&mut self, file: Option<&&SourceFile>) -> SimplifyTable {
+        let Some(file) = file else {
+            return SimplifyTable::empty();
+        };
+        SimplifyTable::parse(&file.text).unwrap_or_else(|error| {
+            let place = Place {
+                file: &file.path,
+                subject: "names",
+            };
+            let line = error.line as u64;
+            self.refuse(
+                place,
+                line,
+                error.reason.to_string(),
+                "write one pair a line",
+            );
+            SimplifyTable::empty()
+        })
+    }
+
+    fn confidence(&mut self, place: Place<'_>, written: &Spanned<String>) -> Confidence {
+        self.word(
+            place,
+            "confidence",
+            written,
+            Confidence::parse,
+            codes(Confidence::ALL, Confidence::code),
+        )
+        .unwrap_or(Confidence::Recalled)
+    }
+
+    fn colour(&mut self, place: Place<'_>, written: &Spanned<String>) -> Option<Colour> {
+        self.word(
+            place,
+            "colour",
+            written,
+            Colour::parse,
+            codes(Colour::ALL, Colour::code),
+        )
+    }
+
+    fn load_confirmations(&mut self, deployment: &Deployment) -> Confirmations {
+        let mut confirmations = Confirmations::default();
+        for file in &deployment.confirmations {
+            let Some(parsed) = self.parse::<ConfirmationsFile>(file) else {
+                continue;
+            };
+            for source in parsed.confirmations {
+                let id = source.value.measure.value.clone();
+                let place = (file.path.clone(), line(&source));
+                if confirmations.places.insert(id.clone(), place).is_some() {
+                    let place = Place {
+                        file: &file.path,
+                        subject: &id,
+                    };
+                    self.refuse(
+                        place,
+                        line(&source),
+                        "the row is confirmed twice",
+                        "remove one",
+                    );
+                }
+                confirmations.by_id.insert(id, source.value);
+            }
+        }
+        confirmations
+    }
+}
+
+#[derive(Default)]
+struct Confirmations {
+    by_id: BTreeMap<String, ConfirmationSource>,
+    places: BTreeMap<String, (String, u64)>,
+}
+
+fn list_codes(written: &[Spanned<String>]) -> Vec<ListCode> {
+    written
+        .iter()
+        .map(|code| ListCode::new(code.value.as_str()))
+        .collect()
+}
+
+/// What the YAML reader says, in words for the person who wrote the file, and how to mend it.
+fn form_error(told: &str) -> (String, String) {
+    // The line stands in front of the message already.
+    let told = told
+        .rfind(" at line ")
+        .and_then(|at| told.get(..at))
+        .unwrap_or(told);
+    let mended = |rule: &str, mend: &str| (rule.to_owned(), mend.to_owned());
+    if let Some((rule, known)) = told.split_once(", expected one of ") {
+        return (rule.to_owned(), format!("write one of {known}"));
+    }
+    if let Some(rest) = told.strip_prefix("duplicate mapping key: ") {
+        let key = rest.split(',').next().unwrap_or(rest);
+        return (format!("`{key}` stands twice"), "remove one".to_owned());
+    }
+    match told {
+        "expected sequence start" => mended("expected a list", "write the values in `[` and `]`"),
+        "expected mapping start" => mended("expected fields", "write `field: value`"),
+        "expected string scalar" => mended("expected a text", "write a text, in quotes if need be"),
+        "invalid boolean" => mended("expected true or false", "write `true` or `false`"),
+        "invalid u32" | "invalid i64" => mended(
+            "not a whole number, or out of range",
+            "write a whole number",
+        ),
+        _ if told.starts_with("budget breached") => mended(
+            "the file is larger than one file of a book may be",
+            "split it into several files of the same folder",
+        ),
+        _ if told.starts_with("missing field ") => (told.to_owned(), "add it".to_owned()),
+        _ => mended(told, "write the field as the form of the file says"),
+    }
+}
+
+/// The codes of a closed set, for messages.
+fn codes<T: Copy>(
+    all: &'static [T],
+    code: fn(T) -> &'static str,
+) -> impl Iterator<Item = &'static str> + Clone {
+    all.iter().map(move |word| code(*word))
+}
+
+/// Lays the rows out by stage; replaces what was laid out before.
+pub(super) fn index(scenarios: &mut BTreeMap<ScenarioCode, Scenario>, measures: &[Arc<Measure>]) {
+    for scenario in scenarios.values_mut() {
+        for stage in &mut scenario.stages {
+            let here = |row: &&Arc<Measure>| {
+                row.applies
+                    .iter()
+                    .any(|(code, stages)| *code == scenario.code && stages.contains(&stage.code))
+            };
+            stage.rows = StageRows::of(measures.iter().filter(here));
+        }
+    }
+}
+
+impl StageRows {
+    fn of<'m>(rows: impl Iterator<Item = &'m Arc<Measure>>) -> Self {
+        let mut indexed = Self::default();
+        let mut needs: BTreeMap<ListCode, Vec<Arc<Measure>>> = BTreeMap::new();
+        for row in rows {
+            match (row.penalty(), row.active) {
+                (Some(_), false) => indexed.inactive_penalties = true,
+                (Some(_), true) => indexed.active_penalties = true,
+                _ => {}
+            }
+            if !row.active {
+                continue;
+            }
+            let Some(effect) = row.penalty() else {
+                indexed.incentives.add(row);
+                continue;
+            };
+            indexed.penalties.add(row);
+            if effect > Effect::HeightenedScrutiny {
+                for list in &row.lists {
+                    needs.entry(list.clone()).or_default().push(Arc::clone(row));
+                }
+            }
+        }
+        indexed.needs = needs.into_iter().collect();
+        indexed
+    }
+}
+
+/// SHA-256 over everything the book was made of, in the order of the paths.
+fn version(files: &[&SourceFile], deployment: &Deployment) -> BookVersion {
+    let mut hash = Sha256::new();
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    let mut confirmations: Vec<_> = deployment.confirmations.iter().collect();
+    confirmations.sort_by(|a, b| a.path.cmp(&b.path));
+    for (kind, files) in [("book", files), ("confirmation", &confirmations)] {
+        for file in files {
+            part(kind);
+            part(&file.path);
+            part(&file.text);
+        }
+    }
+    for (list, why) in &deployment.not_connected {
+        part("not_connected");
+        part(list);
+        part(why);
+    }
+    BookVersion(hash.finalize().into())
+}
