@@ -101,7 +101,7 @@ fn the_bytes_of_an_event_are_fenced() {
         hex(&Sha256::digest(&bytes)),
         "2fb3029edc806cdd1f77f22a9cbd249a4460f740f735696978d5dacd7662566c"
     );
-    // A small one in full: tag, length as eight bytes, value.
+    // A small one in full: tag, length, value.
     let small = Event {
         source: "s".into(),
         id: "e".into(),
@@ -112,8 +112,8 @@ fn the_bytes_of_an_event_are_fenced() {
         ..evaluation([])
     };
     let text = |tag: u8, text: &str| {
-        let mut bytes = vec![tag];
-        bytes.extend((text.len() as u64).to_le_bytes());
+        // A length below 128 is one byte.
+        let mut bytes = vec![tag, u8::try_from(text.len()).expect("a short text")];
         bytes.extend(text.bytes());
         bytes
     };

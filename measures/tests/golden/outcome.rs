@@ -349,7 +349,7 @@ fn rewards_are_withheld_with_the_reason() {
     check_reward(
         &row(REWARD).with([by_name]),
         nameless(Role::Bidder, "东方广贸有限公司"),
-        "R1 withheld DEPOSIT_RELIEF (name_only, subject_unverified) on E1 of G02 by name",
+        "R1 withheld DEPOSIT_RELIEF (subject_unverified) on E1 of G02 by name",
     );
 }
 
