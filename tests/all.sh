@@ -44,7 +44,7 @@ python_clients() {
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
 step "the binary" cargo build -p creditgate
-step "unit, property and end-to-end tests" cargo test --workspace
+step "unit, property and end-to-end tests" cargo test --workspace --no-fail-fast
 if ! $quick; then
     step "the decision against its plain version, in full" \
         env CREDITGATE_CASES=12000 cargo test -p creditgate-measures --test plain -- --nocapture
