@@ -1,16 +1,21 @@
 //! The codec of every call: a message that is not Protobuf is the sender's fault, and is told so.
 //!
-//! The usual codec answers INTERNAL, which sends people to look for a fault in the service.
+//! The usual codec answers INTERNAL, which sends people to look for a fault in the service. An item
+//! of a check stream becomes [`unreadable`] instead of an error: it would end the stream for all the
+//! items behind it.
 
+use std::any::Any;
 use std::marker::PhantomData;
+
+use bytes::Buf;
 
 use prost::Message;
 use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::{ProstCodec, ProstEncoder};
 
-use crate::Refused;
 use crate::status::refused_status;
+use crate::{Refused, v1};
 
 /// Writes as the usual codec; refuses what cannot be read as INVALID_ARGUMENT.
 #[derive(Debug, Clone)]
@@ -45,17 +50,43 @@ where
 #[derive(Debug, Clone)]
 pub struct StrictDecoder<U>(PhantomData<U>);
 
-impl<U: Message + Default> Decoder for StrictDecoder<U> {
+/// Correlation of an item that could not be read; no sender can write it, since a zero is refused.
+const UNREADABLE: &str = "\0unreadable";
+
+/// The item that stands for one that could not be read.
+#[must_use]
+pub fn unreadable() -> v1::CheckStreamRequest {
+    v1::CheckStreamRequest {
+        event: None,
+        correlation: UNREADABLE.to_owned(),
+    }
+}
+
+/// Whether an item stands for one that could not be read.
+#[must_use]
+pub fn is_unreadable(item: &v1::CheckStreamRequest) -> bool {
+    item.event.is_none() && item.correlation == UNREADABLE
+}
+
+impl<U: Message + Default + 'static> Decoder for StrictDecoder<U> {
     type Item = U;
     type Error = Status;
 
     fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
-        // What prost says names fields and types, never a value.
-        U::decode(bytes).map(Some).map_err(|error| {
-            refused_status(&Refused::one(
+        let error = match U::decode(&mut *bytes) {
+            Ok(message) => return Ok(Some(message)),
+            Err(error) => error,
+        };
+        // What is left of this message must not be taken for the next one.
+        bytes.advance(bytes.remaining());
+        let instead: Box<dyn Any> = Box::new(unreadable());
+        match instead.downcast::<U>() {
+            Ok(item) => Ok(Some(*item)),
+            // What prost says names fields and types, never a value.
+            Err(_) => Err(refused_status(&Refused::one(
                 "message",
                 format!("not readable as Protobuf: {error}"),
-            ))
-        })
+            ))),
+        }
     }
 }

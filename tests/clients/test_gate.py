@@ -134,6 +134,19 @@ def test_bytes_that_are_no_message_are_the_senders_fault(service):
     assert gate.check(gate.event("after")).outcome == "PASS"
 
 
+def test_bytes_in_a_stream_that_are_no_message_end_nothing(service):
+    gate = Gate(service.grpc)
+    item = gate.message("CheckStreamRequest")
+    good = [item(event=gate.event(f"b{n}"), correlation=str(n)).SerializeToString() for n in range(2)]
+    raw = gate.channel.stream_stream("/creditgate.v1.Gate/CheckStream")
+    answers = [
+        gate.message("CheckStreamResponse").FromString(answer)
+        for answer in raw(iter([good[0], b"\xff\xff\xff", good[1]]))
+    ]
+    assert [answer.result.WhichOneof("result") for answer in answers] == ["verdict", "error", "verdict"]
+    assert answers[1].result.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+
+
 def test_an_eager_stream_of_many_small_items_is_answered_whole(service):
     gate = Gate(service.grpc)
     item = gate.message("CheckStreamRequest")

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use creditgate_proto::codec::is_unreadable;
 use creditgate_proto::{Refused, v1};
 use creditgate_runtime::metrics::Transport;
 use futures::stream::{self, Stream, StreamExt};
@@ -145,9 +146,27 @@ impl Gathered {
     fn push(&mut self, request: v1::CheckStreamRequest, inner: &Inner, caller: &Arc<str>) {
         let transport = Transport::GrpcStream;
         let pending = inner.metrics.received(transport);
-        let v1::CheckStreamRequest { event, correlation } = request;
+        let unreadable = is_unreadable(&request);
+        let v1::CheckStreamRequest {
+            event,
+            mut correlation,
+        } = request;
         let too_long = correlation.chars().nth(CORRELATION_CHARS_MAX).is_some();
         let item = match event {
+            _ if unreadable => {
+                correlation.clear();
+                Item::Refused(
+                    Refused::one("message", "not readable as Protobuf").into(),
+                    pending,
+                )
+            }
+            _ if correlation.contains('\0') => {
+                correlation.clear();
+                Item::Refused(
+                    Refused::one("correlation", "no zero characters").into(),
+                    pending,
+                )
+            }
             _ if too_long => {
                 let rule = format!("at most {CORRELATION_CHARS_MAX} characters");
                 Item::Refused(Refused::one("correlation", rule).into(), pending)
