@@ -1,3 +1,5 @@
+//! Facts about files of entries: what is read, and what is said of what is not.
+
 use super::*;
 
 fn rows(text: &str, format: Format) -> String {
