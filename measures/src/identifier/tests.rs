@@ -1,3 +1,5 @@
+//! Facts about identifiers: what is valid, what is one subject, what prints.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Facts about the life of an entry: which step may follow which, and when it takes effect.
+
 use creditgate_measures::book::{Book, Deployment};
 use creditgate_measures::catalogue;
 use creditgate_measures::identifier::invented;
