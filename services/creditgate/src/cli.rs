@@ -97,9 +97,18 @@ pub struct ServeArgs {
     /// Where HTTP listens [default: 127.0.0.1:7421].
     #[arg(long, value_name = "ADDR")]
     pub http_addr: Option<String>,
-    /// What this process does [default: registry,gate,http].
+    /// What this process does [default: registry,gate,http,stream].
     #[arg(long, value_name = "ROLES")]
     pub roles: Option<String>,
+    /// Kafka brokers to begin with, separated by commas; without them the service is embedded.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub kafka: Option<String>,
+    /// A setting of librdkafka, such as `security.protocol=SSL`; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub kafka_config: Vec<(String, String)>,
+    /// What the names of topics, group and transactions begin with [default: creditgate].
+    #[arg(long, value_name = "PREFIX")]
+    pub kafka_topic_prefix: Option<String>,
     /// Directory of the book; without it the built-in catalogue is used.
     #[arg(long, value_name = "DIR")]
     pub catalogue_dir: Option<String>,
@@ -480,4 +489,14 @@ pub enum BenchPart {
         #[arg(long)]
         run: String,
     },
+}
+
+/// Reads `name=value`. The value is not repeated in an error: it may be a password.
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("expected `name=value`".to_owned()),
+    }
 }

@@ -6,6 +6,7 @@ pub mod config;
 pub mod errors;
 pub mod health;
 pub mod journal;
+pub mod kafka;
 pub mod live;
 pub mod metrics;
 pub mod ports;

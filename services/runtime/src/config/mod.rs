@@ -54,6 +54,12 @@ pub struct Overrides {
     pub keys_file: Option<String>,
     /// `--journal-ack`
     pub journal_ack: Option<String>,
+    /// `--kafka`
+    pub kafka: Option<String>,
+    /// `--kafka-config`, once for each setting: its name and its value.
+    pub kafka_config: Vec<(String, String)>,
+    /// `--kafka-topic-prefix`
+    pub kafka_topic_prefix: Option<String>,
     /// `--log-format`
     pub log_format: Option<String>,
     /// `--log-filter`
@@ -81,6 +87,8 @@ pub struct Config {
     pub keys_file: Option<PathBuf>,
     /// The journal.
     pub journal: Journal,
+    /// Kafka.
+    pub kafka: Kafka,
     /// The lists.
     pub lists: Lists,
     /// The limits.
@@ -101,6 +109,8 @@ pub enum Role {
     Gate,
     /// HTTP and JSON.
     Http,
+    /// Events from Kafka.
+    Stream,
 }
 
 /// How the journal keeps records.
@@ -122,6 +132,45 @@ pub enum Ack {
     Durable,
     /// Its record was handed to the operating system.
     Written,
+}
+
+/// Kafka: where it is, and how it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Kafka {
+    /// Brokers to begin with; none: embedded.
+    pub brokers: Vec<String>,
+    /// Settings of librdkafka.
+    pub config: BTreeMap<String, Secret>,
+    /// What every name begins with.
+    pub topic_prefix: String,
+    /// Partitions of topics created here.
+    pub partitions: u32,
+    /// Copies of topics created here; none: by the number of brokers.
+    #[serde(serialize_with = "as_auto")]
+    pub replication: Option<u16>,
+    /// Most events of one transaction.
+    pub batch_events: usize,
+    /// Longest wait for further events.
+    #[serde(rename = "batch_ms", serialize_with = "as_millis")]
+    pub batch: Duration,
+    /// After which the broker ends a silent transaction.
+    #[serde(rename = "transaction_timeout_ms", serialize_with = "as_millis")]
+    pub transaction_timeout: Duration,
+    /// How verdicts are written.
+    pub verdict_data: VerdictData,
+    /// Time for a revoked partition to finish.
+    #[serde(rename = "revoke_drain_ms", serialize_with = "as_millis")]
+    pub revoke_drain: Duration,
+}
+
+/// How verdicts are written to their topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictData {
+    /// As JSON.
+    Json,
+    /// As protobuf.
+    Protobuf,
 }
 
 /// What this deployment says of lists.
@@ -222,7 +271,7 @@ impl Config {
             grpc_addr: read.one("grpc_addr", ADDRESS, |text| text.parse().ok()),
             http_addr: read.one("http_addr", ADDRESS, |text| text.parse().ok()),
             roles: read
-                .many("roles", "must be one or more of `registry`, `gate`, `http`", Role::named)
+                .many("roles", "must be one or more of `registry`, `gate`, `http`, `stream`", Role::named)
                 .into_iter()
                 .collect(),
             catalogue_dir: read.optional("catalogue_dir", PATH, path),
@@ -232,6 +281,26 @@ impl Config {
                 ack: read.one("journal.ack", "must be `durable` or `written`", Ack::named),
                 segment_mib: read.number("journal.segment_mib", 1..=4096),
                 queue_mib: read.number("journal.queue_mib", 1..=4096),
+            },
+            kafka: Kafka {
+                brokers: read.many("kafka.brokers", "must be brokers such as `kafka-1:9092`", broker),
+                config: read
+                    .table("kafka.config", "must give a value to each setting, such as `{security.protocol: SSL}`")
+                    .into_iter()
+                    .map(|(name, value)| (name, Secret::new(value)))
+                    .collect(),
+                topic_prefix: read.one(
+                    "kafka.topic_prefix",
+                    "must be 1 to 100 letters, digits, `.`, `_` or `-`",
+                    topic_prefix,
+                ),
+                partitions: read.number("kafka.partitions", 1..=1_000),
+                replication: read.one("kafka.replication", "must be `auto` or a number from 1 to 100", replication),
+                batch_events: read.number("kafka.batch_events", 1..=100_000),
+                batch: millis(read.number("kafka.batch_ms", 0..=10_000)),
+                transaction_timeout: millis(read.number("kafka.transaction_timeout_ms", 1_000..=900_000)),
+                verdict_data: read.one("kafka.verdict_data", "must be `json` or `protobuf`", VerdictData::named),
+                revoke_drain: millis(read.number("kafka.revoke_drain_ms", 0..=60_000)),
             },
             lists: Lists {
                 not_connected: read.table(
@@ -289,7 +358,18 @@ impl Config {
         if self.roles.is_empty() {
             read.refuse(
                 "roles",
-                "is empty; name one or more of `registry`, `gate`, `http`",
+                "is empty; name one or more of `registry`, `gate`, `http`, `stream`",
+            );
+        }
+        if let Some(own) = self
+            .kafka
+            .config
+            .keys()
+            .find(|name| crate::kafka::OWN_SETTINGS.contains(&name.as_str()))
+        {
+            read.refuse(
+                "kafka.config",
+                format!("sets `{own}`, on which exactly once rests; it cannot be changed"),
             );
         }
         let bad_header = |(name, value): (&String, &Secret)| {
@@ -348,6 +428,12 @@ impl Overrides {
             ("confirmations", "--confirmations", &self.confirmations),
             ("keys_file", "--keys-file", &self.keys_file),
             ("journal.ack", "--journal-ack", &self.journal_ack),
+            ("kafka.brokers", "--kafka", &self.kafka),
+            (
+                "kafka.topic_prefix",
+                "--kafka-topic-prefix",
+                &self.kafka_topic_prefix,
+            ),
             ("telemetry.log_format", "--log-format", &self.log_format),
             ("telemetry.log_filter", "--log-filter", &self.log_filter),
             (
@@ -361,6 +447,9 @@ impl Overrides {
                 written.add_flag(path, flag, text);
             }
         }
+        if !self.kafka_config.is_empty() {
+            written.add_flag_table("kafka.config", "--kafka-config", &self.kafka_config);
+        }
     }
 }
 
@@ -370,6 +459,7 @@ impl Role {
             "registry" => Some(Role::Registry),
             "gate" => Some(Role::Gate),
             "http" => Some(Role::Http),
+            "stream" => Some(Role::Stream),
             _ => None,
         }
     }
@@ -380,6 +470,16 @@ impl Ack {
         match text {
             "durable" => Some(Ack::Durable),
             "written" => Some(Ack::Written),
+            _ => None,
+        }
+    }
+}
+
+impl VerdictData {
+    fn named(text: &str) -> Option<VerdictData> {
+        match text {
+            "json" => Some(VerdictData::Json),
+            "protobuf" => Some(VerdictData::Protobuf),
             _ => None,
         }
     }
@@ -397,6 +497,25 @@ impl LogFormat {
 
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn broker(text: &str) -> Option<String> {
+    let (host, port) = text.trim().rsplit_once(':')?;
+    let port_fits = port.parse::<u16>().is_ok_and(|port| port > 0);
+    (!host.is_empty() && port_fits).then(|| text.trim().to_owned())
+}
+
+fn topic_prefix(text: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    ((1..=100).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+}
+
+fn replication(text: &str) -> Option<Option<u16>> {
+    if text == "auto" {
+        return Some(None);
+    }
+    let copies = text.parse().ok()?;
+    (1..=100).contains(&copies).then_some(Some(copies))
 }
 
 /// A bare word must be a level: taken as a target, as the filter would, a misspelt level silences everything.
@@ -429,6 +548,13 @@ fn mib(number: u32) -> u64 {
 
 fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn as_auto<S: Serializer>(number: &Option<u16>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => serializer.serialize_u16(*number),
+        None => serializer.serialize_str("auto"),
+    }
 }
 
 #[cfg(test)]

@@ -100,6 +100,22 @@ impl Written {
         );
     }
 
+    /// A table from the command line, one flag for each of its entries.
+    pub fn add_flag_table(
+        &mut self,
+        path: &'static str,
+        flag: &'static str,
+        entries: &[(String, String)],
+    ) {
+        self.0.insert(
+            path,
+            Setting {
+                value: Value::Table(entries.to_vec()),
+                origin: Origin::Flag(flag),
+            },
+        );
+    }
+
     fn add_section(
         &mut self,
         section: &str,

@@ -1,0 +1,24 @@
+//! Kafka: the only code that knows rdkafka.
+//!
+//! [`Cluster`] makes every client, so that what exactly once rests on is set in one place.
+//! [`topics`] are made or checked, a [`Reader`] follows a topic from where it is told, a
+//! [`Writer`] writes whole transactions, a [`Sender`] single records, and a [`group`] shares the
+//! partitions of a topic among processes. Readers see committed records only.
+
+mod client;
+mod error;
+pub mod group;
+mod reader;
+mod record;
+mod sender;
+pub mod topics;
+mod writer;
+
+pub use client::{Cluster, OWN_SETTINGS};
+pub use error::Error;
+pub use group::Group;
+pub use reader::{Read, Reader};
+pub use record::{Incoming, Outgoing};
+pub use sender::Sender;
+pub use topics::Topic;
+pub use writer::{Offsets, Unwritten, Writer};

@@ -1,0 +1,99 @@
+//! Records that are durable once they are answered: an idempotent producer, acks from all.
+
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+
+use super::client::{Cluster, Logged, SetDefault, millis};
+use super::error::{Error, code_of};
+use super::record::Outgoing;
+
+/// See the module.
+pub struct Sender {
+    cluster: Cluster,
+    patience: Duration,
+    /// Made anew when the library has given it up.
+    producer: RwLock<FutureProducer<Logged>>,
+}
+
+impl Sender {
+    /// Makes a sender whose records are confirmed or refused within this time.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub fn open(cluster: &Cluster, patience: Duration) -> Result<Self, Error> {
+        Ok(Self {
+            cluster: cluster.clone(),
+            patience,
+            producer: RwLock::new(producer(cluster, patience)?),
+        })
+    }
+
+    /// Writes a record and returns when all copies in sync have it.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`] and [`Error::Client`]: it was not written. [`Error::Unconfirmed`]: nobody knows.
+    pub async fn send(&self, record: &Outgoing) -> Result<(), Error> {
+        let topic = self.cluster.topic(record.topic);
+        let mut message = FutureRecord::to(&topic)
+            .key(&record.key)
+            .payload(&record.payload)
+            .headers(record.native_headers());
+        message.partition = record.partition;
+        let sent = self.producer.read().send_result(message);
+        let delivery = sent.map_err(|(source, _)| match code_of(&source) {
+            Some(RDKafkaErrorCode::QueueFull) => Error::QueueFull,
+            _ => Error::Unconfirmed {
+                topic: topic.clone(),
+                source,
+            },
+        })?;
+        let source = match delivery.await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err((source, _))) => source,
+            // The producer went away with the record in it.
+            Err(_) => KafkaError::Canceled,
+        };
+        self.renew_if_broken();
+        Err(Error::Unconfirmed { topic, source })
+    }
+
+    /// An idempotent producer that has met a fatal error takes nothing any more.
+    fn renew_if_broken(&self) {
+        let broken = |producer: &FutureProducer<Logged>| producer.client().fatal_error().is_some();
+        if !broken(&self.producer.read()) {
+            return;
+        }
+        let mut current = self.producer.write();
+        if broken(&current) {
+            match producer(&self.cluster, self.patience) {
+                Ok(next) => *current = next,
+                Err(error) => tracing::error!(%error, "the producer could not be made anew"),
+            }
+        }
+    }
+}
+
+fn producer(cluster: &Cluster, patience: Duration) -> Result<FutureProducer<Logged>, Error> {
+    let mut config = cluster.producer();
+    config
+        .set("partitioner", "murmur2_random")
+        .set_default("linger.ms", "1")
+        .set("message.timeout.ms", millis(patience));
+    config
+        .create_with_context(Logged)
+        .map_err(|source| Error::Client {
+            purpose: "writing",
+            source,
+        })
+}
+
+impl std::fmt::Debug for Sender {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+//! Whole transactions: records and the group's place, all or nothing.
+//!
+//! INVARIANT (no second use): after any error the producer is dropped. The library does not know
+//! the broker's newer protocol for transactions, so a commit that arrives late could tear the
+//! transaction after it; a new producer's `InitProducerId` raises the epoch and fences the old one.
+//! After [`Writer::renew`] the outcome is settled, and whoever wrote looks what it was.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use super::client::{self, Cluster, SetDefault, millis};
+use super::error::{Error, code_of, is_fenced};
+use super::record::Outgoing;
+use super::topics::Topic;
+
+/// See the module.
+pub struct Writer {
+    cluster: Cluster,
+    id: String,
+    names: [String; Topic::ALL.len()],
+    producer: Option<BaseProducer<Deliveries>>,
+}
+
+/// The group's place that goes with a transaction.
+pub struct Offsets {
+    pub(super) list: TopicPartitionList,
+    pub(super) member: ConsumerGroupMetadata,
+}
+
+/// Why a transaction was not confirmed. The writer must be renewed before it writes again.
+#[derive(Debug, thiserror::Error)]
+pub enum Unwritten {
+    /// Certainly not written: the broker refuses the record at this index for its size.
+    #[error("record {0} of the transaction is larger than its topic takes")]
+    TooLarge(usize),
+    /// Another process has the transactional id now, or the broker ended a transaction that took too long.
+    #[error("the writer was fenced off")]
+    Fenced(#[source] KafkaError),
+    /// Whether it was written, only looking will tell.
+    #[error("the transaction was not confirmed")]
+    Unknown(#[source] KafkaError),
+}
+
+/// Keeps the first record that could not be delivered, by its index in the transaction.
+#[derive(Default)]
+struct Deliveries {
+    failed: Mutex<Option<(usize, Option<RDKafkaErrorCode>)>>,
+}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        client::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        client::failed(&error, reason);
+    }
+}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        if let Err((error, _)) = result {
+            self.failed.lock().get_or_insert((index, code_of(error)));
+        }
+    }
+}
+
+impl Writer {
+    /// A writer under this transactional id; it must be renewed before it can write.
+    #[must_use]
+    pub fn new(cluster: &Cluster, id: &str) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            id: cluster.name(id),
+            names: Topic::ALL.map(|topic| cluster.topic(topic)),
+            producer: None,
+        }
+    }
+
+    /// Whether it may write.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.producer.is_some()
+    }
+
+    /// Makes a producer, fences off every other with this id, and settles what they left open.
+    ///
+    /// # Errors
+    /// When the client cannot be made, or the cluster does not answer in time: try again.
+    pub fn renew(&mut self, patience: Duration) -> Result<(), Error> {
+        self.producer = None;
+        let timeout = self.timeout();
+        let mut config = self.cluster.producer();
+        config
+            .set("transactional.id", self.id.as_str())
+            .set_default("transaction.timeout.ms", &millis(timeout))
+            .set_default("linger.ms", "1")
+            .set_default("message.max.bytes", "16777216")
+            .set_default("batch.size", "1000000");
+        let producer: BaseProducer<Deliveries> = config
+            .create_with_context(Deliveries::default())
+            .map_err(|source| Error::Client {
+                purpose: "transactions",
+                source,
+            })?;
+        producer
+            .init_transactions(patience)
+            .map_err(Error::asked("begin to write as", self.id.as_str()))?;
+        self.producer = Some(producer);
+        Ok(())
+    }
+
+    /// Writes the records, with the group's place, in one transaction.
+    ///
+    /// # Errors
+    /// When it is not confirmed; see [`Unwritten`].
+    pub fn commit(
+        &mut self,
+        records: &[Outgoing],
+        offsets: Option<&Offsets>,
+    ) -> Result<(), Unwritten> {
+        let Some(producer) = self.producer.take() else {
+            return Err(Unwritten::Unknown(KafkaError::Canceled));
+        };
+        let deadline = Instant::now() + self.timeout();
+        match self.transact(&producer, records, offsets, deadline) {
+            Ok(()) => {
+                self.producer = Some(producer);
+                Ok(())
+            }
+            Err(error) => Err(told(&producer, error)),
+        }
+    }
+
+    fn transact(
+        &self,
+        producer: &BaseProducer<Deliveries>,
+        records: &[Outgoing],
+        offsets: Option<&Offsets>,
+        deadline: Instant,
+    ) -> Result<(), KafkaError> {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        producer.begin_transaction()?;
+        for (index, record) in records.iter().enumerate() {
+            self.produce(producer, index, record, deadline)?;
+        }
+        if let Some(Offsets { list, member }) = offsets {
+            producer.send_offsets_to_transaction(list, member, left())?;
+        }
+        producer.commit_transaction(left())
+    }
+
+    fn produce(
+        &self,
+        producer: &BaseProducer<Deliveries>,
+        index: usize,
+        record: &Outgoing,
+        deadline: Instant,
+    ) -> Result<(), KafkaError> {
+        let mut message = BaseRecord::with_opaque_to(self.name(record.topic), index)
+            .key(&record.key)
+            .payload(&record.payload)
+            .headers(record.native_headers());
+        message.partition = record.partition;
+        loop {
+            match producer.send(message) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                    if Instant::now() < deadline =>
+                {
+                    message = again;
+                    producer.poll(Duration::from_millis(10));
+                }
+                Err((error, _)) => {
+                    let failed = (index, code_of(&error));
+                    producer.context().failed.lock().get_or_insert(failed);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn name(&self, topic: Topic) -> &str {
+        &self.names[topic as usize]
+    }
+
+    fn timeout(&self) -> Duration {
+        let settings = self.cluster.settings();
+        let given = settings.config.get("transaction.timeout.ms");
+        given
+            .and_then(|given| given.reveal().parse().ok())
+            .map_or(settings.transaction_timeout, Duration::from_millis)
+    }
+}
+
+/// What an error of a transaction means.
+fn told(producer: &BaseProducer<Deliveries>, error: KafkaError) -> Unwritten {
+    let failed = *producer.context().failed.lock();
+    match failed {
+        Some((
+            index,
+            Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize),
+        )) => Unwritten::TooLarge(index),
+        _ if is_fenced(&error) => Unwritten::Fenced(error),
+        _ => Unwritten::Unknown(error),
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("id", &self.id)
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
+    }
+}
