@@ -1,12 +1,15 @@
 //! What only the whole shows: the binary as its users meet it.
 //!
 //! [`Service`] starts the real binary on free ports with a directory of its own, waits for its
-//! state and ends only what it started.
+//! state and ends only what it started. [`kafka::Broker`] does the same for a real Kafka broker.
 
 #![expect(
     clippy::expect_used,
     reason = "a harness of tests fails where it stands"
 )]
+
+pub mod kafka;
+pub mod proxy;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
