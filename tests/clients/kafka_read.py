@@ -22,7 +22,7 @@ import collections
 import json
 import time
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 SAMPLES = 5
@@ -222,10 +222,22 @@ def counted(names):
     return dict(sorted(collections.Counter(names).items()))
 
 
-def committed_offsets(admin, group, topic, partitions):
+def committed_offsets(admin, group, topic, partitions, until):
     wanted = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])]
-    (answer,) = admin.list_consumer_group_offsets(wanted, require_stable=True, request_timeout=30).values()
-    return {place.partition: max(place.offset, 0) for place in answer.result().topic_partitions}
+    while True:
+        (answer,) = admin.list_consumer_group_offsets(wanted, require_stable=True, request_timeout=30).values()
+        try:
+            places = answer.result().topic_partitions
+        except KafkaException as failed:
+            error = failed.args[0]
+        else:
+            error = next((place.error for place in places if place.error), None)
+        if error is None:
+            return {place.partition: max(place.offset, 0) for place in places}
+        # The topics may know the end of a transaction a moment before the group does.
+        if time.monotonic() > until:
+            raise SystemExit(f"{group}: {error}")
+        time.sleep(0.2)
 
 
 def account_of(readers):
@@ -255,7 +267,7 @@ def main():
     report = account.report() | {"open": undecided, "in_time": in_time}
     if options.group:
         events = readers[0]
-        committed = committed_offsets(admin, options.group, events.topic, events.partitions)
+        committed = committed_offsets(admin, options.group, events.topic, events.partitions, until + 10)
         ahead, behind = account.against(committed)
         report |= {"ahead": len(ahead), "behind": len(behind), "committed": sum(committed.values())}
         report["samples"] |= {"ahead": ahead[:SAMPLES], "behind": behind[:SAMPLES]}

@@ -526,6 +526,41 @@ impl<'a> Reading<'a> {
     }
 }
 
+/// Waits until so many members of a consumer group have partitions; how many partitions each has.
+///
+/// # Panics
+/// When that does not come about within a minute.
+#[must_use]
+pub fn members(bootstrap: &str, group: &str, members: usize) -> Vec<usize> {
+    let mut command = client("kafka_group.py");
+    command
+        .args(["--bootstrap", bootstrap, "--group", group])
+        .args(["--members", &members.to_string()]);
+    parsed(&fed(command, b""))
+}
+
+/// How many records lie in a topic, open transactions and their marks included: enough to see it go on.
+#[must_use]
+pub fn written(bootstrap: &str, topic: &str) -> u64 {
+    let known: serde_json::Value =
+        serde_json::from_slice(&kcat(&["-L", "-J", "-b", bootstrap, "-t", topic], b""))
+            .expect("JSON");
+    let partitions = known["topics"][0]["partitions"]
+        .as_array()
+        .map_or(0, Vec::len);
+    let ends: Vec<String> = (0..partitions)
+        .flat_map(|partition| ["-t".to_owned(), format!("{topic}:{partition}:-1")])
+        .collect();
+    let mut args = vec!["-Q", "-b", bootstrap];
+    args.extend(ends.iter().map(String::as_str));
+    let told = kcat(&args, b"");
+    // Each line ends with its offset.
+    String::from_utf8_lossy(&told)
+        .lines()
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
 /// Runs `kcat` to its end; its options decide whether it sends or reads.
 ///
 /// # Panics
