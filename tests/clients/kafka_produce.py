@@ -117,6 +117,7 @@ def begin(options):
         # Without it a broker that restarts would get some messages twice, and the count would blame others.
         "enable.idempotence": True,
         "linger.ms": 5,
+        "reconnect.backoff.max.ms": 500,
         "message.timeout.ms": 300_000,
     }
     if options.transaction:

@@ -160,8 +160,11 @@ class Account:
             elif by_event(verdict) and place != (record.partition(), text(record.key())):
                 misplaced.append(verdict["event_id"])
         missing = [f"{r.partition()}/{r.offset()}" for r in self.events if not self.settled(r)]
-        doubled = [slot for slot, count in slots.items() if count > 1]
-        doubled += ["/".join(name) for name, count in self.judged.items() if count > 1]
+        doubled = {
+            "/".join((verdict["source"], verdict["event_id"]))
+            for _, verdict in self.verdicts
+            if slots[verdict["verdict_id"]] > 1
+        } | {"/".join(name) for name, count in self.judged.items() if count > 1}
         return {
             "events": len(self.events),
             "events_distinct": len(places),
@@ -173,7 +176,7 @@ class Account:
             "missing": len(missing),
             "misplaced": len(misplaced),
             "samples": {
-                "doubled": doubled[:SAMPLES],
+                "doubled": sorted(doubled)[:SAMPLES],
                 "missing": missing[:SAMPLES],
                 "misplaced": misplaced[:SAMPLES],
             },

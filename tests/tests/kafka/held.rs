@@ -11,7 +11,9 @@ use super::{ALL, Deployment, assert_not_torn, wait_until};
 /// Beyond the limit of the transaction (5 s) and of the request (2 s) below.
 const HOLD: Duration = Duration::from_secs(8);
 
-const SHORT: [&str; 8] = [
+const SHORT: [&str; 10] = [
+    "--kafka-config",
+    "reconnect.backoff.max.ms=1000",
     "--kafka-config",
     "transaction.timeout.ms=5000",
     "--kafka-config",

@@ -1,10 +1,13 @@
 //! What comes in: events of every kind become verdicts, and what is no event blocks nothing.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use creditgate_measures::identifier::invented;
+use creditgate_measures::time::Time;
 use creditgate_proto::v1;
 use creditgate_tests::evaluation;
 use creditgate_tests::kafka::{Broker, Invented, kcat, send, send_messages};
@@ -15,12 +18,25 @@ use super::Deployment;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
+/// One time for all events: a redelivery says the same as the first.
+fn now() -> &'static str {
+    static NOW: OnceLock<String> = OnceLock::new();
+    NOW.get_or_init(|| {
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970");
+        let micros = i64::try_from(since.as_micros()).expect("before the year 294,000");
+        Time::from_micros(micros).to_string()
+    })
+}
+
 fn headers(event: &v1::Event, content_type: &str) -> BTreeMap<String, String> {
     [
         ("ce_specversion", "1.0"),
         ("ce_id", &event.id),
         ("ce_source", &event.source),
         ("ce_type", "cn.creditgate.event.v1"),
+        ("ce_time", now()),
         ("content-type", content_type),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -85,6 +101,7 @@ async fn events_of_every_kind_become_verdicts_and_keep_their_trace() {
                 "type": "cn.creditgate.event.v1",
                 "source": structured.source,
                 "id": structured.id,
+                "time": now(),
                 "datacontenttype": "application/json",
                 "data": json_of(&structured),
             },

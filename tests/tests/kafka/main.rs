@@ -24,8 +24,10 @@ const GATE: &str = "gate,http";
 /// A share of the stream, over lists that another process keeps; `http` is there to be asked whether it is ready.
 const STREAM: &str = "gate,http,stream";
 
-/// A member that died is noticed soon, and what it left open is given up soon.
-const SOON: [&str; 6] = [
+/// A member that died is noticed soon, what it left open is given up soon, and a broker that is back is found soon.
+const SOON: [&str; 8] = [
+    "--kafka-config",
+    "reconnect.backoff.max.ms=1000",
     "--kafka-config",
     "session.timeout.ms=4000",
     "--kafka-config",
