@@ -64,9 +64,17 @@ fn example_config() -> &'static str {
     EXAMPLE.get_or_init(|| told(&["serve", "--example-config"]))
 }
 
-/// Whether this binary has the Kafka mode: what only that knows is checked where it is known.
-fn knows_kafka() -> bool {
-    yaml_of(example_config()).get("kafka").is_some()
+/// Whether this binary can be one role of several: until it can, what rests on that is not checked.
+fn roles_run_apart() -> bool {
+    let args = [
+        "serve",
+        "--check-config",
+        "--roles",
+        "stream",
+        "--kafka",
+        "kafka:9092",
+    ];
+    run(&args, "").status.success()
 }
 
 fn yaml_of(text: &str) -> Value {
@@ -223,6 +231,29 @@ fn the_containerfile_copies_what_the_tree_has_and_every_member_of_the_workspace(
 }
 
 #[test]
+fn the_containerfile_builds_with_a_feature_that_the_binary_has() {
+    let built: Vec<String> = arguments("RUN")
+        .into_iter()
+        .filter(|run| run.contains("cargo build"))
+        .collect();
+    let [build] = built.as_slice() else {
+        panic!("one build, not {}", built.len())
+    };
+    let words: Vec<&str> = build.split_whitespace().collect();
+    let feature = words
+        .iter()
+        .position(|word| *word == "--features")
+        .and_then(|at| words.get(at + 1))
+        .expect("a feature");
+    assert!(words.contains(&"--locked") && words.contains(&"--release"));
+    let manifest = std::fs::read_to_string(root().join("services/creditgate/Cargo.toml"));
+    let has = manifest
+        .expect("the manifest")
+        .contains(&format!("\n{feature} = "));
+    assert!(has || !roles_run_apart(), "the binary has no `{feature}`");
+}
+
+#[test]
 fn the_image_runs_without_rights_on_the_ports_of_the_configuration() {
     let last = |instruction: &str| arguments(instruction).pop().unwrap_or_default();
     let user = last("USER");
@@ -271,9 +302,8 @@ fn every_variable_of_ours_exists() {
     ] {
         for name in variables(&text(file)) {
             let at_build = built_in.contains(&format!("option_env!(\"{name}\")"));
-            let later = !knows_kafka() && name.starts_with("CREDITGATE_KAFKA_");
             assert!(
-                known.contains(name) || at_build || later,
+                known.contains(name) || at_build,
                 "{file}: nobody reads {name}"
             );
         }
@@ -296,9 +326,8 @@ fn flags_exist(place: &str, words: &[&str]) {
     for word in words {
         let flag = word.split('=').next().unwrap_or(word);
         if flag.len() > 2 && flag.starts_with("--") {
-            let later = !knows_kafka() && flag.starts_with("--kafka");
             assert!(
-                known.contains(flag) || later,
+                known.contains(flag),
                 "{place}: `creditgate {}` has no {flag}",
                 command.join(" ")
             );
@@ -454,9 +483,7 @@ fn our_services_share_neither_data_nor_ports_and_listen_where_they_are_published
                 roles.insert(role.to_owned()),
                 "{role} stands in two services"
             );
-            if role != "stream" || knows_kafka() {
-                told(&["serve", "--dump-config", "--roles", role]);
-            }
+            told(&["serve", "--dump-config", "--roles", role]);
         }
         let listening: Vec<&str> = ["CREDITGATE_GRPC_ADDR", "CREDITGATE_HTTP_ADDR"]
             .iter()
@@ -647,7 +674,7 @@ fn topics_lose_nothing_that_must_stay() {
     let readers: BTreeSet<&str> = texts(&topic("case-state")["read_by"]).into_iter().collect();
     assert!(readers.is_subset(&ours), "{readers:?}");
 
-    // A stream that stood still must find its place as long as there are events to find.
+    // A group whose place is forgotten begins with the oldest event, and a gap goes unseen.
     let minutes = services(COMPOSE[0])["kafka"]["environment"]["KAFKA_OFFSETS_RETENTION_MINUTES"]
         .as_str()
         .and_then(|minutes| minutes.parse::<i64>().ok())
@@ -718,19 +745,58 @@ fn pipelines_of_the_collector_name_what_is_defined() {
 
 #[test]
 fn the_example_configuration_is_sound_and_leaves_out_no_key_of_kafka() {
-    if !knows_kafka() {
-        return;
-    }
-    told(&[
-        "serve",
-        "--check-config",
-        "--config",
-        "deploy/creditgate.yaml",
-    ]);
+    let config = ["--config", "deploy/creditgate.yaml"];
+    told(&[["serve", "--check-config"], config].concat());
     assert_eq!(
         names(&yaml("creditgate.yaml")["kafka"]),
         names(&yaml_of(example_config())["kafka"])
     );
+}
+
+#[test]
+fn the_services_of_compose_would_start_with_keys_and_not_without() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let keys = dir.path().join("keys.yaml").display().to_string();
+    let check = |environment: &Value, more: &[&str]| {
+        let mut args = vec![
+            "serve",
+            "--check-config",
+            "--config",
+            "deploy/creditgate.yaml",
+        ];
+        for (flag, variable) in [
+            ("--grpc-addr", "CREDITGATE_GRPC_ADDR"),
+            ("--http-addr", "CREDITGATE_HTTP_ADDR"),
+        ] {
+            args.extend([flag, environment[variable].as_str().expect("an address")]);
+        }
+        args.extend(more);
+        let output = run(&args, "");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success(), said)
+    };
+    let services = services(COMPOSE[0]);
+    let ours = ["registry", "gate", "stream"].map(|name| &services[name]["environment"]);
+    for environment in ours {
+        let (sound, said) = check(environment, &[]);
+        assert!(!sound && said.contains("keys_file"), "{said}");
+    }
+    told(&[
+        "keys",
+        "tender-platform",
+        "--may",
+        "check,read",
+        "--file",
+        &keys,
+    ]);
+    for environment in ours {
+        let roles = match roles_run_apart() {
+            true => environment["CREDITGATE_ROLES"].as_str().expect("roles"),
+            false => "registry,gate,http,stream",
+        };
+        let (sound, said) = check(environment, &["--keys-file", &keys, "--roles", roles]);
+        assert!(sound, "{roles}: {said}");
+    }
 }
 
 /// What the image's health check says of these ports.
