@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use creditgate_runtime::kafka::Topic;
 use creditgate_tests::{Service, root, run};
 use serde_json::Value;
 
@@ -680,6 +681,34 @@ fn topics_lose_nothing_that_must_stay() {
         .and_then(|minutes| minutes.parse::<i64>().ok())
         .expect("a number");
     assert!(minutes * 60_000 > events_ms);
+}
+
+#[test]
+fn topics_are_made_by_the_program_as_they_are_written() {
+    let written = yaml("topics.yaml");
+    let configured = &yaml("creditgate.yaml")["kafka"];
+    let prefix = configured["topic_prefix"].as_str().expect("a prefix");
+    let named = written.as_array().expect("a list");
+    assert_eq!(named.len(), Topic::ALL.len());
+    for (topic, kind) in named.iter().zip(Topic::ALL) {
+        let name = format!("{prefix}.{}", kind.suffix());
+        let rule = kind.rule();
+        assert_eq!(topic["name"], name.as_str());
+        assert_eq!(topic["purpose"], rule.purpose, "{name}");
+        let partitions = match rule.by_case {
+            true => configured["partitions"].clone(),
+            false => Value::from(1),
+        };
+        assert_eq!(topic["partitions"], partitions, "{name}");
+        let made: BTreeMap<&str, &str> = rule.settings.iter().copied().collect();
+        let shown: BTreeMap<&str, &str> = table(&topic["config"])
+            .into_iter()
+            // The program reckons it from the number of copies.
+            .filter(|(setting, _)| *setting != "min.insync.replicas")
+            .filter_map(|(setting, value)| Some((setting, value.as_str()?)))
+            .collect();
+        assert_eq!(shown, made, "{name}");
+    }
 }
 
 #[test]
