@@ -180,7 +180,7 @@ fn poison_goes_to_the_dead_letters_and_blocks_nothing() {
     let again = [message(&event), message(&event), message(&other)];
     send_messages(&bootstrap, &topic, &again);
 
-    let account = here.records(GOOD + POISON + 3);
+    let account = here.records(GOOD + POISON + 2);
     account.assert_exactly_once();
     assert_eq!(account.verdicts, GOOD + 1);
     assert_eq!(account.dead_letters, POISON + 1);

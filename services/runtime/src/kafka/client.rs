@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::topics::Topic;
 use crate::config::{self, Secret};
@@ -144,6 +144,11 @@ impl ConsumerContext for Logged {}
 
 /// A line of the library's log, in ours.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    // A setting of the deployment goes to every client, and each knows only its own.
+    if facility == "CONFWARN" {
+        tracing::debug!(facility, "kafka: {message}");
+        return;
+    }
     match level {
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
@@ -159,5 +164,10 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// An error of a connection: the library goes on trying by itself.
 pub(super) fn failed(error: &KafkaError, reason: &str) {
+    // The end of a partition is news for its reader, and no error.
+    if let KafkaError::PartitionEOF(_) | KafkaError::Global(RDKafkaErrorCode::PartitionEOF) = error
+    {
+        return;
+    }
     tracing::warn!({ field::ERROR } = %error, "kafka: {reason}");
 }

@@ -182,18 +182,32 @@ fn begin_where_nobody_was(
     topic: &str,
     partitions: u32,
 ) -> Result<(), Error> {
-    let asking = || Error::asked("ask where the group stands on", topic);
-    let asked =
-        (0..partitions.cast_signed()).fold(TopicPartitionList::new(), |mut list, partition| {
-            list.add_partition(topic, partition);
-            list
-        });
-    let without_place = || -> Result<Vec<i32>, Error> {
-        let committed = consumer
-            .committed_offsets(asked.clone(), ASK_WITHIN)
-            .map_err(asking())?;
-        Ok(committed
-            .elements()
+    let deadline = Instant::now() + ASK_WITHIN;
+    loop {
+        match try_to_begin(consumer, topic, partitions) {
+            Ok(()) => return Ok(()),
+            // A coordinator that was just chosen needs a moment.
+            Err(error) if passing(&error) && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(200));
+            }
+            Err(error) => return Err(Error::asked("ask where the group stands on", topic)(error)),
+        }
+    }
+}
+
+fn try_to_begin(
+    consumer: &BaseConsumer<Callbacks>,
+    topic: &str,
+    partitions: u32,
+) -> Result<(), KafkaError> {
+    let mut asked = TopicPartitionList::new();
+    for partition in 0..partitions.cast_signed() {
+        asked.add_partition(topic, partition);
+    }
+    let without_place = || -> Result<Vec<i32>, KafkaError> {
+        let committed = consumer.committed_offsets(asked.clone(), ASK_WITHIN)?;
+        let elements = committed.elements();
+        Ok(elements
             .iter()
             .filter(|element| !matches!(element.offset(), Offset::Offset(_)))
             .map(rdkafka::topic_partition_list::TopicPartitionListElem::partition)
@@ -205,21 +219,16 @@ fn begin_where_nobody_was(
     }
     let mut beginnings = TopicPartitionList::new();
     for partition in new {
-        let (low, _) = consumer
-            .fetch_watermarks(topic, partition, ASK_WITHIN)
-            .map_err(asking())?;
-        beginnings
-            .add_partition_offset(topic, partition, Offset::Offset(low))
-            .map_err(asking())?;
+        let (low, _) = consumer.fetch_watermarks(topic, partition, ASK_WITHIN)?;
+        beginnings.add_partition_offset(topic, partition, Offset::Offset(low))?;
     }
-    match consumer.commit(&beginnings, CommitMode::Sync) {
-        Ok(()) => Ok(()),
-        // Others are members already, and have done it.
-        Err(error) => match without_place()?.is_empty() {
+    consumer
+        .commit(&beginnings, CommitMode::Sync)
+        .or_else(|error| match without_place()?.is_empty() {
+            // Others are members already, and have done it.
             true => Ok(()),
-            false => Err(asking()(error)),
-        },
-    }
+            false => Err(error),
+        })
 }
 
 /// The thread that polls.

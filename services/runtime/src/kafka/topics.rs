@@ -295,12 +295,15 @@ async fn check(
                 found.partitions
             ));
         }
-        if found.copies < 3 {
-            warnings.push(format!(
-                "topic `{name}` has {} copies; production wants 3",
-                found.copies
-            ));
-        }
+    }
+    let few: Vec<String> = found
+        .iter()
+        .filter(|(_, found)| found.copies < 3)
+        .map(|(topic, found)| format!("`{}` {}", cluster.topic(*topic), found.copies))
+        .collect();
+    if !few.is_empty() {
+        let few = few.join(", ");
+        warnings.push(format!("copies of topics: {few}; production wants 3"));
     }
     let names: Vec<(Topic, String)> = found
         .keys()
