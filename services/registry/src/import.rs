@@ -13,9 +13,9 @@ use rustc_hash::FxHashSet;
 
 use crate::change;
 use crate::error::ChangeError;
+use crate::keeper::{Keeper, Planned, confirmation, put_of};
 use crate::life::{self, ABSENT_FROM_SOURCE};
 use crate::spool::Spool;
-use crate::writer::{Planned, Writer, confirmation, put_of};
 
 /// Rows that go to the log in one run, and are published together.
 const RUN_ROWS: usize = 1_000;
@@ -197,7 +197,7 @@ enum Taken {
     Refused(ChangeError),
 }
 
-impl Writer {
+impl Keeper {
     /// Takes an import.
     pub(crate) fn import(&mut self, job: Job) -> Result<v1::ImportSummary, ChangeError> {
         let header = &job.header;

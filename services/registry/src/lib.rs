@@ -1,7 +1,7 @@
 //! The one writer of lists: import, life cycle, confirmations, and the change log that gates follow.
 //!
 //! A change goes: asked ([`change`], [`import`]) → judged ([`life`]) → recorded ([`log`]) →
-//! published (`runtime::live`). One loop ([`writer`]) owns the lists; the [`Registry`] is the handle
+//! published (`runtime::live`). One loop ([`keeper`]) owns the lists; the [`Registry`] is the handle
 //! by which everybody speaks to it, [`Service`] the same over gRPC. Everything but the log can be
 //! thrown away: base files ([`base_file`]) only make the start fast. This crate knows nothing of
 //! verdicts; what was known when one was given, [`history`] tells.
@@ -16,12 +16,12 @@ pub mod log;
 pub mod lookup;
 
 mod base_file;
+mod keeper;
 mod registry;
 mod service;
 mod spool;
-mod writer;
 
 pub use error::{ChangeError, Error};
+pub use keeper::{Applied, COMPONENT};
 pub use registry::{Import, OVERLAY_MIN, Options, Registry};
 pub use service::Service;
-pub use writer::{Applied, COMPONENT};

@@ -23,8 +23,8 @@ use crate::change::Change;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
 use crate::import::{Header, Job};
+use crate::keeper::{self, Applied, COMPONENT, Command, Keeper};
 use crate::log::{self, Beside, ChangeLog, What};
-use crate::writer::{self, Applied, COMPONENT, Command, Writer};
 
 /// Changes and imports that may wait for the loop.
 const QUEUE: usize = 64;
@@ -105,12 +105,12 @@ impl Registry {
             took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the lists are read"
         );
-        writer::show(&options.metrics, &lists, &beside);
+        keeper::show(&options.metrics, &lists, &beside);
         show_book(&options.metrics, &book);
         let past = Past::new(log.clone(), live.clone(), beside.books.clone());
         let (commands, received) = mpsc::channel(QUEUE);
         let (ending, ended) = watch::channel(false);
-        let writer = Writer {
+        let keeper = Keeper {
             log,
             lists,
             beside,
@@ -134,10 +134,10 @@ impl Registry {
             .spawn(move || {
                 // Told when the loop ends, also by a broken invariant.
                 let _ending = Ending(ending, readiness);
-                writer.run();
+                keeper.run();
             })
             .map_err(|source| Error::Io {
-                action: "start the writer of",
+                action: "start the keeper of",
                 path: options.data_dir.clone(),
                 source,
             })?;
@@ -281,7 +281,7 @@ impl Drop for Ending {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.1
-                .not_ready(COMPONENT, "the writer of the lists has failed");
+                .not_ready(COMPONENT, "the keeper of the lists has failed");
         }
         self.0.send_replace(true);
     }

@@ -93,7 +93,7 @@ pub(crate) enum Planned {
 }
 
 /// The owner of the lists.
-pub(crate) struct Writer {
+pub(crate) struct Keeper {
     pub log: ChangeLog,
     pub lists: Lists,
     pub beside: Beside,
@@ -116,7 +116,7 @@ pub(crate) struct Writer {
     pub reserved: FxHashSet<Box<str>>,
 }
 
-impl Writer {
+impl Keeper {
     /// Runs until it is closed or nobody can ask any more.
     pub fn run(mut self) {
         let closed = loop {
