@@ -14,6 +14,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
+use creditgate_runtime::kafka::{self, Cluster};
 use creditgate_runtime::metrics::{Build, Metrics};
 use creditgate_runtime::ports::History;
 use creditgate_runtime::shutdown::{self, Shutdown, Supervisor, Tasks};
@@ -59,6 +60,9 @@ pub enum StartError {
     /// The keys file is not right.
     #[error("read the callers")]
     Callers(#[source] callers::Error),
+    /// The topics are not as they must be, or the cluster is not there.
+    #[error("make ready the topics on Kafka")]
+    Topics(#[source] kafka::Error),
     /// The registry does not open.
     #[error("open the lists in `{dir}`")]
     Registry {
@@ -129,9 +133,11 @@ impl App {
     ) -> Result<Self, StartError> {
         check_roles(config)?;
         let callers = callers(config)?;
+        let upstream = upstream(config).await?;
         let readiness = Readiness::expecting([registry::COMPONENT, gate::COMPONENT]);
         let (registry, gate) = open(
             config.clone(),
+            upstream,
             book,
             clock,
             metrics.clone(),
@@ -221,12 +227,14 @@ impl App {
     }
 }
 
-/// One process holds all: a part of the roles needs what the others keep.
+/// Without Kafka one process holds all: a part of the roles needs what the others keep.
 pub(crate) fn check_roles(config: &Config) -> Result<(), StartError> {
     let has = |role| config.roles.contains(&role);
-    if !has(Role::Registry) {
+    let embedded = Cluster::of(&config.kafka).is_none();
+    if embedded && !has(Role::Registry) {
         return Err(StartError::Roles(
-            "the lists of an embedded service are kept by its own registry; add `registry`",
+            "the lists of an embedded service are kept by its own registry; add `registry`, or name \
+             the brokers that carry the lists of another one (`kafka.brokers`)",
         ));
     }
     if has(Role::Http) && !has(Role::Gate) {
@@ -246,9 +254,30 @@ fn callers(config: &Config) -> Result<Callers, StartError> {
     Ok(loaded.callers)
 }
 
+/// The change log on Kafka, its topic made or checked.
+async fn upstream(config: &Config) -> Result<Option<registry::Upstream>, StartError> {
+    let Some(cluster) = Cluster::of(&config.kafka) else {
+        return Ok(None);
+    };
+    let ready = kafka::topics::ensure(&cluster)
+        .await
+        .map_err(StartError::Topics)?;
+    for topic in ready.made {
+        tracing::info!(topic = cluster.topic(topic), "a topic was made");
+    }
+    for warning in ready.warnings {
+        tracing::warn!(reason = %warning, "topics");
+    }
+    Ok(Some(registry::Upstream {
+        leads: config.roles.contains(&Role::Registry),
+        cluster,
+    }))
+}
+
 /// Opens lists and verdicts, away from the threads that serve: both read the disk.
 async fn open(
     config: Config,
+    upstream: Option<registry::Upstream>,
     book: BookFiles,
     clock: Clock,
     metrics: Metrics,
@@ -270,6 +299,7 @@ async fn open(
             data_dir: config.data_dir.clone(),
             book: book.files,
             deployment: book.deployment,
+            upstream,
             journal: journal(),
             clock: clock.clone(),
             metrics: metrics.clone(),

@@ -43,7 +43,9 @@ pub enum Error {
         reason: &'static str,
     },
     /// There is something to follow and no book in it.
-    #[error("find the book in the list changes: there is none; only the registry may write to that topic")]
+    #[error(
+        "find the book in the list changes: there is none; only the registry may write to that topic"
+    )]
     NoBook,
     /// The book is refused and there is no earlier one to keep.
     #[error("load the book, there being no earlier one to keep")]
@@ -156,7 +158,10 @@ impl ChangeError {
     /// Whether the fault is in this one row or change, so that others may still be taken.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        !matches!(self.counted_as(), ChangeRefusal::Internal | ChangeRefusal::Follows)
+        !matches!(
+            self.counted_as(),
+            ChangeRefusal::Internal | ChangeRefusal::Follows
+        )
     }
 
     /// The violations, when it is more than one rule.

@@ -81,12 +81,11 @@ pub(super) fn admit(copy: &mut Copy, records: Vec<Incoming>) -> (Vec<Arrived>, R
             let Some(sealed) = sealed else {
                 return Ok(None);
             };
-            let what = understood(sealed.seq, &sealed.record).map_err(|source| {
-                Fault::NotUnderstood {
+            let what =
+                understood(sealed.seq, &sealed.record).map_err(|source| Fault::NotUnderstood {
                     offset,
                     source: Box::new(source),
-                }
-            })?;
+                })?;
             Ok(Some((sealed.record, what)))
         });
         match admitted {
@@ -146,7 +145,11 @@ impl Source {
     }
 
     /// Writes records before there is a loop.
-    pub fn record_at_open(&mut self, log: &ChangeLog, records: Vec<NewRecord>) -> Result<(), Error> {
+    pub fn record_at_open(
+        &mut self,
+        log: &ChangeLog,
+        records: Vec<NewRecord>,
+    ) -> Result<(), Error> {
         let mut end = None;
         if let Self::Leads(leader) = self {
             let (place, written) = leader.write(&records);
@@ -421,10 +424,7 @@ impl Keeper {
 /// The book that a record brings, when this version reads it as it was recorded.
 pub(crate) fn book_of(version: BookVersion, record: BookRecord) -> Result<Book, Fault> {
     let (files, deployment) = log::book_sources(record);
-    let book = Book::load(&files, &deployment).map_err(|source| Fault::Book {
-        version,
-        source,
-    })?;
+    let book = Book::load(&files, &deployment).map_err(|source| Fault::Book { version, source })?;
     if book.version() != version {
         return Err(Fault::OtherBook {
             version,

@@ -15,8 +15,8 @@ mod record;
 use creditgate_runtime::kafka::Cluster;
 
 pub use fault::Fault;
-pub(crate) use keep::{Recorded, book_of};
 pub(crate) use follow::Follower;
+pub(crate) use keep::{Recorded, book_of};
 pub(crate) use lead::Leader;
 pub use open::Error;
 pub(crate) use open::{Opened, open};

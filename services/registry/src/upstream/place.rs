@@ -84,7 +84,9 @@ impl Place {
     }
 
     fn to_text(&self) -> String {
-        let offset = self.offset.map_or("-".to_owned(), |offset| offset.to_string());
+        let offset = self
+            .offset
+            .map_or("-".to_owned(), |offset| offset.to_string());
         format!("{} {} {} {offset}\n", self.log_id, self.seq, self.chain)
     }
 
@@ -285,9 +287,7 @@ mod tests {
         let ended = (10..)
             .step_by(2)
             .zip(records)
-            .try_for_each(|(offset, sealed)| {
-                place.admit(delivered(sealed, offset)).map(drop)
-            });
+            .try_for_each(|(offset, sealed)| place.admit(delivered(sealed, offset)).map(drop));
         (place, ended)
     }
 
@@ -314,12 +314,36 @@ mod tests {
         let mut other = topic(2);
         other[1].log_id = Uuid::from_bytes([8; 16]);
         for (records, at, told) in [
-            (gap, 1, "at offset 12 of the list changes has number 3 where 2 is due"),
-            (doubled, 1, "at offset 12 of the list changes has number 1 where 2 is due"),
-            (topic(3)[1..].to_vec(), 0, "at offset 10 of the list changes has number 2 where 1 is due"),
-            (changed, 1, "at offset 12 of the list changes (number 2) does not continue the chain"),
-            (other_time, 1, "at offset 12 of the list changes (number 2) does not continue the chain"),
-            (other, 1, "at offset 12 of the list changes belongs to change log 08080808"),
+            (
+                gap,
+                1,
+                "at offset 12 of the list changes has number 3 where 2 is due",
+            ),
+            (
+                doubled,
+                1,
+                "at offset 12 of the list changes has number 1 where 2 is due",
+            ),
+            (
+                topic(3)[1..].to_vec(),
+                0,
+                "at offset 10 of the list changes has number 2 where 1 is due",
+            ),
+            (
+                changed,
+                1,
+                "at offset 12 of the list changes (number 2) does not continue the chain",
+            ),
+            (
+                other_time,
+                1,
+                "at offset 12 of the list changes (number 2) does not continue the chain",
+            ),
+            (
+                other,
+                1,
+                "at offset 12 of the list changes belongs to change log 08080808",
+            ),
         ] {
             let (place, ended) = follow(&records);
             assert_eq!(place.seq, at);

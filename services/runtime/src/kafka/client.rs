@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::topics::Topic;
 use crate::config::{self, Secret};
@@ -159,5 +159,9 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// An error of a connection: the library goes on trying by itself.
 pub(super) fn failed(error: &KafkaError, reason: &str) {
+    // No error at all: a reader asked to be told.
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return;
+    }
     tracing::warn!({ field::ERROR } = %error, "kafka: {reason}");
 }
