@@ -89,14 +89,20 @@ impl Registry {
     /// When the log does not open or holds what cannot be understood, when there is no good book,
     /// or the disk refuses.
     pub fn open(options: Options) -> Result<Self, Error> {
+        make_dir(&options.data_dir.join("lists"))?;
+        let opened = open_log(&options)?;
+        Self::over(options, opened)
+    }
+
+    /// The registry over a log that is up to date.
+    pub(crate) fn over(options: Options, opened: Opened) -> Result<Self, Error> {
         let started = Instant::now();
         let lists_dir = options.data_dir.join("lists");
-        make_dir(&lists_dir)?;
         let Opened {
             log,
             mut source,
             reader,
-        } = open_log(&options)?;
+        } = opened;
         let base = base_file::open_newest(&lists_dir, log.log_id(), log.head().sequence)?;
         let from = base.as_ref().map_or(Position(0), |base| base.next);
         let base_seq = base.as_ref().map_or(0, |base| base.version.seq);
@@ -127,11 +133,11 @@ impl Registry {
             }
         };
         let follows = matches!(source, Source::Follows(_));
-        if let (Source::Follows(follower), Some(reader)) = (&source, reader) {
-            options.metrics.lists_complete();
-            follower
-                .start(reader, commands.downgrade())
-                .map_err(cannot_start(&options))?;
+        if let Some(reader) = reader {
+            if follows {
+                options.metrics.lists_complete();
+            }
+            upstream::start(reader, commands.downgrade()).map_err(cannot_start(&options))?;
         }
         let keeper = Keeper {
             log,
@@ -269,7 +275,7 @@ impl Registry {
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
-    async fn send(&self, command: Command) -> Result<(), ChangeError> {
+    pub(crate) async fn send(&self, command: Command) -> Result<(), ChangeError> {
         self.inner
             .commands
             .send(command)

@@ -1,7 +1,6 @@
-//! Following: a thread reads the topic and hands what comes to the loop that owns the lists.
+//! A thread reads the topic and hands what comes to the loop that owns the lists. One that leads
+//! reads too: records that it did not write tell that another has taken over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use creditgate_runtime::kafka::{self, Incoming, Read, Reader};
@@ -22,11 +21,11 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long the cluster may take to say so.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the loop knows of the thread.
+/// One that takes what comes.
 #[derive(Debug)]
 pub(crate) struct Follower {
     pub copy: Copy,
-    stop: Arc<AtomicBool>,
+    following: bool,
 }
 
 /// What was read in one go.
@@ -41,28 +40,27 @@ impl Follower {
     pub fn new(copy: Copy) -> Self {
         Self {
             copy,
-            stop: Arc::default(),
+            following: true,
         }
     }
 
-    /// Begins to read on where `reader` is, for a loop that may end at any time.
-    pub fn start(&self, reader: Reader, keeper: mpsc::WeakSender<Command>) -> std::io::Result<()> {
-        let stop = Arc::clone(&self.stop);
-        std::thread::Builder::new()
-            .name("lists-follow".to_owned())
-            .spawn(move || run(&reader, &keeper, &stop))?;
-        Ok(())
-    }
-
     /// Whether records are still taken.
-    pub fn is_following(&self) -> bool {
-        !self.stop.load(Ordering::Relaxed)
+    pub const fn is_following(&self) -> bool {
+        self.following
     }
 
     /// Takes nothing any more: what is published stays as it is.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    pub const fn stop(&mut self) {
+        self.following = false;
     }
+}
+
+/// Begins to read on where `reader` is, for a loop that may end at any time.
+pub(crate) fn start(reader: Reader, keeper: mpsc::WeakSender<Command>) -> std::io::Result<()> {
+    std::thread::Builder::new()
+        .name("lists-follow".to_owned())
+        .spawn(move || run(&reader, &keeper))?;
+    Ok(())
 }
 
 /// Reads what is there; only for the first record it waits.
@@ -95,10 +93,10 @@ pub(super) fn read_batch(reader: &Reader, wait: Duration) -> Result<Batch, kafka
     })
 }
 
-/// Ends when the loop has ended, or wants no more.
-fn run(reader: &Reader, keeper: &mpsc::WeakSender<Command>, stop: &AtomicBool) {
+/// Ends when the loop has ended.
+fn run(reader: &Reader, keeper: &mpsc::WeakSender<Command>) {
     let tell = |command| {
-        let keeper = keeper.upgrade().filter(|_| !stop.load(Ordering::Relaxed));
+        let keeper = keeper.upgrade();
         keeper.is_some_and(|keeper| keeper.blocking_send(command).is_ok())
     };
     let mut at_end = true;
@@ -126,7 +124,7 @@ fn run(reader: &Reader, keeper: &mpsc::WeakSender<Command>, stop: &AtomicBool) {
             if !tell(Command::Complete) {
                 return;
             }
-        } else if keeper.strong_count() == 0 || stop.load(Ordering::Relaxed) {
+        } else if keeper.strong_count() == 0 {
             return;
         }
     }

@@ -166,9 +166,6 @@ impl Source {
 
     /// Ends what belongs to it.
     pub fn close(&mut self) {
-        if let Self::Follows(follower) = self {
-            follower.stop();
-        }
         if let Some(copy) = self.copy() {
             copy.save();
         }
@@ -195,7 +192,7 @@ impl Keeper {
                 // The topic has them: they are read from there as soon as the disk takes them.
                 Err(_) => Err(self.unsettled()),
             },
-            Err(Unwritten::Fenced(error)) => Err(self.fenced(&error)),
+            Err(Unwritten::Fenced(_)) => Err(self.fenced()),
             Err(Unwritten::TooLarge(at)) => {
                 if self.settle(SETTLE_WITHIN, None).is_err() {
                     self.unsettled();
@@ -220,9 +217,8 @@ impl Keeper {
         }
     }
 
-    fn fenced(&mut self, error: &dyn std::error::Error) -> ChangeError {
+    fn fenced(&mut self) -> ChangeError {
         tracing::error!(
-            %error,
             "another registry has taken over the lists; this process writes nothing any more and ends"
         );
         if let Source::Leads(leader) = &mut self.source {
@@ -303,13 +299,17 @@ impl Keeper {
         }
     }
 
-    /// Records came from the topic that this process follows.
+    /// Records came from the topic.
     pub(crate) fn arrived(&mut self, records: Vec<Incoming>) {
-        if !self.is_following() {
-            return;
-        }
-        if let Err(fault) = self.take_in(records, None) {
-            self.stop_following(&fault);
+        if self.is_following() {
+            if let Err(fault) = self.take_in(records, None) {
+                self.stop_following(&fault);
+            }
+        } else if let Source::Leads(leader) = &self.source
+            && leader.standing == Standing::Settled
+            && records.into_iter().any(|record| leader.copy.lacks(record))
+        {
+            self.fenced();
         }
     }
 
@@ -317,12 +317,16 @@ impl Keeper {
     pub(crate) fn complete(&mut self) {
         if self.is_following() {
             self.metrics.lists_complete();
+            if let Some(copy) = self.source.copy() {
+                copy.save_if_due();
+            }
         }
     }
 
     /// The topic cannot be read on.
     pub(crate) fn stop_following(&mut self, why: &(dyn std::error::Error + 'static)) {
-        let Source::Follows(follower) = &self.source else {
+        let Source::Follows(follower) = &mut self.source else {
+            tracing::warn!(error = %ErrorChain(why), "whether another registry writes is seen at the next change only");
             return;
         };
         follower.stop();

@@ -15,7 +15,7 @@ mod record;
 use creditgate_runtime::kafka::Cluster;
 
 pub use fault::Fault;
-pub(crate) use follow::Follower;
+pub(crate) use follow::{Follower, start};
 pub(crate) use keep::{Recorded, book_of};
 pub(crate) use lead::Leader;
 pub use open::Error;
@@ -40,3 +40,6 @@ pub(crate) enum Source {
     /// On the topic, written by another one.
     Follows(Box<Follower>),
 }
+
+#[cfg(test)]
+mod tests;

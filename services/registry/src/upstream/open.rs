@@ -75,7 +75,7 @@ pub enum Error {
 pub(crate) struct Opened {
     pub log: ChangeLog,
     pub source: Source,
-    /// Where a follower reads on.
+    /// Where the topic is read on.
     pub reader: Option<Reader>,
 }
 
@@ -130,17 +130,14 @@ pub(crate) fn open(
         leads = upstream.leads,
         "the list changes are read from Kafka to their end"
     );
-    let (source, reader) = match writer {
-        Some(writer) => {
-            let leader = Leader::new(cluster.clone(), writer, copy);
-            (Source::Leads(Box::new(leader)), None)
-        }
-        None => (Source::Follows(Box::new(Follower::new(copy))), Some(reader)),
+    let source = match writer {
+        Some(writer) => Source::Leads(Box::new(Leader::new(cluster.clone(), writer, copy))),
+        None => Source::Follows(Box::new(Follower::new(copy))),
     };
     Ok(Opened {
         log,
         source,
-        reader,
+        reader: Some(reader),
     })
 }
 
@@ -159,8 +156,8 @@ fn refuse_other(
 ) -> Result<(), origin::Error> {
     match found {
         None => Ok(()),
-        Some(Origin::Kafka { log_id, .. }) => origin(cluster, *log_id).claim(data_dir),
-        Some(found @ Origin::Embedded) => Err(origin::Error::Other {
+        Some(Origin::Kafka { prefix, .. }) if *prefix == cluster.settings().topic_prefix => Ok(()),
+        Some(found) => Err(origin::Error::Other {
             dir: data_dir.to_owned(),
             found: found.clone(),
             asked: format!("from the topics `{}`", cluster.name("*")),
@@ -247,7 +244,7 @@ fn read_to_end(
 }
 
 /// Appends records to the copy; what they say is read from there later.
-fn copy_down(log: &ChangeLog, copy: &mut Copy, run: &[Arrived]) -> Result<(), Fault> {
+pub(super) fn copy_down(log: &ChangeLog, copy: &mut Copy, run: &[Arrived]) -> Result<(), Fault> {
     let Some(last) = run.last() else {
         return Ok(());
     };

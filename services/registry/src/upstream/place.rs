@@ -175,6 +175,12 @@ impl Copy {
         Ok((sealed.seq > self.end.seq).then_some(sealed))
     }
 
+    /// Whether a record lies behind the end of the copy.
+    #[must_use]
+    pub fn lacks(&self, incoming: Incoming) -> bool {
+        Sealed::decode(incoming).is_ok_and(|sealed| sealed.seq > self.end.seq)
+    }
+
     /// The topic has ended here.
     ///
     /// # Errors
@@ -192,6 +198,11 @@ impl Copy {
     /// Takes note that the copy has everything up to a place, durably.
     pub fn copied(&mut self, up_to: Place) {
         self.end = up_to;
+        self.save_if_due();
+    }
+
+    /// Remembers the place now and then.
+    pub fn save_if_due(&mut self) {
         if self.saved.is_none_or(|at| at.elapsed() >= SAVED_EVERY) {
             self.save();
         }

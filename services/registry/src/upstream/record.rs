@@ -186,7 +186,7 @@ pub(super) mod tests {
                 "seq=1",
                 "kind=2",
                 "time=1772328600123456",
-                "chain=@CHAIN@",
+                "chain=54387197b169ec4fee98172b67dc14cda4f29c86dd60c05e7f6f6717acca79b2",
             ]
         );
     }
