@@ -25,7 +25,7 @@ pub enum Error {
     Origin(#[from] origin::Error),
     /// The change log on Kafka does not open.
     #[error(transparent)]
-    Upstream(#[from] upstream::Error),
+    Upstream(Box<upstream::Error>),
     /// The change log could not be read.
     #[error("read the change log")]
     Read(#[from] ReadError),
@@ -69,6 +69,12 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+}
+
+impl From<upstream::Error> for Error {
+    fn from(error: upstream::Error) -> Self {
+        Self::Upstream(Box::new(error))
+    }
 }
 
 /// Why a change was not made.

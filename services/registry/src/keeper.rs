@@ -103,6 +103,16 @@ pub(crate) enum Planned {
     },
 }
 
+impl Planned {
+    /// Bytes of its record, about.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Put(put) => put.stored.len(),
+            Self::Confirmed { .. } => 0,
+        }
+    }
+}
+
 /// The owner of the lists.
 pub(crate) struct Keeper {
     pub log: ChangeLog,
