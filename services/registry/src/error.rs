@@ -118,7 +118,7 @@ pub enum ChangeError {
     #[error("this process follows the lists; ask the registry")]
     Follows,
     /// Kafka did not take the change.
-    #[error("Kafka did not take the change, nothing was recorded; try again")]
+    #[error("Kafka did not take the change; what was taken before it stands; try again")]
     NotRecorded,
     /// Whether Kafka took the change, nobody knows yet.
     #[error(
