@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them. Ends only what it started itself.
 #
 #   tests/all.sh           everything
-#   tests/all.sh --quick   without the long comparison of the decision and without clients of others
+#   tests/all.sh --quick   without the long comparison of the decision, without Kafka and without clients of others
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,12 +19,14 @@ step() { # step NAME COMMAND…
     ran+=("$(printf '%4d s  %s' $((SECONDS - began)) "$name")")
 }
 
-# What a fresh machine may lack: a C compiler for SQLite and for the allocator, Python for the clients of others.
+# What a fresh machine may lack: a C compiler for SQLite and for the allocator, Python and kcat for the clients of
+# others. Java and Maven, for the broker, are the business of tests/kafka/fetch.sh.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v python3 >/dev/null || missing+=(python3)
 $quick || python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v curl >/dev/null || missing+=(curl)
+$quick || command -v kcat >/dev/null || missing+=(kcat)
 if ((${#missing[@]})); then
     echo "installing: ${missing[*]}"
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
@@ -35,10 +37,15 @@ if ! command -v cargo >/dev/null; then
 fi
 
 python_clients() {
-    local venv=target/clients-venv
-    [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
-    "$venv/bin/python" -m pytest -q tests/clients
+    local python
+    python=$(tests/clients/venv.sh)
+    "$python" -m pytest -q tests/clients
+}
+
+# One story at a time: each keeps both cores busy by itself, and some take the time. They are ignored without this, so
+# that `cargo test` needs no Java.
+with_kafka() {
+    cargo test -p creditgate-tests --no-fail-fast --test broker --test kafka -- --ignored --test-threads=1 --nocapture
 }
 
 step "format" cargo fmt --all --check
@@ -50,6 +57,8 @@ if ! $quick; then
     step "the decision against its plain version, in full" \
         env CREDITGATE_CASES=12000 CREDITGATE_SEED=9497101620070 cargo test -p creditgate-measures --test plain -- --nocapture
     step "the demonstration" target/debug/creditgate demo --once
+    step "the broker's jars" tests/kafka/fetch.sh
+    step "with a real Kafka broker" with_kafka
     step "clients not ours (Python grpcio, curl)" python_clients
 fi
 

@@ -272,6 +272,7 @@ fn make_full_verdict() -> Verdict {
         event: &event,
         cause: &cause,
         supersedes: Some(VerdictId(uuid::Uuid::nil())),
+        lists_behind: false,
     };
     let mut verdict = world.judge(question, on("2026-06-01 10:30"));
     // The version of the book is the hash of its files, which this test is not about.

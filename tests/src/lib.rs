@@ -1,17 +1,20 @@
 //! What only the whole shows: the binary as its users meet it.
 //!
 //! [`Service`] starts the real binary on free ports with a directory of its own, waits for its
-//! state and ends only what it started.
+//! state and ends only what it started. [`kafka::Broker`] does the same for a real Kafka broker.
 
 #![expect(
     clippy::expect_used,
     reason = "a harness of tests fails where it stands"
 )]
 
+pub mod kafka;
+pub mod proxy;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -216,6 +219,11 @@ impl Service {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How the process ended; `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its state")
     }
 
     /// Ends the process at once, as `kill -9` does.

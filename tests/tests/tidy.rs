@@ -12,6 +12,7 @@ const LAYERS: [&[&str]; 6] = [
     &[
         "creditgate-registry",
         "creditgate-gate",
+        "creditgate-stream",
         "creditgate-console",
     ],
     &["creditgate"],
@@ -19,7 +20,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// What a layer must not depend on, since another layer is the place for it.
-const FORBIDDEN: [(&str, &[&str]); 5] = [
+const FORBIDDEN: [(&str, &[&str]); 6] = [
     (
         "creditgate-measures",
         &[
@@ -32,6 +33,10 @@ const FORBIDDEN: [(&str, &[&str]); 5] = [
     ),
     ("creditgate-registry", &["rdkafka", "opentelemetry", "axum"]),
     ("creditgate-gate", &["rdkafka", "opentelemetry", "axum"]),
+    (
+        "creditgate-stream",
+        &["rdkafka", "opentelemetry", "rusqlite", "axum"],
+    ),
     (
         "creditgate-console",
         &["rdkafka", "opentelemetry", "rusqlite"],

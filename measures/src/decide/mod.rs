@@ -31,6 +31,9 @@ pub struct Question<'a> {
     pub cause: &'a Cause,
     /// The verdict that the answer takes the place of.
     pub supersedes: Option<VerdictId>,
+    /// The event asked for later lists than these, and whoever asks could not wait for them
+    /// (spec 7, `min_list_version`): the answer is for review.
+    pub lists_behind: bool,
 }
 
 impl<'a> Question<'a> {
@@ -41,6 +44,7 @@ impl<'a> Question<'a> {
             event,
             cause: &Cause::Event,
             supersedes: None,
+            lists_behind: false,
         }
     }
 }
@@ -57,7 +61,7 @@ pub fn decide(
     book: &Book,
 ) -> Verdict {
     let event = question.event;
-    let setting = Setting::of(event, at, lists, book);
+    let setting = Setting::of(question, at, lists, book);
     let seats = Seats::of(event);
     let known: Vec<Known<'_>> = event
         .subjects
@@ -127,6 +131,7 @@ fn seal(
         event,
         cause,
         supersedes,
+        lists_behind: _,
     } = question;
     let mut decision = Decision::default();
     parties

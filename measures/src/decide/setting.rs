@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::book::{Book, List, Measure, Scenario, Stage};
 use crate::condition::Record;
+use crate::decide::Question;
 use crate::event::{Event, ListCode};
 use crate::lists::Lists;
 use crate::time::{Date, Time};
@@ -51,7 +52,8 @@ pub(super) enum Readiness {
 }
 
 impl<'a> Setting<'a> {
-    pub fn of(event: &'a Event, at: Time, lists: &'a Lists, book: &'a Book) -> Self {
+    pub fn of(question: Question<'a>, at: Time, lists: &'a Lists, book: &'a Book) -> Self {
+        let event = question.event;
         let scenario = book.scenario(event.scenario.as_str());
         let stage = scenario.and_then(|scenario| scenario.stage(event.stage.as_str()));
         let third_party = scenario.is_some_and(|scenario| scenario.actor == Actor::ThirdParty);
@@ -77,6 +79,9 @@ impl<'a> Setting<'a> {
             record: OnceCell::new(),
         };
         setting.look_at_time();
+        if question.lists_behind {
+            setting.demand_review(Flag::ListsBehind);
+        }
         match stage {
             None => setting.demand_review(Flag::ScenarioUnknown),
             Some(stage) => setting.look_at_stage(stage),

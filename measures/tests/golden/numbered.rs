@@ -385,6 +385,7 @@ fn golden_12_listed_after_registration_the_deal_is_stopped_or_reviewed() {
             event: &review,
             cause: &cause,
             supersedes: Some(first.verdict_id),
+            lists_behind: false,
         };
         let verdict = world.judge(question, review.occurred_at);
         assert_eq!(told(&verdict), dedent(expected));

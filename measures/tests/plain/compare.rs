@@ -50,6 +50,7 @@ fn the_fast_decision_equals_the_plain_one() {
                     shelf: &shelf,
                     registry: &registry,
                     event: &event,
+                    lists_behind: case % 16 == 7,
                     at,
                     view: &view,
                 };
@@ -137,13 +138,18 @@ struct Trial<'a> {
     shelf: &'a Shelf,
     registry: &'a Registry,
     event: &'a Event,
+    lists_behind: bool,
     at: Time,
     view: &'a CaseView,
 }
 
 impl Trial<'_> {
     fn decide(&self, lists: &Lists, book: &Book) -> Verdict {
-        decide(Question::about(self.event), self.at, self.view, lists, book)
+        let question = Question {
+            lists_behind: self.lists_behind,
+            ..Question::about(self.event)
+        };
+        decide(question, self.at, self.view, lists, book)
     }
 
     fn run(&self, forms: &Forms, people: &People, dice: &mut Dice) -> Verdict {
@@ -152,6 +158,7 @@ impl Trial<'_> {
         let answer = told(&verdict);
         let expected = plain::decide(
             self.event,
+            self.lists_behind,
             self.at,
             self.view,
             &self.registry.entries,
@@ -530,7 +537,6 @@ impl Seen {
         for role in Role::ALL.iter().filter(|role| role.is_relation()) {
             all("path", &[&format!("related {role}")]);
         }
-        // `lists_behind` is set by the service that stopped waiting, never by the decision.
         all(
             "flag",
             &[
@@ -549,6 +555,7 @@ impl Seen {
                 "rows_inactive",
                 "lists_stale",
                 "scenario_unknown",
+                "lists_behind",
             ],
         );
         // `third_party` cannot be told: the book refuses rows above NOTICE in such scenarios.

@@ -91,6 +91,7 @@ pub struct Answer {
 /// Everything a decision may look at, and what section 6 and 7 say of the whole event.
 struct Scene<'a> {
     event: &'a Event,
+    lists_behind: bool,
     at: Time,
     case: &'a CaseView,
     entries: Vec<&'a Entry>,
@@ -128,6 +129,7 @@ struct Hit<'a> {
 
 pub fn decide(
     event: &Event,
+    lists_behind: bool,
     at: Time,
     case: &CaseView,
     entries: &[Entry],
@@ -138,6 +140,7 @@ pub fn decide(
     let stage = scenario.and_then(|scenario| scenario.stage(event.stage.as_str()));
     let mut scene = Scene {
         event,
+        lists_behind,
         at,
         case,
         entries: entries.iter().collect(),
@@ -388,6 +391,7 @@ impl<'a> Scene<'a> {
                 true,
             ),
             ("scenario_unknown", !known_stage, true),
+            ("lists_behind", self.lists_behind, true),
             ("rows_inactive", self.decisive && inactive_only, true),
         ];
         for (flag, _, review) in flags.into_iter().filter(|(_, holds, _)| *holds) {

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use creditgate_proto::cloudevents::{self, CloudEvent, STRUCTURED};
+use creditgate_proto::cloudevents::{self, CloudEvent, STRUCTURED, VERDICT_SOURCE, VERDICT_TYPE};
 use creditgate_proto::{BATCH_EVENTS_MAX, Refused, Violation, encode, status, v1};
 use creditgate_runtime::callers::{Caller, Permission};
 use creditgate_runtime::metrics::{Refusal, Transport};
@@ -26,10 +26,6 @@ use crate::intake::{self, Early, Payload};
 use crate::judge::{Judged, Trace, judge};
 use crate::problem::{Kind, Problem};
 
-/// The type of every CloudEvent that holds a verdict. Consumers subscribe to it: it must never change.
-const VERDICT_TYPE: &str = "cn.creditgate.verdict.v1";
-/// Their source; with the verdict's id, which is unique by itself, it names the CloudEvent.
-const VERDICT_SOURCE: &str = "urn:creditgate:gate";
 /// The media type of a batch.
 const BATCH: &str = "application/cloudevents-batch+json";
 /// Checks of one batch that are under way at once: enough to share a sync to disk, few enough to leave others room.

@@ -5,19 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use creditgate_console as console;
-use creditgate_gate::{self as gate, Gate};
+use creditgate_gate::{self as gate, Gate, OnKafka};
 use creditgate_measures::book::{Deployment, SourceFile};
+use creditgate_proto::v1;
 use creditgate_proto::v1::gate_server::GateServer;
 use creditgate_registry::{self as registry, Registry};
-use creditgate_runtime::callers::{self, Callers};
+use creditgate_runtime::callers::{self, Caller, Callers};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
 use creditgate_runtime::kafka::{self, Cluster};
-use creditgate_runtime::metrics::{Build, Metrics};
-use creditgate_runtime::ports::History;
+use creditgate_runtime::metrics::{Build, Metrics, Transport};
+use creditgate_runtime::ports::{self, History};
 use creditgate_runtime::shutdown::{self, Shutdown, Supervisor, Tasks};
+use creditgate_runtime::telemetry::names::field;
+use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
@@ -60,9 +63,6 @@ pub enum StartError {
     /// The keys file is not right.
     #[error("read the callers")]
     Callers(#[source] callers::Error),
-    /// The topics are not as they must be, or the cluster is not there.
-    #[error("make ready the topics on Kafka")]
-    Topics(#[source] kafka::Error),
     /// The registry does not open.
     #[error("open the lists in `{dir}`")]
     Registry {
@@ -81,6 +81,12 @@ pub enum StartError {
         #[source]
         source: gate::Error,
     },
+    /// Kafka does not answer, or is not set up as it must be.
+    #[error("use Kafka")]
+    Kafka(#[source] Box<kafka::Error>),
+    /// Events cannot be read.
+    #[error("read events from Kafka")]
+    Stream(#[source] Box<stream::Error>),
     /// An address cannot be listened on.
     #[error("listen on {address} (is another service running there?)")]
     Listen {
@@ -133,12 +139,12 @@ impl App {
     ) -> Result<Self, StartError> {
         check_roles(config)?;
         let callers = callers(config)?;
-        let upstream = upstream(config).await?;
-        let readiness = Readiness::expecting([registry::COMPONENT, gate::COMPONENT]);
-        let (registry, gate) = open(
+        let kafka = on_kafka(config).await?;
+        let readiness = Readiness::expecting(components(config));
+        let (registry, gate, stream) = open(
             config.clone(),
-            upstream,
             book,
+            kafka,
             clock,
             metrics.clone(),
             readiness.clone(),
@@ -158,7 +164,7 @@ impl App {
         let drained = Shutdown::new();
         let services = Grpc {
             registry: registry.clone(),
-            gate: config.roles.contains(&Role::Gate).then(|| gate.clone()),
+            gate: gate.clone().filter(|_| config.roles.contains(&Role::Gate)),
             readiness: readiness.clone(),
             admission: Admission::new(callers.clone()),
             message_bytes,
@@ -166,7 +172,10 @@ impl App {
         services.serve(&tasks, grpc, drained.clone())?;
         if let Some(http) = http {
             let options = console::Options {
-                check: Arc::new(gate.clone()),
+                check: match &gate {
+                    Some(gate) => Arc::new(gate.clone()),
+                    None => Arc::new(NoGate),
+                },
                 callers,
                 metrics,
                 readiness,
@@ -185,6 +194,7 @@ impl App {
             &tasks,
             registry,
             gate,
+            stream,
             config.shutdown.drain_timeout,
             drained,
         );
@@ -230,17 +240,82 @@ impl App {
 /// Without Kafka one process holds all: a part of the roles needs what the others keep.
 pub(crate) fn check_roles(config: &Config) -> Result<(), StartError> {
     let has = |role| config.roles.contains(&role);
-    let embedded = Cluster::of(&config.kafka).is_none();
-    if embedded && !has(Role::Registry) {
+    if !config.kafka.brokers.is_empty() {
+        return Ok(());
+    }
+    if !has(Role::Registry) {
         return Err(StartError::Roles(
             "the lists of an embedded service are kept by its own registry; add `registry`, or name \
-             the brokers that carry the lists of another one (`kafka.brokers`)",
+             Kafka's brokers to follow another's",
         ));
     }
     if has(Role::Http) && !has(Role::Gate) {
         return Err(StartError::Roles("`http` asks the gate; add `gate`"));
     }
     Ok(())
+}
+
+/// Whether events are read from Kafka here.
+fn streams(config: &Config) -> bool {
+    !config.kafka.brokers.is_empty() && config.roles.contains(&Role::Stream)
+}
+
+/// Whether events are judged here.
+fn judges(config: &Config) -> bool {
+    config.kafka.brokers.is_empty() || config.roles.contains(&Role::Gate) || streams(config)
+}
+
+/// What must be ready before the process is.
+fn components(config: &Config) -> Vec<&'static str> {
+    let mut components = vec![registry::COMPONENT];
+    if judges(config) {
+        components.push(gate::COMPONENT);
+        if !config.kafka.brokers.is_empty() {
+            components.push(gate::CASE_STATE_COMPONENT);
+        }
+    }
+    if streams(config) {
+        components.push(stream::COMPONENT);
+    }
+    components
+}
+
+/// Kafka, with its topics made or checked; none when the service is embedded.
+async fn on_kafka(config: &Config) -> Result<Option<OnKafka>, StartError> {
+    let Some(cluster) = Cluster::of(&config.kafka) else {
+        return Ok(None);
+    };
+    let ready = kafka::topics::ensure(&cluster)
+        .await
+        .map_err(|error| StartError::Kafka(Box::new(error)))?;
+    for topic in &ready.made {
+        tracing::info!(topic = cluster.topic(*topic), "made a topic");
+    }
+    for warning in &ready.warnings {
+        tracing::warn!({ field::REASON } = %warning, "kafka");
+    }
+    Ok(Some(OnKafka {
+        cluster,
+        partitions: ready.partitions,
+    }))
+}
+
+/// Stands where a process does not check: it says so.
+struct NoGate;
+
+impl ports::Check for NoGate {
+    fn check(
+        &self,
+        _: v1::Event,
+        _: Caller,
+        _: Transport,
+    ) -> ports::Answer<'_, Result<v1::CheckResponse, tonic::Status>> {
+        Box::pin(async {
+            Err(tonic::Status::unimplemented(
+                "this process does not check: ask one with the role `gate`",
+            ))
+        })
+    }
 }
 
 fn callers(config: &Config) -> Result<Callers, StartError> {
@@ -254,35 +329,15 @@ fn callers(config: &Config) -> Result<Callers, StartError> {
     Ok(loaded.callers)
 }
 
-/// The change log on Kafka, its topic made or checked.
-async fn upstream(config: &Config) -> Result<Option<registry::Upstream>, StartError> {
-    let Some(cluster) = Cluster::of(&config.kafka) else {
-        return Ok(None);
-    };
-    let ready = kafka::topics::ensure(&cluster)
-        .await
-        .map_err(StartError::Topics)?;
-    for topic in ready.made {
-        tracing::info!(topic = cluster.topic(topic), "a topic was made");
-    }
-    for warning in ready.warnings {
-        tracing::warn!(reason = %warning, "topics");
-    }
-    Ok(Some(registry::Upstream {
-        leads: config.roles.contains(&Role::Registry),
-        cluster,
-    }))
-}
-
 /// Opens lists and verdicts, away from the threads that serve: both read the disk.
 async fn open(
     config: Config,
-    upstream: Option<registry::Upstream>,
     book: BookFiles,
+    kafka: Option<OnKafka>,
     clock: Clock,
     metrics: Metrics,
     readiness: Readiness,
-) -> Result<(Registry, Gate), StartError> {
+) -> Result<(Registry, Option<Gate>, Option<Stream>), StartError> {
     let opening = tokio::task::spawn_blocking(move || {
         let dir = || config.data_dir.display().to_string();
         let journal = || journal::Options {
@@ -299,7 +354,10 @@ async fn open(
             data_dir: config.data_dir.clone(),
             book: book.files,
             deployment: book.deployment,
-            upstream,
+            upstream: kafka.as_ref().map(|kafka| registry::Upstream {
+                cluster: kafka.cluster.clone(),
+                leads: config.roles.contains(&Role::Registry),
+            }),
             journal: journal(),
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -308,23 +366,43 @@ async fn open(
         })
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
         let history: Arc<dyn History> = Arc::new(registry.past().clone());
+        if !judges(&config) {
+            return Ok((registry, None, None));
+        }
         let gate = Gate::open(gate::Options {
             data_dir: config.data_dir.clone(),
             live: registry.live().clone(),
             history,
             journal: journal(),
             clock,
-            metrics,
-            readiness,
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
             limits: gate::Limits {
                 checks_in_flight: config.limits.checks_in_flight,
                 min_list_version_wait: config.limits.min_list_version_wait,
                 ..gate::Limits::default()
             },
             digest_key: None,
+            kafka: kafka.clone(),
         })
         .map_err(|source| StartError::Gate { dir: dir(), source })?;
-        Ok((registry, gate))
+        let stream = match kafka.filter(|_| streams(&config)) {
+            None => None,
+            Some(OnKafka {
+                cluster,
+                partitions,
+            }) => Some(
+                Stream::join(stream::Options {
+                    judge: Arc::new(gate.clone()),
+                    cluster,
+                    partitions,
+                    metrics,
+                    readiness,
+                })
+                .map_err(|error| StartError::Stream(Box::new(error)))?,
+            ),
+        };
+        Ok((registry, Some(gate), stream))
     });
     opening.await.map_err(StartError::Opening)?
 }
@@ -415,23 +493,37 @@ impl Grpc {
     }
 }
 
-/// When asked to stop: first no new checks and the verdicts closed, then the lists.
+/// When asked to stop: first partitions are left, then no new checks and the verdicts closed, then
+/// the lists.
 fn close_in_order(
     tasks: &Tasks,
     registry: Registry,
-    gate: Gate,
+    gate: Option<Gate>,
+    stream: Option<Stream>,
     patience: Duration,
     drained: Shutdown,
 ) {
     let shutdown = tasks.shutdown().clone();
     tasks.spawn_named("journals", async move {
+        let streamed = async {
+            match stream {
+                Some(stream) => stream.run(shutdown).await,
+                None => {
+                    shutdown.wait().await;
+                    Ok(())
+                }
+            }
+        };
         tokio::select! {
-            () = shutdown.wait() => {}
+            streamed = streamed => streamed?,
             () = registry.ended() => {
                 return Err("the writer of the lists ended".into());
             }
         }
-        let closed = gate.close(patience).await;
+        let closed = match gate {
+            Some(gate) => gate.close(patience).await,
+            None => Ok(()),
+        };
         registry.close().await;
         drained.request();
         closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)

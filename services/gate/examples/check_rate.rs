@@ -115,6 +115,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         readiness: Readiness::expecting([COMPONENT]),
         limits: Limits::default(),
         digest_key: None,
+        kafka: None,
     })?;
     println!("{:<34}{:>11}{:>10}  of which", "", "checks/s", "CPU µs");
     let next = Arc::new(AtomicU64::new(0));

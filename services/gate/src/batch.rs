@@ -5,12 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use creditgate_runtime::journal::AppendError;
 use creditgate_runtime::metrics::Pending;
 use futures::future::join_all;
 
 use crate::admission::Room;
-use crate::check::{Answer, Arrival, AtOnce, Decided, Judged, settle};
+use crate::check::{Answer, Arrival, AtOnce, Decided, Judged, not_published, settle};
 use crate::failure::Failure;
 use crate::gate::Inner;
 use crate::records::Draft;
@@ -145,30 +144,61 @@ impl Inner {
         decided: Vec<(usize, Decided)>,
     ) -> Vec<(usize, Result<Answer, Failure>)> {
         let mut results = Vec::with_capacity(decided.len());
-        let mut runs = Vec::new();
-        let mut run: Vec<Draft> = Vec::with_capacity(decided.len());
-        let mut answers = Vec::with_capacity(decided.len());
-        let mut bytes = 0;
-        for (index, Decided { draft, answer }) in decided {
-            bytes += draft.record.payload.len();
-            run.push(draft);
-            answers.push((index, answer));
-            if bytes >= RUN_BYTES_MAX {
-                bytes = 0;
-                runs.push((std::mem::take(&mut run), std::mem::take(&mut answers)));
+        for run in runs(decided) {
+            let published = self.publish(&run).await;
+            let mut drafts = Vec::with_capacity(run.len());
+            let mut answers = Vec::with_capacity(run.len());
+            for (index, Decided { draft, answer }) in run {
+                drafts.push(draft);
+                answers.push((index, answer));
             }
-        }
-        runs.push((run, answers));
-        for (drafts, answers) in runs {
-            let kept: Result<(), AppendError> = Arc::clone(&self.records).append_all(drafts).await;
+            let kept = match published {
+                Ok(()) => self.append(drafts).await,
+                Err(failure) => Err(failure),
+            };
             results.extend(answers.into_iter().map(|(index, answer)| {
                 let result = match &kept {
                     Ok(()) => Ok(answer),
-                    Err(error) => Err(self.not_kept(error.clone())),
+                    Err(failure) => Err(failure.again()),
                 };
                 (index, result)
             }));
         }
         results
     }
+
+    async fn publish(&self, run: &[(usize, Decided)]) -> Result<(), Failure> {
+        match &self.outbox {
+            Some(outbox) => outbox.publish_all(run).await.map_err(not_published),
+            None => Ok(()),
+        }
+    }
+
+    async fn append(&self, drafts: Vec<Draft>) -> Result<(), Failure> {
+        match Arc::clone(&self.records).append_all(drafts).await {
+            Err(error) if self.outbox.is_some() => {
+                self.copy_failed(&error);
+                Ok(())
+            }
+            Err(error) => Err(self.not_kept(error)),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Divides verdicts into runs that the journal's queue can take.
+fn runs(decided: Vec<(usize, Decided)>) -> Vec<Vec<(usize, Decided)>> {
+    let mut runs = Vec::new();
+    let mut run = Vec::with_capacity(decided.len());
+    let mut bytes = 0;
+    for one in decided {
+        bytes += one.1.draft.record.payload.len();
+        run.push(one);
+        if bytes >= RUN_BYTES_MAX {
+            bytes = 0;
+            runs.push(std::mem::take(&mut run));
+        }
+    }
+    runs.push(run);
+    runs
 }

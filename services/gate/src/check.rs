@@ -18,6 +18,7 @@ use creditgate_proto::records::{case_view_to_proto, explained_to_proto, kind};
 use creditgate_proto::{MinListVersion, Refused, v1};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{AppendError, NewRecord};
+use creditgate_runtime::kafka;
 use creditgate_runtime::live::Generation;
 use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
 use creditgate_runtime::telemetry::names::field;
@@ -37,6 +38,17 @@ pub(crate) struct Arrival {
     pub transport: Transport,
     /// When the answer is due, as far as waiting for lists goes.
     pub lists_until: Instant,
+    /// What happens when they have not come by then.
+    pub late_lists: LateLists,
+}
+
+/// What happens to an event whose lists do not come in time (spec 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LateLists {
+    /// It is refused: somebody waits who can ask again.
+    Refuse,
+    /// It is judged for review: nobody waits.
+    Review,
 }
 
 /// A verdict that may be told: its record is durable.
@@ -71,6 +83,7 @@ pub(crate) struct Asked {
     caller: Arc<str>,
     transport: Transport,
     lists_until: Instant,
+    late_lists: LateLists,
 }
 
 impl Answer {
@@ -122,16 +135,22 @@ impl Inner {
                 None => return Ok(AtOnce::Waits(Box::new(asked))),
             },
         };
-        let decided = self.decide_now(asked, claim, &case, &generation);
+        let decided = self.decide_now(asked, claim, &case, &generation, false);
         Ok(AtOnce::Judged(Box::new(decided)))
     }
 
     /// The way of an event that must wait: for lists, for another check of the same event, or for
     /// what the disk knows of it or of its case.
     pub(crate) async fn judge_waiting(&self, asked: Asked) -> Result<Judged, Failure> {
-        if let Some(verdict) = self.reach_lists(&asked).await? {
-            return Ok(Judged::Before(verdict));
-        }
+        let lists_behind = match self.reach_lists(&asked).await {
+            Ok(None) => false,
+            Ok(Some(verdict)) => return Ok(Judged::Before(verdict)),
+            Err(Failure::ListsBehind(_)) if asked.late_lists == LateLists::Review => {
+                *self.lists_were_late.lock() = Some(Instant::now());
+                true
+            }
+            Err(failure) => return Err(failure),
+        };
         let claim = match self.known(&asked).await? {
             Known::Before(verdict) => return Ok(Judged::Before(verdict)),
             Known::First(claim) => claim,
@@ -147,7 +166,7 @@ impl Inner {
                 view.await.map_err(unreadable)?
             }
         };
-        let decided = self.decide_now(asked, claim, &case, &generation);
+        let decided = self.decide_now(asked, claim, &case, &generation, lists_behind);
         Ok(Judged::Now(Box::new(decided)))
     }
 
@@ -157,8 +176,12 @@ impl Inner {
         claim: Claim,
         case: &CaseView,
         generation: &Generation,
+        lists_behind: bool,
     ) -> Decided {
-        let question = Question::about(&asked.event);
+        let question = Question {
+            lists_behind,
+            ..Question::about(&asked.event)
+        };
         let verdict = decide(
             question,
             self.now(),
@@ -177,15 +200,34 @@ impl Inner {
     ) -> Result<Answer, Failure> {
         let Decided { draft, answer } = decided;
         let records = Arc::clone(&self.records);
+        let outbox = self.outbox.clone();
         let kept = Persistent::new(async move {
+            if let Some(outbox) = &outbox {
+                let published = outbox.publish(&answer.verdict, &draft.record.payload);
+                published.await.map_err(not_published)?;
+            }
             let kept = records.append(draft).await;
             drop(room);
-            kept
+            Ok::<_, Failure>((kept, answer))
         });
-        match kept.await {
+        let (kept, answer) = kept.await?;
+        match kept {
             Ok(()) => Ok(answer),
+            Err(error) if self.outbox.is_some() => {
+                self.copy_failed(&error);
+                Ok(answer)
+            }
             Err(error) => Err(self.not_kept(error)),
         }
+    }
+
+    /// On Kafka the journal is a copy: the verdict is durable without it.
+    pub(crate) fn copy_failed(&self, error: &AppendError) {
+        tracing::error!(%error, "a verdict is on its topic, and the local copy does not take it");
+        self.readiness.not_ready(
+            COMPONENT,
+            "the local copy of verdicts takes no records: look at the disk, and restart",
+        );
     }
 
     /// The failure for a record that the journal did not take.
@@ -208,6 +250,7 @@ impl Inner {
             caller,
             transport,
             lists_until,
+            late_lists,
         } = arrival;
         let DecodedEvent {
             event,
@@ -222,6 +265,7 @@ impl Inner {
             caller,
             transport,
             lists_until,
+            late_lists,
         })
     }
 
@@ -384,6 +428,11 @@ fn fits(event: &Event, book: &Book) -> Result<(), Failure> {
     Refused::unless_empty(book_violations(event, book)).map_err(Failure::Invalid)
 }
 
+pub(crate) fn not_published(error: kafka::Error) -> Failure {
+    tracing::warn!({ field::ERROR } = %Chain(&error), "a verdict is not answered, since Kafka did not confirm it");
+    Failure::NotPublished(Arc::new(error))
+}
+
 /// Tells the operator; the caller learns only that it cannot be read.
 pub(crate) fn unreadable(error: records::Error) -> Failure {
     tracing::error!({ field::ERROR } = %Chain(&error), "what was recorded cannot be read");
@@ -398,5 +447,6 @@ fn recorded_transport(transport: Transport) -> &'static str {
         Transport::GrpcStream => "grpc_stream",
         Transport::HttpCheck => "http",
         Transport::HttpEvents => "cloudevents",
+        Transport::Kafka => "kafka",
     }
 }

@@ -1,9 +1,12 @@
 //! Why a check has no verdict, sorted by what the caller can do about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use creditgate_proto::{Refused, status, v1};
+use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::AppendError;
+use creditgate_runtime::kafka;
 use creditgate_runtime::live::Behind;
 use creditgate_runtime::metrics::Refusal;
 use tonic::{Code, Status};
@@ -38,6 +41,9 @@ pub enum Failure {
     /// The journal takes no record now.
     #[error("the verdict could not be recorded, so there is none: {0}")]
     NotRecorded(#[from] AppendError),
+    /// Kafka did not confirm the record.
+    #[error("the verdict could not be recorded on Kafka, so there is none: {}", Chain(&**.0))]
+    NotPublished(Arc<kafka::Error>),
     /// Whether an earlier check of this event was recorded is unknown until a restart.
     #[error("whether this event has a verdict shows only after a restart")]
     Unknown,
@@ -62,9 +68,21 @@ impl Failure {
             Self::Forbidden => Refusal::Forbidden,
             Self::Unauthenticated => Refusal::Unauthenticated,
             Self::NotRecorded(AppendError::PayloadTooLarge { .. }) => Refusal::TooLarge,
-            Self::NotRecorded(_) | Self::Unknown | Self::Unreadable | Self::Internal => {
-                Refusal::Internal
-            }
+            Self::NotPublished(why) if is_overload(why) => Refusal::Overloaded,
+            Self::NotRecorded(_)
+            | Self::NotPublished(_)
+            | Self::Unknown
+            | Self::Unreadable
+            | Self::Internal => Refusal::Internal,
+        }
+    }
+
+    /// The same failure for another item that shared the fate of this one.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::NotRecorded(error) => Self::NotRecorded(error.clone()),
+            Self::NotPublished(why) => Self::NotPublished(Arc::clone(why)),
+            _ => Self::Internal,
         }
     }
 
@@ -91,7 +109,8 @@ impl Failure {
                 let rule = "the event and its verdict are larger than a record may be";
                 status::refused_status(&Refused::one("event", rule))
             }
-            Self::NotRecorded(_) | Self::Unknown => {
+            Self::NotPublished(why) if is_overload(why) => status::overloaded_status(RETRY),
+            Self::NotRecorded(_) | Self::NotPublished(_) | Self::Unknown => {
                 status::unavailable_status("journal_unavailable", &message)
             }
             Self::Unreadable => status::unavailable_status("records_unreadable", &message),
@@ -107,6 +126,11 @@ impl Failure {
             other => status::item_error(&other.status()),
         }
     }
+}
+
+/// Whether the record was turned away before it was sent.
+const fn is_overload(error: &kafka::Error) -> bool {
+    matches!(error, kafka::Error::QueueFull)
 }
 
 #[cfg(test)]

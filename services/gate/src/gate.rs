@@ -2,19 +2,24 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use creditgate_proto::decode;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, AppendError};
+use creditgate_runtime::kafka::{self, Cluster};
 use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::Metrics;
 use creditgate_runtime::ports::History;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use crate::admission::Admission;
+use crate::case_state::{self, CaseState, Follower};
 use crate::content::{ContentKey, KEY_BYTES};
+use crate::outbox::Outbox;
 use crate::records::{self, Indexer, Records, Watched};
 use crate::tally::Tally;
 
@@ -41,6 +46,17 @@ pub struct Options {
     pub limits: Limits,
     /// The key of content digests; without one it is kept in the data directory.
     pub digest_key: Option<[u8; KEY_BYTES]>,
+    /// Where Kafka keeps the journal; without it the data directory does.
+    pub kafka: Option<OnKafka>,
+}
+
+/// The topics that keep the journal of verdicts.
+#[derive(Debug, Clone)]
+pub struct OnKafka {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Partitions of the topics by case.
+    pub partitions: u32,
 }
 
 /// How much at once, and how long.
@@ -78,6 +94,9 @@ pub enum Error {
     /// The records could not be opened.
     #[error("open the records of verdicts")]
     Records(#[from] records::Error),
+    /// Kafka could not be reached as configured.
+    #[error("follow the case state on Kafka")]
+    Kafka(#[source] Box<kafka::Error>),
 }
 
 /// Judges events, and answers once the verdict is durable. Cheap to clone.
@@ -93,17 +112,25 @@ pub(crate) struct Inner {
     pub metrics: Metrics,
     pub readiness: Readiness,
     pub limits: Limits,
-    pub content: ContentKey,
+    pub content: Arc<ContentKey>,
     pub tally: Tally,
     pub admission: Admission,
     pub records: Arc<Records>,
+    /// When an event on Kafka last waited for lists in vain.
+    pub lists_were_late: Mutex<Option<Instant>>,
+    /// Where verdicts go before they are answered, when Kafka keeps the journal.
+    pub outbox: Option<Arc<Outbox>>,
+    /// What others have decided, when Kafka keeps the journal.
+    pub case_state: Option<Arc<CaseState>>,
     indexer: Mutex<Option<Indexer>>,
+    follower: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Gate {
     /// Opens the records of a data directory and is ready.
     ///
-    /// Blocks on the disk: a missing index is made from the journal first.
+    /// Blocks on the disk: a missing index is made from the journal first. With Kafka it is called
+    /// within a runtime.
     ///
     /// # Errors
     /// When the directory cannot be used, or the journal is not whole.
@@ -118,6 +145,7 @@ impl Gate {
             readiness,
             limits,
             digest_key,
+            kafka,
         } = options;
         let key_error = |source| Error::DigestKey {
             dir: data_dir.clone(),
@@ -128,12 +156,34 @@ impl Gate {
             Some(key) => ContentKey::new(&key),
             None => ContentKey::of_directory(&data_dir).map_err(key_error)?,
         };
+        let content = Arc::new(content);
         let watched = Watched {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
         };
         let (records, indexer) = Records::open(&data_dir, journal, watched)?;
         let tally = Tally::new(metrics.clone(), &live.load().book);
+        let on_kafka = |error| Error::Kafka(Box::new(error));
+        let mut follower = None;
+        let mut outbox = None;
+        let mut state = None;
+        if let Some(OnKafka {
+            cluster,
+            partitions,
+        }) = kafka
+        {
+            let following = Follower {
+                state: Arc::clone(state.insert(CaseState::new())),
+                records: Arc::clone(&records),
+                content: Arc::clone(&content),
+                live: live.clone(),
+                readiness: readiness.clone(),
+                places: case_state::places(&data_dir),
+                runtime: Handle::current(),
+            };
+            follower = Some(following.start(&cluster, partitions).map_err(on_kafka)?);
+            outbox = Some(Arc::new(Outbox::open(&cluster).map_err(on_kafka)?));
+        }
         readiness.ready(COMPONENT);
         let inner = Inner {
             live,
@@ -146,7 +196,11 @@ impl Gate {
             tally,
             admission: Admission::new(limits.checks_in_flight.max(1)),
             records,
+            lists_were_late: Mutex::default(),
+            outbox,
+            case_state: state,
             indexer: Mutex::new(Some(indexer)),
+            follower: Mutex::new(follower),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -165,6 +219,14 @@ impl Gate {
         inner.admission.close();
         if !inner.admission.drained(patience).await {
             tracing::warn!("checks were still under way when the gate closed");
+        }
+        if let Some(case_state) = &inner.case_state {
+            case_state.stop();
+        }
+        let follower = inner.follower.lock().take();
+        if let Some(follower) = follower {
+            // A panic in it has been printed.
+            let _ = tokio::task::spawn_blocking(move || follower.join()).await;
         }
         // The journal last: it holds the lock that keeps others out of the directory.
         let indexer = inner.indexer.lock().take();

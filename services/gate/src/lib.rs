@@ -6,10 +6,13 @@
 
 mod admission;
 mod batch;
+mod case_state;
 mod check;
 mod content;
 mod failure;
 mod gate;
+mod judge;
+mod outbox;
 mod persist;
 mod records;
 mod replay;
@@ -21,6 +24,8 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use case_state::COMPONENT as CASE_STATE_COMPONENT;
 pub use failure::Failure;
-pub use gate::{COMPONENT, Error, Gate, Limits, Options};
+pub use gate::{COMPONENT, Error, Gate, Limits, OnKafka, Options};
+pub use judge::{Held, Waiting};
 pub use records::Error as RecordsError;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use creditgate_measures::book::BookVersion;
-use creditgate_measures::verdict::{Cause, VerdictId};
+use creditgate_measures::verdict::{Cause, Flag, VerdictId};
 use creditgate_measures::{Question, decide};
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::{digest_to_text, time_from_proto, verdict_to_proto};
@@ -47,10 +47,16 @@ pub(crate) fn replay(
     let book_version = book_version(&stored.book_version).ok_or(Error::Record("book version"))?;
     let book = history.book(book_version)?;
     let lists = history.lists_as_of(version, &event, &book)?;
+    // Whether the lists asked for were there, only the record can tell.
+    let lists_behind = stored
+        .flags
+        .iter()
+        .any(|flag| flag == Flag::ListsBehind.code());
     let question = Question {
         event: &event,
         cause: &cause,
         supersedes,
+        lists_behind,
     };
     let verdict = decide(question, at, &case, &lists, &book);
     let explanation: Vec<_> = verdict.explanation.iter().map(explained_to_proto).collect();

@@ -21,7 +21,7 @@ use tonic::{Extensions, Request, Response, Status, Streaming};
 use tracing::{Instrument, Span};
 
 use crate::batch::Item;
-use crate::check::{Arrival, settle, unreadable};
+use crate::check::{Arrival, LateLists, settle, unreadable};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::replay;
@@ -69,6 +69,7 @@ impl Gate {
             caller: caller.shared_name(),
             transport,
             lists_until: pending.started() + wait,
+            late_lists: LateLists::Refuse,
         };
         let span = check_span(caller, transport);
         let result = if span.is_disabled() {
@@ -157,6 +158,7 @@ impl gate_server::Gate for Gate {
                 caller: Arc::clone(&name),
                 transport,
                 lists_until,
+                late_lists: LateLists::Refuse,
             };
             Item::Arrived(Box::new(arrival), metrics.received(transport))
         };

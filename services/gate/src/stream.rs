@@ -21,7 +21,7 @@ use tonic::Status;
 use tracing::{Instrument, Span};
 
 use crate::batch::Item;
-use crate::check::{Answer, Arrival};
+use crate::check::{Answer, Arrival, LateLists};
 use crate::failure::Failure;
 use crate::gate::{Gate, Inner};
 
@@ -178,6 +178,7 @@ impl Gathered {
                     caller: Arc::clone(caller),
                     transport,
                     lists_until: Instant::now() + LISTS_WAIT,
+                    late_lists: LateLists::Refuse,
                 };
                 Item::Arrived(Box::new(arrival), pending)
             }

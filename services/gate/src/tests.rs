@@ -122,6 +122,7 @@ impl World {
                 readiness: self.readiness.clone(),
                 limits: self.limits,
                 digest_key: None,
+                kafka: None,
             };
             match Gate::open(options) {
                 Ok(gate) => return gate,

@@ -10,6 +10,7 @@ use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_proto::v1;
 
 use crate::callers::Caller;
+use crate::journal::AppendError;
 use crate::metrics::Transport;
 
 /// A future that can be sent to another thread.
@@ -27,6 +28,90 @@ pub trait Check: Send + Sync {
         caller: Caller,
         transport: Transport,
     ) -> Answer<'_, Result<v1::CheckResponse, tonic::Status>>;
+}
+
+/// Judges events whose records somebody else makes durable, in a transaction of theirs; the gate
+/// does. A decided event's slot is held until it is kept; dropped, it is free again.
+pub trait Judge: Send + Sync + 'static {
+    /// A verdict that is not durable yet, with its slot.
+    type Held: Held;
+    /// An event that must wait: for lists, for its case to be read, or for a slot that somebody holds.
+    type Waiting: Send;
+
+    /// As far as an event gets without waiting.
+    ///
+    /// # Errors
+    /// When it never gets a verdict, or not now.
+    fn judge_at_once(&self, asked: Asked) -> Result<AtOnce<Self::Held, Self::Waiting>, NotJudged>;
+
+    /// Judges an event that must wait. INVARIANT (no circle): whoever asks this holds no slot.
+    ///
+    /// # Errors
+    /// As [`Judge::judge_at_once`].
+    fn judge_waiting(
+        &self,
+        waiting: Self::Waiting,
+    ) -> Answer<'_, Result<Judged<Self::Held>, NotJudged>>;
+
+    /// What was held is durable in the case state, and now here too.
+    ///
+    /// # Errors
+    /// When the local copy does not take it: it stays durable, and is read back later.
+    fn keep(&self, held: Vec<Self::Held>) -> Answer<'_, Result<(), AppendError>>;
+
+    /// Whether the local copy of a partition's case state has reached this barrier.
+    fn has_read(&self, partition: i32, barrier: u64) -> bool;
+
+    /// Whether so much is behind that new work should wait.
+    fn is_saturated(&self) -> bool;
+}
+
+/// An event from Kafka, as it is asked.
+#[derive(Debug)]
+pub struct Asked {
+    /// The event.
+    pub event: v1::Event,
+    /// W3C trace context that came with it: names and values.
+    pub trace: Vec<(String, String)>,
+}
+
+/// A verdict that is not durable yet.
+pub trait Held: Send {
+    /// The verdict.
+    fn verdict(&self) -> &v1::Verdict;
+    /// The whole record, as journals keep it.
+    fn record(&self) -> &[u8];
+    /// W3C trace context to hand on: names and values.
+    fn trace(&self) -> &[(String, String)];
+}
+
+/// How far an event got without waiting.
+#[derive(Debug)]
+pub enum AtOnce<H, W> {
+    /// To its end.
+    Judged(Judged<H>),
+    /// It must wait.
+    Waits(W),
+}
+
+/// What judging an event led to.
+#[derive(Debug)]
+pub enum Judged<H> {
+    /// A verdict.
+    Now(H),
+    /// It had its verdict before.
+    Before,
+}
+
+/// Why an event got no verdict.
+#[derive(Debug)]
+pub enum NotJudged {
+    /// It breaks a rule; as it is it never gets one. Without values of the event.
+    Refused(String),
+    /// The same event came before, with other content.
+    Conflict(String),
+    /// Not now; again later. Why, for an operator.
+    Later(String),
 }
 
 /// What was known at an earlier version; the registry keeps it.

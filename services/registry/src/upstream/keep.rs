@@ -266,7 +266,10 @@ impl Keeper {
                 tracing::info!(list_version = %self.lists.version(), "what Kafka holds of the lists is known again; changes are taken");
             }
             Err(error) => {
-                tracing::warn!(error = %ErrorChain(&error), "what Kafka holds of the lists is still not known");
+                let why = ErrorChain(&error).to_string();
+                tracing::warn!(error = %why, "what Kafka holds of the lists is still not known");
+                self.readiness
+                    .not_ready(COMPONENT, format!("{}: {why}", ChangeError::Unsettled));
                 self.settle_later();
             }
         }

@@ -76,7 +76,7 @@ impl Leader {
                 .encode()
             })
             .collect();
-        let written = self.writer.commit(&outgoing, None);
+        let written = self.writer.write(&outgoing);
         // Without an offset the address does not fit the number any more, and the topic is read from
         // its beginning at the next start.
         if let Some(last) = self.writer.last_offset().filter(|_| written.is_ok()) {

@@ -49,6 +49,12 @@ pub enum Error {
         #[source]
         source: KafkaError,
     },
+    /// A verdict cannot be written down: it holds a time outside the calendar.
+    #[error("write a verdict as JSON")]
+    Form(#[from] serde_json::Error),
+    /// The loop of a partition ended though nobody had asked it to.
+    #[error("the loop of partition {0} ended by itself")]
+    LaneEnded(i32),
     /// Too many records wait for the broker.
     #[error("too many records wait for the broker")]
     QueueFull,

@@ -58,6 +58,7 @@ pub struct Lane {
     topic: String,
     inbox: mpsc::Receiver<Incoming>,
     waiting: Arc<AtomicUsize>,
+    stopping: Arc<AtomicBool>,
     consumer: Arc<BaseConsumer<Callbacks>>,
 }
 
@@ -76,6 +77,7 @@ pub enum Next {
 struct Running {
     inbox: mpsc::Sender<Incoming>,
     waiting: Arc<AtomicUsize>,
+    stopping: Arc<AtomicBool>,
     paused: bool,
     /// Closed when the loop has ended.
     ended: mpsc::Receiver<()>,
@@ -243,7 +245,7 @@ impl<L: Fn(Lane) + Send + Sync + 'static> Polling<L> {
             self.open_lanes();
             match polled {
                 None => {}
-                Some(Ok(message)) => self.hand_over(Incoming::of(&message)),
+                Some(Ok(message)) => self.hand_over(Incoming::of(&message))?,
                 Some(Err(error)) => self.face(error)?,
             }
             self.resume();
@@ -284,11 +286,13 @@ impl<L: Fn(Lane) + Send + Sync + 'static> Polling<L> {
             let (inbox, received) = mpsc::channel();
             let (ending, ended) = mpsc::channel::<()>();
             let waiting = Arc::new(AtomicUsize::new(0));
+            let stopping = Arc::new(AtomicBool::new(false));
             let lane = Lane {
                 partition,
                 topic: self.topic.clone(),
                 inbox: received,
                 waiting: Arc::clone(&waiting),
+                stopping: Arc::clone(&stopping),
                 consumer: Arc::clone(&self.consumer),
             };
             let run = Arc::clone(&self.lane);
@@ -305,6 +309,7 @@ impl<L: Fn(Lane) + Send + Sync + 'static> Polling<L> {
                 Running {
                     inbox,
                     waiting,
+                    stopping,
                     paused: false,
                     ended,
                 },
@@ -312,19 +317,21 @@ impl<L: Fn(Lane) + Send + Sync + 'static> Polling<L> {
         }
     }
 
-    fn hand_over(&self, record: Incoming) {
+    fn hand_over(&self, record: Incoming) -> Result<(), Error> {
         let mut lanes = self.consumer.context().lanes.lock();
         let Some(lane) = lanes.get_mut(&record.partition) else {
-            return;
+            return Ok(());
         };
         let partition = record.partition;
         let weight = record.weight();
         let waiting = lane.waiting.fetch_add(weight, Ordering::Relaxed) + weight;
-        // A loop that has ended by itself keeps its partition's place; what comes is not lost.
-        let _ = lane.inbox.send(record);
+        if lane.inbox.send(record).is_err() {
+            return Err(Error::LaneEnded(partition));
+        }
         if waiting > PAUSE_ABOVE && !lane.paused {
             lane.paused = self.consumer.pause(&self.list(partition)).is_ok();
         }
+        Ok(())
     }
 
     fn resume(&self) {
@@ -350,9 +357,11 @@ impl Callbacks {
             let mut lanes = self.lanes.lock();
             partitions
                 .iter()
-                // With the inbox gone, the loop is told to stop.
                 .filter_map(|partition| {
-                    lanes.remove(partition).map(|lane| (*partition, lane.ended))
+                    let lane = lanes.remove(partition)?;
+                    lane.stopping.store(true, Ordering::Relaxed);
+                    // With the inbox gone, a loop that waits is told at once.
+                    Some((*partition, lane.ended))
                 })
                 .collect()
         };
@@ -425,6 +434,12 @@ impl Lane {
             Err(RecvTimeoutError::Timeout) => Next::Nothing,
             Err(RecvTimeoutError::Disconnected) => Next::Stop,
         }
+    }
+
+    /// Whether the partition goes elsewhere; [`Lane::next`] says so once it has nothing more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Where the group stands in this partition: the next offset to be read.

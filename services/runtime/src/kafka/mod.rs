@@ -8,6 +8,7 @@
 mod client;
 mod error;
 pub mod group;
+pub mod message;
 mod reader;
 mod record;
 mod sender;

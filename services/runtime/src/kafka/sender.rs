@@ -31,11 +31,11 @@ impl Sender {
         })
     }
 
-    /// Writes a record and returns when all copies in sync have it.
+    /// Writes a record, and returns its partition when all copies in sync have it.
     ///
     /// # Errors
     /// [`Error::QueueFull`] and [`Error::Client`]: it was not written. [`Error::Unconfirmed`]: nobody knows.
-    pub async fn send(&self, record: &Outgoing) -> Result<(), Error> {
+    pub async fn send(&self, record: &Outgoing) -> Result<i32, Error> {
         let topic = self.cluster.topic(record.topic);
         let mut message = FutureRecord::to(&topic)
             .key(&record.key)
@@ -51,7 +51,7 @@ impl Sender {
             },
         })?;
         let source = match delivery.await {
-            Ok(Ok(_)) => return Ok(()),
+            Ok(Ok(delivered)) => return Ok(delivered.partition),
             Ok(Err((source, _))) => source,
             // The producer went away with the record in it.
             Err(_) => KafkaError::Canceled,

@@ -26,6 +26,10 @@ pub struct Writer {
     id: String,
     names: [String; Topic::ALL.len()],
     producer: Option<BaseProducer<Deliveries>>,
+    /// When the transaction under way must have ended.
+    deadline: Instant,
+    /// Records in it.
+    added: usize,
 }
 
 /// The group's place that goes with a transaction.
@@ -89,6 +93,8 @@ impl Writer {
             id: cluster.name(id),
             names: Topic::ALL.map(|topic| cluster.topic(topic)),
             producer: None,
+            deadline: Instant::now(),
+            added: 0,
         }
     }
 
@@ -132,20 +138,58 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes the records, with the group's place, in one transaction.
+    /// Writes records in one transaction.
     ///
     /// # Errors
     /// When it is not confirmed; see [`Unwritten`].
-    pub fn commit(
+    pub fn write(&mut self, records: &[Outgoing]) -> Result<(), Unwritten> {
+        self.begin()?;
+        records.iter().try_for_each(|record| self.add(record))?;
+        self.commit(None)
+    }
+
+    /// Begins a transaction. The broker ends it by itself when it is not committed in time.
+    ///
+    /// # Errors
+    /// When it is not confirmed; see [`Unwritten`].
+    pub fn begin(&mut self) -> Result<(), Unwritten> {
+        self.deadline = Instant::now() + self.timeout();
+        self.added = 0;
+        self.with_producer(|_, producer| producer.begin_transaction())
+    }
+
+    /// Puts a record into the transaction; it is on its way when this returns.
+    ///
+    /// # Errors
+    /// When the library does not take it; the transaction is over then.
+    pub fn add(&mut self, record: &Outgoing) -> Result<(), Unwritten> {
+        self.added += 1;
+        self.with_producer(|writer, producer| writer.produce(producer, record))
+    }
+
+    /// Commits what was added, with the group's place.
+    ///
+    /// # Errors
+    /// When it is not confirmed; see [`Unwritten`].
+    pub fn commit(&mut self, offsets: Option<&Offsets>) -> Result<(), Unwritten> {
+        self.with_producer(|writer, producer| {
+            let left = || writer.deadline.saturating_duration_since(Instant::now());
+            if let Some(Offsets { list, member }) = offsets {
+                producer.send_offsets_to_transaction(list, member, left())?;
+            }
+            producer.commit_transaction(left())
+        })
+    }
+
+    /// One step of a transaction; the producer stays only if it succeeds.
+    fn with_producer(
         &mut self,
-        records: &[Outgoing],
-        offsets: Option<&Offsets>,
+        step: impl FnOnce(&Self, &BaseProducer<Deliveries>) -> Result<(), KafkaError>,
     ) -> Result<(), Unwritten> {
         let Some(producer) = self.producer.take() else {
             return Err(Unwritten::Unknown(KafkaError::Canceled));
         };
-        let deadline = Instant::now() + self.timeout();
-        match self.transact(&producer, records, offsets, deadline) {
+        match step(self, &producer) {
             Ok(()) => {
                 self.producer = Some(producer);
                 Ok(())
@@ -154,31 +198,12 @@ impl Writer {
         }
     }
 
-    fn transact(
-        &self,
-        producer: &BaseProducer<Deliveries>,
-        records: &[Outgoing],
-        offsets: Option<&Offsets>,
-        deadline: Instant,
-    ) -> Result<(), KafkaError> {
-        let left = || deadline.saturating_duration_since(Instant::now());
-        producer.begin_transaction()?;
-        for (index, record) in records.iter().enumerate() {
-            self.produce(producer, index, record, deadline)?;
-        }
-        if let Some(Offsets { list, member }) = offsets {
-            producer.send_offsets_to_transaction(list, member, left())?;
-        }
-        producer.commit_transaction(left())
-    }
-
     fn produce(
         &self,
         producer: &BaseProducer<Deliveries>,
-        index: usize,
         record: &Outgoing,
-        deadline: Instant,
     ) -> Result<(), KafkaError> {
+        let index = self.added - 1;
         let mut message = BaseRecord::with_opaque_to(self.name(record.topic), index)
             .key(&record.key)
             .payload(&record.payload)
@@ -188,7 +213,7 @@ impl Writer {
             match producer.send(message) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
-                    if Instant::now() < deadline =>
+                    if Instant::now() < self.deadline =>
                 {
                     message = again;
                     producer.poll(Duration::from_millis(10));

@@ -43,6 +43,8 @@ labels! {
         HttpCheck = "http_check",
         /// HTTP, a CloudEvent.
         HttpEvents = "http_events",
+        /// Kafka, a CloudEvent.
+        Kafka = "kafka",
     }
 }
 
@@ -71,6 +73,34 @@ labels! {
         Cancelled = "cancelled",
         /// A fault of ours.
         Internal = "internal",
+    }
+}
+
+labels! {
+    /// What became of an event from Kafka.
+    StreamEnd {
+        /// It has a verdict.
+        Verdict = "verdict",
+        /// It had one before.
+        Repeated = "repeated",
+        /// Dead letter: its bytes are no event.
+        Undecodable = "undecodable",
+        /// Dead letter: it breaks a rule.
+        Refused = "refused",
+        /// Dead letter: the same event came before with other content.
+        Conflict = "conflict",
+        /// Dead letter: larger than a record may be.
+        TooLarge = "too_large",
+    }
+}
+
+labels! {
+    /// How a transaction on Kafka ended.
+    TransactionEnd {
+        /// Confirmed.
+        Committed = "committed",
+        /// Not confirmed; looked up, and done again where it is missing.
+        Doubtful = "doubtful",
     }
 }
 

@@ -16,7 +16,7 @@ use parking_lot::RwLock;
 use crate::clock::Clock;
 
 pub use self::cells::{Counter, DurationCounts, Durations, Gauge, UpDown};
-pub use self::labels::{ChangeRefusal, Refusal, Signal, Transport};
+pub use self::labels::{ChangeRefusal, Refusal, Signal, StreamEnd, TransactionEnd, Transport};
 pub(crate) use self::otlp::export_request;
 pub use self::shown::{Family, Number, Sample};
 pub use self::text::CONTENT_TYPE;
@@ -86,6 +86,8 @@ struct Cells {
     verdicts: RwLock<BTreeMap<(String, &'static str), VerdictCounter>>,
     repeated: Counter,
     refused: [Counter; Refusal::COUNT],
+    stream_events: [Counter; StreamEnd::COUNT],
+    stream_transactions: [Counter; TransactionEnd::COUNT],
     journal: Journal,
     index_lag: Gauge,
     lists: RwLock<BTreeMap<String, Arc<List>>>,
@@ -114,6 +116,8 @@ impl Metrics {
             verdicts: RwLock::default(),
             repeated: Counter::default(),
             refused: Default::default(),
+            stream_events: Default::default(),
+            stream_transactions: Default::default(),
             journal: Journal::default(),
             index_lag: Gauge::default(),
             lists: RwLock::default(),
@@ -149,6 +153,16 @@ impl Metrics {
             .entry((scenario.to_owned(), outcome))
             .or_insert_with(|| VerdictCounter(Arc::default()))
             .clone()
+    }
+
+    /// Counts an event from Kafka whose transaction is committed.
+    pub fn stream_event(&self, end: StreamEnd) {
+        self.0.stream_events[end.index()].inc();
+    }
+
+    /// Counts a transaction on Kafka.
+    pub fn stream_transaction(&self, end: TransactionEnd) {
+        self.0.stream_transactions[end.index()].inc();
     }
 
     /// The journal's numbers.

@@ -2,7 +2,7 @@
 
 use super::Metrics;
 use super::cells::DurationCounts;
-use super::labels::{ChangeRefusal, Refusal, Signal, Transport};
+use super::labels::{ChangeRefusal, Refusal, Signal, StreamEnd, TransactionEnd, Transport};
 use crate::telemetry::names::metric::{self, Metric};
 
 /// One metric with its samples.
@@ -82,6 +82,20 @@ impl Metrics {
                 by(transport.label(), Number::Durations(Box::new(counts)))
             })
             .collect();
+        let stream_events = StreamEnd::ALL
+            .iter()
+            .map(|end| {
+                let count = cells.stream_events[end.index()].get();
+                by(end.label(), Number::Count(count))
+            })
+            .collect();
+        let stream_transactions = TransactionEnd::ALL
+            .iter()
+            .map(|end| {
+                let count = cells.stream_transactions[end.index()].get();
+                by(end.label(), Number::Count(count))
+            })
+            .collect();
         let changes_refused = ChangeRefusal::ALL
             .iter()
             .map(|reason| {
@@ -155,6 +169,8 @@ impl Metrics {
             of(metric::CHECKS_REFUSED, refused),
             one(metric::CHECKS_IN_FLIGHT, in_flight),
             of(metric::CHECK_DURATION, durations),
+            of(metric::STREAM_EVENTS, stream_events),
+            of(metric::STREAM_TRANSACTIONS, stream_transactions),
             one(
                 metric::JOURNAL_RECORDS,
                 Number::Count(journal.records.get()),

@@ -194,6 +194,18 @@ pub mod metric {
         &["transport"],
         "Time from a check's arrival to its answer, refusals included.",
     );
+    /// Events from Kafka.
+    pub const STREAM_EVENTS: Metric = counter(
+        "creditgate_stream_events_total",
+        &["end"],
+        "Events from Kafka whose transaction is committed, by what became of them.",
+    );
+    /// Transactions on Kafka.
+    pub const STREAM_TRANSACTIONS: Metric = counter(
+        "creditgate_stream_transactions_total",
+        &["end"],
+        "Transactions of events on Kafka.",
+    );
     /// Records.
     pub const JOURNAL_RECORDS: Metric = counter(
         "creditgate_journal_records_total",
@@ -317,6 +329,8 @@ pub mod metric {
         CHECKS_REFUSED,
         CHECKS_IN_FLIGHT,
         CHECK_DURATION,
+        STREAM_EVENTS,
+        STREAM_TRANSACTIONS,
         JOURNAL_RECORDS,
         JOURNAL_BYTES,
         JOURNAL_FSYNCS,

@@ -1,0 +1,20 @@
+//! A real Kafka broker on free ports, and clients not ours that send events to it and account for them.
+//!
+//! The broker has two addresses: a direct one, and one that leads through a [`Proxy`](crate::proxy::Proxy) which can
+//! hold back the end of transactions.
+
+use std::process::Output;
+
+mod broker;
+mod clients;
+
+pub use broker::Broker;
+pub use clients::{
+    Account, DeadLetter, Ending, Invented, Reading, Sending, Sent, VerdictRecord, kcat, members,
+    send, send_as_one, send_messages, written,
+};
+
+fn told(done: &Output) -> String {
+    let [out, err] = [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text));
+    format!("{}\n{out}\n{err}", done.status)
+}
