@@ -5,6 +5,7 @@
 //! the base was built stands in a small overlay in front of it.
 
 mod base;
+mod state;
 mod usable;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! Facts about snapshots.
 
 use bytes::Bytes;
+use proptest::prelude::*;
 
 use super::*;
 use crate::entry::{Related, StateChange};
@@ -445,4 +446,45 @@ fn of_a_hundred_thousand_entries_none_is_lost() {
     }
     let strangers = (COUNT..2 * COUNT).filter(|n| !under(&lists, uscc(*n).key()).is_empty());
     assert_eq!(strangers.count(), 0);
+}
+
+proptest! {
+    /// Puts and confirmations in two orders and cut at different places into base and overlay.
+    #[test]
+    fn the_state_is_the_same_however_base_and_overlay_are_cut(
+        steps in prop::collection::vec((0..12_u64, 0..3_u64), 1..40),
+        cuts in prop::collection::vec(any::<bool>(), 40),
+    ) {
+        let last = |n: u64| steps.iter().rev().find(|(of, _)| *of == n);
+        let put = |lists: &mut Lists, (n, version): (u64, u64)| {
+            let name = format!("示例{version}号");
+            lists.put(&listed(&format!("E{n}"), Some(uscc(n)), Some(&name)), &simplify());
+        };
+        let mut cut = empty();
+        for (step, is_cut) in steps.iter().zip(&cuts) {
+            put(&mut cut, *step);
+            if *is_cut {
+                cut = based(&cut);
+            }
+        }
+        // Only what holds in the end, in another order.
+        let mut whole = empty();
+        (0..12).rev().filter_map(last).for_each(|step| put(&mut whole, *step));
+        for lists in [&mut cut, &mut whole] {
+            lists.confirm("B01".into(), Time::from_micros(5));
+            lists.advance(9);
+        }
+        prop_assert_eq!(cut.state_hash(), whole.state_hash());
+        prop_assert_eq!(based(&cut).state_hash(), whole.state_hash());
+        // And any difference shows.
+        let state = whole.state_hash();
+        let mut later = whole.clone();
+        later.advance(10);
+        prop_assert_ne!(later.state_hash(), state);
+        let mut confirmed = whole.clone();
+        confirmed.confirm("B01".into(), Time::from_micros(6));
+        prop_assert_ne!(confirmed.state_hash(), state);
+        put(&mut whole, (3, 7));
+        prop_assert_ne!(whole.state_hash(), state);
+    }
 }

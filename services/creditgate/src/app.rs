@@ -354,6 +354,10 @@ async fn open(
             data_dir: config.data_dir.clone(),
             book: book.files,
             deployment: book.deployment,
+            upstream: kafka.as_ref().map(|kafka| registry::Upstream {
+                cluster: kafka.cluster.clone(),
+                leads: config.roles.contains(&Role::Registry),
+            }),
             journal: journal(),
             clock: clock.clone(),
             metrics: metrics.clone(),

@@ -234,6 +234,8 @@ pub enum ListsCommand {
     Import(ImportArgs),
     /// Show an entry with its history.
     Show(ShowArgs),
+    /// Show what the service knows, by one hash; processes that know the same show the same.
+    State(StateArgs),
 }
 
 /// What to do when a row is refused.
@@ -310,6 +312,20 @@ pub struct ShowArgs {
     pub server: ServerArgs,
     /// Id of the entry.
     pub id: String,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lists state`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  creditgate lists state
+  creditgate lists state --server http://gate-2:7420 --json")]
+pub struct StateArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

@@ -48,6 +48,7 @@ pub fn run() -> ExitCode {
         Command::Check(args) => block_on(check::run(args)),
         Command::Lists(ListsCommand::Import(args)) => block_on(lists::import(args)),
         Command::Lists(ListsCommand::Show(args)) => block_on(lists::show(args)),
+        Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
         Command::Replay(args) => block_on(replay::run(args)),

@@ -9,7 +9,7 @@ use creditgate_proto::v1::import_request::Part;
 use creditgate_registry::files::{self, Format};
 use tokio_stream::StreamExt;
 
-use crate::cli::{FileFormat, ImportArgs, OnError, ShowArgs};
+use crate::cli::{FileFormat, ImportArgs, OnError, ShowArgs, StateArgs};
 use crate::client::Client;
 use crate::failure::Failure;
 
@@ -207,5 +207,32 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
         );
     }
     say!("lists              {}", answer.list_version);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows what the service knows, by one hash.
+pub async fn state(args: StateArgs) -> Result<ExitCode, Failure> {
+    let mut client = Client::connect(&args.server).await?;
+    let state = client
+        .lists
+        .state(v1::StateRequest {})
+        .await
+        .map_err(|status| Failure::new("show the state of the lists", status))?
+        .into_inner();
+    if args.json {
+        let json = serde_json::to_string_pretty(&state);
+        say!(
+            "{}",
+            json.map_err(|error| Failure::new("print the state", error))?
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    say!("version {}", state.list_version);
+    say!("entries {}", state.entries);
+    say!("book    {}", state.book_version);
+    say!("state   {}", state.state);
+    if state.follows {
+        say!("behind  {} ms", state.behind_ms.unwrap_or_default());
+    }
     Ok(ExitCode::SUCCESS)
 }

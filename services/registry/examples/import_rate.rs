@@ -118,6 +118,7 @@ fn open(dir: &std::path::Path) -> Registry {
         data_dir: dir.to_owned(),
         book: catalogue::built_in(),
         deployment: Deployment::default(),
+        upstream: None,
         journal: journal::Options::default(),
         metrics: Metrics::new(clock.clone(), build),
         clock,

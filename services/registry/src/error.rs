@@ -9,7 +9,10 @@ use creditgate_measures::vocabulary::State;
 use creditgate_proto::{Refused, Violation, status};
 use creditgate_runtime::journal::{AppendError, OpenError, ReadError};
 use creditgate_runtime::metrics::ChangeRefusal;
+use creditgate_runtime::origin;
 use tonic::Status;
+
+use crate::upstream;
 
 /// Why the registry did not open.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,12 @@ pub enum Error {
     /// The change log did not open.
     #[error("open the change log")]
     Log(#[from] OpenError),
+    /// The data directory was made from something else.
+    #[error(transparent)]
+    Origin(#[from] origin::Error),
+    /// The change log on Kafka does not open.
+    #[error(transparent)]
+    Upstream(Box<upstream::Error>),
     /// The change log could not be read.
     #[error("read the change log")]
     Read(#[from] ReadError),
@@ -33,6 +42,11 @@ pub enum Error {
         /// What is wrong.
         reason: &'static str,
     },
+    /// There is something to follow and no book in it.
+    #[error(
+        "find the book in the list changes: there is none; only the registry may write to that topic"
+    )]
+    NoBook,
     /// The book is refused and there is no earlier one to keep.
     #[error("load the book, there being no earlier one to keep")]
     Book(#[source] BookErrors),
@@ -55,6 +69,12 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+}
+
+impl From<upstream::Error> for Error {
+    fn from(error: upstream::Error) -> Self {
+        Self::Upstream(Box::new(error))
+    }
 }
 
 /// Why a change was not made.
@@ -94,7 +114,28 @@ pub enum ChangeError {
     /// The rows of an import could not be put aside.
     #[error("put the rows of the import aside")]
     Spool(#[source] std::io::Error),
-    /// The registry is stopping, or its writer has failed.
+    /// Another process keeps the lists.
+    #[error("this process follows the lists; ask the registry")]
+    Follows,
+    /// Kafka did not take the change.
+    #[error("Kafka did not take the change; what was taken before it stands; try again")]
+    NotRecorded,
+    /// Whether Kafka took the change, nobody knows yet.
+    #[error(
+        "Kafka did not confirm the change, and it is not known whether it will appear; look at the entry before you try again"
+    )]
+    Unconfirmed,
+    /// Whether Kafka took an earlier change, nobody knows yet.
+    #[error(
+        "Kafka did not confirm an earlier change; nothing is taken until it is known whether it appears; try again later"
+    )]
+    Unsettled,
+    /// Another registry has taken over.
+    #[error(
+        "another registry has taken over the lists, and this process ends; ask that one, and let one process only have the role `registry`"
+    )]
+    Fenced,
+    /// The registry is stopping, or its keeper has failed.
     #[error("the registry takes no changes: it is stopping or has failed")]
     Closed,
 }
@@ -109,14 +150,24 @@ impl ChangeError {
             Self::UnknownEntry => ChangeRefusal::UnknownEntry,
             Self::Transition { .. } => ChangeRefusal::Transition,
             Self::OtherList { .. } | Self::ImportUnderWay => ChangeRefusal::Conflict,
-            Self::Log(_) | Self::Spool(_) | Self::Closed => ChangeRefusal::Internal,
+            Self::Follows => ChangeRefusal::Follows,
+            Self::Log(_)
+            | Self::Spool(_)
+            | Self::NotRecorded
+            | Self::Unconfirmed
+            | Self::Unsettled
+            | Self::Fenced
+            | Self::Closed => ChangeRefusal::Internal,
         }
     }
 
     /// Whether the fault is in this one row or change, so that others may still be taken.
     #[must_use]
-    pub const fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Log(_) | Self::Spool(_) | Self::Closed)
+    pub fn is_refusal(&self) -> bool {
+        !matches!(
+            self.counted_as(),
+            ChangeRefusal::Internal | ChangeRefusal::Follows
+        )
     }
 
     /// The violations, when it is more than one rule.
@@ -146,6 +197,11 @@ impl From<ChangeError> for Status {
             }
             ChangeError::Log(error) => status::unavailable_status("change_log", &error.to_string()),
             ChangeError::Spool(_) => status::unavailable_status("no_room", &message),
+            ChangeError::Follows => status::failed_precondition_status("follows", &message),
+            ChangeError::NotRecorded => status::unavailable_status("not_recorded", &message),
+            ChangeError::Unconfirmed => status::unavailable_status("unconfirmed", &message),
+            ChangeError::Unsettled => status::unavailable_status("unsettled", &message),
+            ChangeError::Fenced => status::unavailable_status("fenced", &message),
             ChangeError::Closed => status::unavailable_status("stopping", &message),
         }
     }

@@ -32,7 +32,7 @@ pub struct Past {
     log: ChangeLog,
     live: Live,
     /// Where the books of the log stand.
-    recorded: Arc<BTreeMap<BookVersion, Position>>,
+    recorded: Arc<Mutex<BTreeMap<BookVersion, Position>>>,
     loaded: Arc<Mutex<BTreeMap<BookVersion, Arc<Book>>>>,
 }
 
@@ -45,7 +45,7 @@ impl Past {
         Self {
             log,
             live,
-            recorded: Arc::new(recorded),
+            recorded: Arc::new(Mutex::new(recorded)),
             loaded: Arc::default(),
         }
     }
@@ -54,6 +54,12 @@ impl Past {
     #[must_use]
     pub const fn log(&self) -> &ChangeLog {
         &self.log
+    }
+
+    /// Remembers where one more book stands.
+    pub(crate) fn note_book(&self, version: BookVersion, at: Position) {
+        let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        recorded.insert(version, at);
     }
 
     /// The recorded changes of these entries, in order, up to a version. Reads the whole log.
@@ -174,13 +180,15 @@ impl History for Past {
         if let Some(book) = loaded().get(&version) {
             return Ok(Arc::clone(book));
         }
-        let at = self
-            .recorded
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = recorded
             .get(&version)
+            .copied()
             .ok_or_else(|| HistoryError::Unknown(format!("book {version}")))?;
+        drop(recorded);
         let record = self
             .log
-            .book_at(*at)
+            .book_at(at)
             .map_err(|error| HistoryError::Log(Box::new(error)))?;
         let (files, deployment) = log::book_sources(record);
         let book =

@@ -13,12 +13,15 @@ use rustc_hash::FxHashSet;
 
 use crate::change;
 use crate::error::ChangeError;
+use crate::keeper::{Keeper, Planned, confirmation, put_of};
 use crate::life::{self, ABSENT_FROM_SOURCE};
 use crate::spool::Spool;
-use crate::writer::{Planned, Writer, confirmation, put_of};
 
 /// Rows that go to the log in one run, and are published together.
 const RUN_ROWS: usize = 1_000;
+
+/// Bytes of entries that go to the log in one run, about.
+const RUN_BYTES: usize = 4 << 20;
 
 /// Refused rows that are named; more are counted.
 const REFUSED_SHOWN: usize = 1_000;
@@ -197,7 +200,7 @@ enum Taken {
     Refused(ChangeError),
 }
 
-impl Writer {
+impl Keeper {
     /// Takes an import.
     pub(crate) fn import(&mut self, job: Job) -> Result<v1::ImportSummary, ChangeError> {
         let header = &job.header;
@@ -297,6 +300,7 @@ impl Writer {
         let mut tally = Tally::default();
         let mut seen = FxHashSet::default();
         let mut run = Vec::with_capacity(RUN_ROWS);
+        let mut run_bytes = 0;
         // One time for all of a run: what an entry says of itself is what its record says.
         let mut now = self.now();
         for row in job.rows.read().map_err(ChangeError::Spool)? {
@@ -308,6 +312,7 @@ impl Writer {
                 Taken::Changes(changes) => {
                     tally.accepted += 1;
                     tally.taken(list);
+                    run_bytes += changes.iter().map(Planned::weight).sum::<usize>();
                     run.extend(changes);
                 }
                 Taken::Unchanged => {
@@ -317,8 +322,9 @@ impl Writer {
                 Taken::Refused(why) => self.refuse(&mut tally, number, &id, list, &why),
             }
             tally.received += 1;
-            if run.len() >= RUN_ROWS {
+            if run.len() >= RUN_ROWS || run_bytes >= RUN_BYTES {
                 self.commit(std::mem::take(&mut run), caller, now)?;
+                run_bytes = 0;
                 self.serve_between();
                 now = self.now();
             }

@@ -1,10 +1,11 @@
 //! The one writer of lists: import, life cycle, confirmations, and the change log that gates follow.
 //!
 //! A change goes: asked ([`change`], [`import`]) → judged ([`life`]) → recorded ([`log`]) →
-//! published (`runtime::live`). One loop ([`writer`]) owns the lists; the [`Registry`] is the handle
+//! published (`runtime::live`). One loop ([`keeper`]) owns the lists; the [`Registry`] is the handle
 //! by which everybody speaks to it, [`Service`] the same over gRPC. Everything but the log can be
 //! thrown away: base files ([`base_file`]) only make the start fast. This crate knows nothing of
-//! verdicts; what was known when one was given, [`history`] tells.
+//! verdicts; what was known when one was given, [`history`] tells. Where the log is shared over Kafka,
+//! [`upstream`] brings it here.
 
 pub mod change;
 pub mod error;
@@ -14,14 +15,16 @@ pub mod import;
 pub mod life;
 pub mod log;
 pub mod lookup;
+pub mod upstream;
 
 mod base_file;
+mod keeper;
 mod registry;
 mod service;
 mod spool;
-mod writer;
 
 pub use error::{ChangeError, Error};
+pub use keeper::{Applied, COMPONENT};
 pub use registry::{Import, OVERLAY_MIN, Options, Registry};
 pub use service::Service;
-pub use writer::{Applied, COMPONENT};
+pub use upstream::Upstream;

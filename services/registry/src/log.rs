@@ -195,40 +195,47 @@ impl ChangeLog {
 
 /// What a record of the journal says.
 fn understand(record: Record) -> Result<Entered, Error> {
-    let sequence = record.sequence;
-    let garbled = |reason| Error::Record { sequence, reason };
-    let what = match record.kind {
-        kind::LIST_CHANGE => {
-            let change = ListChange::decode(record.payload.clone())
-                .map_err(|_| garbled("the payload is no list change"))?;
-            match change.change {
-                Some(Change::EntryPut(put)) => What::Put(put),
-                Some(Change::Confirmed(confirmed)) => What::Confirmed {
-                    at: confirmed
-                        .at
-                        .as_ref()
-                        .and_then(time_from_proto)
-                        .ok_or_else(|| garbled("a confirmation without its time"))?,
-                    list: ListCode::new(confirmed.list),
-                    source_unit: confirmed.source_unit,
-                },
-                None => return Err(garbled("a list change of an unknown sort")),
-            }
-        }
-        kind::BOOK => What::Book(
-            BookRecord::decode(record.payload.clone())
-                .map_err(|_| garbled("the payload is no book"))?,
-        ),
-        // A change of the lists that is passed over would make a listed party look clean, so only
-        // records of other kinds may be unknown.
-        _ => What::Other,
-    };
     Ok(Entered {
         seq: record.sequence,
         position: record.position,
         recorded_at: Time::from_micros(record.time_micros),
-        what,
+        what: What::of(record.sequence, record.kind, record.payload)?,
     })
+}
+
+impl What {
+    /// What a record of a kind says by its payload; the number is for the error.
+    ///
+    /// # Errors
+    /// When it is not understood.
+    pub fn of(sequence: u64, kind: u16, payload: Bytes) -> Result<Self, Error> {
+        let garbled = |reason| Error::Record { sequence, reason };
+        match kind {
+            kind::LIST_CHANGE => {
+                let change = ListChange::decode(payload)
+                    .map_err(|_| garbled("the payload is no list change"))?;
+                match change.change {
+                    Some(Change::EntryPut(put)) => Ok(Self::Put(put)),
+                    Some(Change::Confirmed(confirmed)) => Ok(Self::Confirmed {
+                        at: confirmed
+                            .at
+                            .as_ref()
+                            .and_then(time_from_proto)
+                            .ok_or_else(|| garbled("a confirmation without its time"))?,
+                        list: ListCode::new(confirmed.list),
+                        source_unit: confirmed.source_unit,
+                    }),
+                    None => Err(garbled("a list change of an unknown sort")),
+                }
+            }
+            kind::BOOK => BookRecord::decode(payload)
+                .map(Self::Book)
+                .map_err(|_| garbled("the payload is no book")),
+            // A change of the lists that is passed over would make a listed party look clean, so only
+            // records of other kinds may be unknown.
+            _ => Ok(Self::Other),
+        }
+    }
 }
 
 /// A record that puts an entry.
@@ -303,6 +310,13 @@ pub fn book_record(
     )
 }
 
+/// The version of a book, as its record names it.
+#[must_use]
+pub fn version_of(record: &BookRecord) -> Option<BookVersion> {
+    let bytes = record.book_version.as_slice().try_into().ok()?;
+    Some(BookVersion(bytes))
+}
+
 /// The files and what the deployment said, as a book record keeps them.
 #[must_use]
 pub fn book_sources(record: BookRecord) -> (Vec<SourceFile>, Deployment) {
@@ -365,10 +379,8 @@ pub fn apply(
         }
         What::Confirmed { list, at, .. } => lists.confirm(list.clone(), *at),
         What::Book(book) => {
-            if let Ok(version) = <[u8; 32]>::try_from(book.book_version.as_slice()) {
-                beside
-                    .books
-                    .push((BookVersion(version), entered.position.0));
+            if let Some(version) = version_of(book) {
+                beside.books.push((version, entered.position.0));
             }
         }
         What::Other => {}

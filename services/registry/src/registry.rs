@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, SourceFile};
 use creditgate_measures::lists::Lists;
@@ -11,10 +11,11 @@ use creditgate_measures::time::Time;
 use creditgate_proto::v1;
 use creditgate_runtime::callers::Caller;
 use creditgate_runtime::clock::Clock;
-use creditgate_runtime::health::Readiness;
+use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{self, Position};
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::{ChangeRefusal, Metrics};
+use creditgate_runtime::origin::Origin;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -23,8 +24,9 @@ use crate::change::Change;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
 use crate::import::{Header, Job};
+use crate::keeper::{self, Applied, COMPONENT, Command, Keeper};
 use crate::log::{self, Beside, ChangeLog, What};
-use crate::writer::{self, Applied, COMPONENT, Command, Writer};
+use crate::upstream::{self, Opened, Source, Upstream};
 
 /// Changes and imports that may wait for the loop.
 const QUEUE: usize = 64;
@@ -38,10 +40,12 @@ const REPLAY_OVERLAY_MIN: usize = 50_000;
 pub struct Options {
     /// Where it keeps everything: `changes/` and `lists/` below it are the registry's own.
     pub data_dir: PathBuf,
-    /// The files of the book.
+    /// The files of the book; a process that follows takes the book of the change log instead.
     pub book: Vec<SourceFile>,
     /// What the deployment says about the book.
     pub deployment: Deployment,
+    /// The change log on Kafka; none: it is kept in the data directory alone.
+    pub upstream: Option<Upstream>,
     /// How the change log is written.
     pub journal: journal::Options,
     /// The clock.
@@ -72,26 +76,38 @@ struct Inner {
     metrics: Metrics,
     lists_dir: PathBuf,
     book_refused: Option<BookErrors>,
+    follows: bool,
     ended: watch::Receiver<bool>,
 }
 
 impl Registry {
-    /// Opens the registry of a data directory: reads the newest base and the log after it, takes
-    /// the book or keeps the last good one, and publishes. Blocks on the disk.
+    /// Opens the registry of a data directory: brings the log up to date, reads the newest base and
+    /// the log after it, takes the book or keeps the last good one, and publishes. Blocks on the
+    /// disk; one that follows also until there is something to follow.
     ///
     /// # Errors
     /// When the log does not open or holds what cannot be understood, when there is no good book,
     /// or the disk refuses.
     pub fn open(options: Options) -> Result<Self, Error> {
+        make_dir(&options.data_dir.join("lists"))?;
+        let opened = open_log(&options)?;
+        Self::over(options, opened)
+    }
+
+    /// The registry over a log that is up to date.
+    pub(crate) fn over(options: Options, opened: Opened) -> Result<Self, Error> {
         let started = Instant::now();
         let lists_dir = options.data_dir.join("lists");
-        make_dir(&lists_dir)?;
-        let log = ChangeLog::open(&options.data_dir.join("changes"), options.journal.clone())?;
+        let Opened {
+            log,
+            mut source,
+            reader,
+        } = opened;
         let base = base_file::open_newest(&lists_dir, log.log_id(), log.head().sequence)?;
         let from = base.as_ref().map_or(Position(0), |base| base.next);
         let base_seq = base.as_ref().map_or(0, |base| base.version.seq);
         let recorded = last_book(&log, base.as_ref().map(|base| &base.beside), from)?;
-        let (book, book_refused) = choose_book(&options, &log, recorded)?;
+        let (book, book_refused) = choose_book(&options, &log, &mut source, recorded)?;
         let (lists, beside) = read_lists(&log, base, &book, &lists_dir)?;
         base_file::remove_older(&lists_dir, base_seq);
         let live = Live::new(Generation {
@@ -105,13 +121,28 @@ impl Registry {
             took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the lists are read"
         );
-        writer::show(&options.metrics, &lists, &beside);
+        keeper::show(&options.metrics, &lists, &beside);
         show_book(&options.metrics, &book);
         let past = Past::new(log.clone(), live.clone(), beside.books.clone());
         let (commands, received) = mpsc::channel(QUEUE);
         let (ending, ended) = watch::channel(false);
-        let writer = Writer {
+        let well = match &book_refused {
+            None => State::Ready,
+            Some(refused) => {
+                State::ReadyBut(format!("the last good book stays in force: {refused}"))
+            }
+        };
+        let follows = matches!(source, Source::Follows(_));
+        if let Some(reader) = reader {
+            if follows {
+                options.metrics.lists_complete();
+            }
+            upstream::start(reader, commands.downgrade()).map_err(cannot_start(&options))?;
+        }
+        let keeper = Keeper {
             log,
+            source,
+            past: past.clone(),
             lists,
             beside,
             book,
@@ -119,6 +150,7 @@ impl Registry {
             clock: options.clock.clone(),
             metrics: options.metrics.clone(),
             readiness: options.readiness.clone(),
+            well: well.clone(),
             lists_dir: lists_dir.clone(),
             overlay_min: options.overlay_min,
             commands: received,
@@ -129,25 +161,16 @@ impl Registry {
             reserved: FxHashSet::default(),
         };
         let readiness = options.readiness.clone();
+        // Before the loop runs: what it says later stands.
+        readiness.set(COMPONENT, well);
         std::thread::Builder::new()
             .name("registry".to_owned())
             .spawn(move || {
                 // Told when the loop ends, also by a broken invariant.
                 let _ending = Ending(ending, readiness);
-                writer.run();
+                keeper.run();
             })
-            .map_err(|source| Error::Io {
-                action: "start the writer of",
-                path: options.data_dir.clone(),
-                source,
-            })?;
-        match &book_refused {
-            None => options.readiness.ready(COMPONENT),
-            Some(refused) => options.readiness.ready_but(
-                COMPONENT,
-                format!("the last good book stays in force: {refused}"),
-            ),
-        }
+            .map_err(cannot_start(&options))?;
         Ok(Self {
             inner: Arc::new(Inner {
                 live,
@@ -157,6 +180,7 @@ impl Registry {
                 metrics: options.metrics,
                 lists_dir,
                 book_refused,
+                follows,
                 ended,
             }),
         })
@@ -178,6 +202,18 @@ impl Registry {
     #[must_use]
     pub fn book_refused(&self) -> Option<&BookErrors> {
         self.inner.book_refused.as_ref()
+    }
+
+    /// Whether another process keeps the lists, and this one follows it.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.inner.follows
+    }
+
+    /// For how long changes of the topic may be missing here; none: nothing is followed.
+    #[must_use]
+    pub fn behind(&self) -> Option<Duration> {
+        self.inner.metrics.lists_behind()
     }
 
     /// Makes one change and returns when it is durable and published.
@@ -204,6 +240,10 @@ impl Registry {
         header: v1::ImportHeader,
         caller: &Caller,
     ) -> Result<Import, ChangeError> {
+        if self.inner.follows {
+            self.count_refused(ChangeRefusal::Follows);
+            return Err(ChangeError::Follows);
+        }
         let now = Time::from_micros(self.inner.clock.now_micros());
         let header = Header::read(header, &self.inner.live.load().book, now)
             .inspect_err(|why| self.count_refused(why.counted_as()))?;
@@ -235,7 +275,7 @@ impl Registry {
         let _ = ended.wait_for(|ended| *ended).await;
     }
 
-    async fn send(&self, command: Command) -> Result<(), ChangeError> {
+    pub(crate) async fn send(&self, command: Command) -> Result<(), ChangeError> {
         self.inner
             .commands
             .send(command)
@@ -281,9 +321,18 @@ impl Drop for Ending {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.1
-                .not_ready(COMPONENT, "the writer of the lists has failed");
+                .not_ready(COMPONENT, "the keeper of the lists has failed");
         }
         self.0.send_replace(true);
+    }
+}
+
+fn cannot_start(options: &Options) -> impl FnOnce(std::io::Error) -> Error {
+    let path = options.data_dir.clone();
+    |source| Error::Io {
+        action: "start the keeper of",
+        path,
+        source,
     }
 }
 
@@ -292,6 +341,20 @@ fn make_dir(dir: &Path) -> Result<(), Error> {
         action: "create directory",
         path: dir.to_owned(),
         source,
+    })
+}
+
+/// The log, with everything in it that there is.
+fn open_log(options: &Options) -> Result<Opened, Error> {
+    let journal = options.journal.clone();
+    if let Some(upstream) = &options.upstream {
+        return Ok(upstream::open(&options.data_dir, journal, upstream)?);
+    }
+    Origin::Embedded.claim(&options.data_dir)?;
+    Ok(Opened {
+        log: ChangeLog::open(&options.data_dir.join("changes"), journal)?,
+        source: Source::Embedded,
+        reader: None,
     })
 }
 
@@ -307,28 +370,34 @@ fn last_book(
     for entered in log.read_from(from) {
         let entered = entered?;
         if let What::Book(book) = entered.what
-            && let Ok(version) = <[u8; 32]>::try_from(book.book_version.as_slice())
+            && let Some(version) = log::version_of(&book)
         {
-            last = Some((BookVersion(version), entered.position));
+            last = Some((version, entered.position));
         }
     }
     Ok(last)
 }
 
-/// The book that was given, recorded when it is new; or the last good one, with the reason.
+/// The book that was given, recorded when it is new; or the last good one, with the reason. One that
+/// follows has the book that was recorded, or none.
 fn choose_book(
     options: &Options,
     log: &ChangeLog,
+    source: &mut Source,
     recorded: Option<(BookVersion, Position)>,
 ) -> Result<(Arc<Book>, Option<BookErrors>), Error> {
+    if let Source::Follows(_) = source {
+        let (version, at) = recorded.ok_or(Error::NoBook)?;
+        let book = upstream::book_of(version, log.book_at(at)?).map_err(upstream::Error::from)?;
+        return Ok((Arc::new(book), None));
+    }
     match Book::load(&options.book, &options.deployment) {
         Ok(book) => {
             if recorded.is_none_or(|(version, _)| version != book.version()) {
                 let now = Time::from_micros(options.clock.now_micros());
                 let record =
                     log::book_record(now, &options.book, &options.deployment, book.version());
-                let appended = log.journal().append_all_blocking(vec![record])?;
-                log.appended(&appended);
+                source.record_at_open(log, vec![record])?;
                 tracing::info!(book_version = %book.version(), "a new book is in force");
             }
             Ok((Arc::new(book), None))
@@ -395,7 +464,7 @@ fn read_lists(
     Ok((lists, beside))
 }
 
-fn show_book(metrics: &Metrics, book: &Book) {
+pub(crate) fn show_book(metrics: &Metrics, book: &Book) {
     let active = book.measures().iter().filter(|row| row.active).count();
     metrics.set_book(
         &book.version().to_string(),

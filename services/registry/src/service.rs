@@ -138,6 +138,15 @@ impl Lists for Service {
         tokio::spawn(watch(self.registry.clone(), asked, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
+
+    async fn state(
+        &self,
+        request: Request<v1::StateRequest>,
+    ) -> Result<Response<v1::StateResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let registry = self.registry.clone();
+        blocking(move || Ok(state(&registry))).await
+    }
 }
 
 impl Service {
@@ -179,6 +188,21 @@ async fn blocking<T: Send + 'static>(
         .await
         .map_err(|_| Status::internal("the work ended without an answer"))?
         .map(Response::new)
+}
+
+fn state(registry: &Registry) -> v1::StateResponse {
+    let behind = registry.behind();
+    let generation = registry.live().load_full();
+    let lists = &generation.lists;
+    let hash = lists.state_hash();
+    v1::StateResponse {
+        list_version: lists.version().to_string(),
+        entries: lists.len() as u64,
+        state: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        book_version: generation.book.version().to_string(),
+        follows: registry.follows(),
+        behind_ms: behind.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+    }
 }
 
 fn page(

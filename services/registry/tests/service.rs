@@ -345,3 +345,33 @@ async fn who_is_not_known_may_do_nothing_and_others_what_they_may() {
     assert_eq!(told.expect_err("no entry").code(), Code::NotFound);
     registry.close().await;
 }
+
+#[tokio::test]
+async fn the_state_tells_what_is_known_by_one_hash() {
+    let place = Place::new();
+    let registry = place.open();
+    let mut client = serve(&registry, Some(place.caller.clone())).await;
+    let mut state = async || {
+        let answer = client.state(v1::StateRequest {}).await;
+        answer.expect("a state").into_inner()
+    };
+    let empty = state().await;
+    place.import(&registry, support::header(), rows(0..3)).await;
+    let known = state().await;
+    assert_eq!((empty.entries, known.entries), (0, 3));
+    assert_ne!(empty.state, known.state);
+    assert_eq!(known.state.len(), 64);
+    let version = registry.live().load().lists.version();
+    assert_eq!(known.list_version, version.to_string());
+    assert_eq!((known.follows, known.behind_ms), (false, None));
+    registry.close().await;
+    // A start builds the same from the log.
+    let registry = place.open();
+    let mut client = serve(&registry, Some(place.caller.clone())).await;
+    let again = client.state(v1::StateRequest {}).await.expect("a state");
+    assert_eq!(again.into_inner(), known);
+    let mut stranger = serve(&registry, None).await;
+    let refused = stranger.state(v1::StateRequest {}).await;
+    assert_eq!(refused.expect_err("refused").code(), Code::Unauthenticated);
+    registry.close().await;
+}

@@ -9,6 +9,7 @@ pub mod journal;
 pub mod kafka;
 pub mod live;
 pub mod metrics;
+pub mod origin;
 pub mod ports;
 pub mod shutdown;
 pub mod telemetry;

@@ -83,6 +83,7 @@ impl Place {
             data_dir: self.dir().to_owned(),
             book: self.book.clone(),
             deployment: Deployment::default(),
+            upstream: None,
             journal: journal::Options {
                 segment_bytes: 1 << 20,
                 preallocate: false,

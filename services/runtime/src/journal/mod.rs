@@ -73,6 +73,8 @@ pub struct Options {
     pub queue_bytes_max: usize,
     /// Who writes; stands in every record.
     pub writer: WriterId,
+    /// The name of a log that is made now; none: one of its own. A log that is there keeps its name.
+    pub log_id: Option<[u8; 16]>,
     /// How much is read when the journal is opened.
     pub check: Check,
     /// The disk; tests play a failing one.
@@ -87,6 +89,7 @@ impl Default for Options {
             ack: Ack::Durable,
             queue_bytes_max: 64 << 20,
             writer: WriterId::default(),
+            log_id: None,
             check: Check::Whole,
             disk: Arc::new(RealDisk),
         }

@@ -55,9 +55,10 @@ impl Drop for DirectoryLock {
 
 /// The first segment of a new log.
 pub(super) fn create(dir: &Path, options: &Options) -> Result<Survey, OpenError> {
-    let mut log_id = [0; 16];
-    getrandom::fill(&mut log_id)
-        .map_err(|error| OpenError::io("make an id for journal", dir)(io::Error::other(error)))?;
+    let log_id = match options.log_id {
+        Some(given) => given,
+        None => new_log_id().map_err(OpenError::io("make an id for journal", dir))?,
+    };
     let hash = envelope::genesis_hash(&log_id);
     let header = SegmentHeader {
         log_id,
@@ -97,6 +98,12 @@ pub(super) fn create(dir: &Path, options: &Options) -> Result<Survey, OpenError>
         torn: None,
         unproven: Position(0),
     })
+}
+
+fn new_log_id() -> io::Result<[u8; 16]> {
+    let mut log_id = [0; 16];
+    getrandom::fill(&mut log_id).map_err(io::Error::other)?;
+    Ok(log_id)
 }
 
 /// Makes the end of the log what the survey says it is, durably.

@@ -165,8 +165,7 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 /// An error of a connection: the library goes on trying by itself.
 pub(super) fn failed(error: &KafkaError, reason: &str) {
     // The end of a partition is news for its reader, and no error.
-    if let KafkaError::PartitionEOF(_) | KafkaError::Global(RDKafkaErrorCode::PartitionEOF) = error
-    {
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
         return;
     }
     tracing::warn!({ field::ERROR } = %error, "kafka: {reason}");

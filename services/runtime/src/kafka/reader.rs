@@ -79,6 +79,14 @@ impl Reader {
         }
     }
 
+    /// Whether the cluster answers now: without that, silence does not mean that nothing is there.
+    #[must_use]
+    pub fn is_answered(&self, partition: i32, wait: Duration) -> bool {
+        self.consumer
+            .fetch_watermarks(&self.topic, partition, wait)
+            .is_ok()
+    }
+
     fn stuck(&self, error: KafkaError) -> Error {
         match code_of(&error) {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
 
@@ -52,10 +52,13 @@ pub enum Unwritten {
     Unknown(#[source] KafkaError),
 }
 
-/// Keeps the first record that could not be delivered, by its index in the transaction.
+/// What the broker said of single records.
 #[derive(Default)]
 struct Deliveries {
+    /// The first record that could not be delivered, by its index in the transaction.
     failed: Mutex<Option<(usize, Option<RDKafkaErrorCode>)>>,
+    /// The place of the record delivered last.
+    last: Mutex<Option<i64>>,
 }
 
 impl ClientContext for Deliveries {
@@ -72,8 +75,11 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
-        if let Err((error, _)) = result {
-            self.failed.lock().get_or_insert((index, code_of(error)));
+        match result {
+            Ok(message) => *self.last.lock() = Some(message.offset()),
+            Err((error, _)) => {
+                self.failed.lock().get_or_insert((index, code_of(error)));
+            }
         }
     }
 }
@@ -96,6 +102,13 @@ impl Writer {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.producer.is_some()
+    }
+
+    /// The place of the last record of the last transaction; of use to a writer of one partition.
+    #[must_use]
+    pub fn last_offset(&self) -> Option<i64> {
+        let producer = self.producer.as_ref()?;
+        *producer.context().last.lock()
     }
 
     /// Makes a producer, fences off every other with this id, and settles what they left open.

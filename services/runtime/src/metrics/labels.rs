@@ -119,6 +119,8 @@ labels! {
         Conflict = "conflict",
         /// The caller may not change lists.
         Forbidden = "forbidden",
+        /// This process follows the lists; another one changes them.
+        Follows = "follows",
         /// A fault of ours.
         Internal = "internal",
     }

@@ -92,6 +92,7 @@ struct Cells {
     index_lag: Gauge,
     lists: RwLock<BTreeMap<String, Arc<List>>>,
     list_version_seq: Gauge,
+    lists_complete_at_micros: AtomicI64,
     changes_accepted: Counter,
     changes_refused: [Counter; ChangeRefusal::COUNT],
     book: RwLock<Option<String>>,
@@ -121,6 +122,7 @@ impl Metrics {
             index_lag: Gauge::default(),
             lists: RwLock::default(),
             list_version_seq: Gauge::default(),
+            lists_complete_at_micros: AtomicI64::new(NEVER),
             changes_accepted: Counter::default(),
             changes_refused: Default::default(),
             book: RwLock::default(),
@@ -188,6 +190,21 @@ impl Metrics {
         self.0
             .list_version_seq
             .set(i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+
+    /// Says that the lists have every change of the topic they follow now.
+    pub fn lists_complete(&self) {
+        let now = self.0.clock.now_micros();
+        self.0
+            .lists_complete_at_micros
+            .store(now, Ordering::Relaxed);
+    }
+
+    /// Time since the lists last had every change of the topic they follow; none: they follow none.
+    pub fn lists_behind(&self) -> Option<Duration> {
+        let at = self.0.lists_complete_at_micros.load(Ordering::Relaxed);
+        let micros = self.0.clock.now_micros().saturating_sub(at).max(0);
+        (at != NEVER).then(|| Duration::from_micros(micros.unsigned_abs()))
     }
 
     /// Counts list changes entered in the change log.

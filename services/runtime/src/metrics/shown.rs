@@ -128,6 +128,12 @@ impl Metrics {
         let ages = ages.collect();
         drop(lists);
 
+        let behind = self.lists_behind().map(|behind| Sample {
+            labels: Vec::new(),
+            number: Number::Real(behind.as_secs_f64()),
+        });
+        let behind = behind.into_iter().collect();
+
         let book = cells
             .book
             .read()
@@ -185,6 +191,7 @@ impl Metrics {
                 metric::LIST_VERSION_SEQ,
                 Number::Whole(cells.list_version_seq.get()),
             ),
+            of(metric::LIST_FOLLOW_LAG, behind),
             one(
                 metric::LIST_CHANGES_ACCEPTED,
                 Number::Count(cells.changes_accepted.get()),

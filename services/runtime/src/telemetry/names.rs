@@ -254,6 +254,12 @@ pub mod metric {
         &[],
         "Sequence number of the newest list change applied.",
     );
+    /// Following.
+    pub const LIST_FOLLOW_LAG: Metric = gauge(
+        "creditgate_list_follow_lag_seconds",
+        &[],
+        "Time since this process last had every list change of the topic; absent where it does not follow one.",
+    );
     /// Changes taken.
     pub const LIST_CHANGES_ACCEPTED: Metric = counter(
         "creditgate_list_changes_accepted_total",
@@ -333,6 +339,7 @@ pub mod metric {
         LIST_ENTRIES,
         LIST_AGE,
         LIST_VERSION_SEQ,
+        LIST_FOLLOW_LAG,
         LIST_CHANGES_ACCEPTED,
         LIST_CHANGES_REFUSED,
         BOOK_INFO,

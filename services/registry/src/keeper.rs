@@ -1,5 +1,5 @@
 //! The one loop that owns the lists: changes come in over a bounded channel, go to the log, and
-//! are published when they are durable.
+//! are published when they are durable. Where it follows a topic, records come instead of changes.
 //!
 //! INVARIANT (durable first): lists are changed and published only after the journal has answered.
 //! The loop runs on a thread of its own, since it waits for the disk and reads rows by the million.
@@ -16,8 +16,9 @@ use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::EntryPut;
 use creditgate_proto::{Refused, v1};
 use creditgate_runtime::clock::Clock;
-use creditgate_runtime::health::Readiness;
-use creditgate_runtime::journal::{AppendError, Position};
+use creditgate_runtime::health::{Readiness, State};
+use creditgate_runtime::journal::{AppendError, Appended, NewRecord, Position};
+use creditgate_runtime::kafka::{self, Incoming};
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::Metrics;
 use rustc_hash::FxHashSet;
@@ -26,9 +27,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::base_file::{self, Names};
 use crate::change::Change;
 use crate::error::{ChangeError, Error};
+use crate::history::Past;
 use crate::import::Job;
 use crate::life::{self, Known, Step};
 use crate::log::{self, Beside, ChangeLog};
+use crate::upstream::{Recorded, Source};
 
 /// The readiness component of the lists.
 pub const COMPONENT: &str = "lists";
@@ -57,6 +60,14 @@ pub enum Command {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<v1::ImportSummary, ChangeError>>,
     },
+    /// Records of the topic that this process follows.
+    Arrived(Vec<Incoming>),
+    /// Everything the topic has is here.
+    Complete,
+    /// The topic cannot be read on.
+    Lost(kafka::Error),
+    /// Time to find out what the topic holds, after it was not confirmed.
+    Settle,
     /// A base was built, or was not.
     Merged(Box<Merged>),
     /// The end: what is under way is finished, what waits is refused.
@@ -92,9 +103,21 @@ pub(crate) enum Planned {
     },
 }
 
+impl Planned {
+    /// Bytes of its record, about.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Put(put) => put.stored.len(),
+            Self::Confirmed { .. } => 0,
+        }
+    }
+}
+
 /// The owner of the lists.
-pub(crate) struct Writer {
+pub(crate) struct Keeper {
     pub log: ChangeLog,
+    pub source: Source,
+    pub past: Past,
     pub lists: Lists,
     pub beside: Beside,
     pub book: Arc<Book>,
@@ -102,6 +125,8 @@ pub(crate) struct Writer {
     pub clock: Clock,
     pub metrics: Metrics,
     pub readiness: Readiness,
+    /// The readiness while nothing is wrong.
+    pub well: State,
     pub lists_dir: PathBuf,
     /// The smallest overlay that is worth a new base.
     pub overlay_min: usize,
@@ -116,7 +141,7 @@ pub(crate) struct Writer {
     pub reserved: FxHashSet<Box<str>>,
 }
 
-impl Writer {
+impl Keeper {
     /// Runs until it is closed or nobody can ask any more.
     pub fn run(mut self) {
         let closed = loop {
@@ -124,6 +149,9 @@ impl Writer {
                 Some(Command::Close { reply }) => break Some(reply),
                 Some(command) => self.serve(command),
                 None => break None,
+            }
+            if self.source.is_fenced() {
+                break None;
             }
         };
         self.finish();
@@ -153,8 +181,13 @@ impl Writer {
                 let _ = reply.send(done);
             }
             Command::Import { job, reply } => {
-                let _ = reply.send(self.import(*job));
+                let taken = self.source.may_change().and_then(|()| self.import(*job));
+                let _ = reply.send(taken);
             }
+            Command::Arrived(records) => self.arrived(records),
+            Command::Complete => self.complete(),
+            Command::Lost(error) => self.stop_following(&error),
+            Command::Settle => self.settle_again(),
             Command::Merged(merged) => self.adopt(*merged),
             Command::Close { .. } => self.waiting.push_back(command),
         }
@@ -183,6 +216,7 @@ impl Writer {
     }
 
     fn change(&mut self, change: Change, caller: &str) -> Result<Applied, ChangeError> {
+        self.source.may_change()?;
         let reserved = |id: &EntryId| self.reserved.contains(id.as_str());
         if change.entry_id().is_some_and(reserved) {
             return Err(ChangeError::ImportUnderWay);
@@ -250,7 +284,7 @@ impl Writer {
         planned: Vec<Planned>,
         caller: &str,
         now: Time,
-    ) -> Result<(), AppendError> {
+    ) -> Result<(), ChangeError> {
         if planned.is_empty() {
             return Ok(());
         }
@@ -263,20 +297,36 @@ impl Writer {
                 source_unit,
             } => log::confirmed_record(seq, now, list, *at, source_unit, caller),
         });
+        let count = planned.len() as u64;
+        match self.record(records.collect())? {
+            Recorded::Appended => self.apply(first, planned),
+            // The lists have them already.
+            Recorded::Taken => {}
+        }
+        self.metrics.changes_accepted(count);
+        Ok(())
+    }
+
+    /// Appends records to the log, which must be the next ones.
+    pub(crate) fn append(&self, records: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
+        let (due, count) = (self.lists.version().seq + 1, records.len());
         let appended = self
             .log
             .journal()
-            .append_all_blocking(records.collect())
+            .append_all_blocking(records)
             .inspect_err(|error| self.log_failed(error))?;
         // INVARIANT (one number): a record of a number other than the list version's would make
         // every version that was ever given out lie.
         assert!(
-            appended.first().is_some_and(|at| at.sequence == first)
-                && appended.len() == planned.len(),
+            appended.first().is_some_and(|at| at.sequence == due) && appended.len() == count,
             "the change log has records that the registry did not write"
         );
         self.log.appended(&appended);
-        let count = planned.len() as u64;
+        Ok(appended)
+    }
+
+    /// Makes the changes that the log has, and publishes them.
+    fn apply(&mut self, first: u64, planned: Vec<Planned>) {
         for (seq, planned) in (first..).zip(planned) {
             match planned {
                 Planned::Put(put) => {
@@ -290,9 +340,7 @@ impl Writer {
             self.lists.advance(seq);
         }
         self.publish();
-        self.metrics.changes_accepted(count);
         self.merge_if_due();
-        Ok(())
     }
 
     fn log_failed(&self, error: &AppendError) {
@@ -311,7 +359,7 @@ impl Writer {
         }
     }
 
-    fn publish(&self) {
+    pub(crate) fn publish(&self) {
         self.live.publish(Generation {
             lists: self.lists.clone(),
             book: Arc::clone(&self.book),
@@ -319,7 +367,7 @@ impl Writer {
         show(&self.metrics, &self.lists, &self.beside);
     }
 
-    fn merge_if_due(&mut self) {
+    pub(crate) fn merge_if_due(&mut self) {
         let overlay = self.lists.overlay_len();
         let due = overlay > self.overlay_min.max(self.lists.len() / 20)
             && overlay >= self.merge_not_before;
@@ -359,6 +407,10 @@ impl Writer {
     /// Goes over to a new base, and makes the changes again that came while it was built.
     fn adopt(&mut self, merged: Merged) {
         self.merging = false;
+        if !merged.lists.normalised_by(self.book.simplify()) {
+            // A new book came meanwhile: this base finds names as the old one wrote them.
+            return;
+        }
         let adopted = merged.base.and_then(|base| {
             let mut lists = merged.lists.rebased(base);
             let mut seen = Beside::default();
@@ -392,11 +444,12 @@ impl Writer {
     fn refuse_late(&mut self, command: Command) {
         match command {
             Command::Change { reply, .. } => {
-                let _ = reply.send(Err(ChangeError::Closed));
+                let _ = reply.send(Err(self.closed()));
             }
             Command::Import { reply, .. } => {
-                let _ = reply.send(Err(ChangeError::Closed));
+                let _ = reply.send(Err(self.closed()));
             }
+            Command::Arrived(_) | Command::Complete | Command::Lost(_) | Command::Settle => {}
             Command::Merged(merged) => self.adopt(*merged),
             Command::Close { reply } => {
                 let _ = reply.send(());
@@ -404,8 +457,16 @@ impl Writer {
         }
     }
 
+    fn closed(&self) -> ChangeError {
+        match self.source.is_fenced() {
+            true => ChangeError::Fenced,
+            false => ChangeError::Closed,
+        }
+    }
+
     /// Refuses what waits, lets a merge end, writes a last base when the next start gains by it.
     fn finish(&mut self) {
+        self.source.close();
         // A merge holds a sender of its own until it has told its end.
         while self.merging {
             match self.commands.blocking_recv() {
@@ -424,7 +485,9 @@ impl Writer {
         if let Err(error) = self.log.journal().close_blocking() {
             tracing::warn!(%error, "the change log was not closed cleanly");
         }
-        self.readiness.not_ready(COMPONENT, "stopped");
+        if !self.source.is_fenced() {
+            self.readiness.not_ready(COMPONENT, "stopped");
+        }
     }
 }
 
