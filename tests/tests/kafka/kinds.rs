@@ -121,11 +121,20 @@ async fn events_of_every_kind_become_verdicts_and_keep_their_trace() {
     let newer = evaluation("newer", &invented::uscc(5));
     let mut newer_message = message(&newer);
     newer_message["headers"]["ce_minlistversion"] = seen;
-    send_messages(&bootstrap, &topic, &[newer_message]);
+    // And one that asks for lists of tomorrow: nobody waits for its answer, so it is for review.
+    let tomorrow = evaluation("tomorrow", &invented::uscc(6));
+    let mut tomorrow_message = message(&tomorrow);
+    tomorrow_message["headers"]["ce_minlistversion"] = json!("999999999");
+    send_messages(&bootstrap, &topic, &[newer_message, tomorrow_message]);
 
-    here.assert_settled(5);
-    let account = here.records(5);
-    assert_eq!((account.verdicts, account.dead_letters), (5, 0));
+    here.assert_settled(6);
+    let account = here.records(6);
+    assert_eq!((account.verdicts, account.dead_letters), (6, 0));
+    assert_eq!(
+        account.outcomes.get("MANUAL_REVIEW"),
+        Some(&1),
+        "{account:#?}"
+    );
     assert_eq!(account.outcomes.get("PROHIBIT"), Some(&1), "{account:#?}");
     assert_eq!(account.outcomes.get("PASS"), Some(&4), "{account:#?}");
     for record in &account.verdict_records {
@@ -141,6 +150,10 @@ async fn events_of_every_kind_become_verdicts_and_keep_their_trace() {
             record.verdict["verdict_id"].as_str()
         );
         assert_eq!(record.key.as_deref(), record.verdict["case_id"].as_str());
+        if record.verdict["event_id"] == "tomorrow" {
+            let flags = record.verdict["flags"].as_array().expect("flags");
+            assert!(flags.contains(&json!("lists_behind")), "{flags:?}");
+        }
         if record.verdict["event_id"] == "binary" {
             let traces = ["ce_traceparent", "traceparent"].map(header);
             assert!(
@@ -149,7 +162,7 @@ async fn events_of_every_kind_become_verdicts_and_keep_their_trace() {
             );
         }
     }
-    assert_eq!(read_with_kcat(&bootstrap, &here.topic("verdicts")), 5);
+    assert_eq!(read_with_kcat(&bootstrap, &here.topic("verdicts")), 6);
     assert_eq!(read_with_kcat(&bootstrap, &here.topic("dead-letters")), 0);
     service.stop();
 }

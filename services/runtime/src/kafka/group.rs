@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{self, Cluster, SetDefault};
+use super::client::{self, Cluster, Logged, SetDefault};
 use super::error::{Error, code_of};
 use super::reader::passing;
 use super::record::Incoming;
@@ -126,7 +126,7 @@ impl Group {
                     source,
                 })?;
         let topic = cluster.topic(topic);
-        begin_where_nobody_was(&consumer, &topic, partitions)?;
+        begin_where_nobody_was(&config, &topic, partitions)?;
         consumer
             .subscribe(&[&topic])
             .map_err(Error::asked("subscribe to", topic.as_str()))?;
@@ -178,13 +178,23 @@ impl Drop for Group {
 /// Where the group was never before it begins with the oldest record, and says so to the broker:
 /// from then on a missing place is an error and not a reason to jump.
 fn begin_where_nobody_was(
-    consumer: &BaseConsumer<Callbacks>,
+    config: &ClientConfig,
     topic: &str,
     partitions: u32,
 ) -> Result<(), Error> {
+    // Only whether there is a place is asked. A member asks for one that no open transaction can
+    // move; of all partitions at once, under load, there is hardly ever a moment for that.
+    let consumer: BaseConsumer<Logged> = config
+        .clone()
+        .set("isolation.level", "read_uncommitted")
+        .create_with_context(Logged)
+        .map_err(|source| Error::Client {
+            purpose: "a consumer group",
+            source,
+        })?;
     let deadline = Instant::now() + ASK_WITHIN;
     loop {
-        match try_to_begin(consumer, topic, partitions) {
+        match try_to_begin(&consumer, topic, partitions) {
             Ok(()) => return Ok(()),
             // A coordinator that was just chosen needs a moment.
             Err(error) if passing(&error) && Instant::now() < deadline => {
@@ -196,7 +206,7 @@ fn begin_where_nobody_was(
 }
 
 fn try_to_begin(
-    consumer: &BaseConsumer<Callbacks>,
+    consumer: &BaseConsumer<Logged>,
     topic: &str,
     partitions: u32,
 ) -> Result<(), KafkaError> {

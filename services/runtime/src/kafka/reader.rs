@@ -6,7 +6,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client::{Cluster, Logged};
+use super::client::{Cluster, Logged, SetDefault};
 use super::error::{Error, code_of};
 use super::record::Incoming;
 use super::topics::Topic;
@@ -40,7 +40,10 @@ impl Reader {
     ) -> Result<Self, Error> {
         let name = cluster.topic(topic);
         let mut config = cluster.consumer();
-        config.set("enable.partition.eof", "true");
+        config
+            .set("enable.partition.eof", "true")
+            // Its end is known when the broker answers, and it answers at once only if there is something.
+            .set_default("fetch.wait.max.ms", "100");
         let consumer: BaseConsumer<Logged> =
             config
                 .create_with_context(Logged)
