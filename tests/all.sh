@@ -19,10 +19,12 @@ step() { # step NAME COMMAND…
     ran+=("$(printf '%4d s  %s' $((SECONDS - began)) "$name")")
 }
 
-# What a fresh machine may lack: a C compiler for SQLite and for the allocator, Python and kcat for the clients of
-# others. Java and Maven, for the broker, are the business of tests/kafka/fetch.sh.
+# What a fresh machine may lack: a compiler for SQLite, for the allocator and (with make and C++) for Kafka's library,
+# Python and kcat for the clients of others. Java and Maven, for the broker, are the business of tests/kafka/fetch.sh.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v c++ >/dev/null || missing+=(g++)
+command -v make >/dev/null || missing+=(make)
 command -v python3 >/dev/null || missing+=(python3)
 $quick || python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v curl >/dev/null || missing+=(curl)
