@@ -16,6 +16,7 @@ use creditgate_runtime::config::{self, Config, Role};
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
 use creditgate_runtime::kafka::{self, Cluster};
+use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::{Build, Metrics, Transport};
 use creditgate_runtime::ports::{self, History};
 use creditgate_runtime::shutdown::{self, Shutdown, Supervisor, Tasks};
@@ -49,6 +50,7 @@ const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
 pub struct App {
     grpc_addr: SocketAddr,
     http_addr: Option<SocketAddr>,
+    registry: Registry,
     drain_timeout: Duration,
     tasks: Tasks,
     supervisor: Supervisor,
@@ -192,7 +194,7 @@ impl App {
         }
         close_in_order(
             &tasks,
-            registry,
+            registry.clone(),
             gate,
             stream,
             config.shutdown.drain_timeout,
@@ -201,6 +203,7 @@ impl App {
         Ok(Self {
             grpc_addr,
             http_addr,
+            registry,
             drain_timeout: config.shutdown.drain_timeout,
             tasks,
             supervisor,
@@ -217,6 +220,16 @@ impl App {
     #[must_use]
     pub const fn http_addr(&self) -> Option<SocketAddr> {
         self.http_addr
+    }
+
+    /// The lists in use, for whoever judges beside this service.
+    pub(crate) fn live(&self) -> &Live {
+        self.registry.live()
+    }
+
+    /// What was known earlier, for the same.
+    pub(crate) fn history(&self) -> Arc<dyn History> {
+        Arc::new(self.registry.past().clone())
     }
 
     /// Serves until a signal asks to stop, then drains.

@@ -10,6 +10,7 @@ use creditgate_runtime::clock::Clock;
 use pbjson_types::value::Kind;
 use tokio::time::Instant;
 
+use super::kafka::{self, KafkaWay};
 use crate::client::Client;
 use crate::failure::{Failure, status_text};
 use crate::render;
@@ -77,6 +78,7 @@ impl Dice {
 /// Runs until the time is over or somebody stops it.
 pub async fn play(
     client: &mut Client,
+    kafka: &mut KafkaWay,
     clock: &Clock,
     rate: f64,
     seconds: Option<u64>,
@@ -92,6 +94,11 @@ pub async fn play(
         summary.accepted,
         world::all_lists().len()
     );
+    say!(
+        "Each event goes over gRPC, and as a CloudEvent through creditgate.events, whose answer is read from\n\
+         creditgate.verdicts or creditgate.dead-letters (topic/partition@offset)."
+    );
+    say!("{}", kafka::ABOUT);
     say!();
 
     let ends = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -109,7 +116,7 @@ pub async fn play(
             continue;
         };
         let step = case.stage;
-        let verdict = check(client, event(case, clock)).await;
+        let verdict = check(client, kafka, event(case, clock)).await?;
         case.stage = step + 1;
         let barred = verdict
             .as_ref()
@@ -123,13 +130,17 @@ pub async fn play(
         count += 1;
         if count % EXTRA_EVERY == 0 {
             if count % (2 * EXTRA_EVERY) == 0 {
-                malformed(client, clock).await;
+                malformed(client, kafka, clock).await?;
             } else if let Some(entry) = verdict.as_ref().and_then(first_black_entry) {
                 repair(client, &entry).await;
             }
         }
         tokio::time::sleep(pause).await;
+        kafka.look()?;
+        tell(kafka);
     }
+    kafka.settle().await?;
+    tell(kafka);
     say!("{count} events judged");
     Ok(ExitCode::SUCCESS)
 }
@@ -211,17 +222,17 @@ fn event(case: &Case, clock: &Clock) -> v1::Event {
     }
 }
 
-async fn check(client: &mut Client, event: v1::Event) -> Option<v1::Verdict> {
-    match client
-        .gate
-        .check(v1::CheckRequest { event: Some(event) })
-        .await
-    {
-        Ok(answer) => {
-            let verdict = answer.into_inner().verdict?;
-            say!("{}", render::summary(&verdict));
-            Some(verdict)
-        }
+/// Asks over gRPC, tells the answer, and publishes the same event.
+async fn check(
+    client: &mut Client,
+    kafka: &mut KafkaWay,
+    event: v1::Event,
+) -> Result<Option<v1::Verdict>, Failure> {
+    let request = v1::CheckRequest {
+        event: Some(event.clone()),
+    };
+    let verdict = match client.gate.check(request).await {
+        Ok(answer) => answer.into_inner().verdict,
         Err(status) => {
             say!(
                 "{:<20} {}",
@@ -230,6 +241,19 @@ async fn check(client: &mut Client, event: v1::Event) -> Option<v1::Verdict> {
             );
             None
         }
+    };
+    if let Some(verdict) = &verdict {
+        say!("{}", render::summary(verdict));
+    }
+    // Lists may change before it is judged there: nothing certain is expected.
+    kafka.publish(&event, None, None).await?;
+    Ok(verdict)
+}
+
+/// Tells what has come back over Kafka.
+fn tell(kafka: &mut KafkaWay) {
+    for row in kafka.answered() {
+        say!("  kafka: {row:<31}");
     }
 }
 
@@ -265,18 +289,26 @@ async fn repair(client: &mut Client, entry_id: &str) {
     }
 }
 
-/// An event that no book can judge: its stage does not exist.
-async fn malformed(client: &mut Client, clock: &Clock) {
+/// An event that no book can judge: its stage does not exist. And, on Kafka, one that is no event.
+async fn malformed(
+    client: &mut Client,
+    kafka: &mut KafkaWay,
+    clock: &Clock,
+) -> Result<(), Failure> {
     let case = Case {
         id: "BROKEN-1".to_owned(),
         procedure: 1,
         stage: 0,
         parties: vec![1],
     };
+    let id = format!("broken-{}", clock.now_micros());
     let broken = v1::Event {
         stage: "evaluation".to_owned(),
-        id: format!("broken-{}", clock.now_micros()),
+        id: id.clone(),
         ..event(&case, clock)
     };
-    check(client, broken).await;
+    check(client, kafka, broken).await?;
+    kafka
+        .publish_malformed(&format!("{id}-bytes"), &case.id)
+        .await
 }

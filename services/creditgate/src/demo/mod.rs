@@ -1,6 +1,10 @@
 //! `creditgate demo`: the whole service in one process, with invented lists and procedures.
+//!
+//! Every event goes two ways: over gRPC, and through Kafka's topics on a broker inside this process.
 
+mod kafka;
 mod live;
+mod rows;
 mod script;
 
 use std::collections::BTreeMap;
@@ -16,6 +20,7 @@ use crate::book;
 use crate::cli::DemoArgs;
 use crate::client::Client;
 use crate::failure::Failure;
+use kafka::KafkaWay;
 
 /// Confirmations of inactive rows, invented for the demonstration.
 const CONFIRMATIONS: &str = include_str!("../../demo/confirmations.yaml");
@@ -56,20 +61,26 @@ async fn play(args: DemoArgs) -> Result<ExitCode, Failure> {
         say!("HTTP on http://{http}");
     }
 
+    let mut kafka =
+        KafkaWay::start(&app, &clock, config.kafka.clone(), dir.path().join("kafka")).await?;
+
     let done = match hand {
-        Some(hand) => script::play(&mut client, &hand).await,
+        Some(hand) => script::play(&mut client, &mut kafka, &hand).await,
         None => {
             tokio::select! {
-                done = live::play(&mut client, &clock, args.rate, args.seconds) => done,
+                done = live::play(&mut client, &mut kafka, &clock, args.rate, args.seconds) => done,
                 _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
             }
         }
     };
     drop(client);
-    app.stop(Duration::from_secs(10))
-        .await
-        .map_err(|error| Failure::new("stop the service", error))?;
-    done
+    // It judges by the lists of the service, and so ends before it.
+    let closed = kafka.close().await;
+    let stopped = app.stop(Duration::from_secs(10)).await;
+    let code = done?;
+    closed?;
+    stopped.map_err(|error| Failure::new("stop the service", error))?;
+    Ok(code)
 }
 
 fn config(dir: &std::path::Path) -> Result<Config, Failure> {

@@ -9,6 +9,8 @@ use creditgate_runtime::clock::Hand;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::kafka::{self, KafkaWay};
+use super::rows::Expected;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::world;
@@ -92,8 +94,13 @@ fn message<T: DeserializeOwned>(value: &serde_json::Value) -> Result<T, Failure>
     T::deserialize(value).map_err(|error| Failure::new("script: read a message", error))
 }
 
-/// Plays the script, prints its table and compares it with the expected one.
-pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure> {
+/// Plays the script both ways, prints both tables, and compares the one of gRPC with the expected
+/// one and the one of Kafka with that of gRPC.
+pub async fn play(
+    client: &mut Client,
+    kafka: &mut KafkaWay,
+    hand: &Hand,
+) -> Result<ExitCode, Failure> {
     let script = script()?;
     let now = instant(&script.begins_at)?;
     let mut entries: Vec<v1::Entry> = (world::FIRST..world::FIRST + world::ENTRIES)
@@ -113,19 +120,22 @@ pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure>
     let mut table = String::new();
     let mut last = None;
     for (index, step) in (1..).zip(&script.steps) {
+        if step.at.is_some() || step.apply.is_some() {
+            // Both ways judge at the same time, by the same lists.
+            kafka.settle().await?;
+        }
         if let Some(at) = &step.at {
             hand.set(instant(at)?.micros());
         }
         let row = match (&step.check, &step.apply, step.repeat) {
             (Some(event), None, false) => {
-                let answer = check(client, event).await;
                 last = Some(event);
-                answer
+                check(client, kafka, index, event).await?
             }
             (None, Some(change), false) => apply(client, message(change)?).await?,
             (None, None, true) => {
                 let event = last.ok_or_else(|| Failure::plain("script: nothing to repeat"))?;
-                check(client, event).await
+                check(client, kafka, index, event).await?
             }
             _ => {
                 return Err(Failure::plain(format!(
@@ -137,18 +147,35 @@ pub async fn play(client: &mut Client, hand: &Hand) -> Result<ExitCode, Failure>
         say!("{}", shown.trim_end());
         table.push_str(&shown);
     }
-    compare(&table)
+    let as_expected = compare(&table);
+    say!();
+    say!(
+        "The same events the Kafka way: published as CloudEvents to creditgate.events, judged by the role\n\
+         `stream`, answered on creditgate.verdicts or creditgate.dead-letters (topic/partition@offset)."
+    );
+    say!("{}", kafka::ABOUT);
+    say!();
+    let same = kafka.conclude().await?;
+    say!();
+    match same {
+        true => say!("over Kafka the same verdicts as over gRPC, to the digest"),
+        false => say!("NOT the same over Kafka as over gRPC"),
+    }
+    Ok(match as_expected && same {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(1),
+    })
 }
 
 /// The table must be the expected one, line by line.
-fn compare(table: &str) -> Result<ExitCode, Failure> {
+fn compare(table: &str) -> bool {
     say!();
     if table.trim_end() == EXPECTED.trim_end() {
         say!(
             "{} steps, all as expected",
             table.lines().filter(|l| !l.starts_with("      ")).count()
         );
-        return Ok(ExitCode::SUCCESS);
+        return true;
     }
     say!("NOT as expected:");
     let mut seen = table.lines();
@@ -163,7 +190,7 @@ fn compare(table: &str) -> Result<ExitCode, Failure> {
             }
         }
     }
-    Ok(ExitCode::from(1))
+    false
 }
 
 async fn apply(client: &mut Client, change: v1::ApplyRequest) -> Result<String, Failure> {
@@ -183,19 +210,27 @@ async fn apply(client: &mut Client, change: v1::ApplyRequest) -> Result<String, 
     ))
 }
 
-async fn check(client: &mut Client, event: &serde_json::Value) -> String {
+/// Asks over gRPC, publishes the same event, and tells the answer of gRPC.
+async fn check(
+    client: &mut Client,
+    kafka: &mut KafkaWay,
+    step: usize,
+    event: &serde_json::Value,
+) -> Result<String, Failure> {
     let json = event.to_string();
     let event = match creditgate_proto::json::event_from_json(json.as_bytes()) {
         Ok(event) => event,
-        Err(refused) => return format!("      refused before sending: {refused}\n"),
+        Err(refused) => return Ok(format!("      refused before sending: {refused}\n")),
     };
-    match client
-        .gate
-        .check(v1::CheckRequest { event: Some(event) })
-        .await
-    {
+    let request = v1::CheckRequest {
+        event: Some(event.clone()),
+    };
+    let answer = client.gate.check(request).await;
+    let answer = answer.map(tonic::Response::into_inner);
+    let expected = Expected::of(&answer);
+    kafka.publish(&event, Some(step), Some(expected)).await?;
+    Ok(match answer {
         Ok(answer) => {
-            let answer = answer.into_inner();
             let verdict = answer.verdict.unwrap_or_default();
             let mut rows = String::new();
             if answer.repeated {
@@ -208,7 +243,7 @@ async fn check(client: &mut Client, event: &serde_json::Value) -> String {
             let told = crate::failure::status_text(&status).replace("\n  ", "\n        ");
             format!("      refused: {told}\n")
         }
-    }
+    })
 }
 
 /// A line for the event, and one for each subject with its reasons.

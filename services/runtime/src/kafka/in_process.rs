@@ -1,0 +1,158 @@
+//! A broker inside this process, for showing and trying: the one that librdkafka carries for tests.
+//!
+//! It speaks the protocol over loopback, so that clients are the real ones, and that is all: it
+//! keeps records in memory up to 5 MiB a partition and then drops the oldest, it shows readers what
+//! was aborted or is still open, it forgets offsets that were sent with a transaction, and it fences
+//! nobody. Nothing that was seen with it says anything about exactly once.
+
+use rdkafka::admin::AdminClient;
+use rdkafka::bindings;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+
+use super::client::{Cluster, Logged};
+use super::error::Error;
+use super::topics::Topic;
+use crate::config;
+
+/// See the module. It ends when dropped: clients first, or they look for it in vain.
+pub struct InProcessBroker {
+    cluster: Cluster,
+    /// The library ties the broker to a client, and ends it with that client.
+    _host: AdminClient<Logged>,
+}
+
+impl InProcessBroker {
+    /// Starts the broker on a free port and makes our topics as these settings say; brokers that
+    /// they name are passed over.
+    ///
+    /// # Errors
+    /// When the library refuses.
+    pub fn start(settings: config::Kafka) -> Result<Self, Error> {
+        let host: AdminClient<Logged> = ClientConfig::new()
+            .set("test.mock.num.brokers", "1")
+            .set_log_level(RDKafkaLogLevel::Warning)
+            .create_with_context(Logged)
+            .map_err(refused)?;
+        let cluster = prepare(&host, settings)?;
+        do_not_wait_for_members(&host);
+        Ok(Self {
+            cluster,
+            _host: host,
+        })
+    }
+
+    /// Where it is, for clients of ours.
+    #[must_use]
+    pub const fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+/// Makes the topics: the broker has no administration that clients could use for it.
+fn prepare(host: &AdminClient<Logged>, settings: config::Kafka) -> Result<Cluster, Error> {
+    let broker = host
+        .inner()
+        .mock_cluster()
+        .ok_or(KafkaError::Canceled)
+        .map_err(refused)?;
+    let settings = config::Kafka {
+        brokers: vec![broker.bootstrap_servers()],
+        ..settings
+    };
+    let cluster = Cluster::of(&settings).expect("the settings name a broker");
+    for topic in Topic::ALL {
+        let partitions = match topic.rule().by_case {
+            true => settings.partitions.cast_signed(),
+            false => 1,
+        };
+        let name = cluster.topic(topic);
+        broker
+            .create_topic(&name, partitions, 1)
+            .map_err(Error::asked("make the topic", name))?;
+    }
+    Ok(cluster)
+}
+
+fn refused(source: KafkaError) -> Error {
+    Error::Client {
+        purpose: "the broker inside this process",
+        source,
+    }
+}
+
+/// A group has its first member at once, and not after the three seconds in which others might
+/// come; the library's safe interface has no word for it.
+#[expect(
+    unsafe_code,
+    reason = "the host owns the broker and is borrowed for the call, which takes the broker's lock and sets a number"
+)]
+fn do_not_wait_for_members(host: &AdminClient<Logged>) {
+    // SAFETY: the client's pointer is valid while it is borrowed, and so is the broker's, which
+    // lives as long as its client; a client without a broker gives null, which is not passed on.
+    unsafe {
+        let broker = bindings::rd_kafka_handle_mock_cluster(host.inner().native_ptr());
+        if !broker.is_null() {
+            bindings::rd_kafka_mock_group_initial_rebalance_delay_ms(broker, 0);
+        }
+    }
+}
+
+impl std::fmt::Debug for InProcessBroker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InProcessBroker")
+            .field("cluster", &self.cluster)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::config::{Config, Overrides, Sources};
+    use crate::kafka::{Outgoing, Read, Reader, Sender};
+
+    fn settings() -> config::Kafka {
+        let nothing: BTreeMap<String, String> = BTreeMap::new();
+        let sources = Sources {
+            file: None,
+            environment: &nothing,
+            overrides: Overrides::default(),
+        };
+        config::Kafka {
+            partitions: 3,
+            ..Config::load(sources).expect("defaults").kafka
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_to_a_partition_is_read_back_from_it() {
+        let broker = InProcessBroker::start(settings()).expect("a broker");
+        let patience = Duration::from_secs(10);
+        let sender = Sender::open(broker.cluster(), patience).expect("a sender");
+        for partition in [2, 0] {
+            let record = Outgoing {
+                topic: Topic::Events,
+                partition: Some(partition),
+                key: b"case".to_vec(),
+                headers: Vec::new(),
+                payload: vec![b'x'],
+            };
+            assert_eq!(sender.send(&record).await.expect("taken"), partition);
+        }
+        let places = [(0, None), (1, None), (2, None)];
+        let reader = Reader::open(broker.cluster(), Topic::Events, &places).expect("a reader");
+        let mut read = Vec::new();
+        let since = Instant::now();
+        while read.len() < 2 && since.elapsed() < patience {
+            if let Read::Record(record) = reader.next(Duration::from_millis(50)).expect("read") {
+                read.push((record.partition, record.offset));
+            }
+        }
+        read.sort_unstable();
+        assert_eq!(read, [(0, 0), (2, 0)]);
+    }
+}
