@@ -65,19 +65,6 @@ fn example_config() -> &'static str {
     EXAMPLE.get_or_init(|| told(&["serve", "--example-config"]))
 }
 
-/// Whether this binary can be one role of several: until it can, what rests on that is not checked.
-fn roles_run_apart() -> bool {
-    let args = [
-        "serve",
-        "--check-config",
-        "--roles",
-        "stream",
-        "--kafka",
-        "kafka:9092",
-    ];
-    run(&args, "").status.success()
-}
-
 fn yaml_of(text: &str) -> Value {
     serde_saphyr::from_str(text).expect("YAML")
 }
@@ -251,7 +238,7 @@ fn the_containerfile_builds_with_a_feature_that_the_binary_has() {
     let has = manifest
         .expect("the manifest")
         .contains(&format!("\n{feature} = "));
-    assert!(has || !roles_run_apart(), "the binary has no `{feature}`");
+    assert!(has, "the binary has no `{feature}`");
 }
 
 #[test]
@@ -819,10 +806,7 @@ fn the_services_of_compose_would_start_with_keys_and_not_without() {
         &keys,
     ]);
     for environment in ours {
-        let roles = match roles_run_apart() {
-            true => environment["CREDITGATE_ROLES"].as_str().expect("roles"),
-            false => "registry,gate,http,stream",
-        };
+        let roles = environment["CREDITGATE_ROLES"].as_str().expect("roles");
         let (sound, said) = check(environment, &["--keys-file", &keys, "--roles", roles]);
         assert!(sound, "{roles}: {said}");
     }
