@@ -467,8 +467,9 @@ fn our_services_share_neither_data_nor_ports_and_listen_where_they_are_published
         let environment = &service["environment"];
         let own_roles = environment["CREDITGATE_ROLES"].as_str().expect("roles");
         for role in own_roles.split(',') {
+            // Every process tells whether it is ready.
             assert!(
-                roles.insert(role.to_owned()),
+                roles.insert(role.to_owned()) || role == "http",
                 "{role} stands in two services"
             );
             told(&["serve", "--dump-config", "--roles", role]);
