@@ -84,13 +84,13 @@ fn copy(lane: &Lane, cluster: &Cluster) -> Result<(), Failure> {
         let is_full = open.as_ref().is_some_and(|open| {
             open.events >= settings.batch_events || open.since.elapsed() >= settings.batch
         });
-        if is_full || lane.is_stopping() {
-            if let Some(full) = open.take() {
-                let offsets = lane
-                    .offsets(full.next_offset)
-                    .map_err(|error| Failure::new("commit the group's place", error))?;
-                writer.commit(Some(&offsets)).map_err(failed)?;
-            }
+        if (is_full || lane.is_stopping())
+            && let Some(full) = open.take()
+        {
+            let offsets = lane
+                .offsets(full.next_offset)
+                .map_err(|error| Failure::new("commit the group's place", error))?;
+            writer.commit(Some(&offsets)).map_err(failed)?;
         }
         if lane.is_stopping() {
             return Ok(());

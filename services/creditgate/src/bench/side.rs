@@ -1,5 +1,6 @@
 //! One of the two that are compared: its topics, and the process between them.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
@@ -63,6 +64,8 @@ pub struct Side {
     reader: Reader,
     sender: Sender,
     data_dir: PathBuf,
+    /// How often each outcome came; only verdicts have one.
+    outcomes: BTreeMap<String, u64>,
     /// The number of the next event; no two rounds share one.
     next: u64,
     /// Set when somebody wants the benchmark to end.
@@ -133,6 +136,7 @@ impl Side {
             reader: Reader::open(cluster, Topic::Verdicts, &places).map_err(failed)?,
             sender: Sender::open(cluster, PATIENCE).map_err(failed)?,
             data_dir: data_dir.to_owned(),
+            outcomes: BTreeMap::new(),
             next: 0,
             stopped,
         })
@@ -162,9 +166,15 @@ impl Side {
         Handle::current().block_on(traffic::fill(&self.sender, numbers.clone()))?;
         let mut process = self.start()?;
         let mut cpu_at_first = None;
-        let tally = self.collect(&mut process, numbers, |process| {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        let tally = self.collect(&mut process, numbers, |process, verdict| {
             cpu_at_first.get_or_insert_with(|| process.cpu_seconds());
+            if let Some(outcome) = verdict.header("ce_outcome") {
+                let outcome = String::from_utf8_lossy(outcome).into_owned();
+                *outcomes.entry(outcome).or_default() += 1;
+            }
         })?;
+        self.outcomes = outcomes;
         let cpu = process.cpu_seconds() - cpu_at_first.unwrap_or_default();
         let peak_mib = process.memory_mib("VmHWM");
         self.end(process)?;
@@ -185,7 +195,7 @@ impl Side {
         let mut process = self.start()?;
         let first_signs = self.take(FIRST_SIGNS);
         Handle::current().block_on(traffic::fill(&self.sender, first_signs.clone()))?;
-        self.collect(&mut process, first_signs, |_| {})?;
+        self.collect(&mut process, first_signs, |_, _| {})?;
 
         let load = Steady::new(self.next, rate, WARM_UP + time);
         self.next = load.numbers().end;
@@ -193,7 +203,7 @@ impl Side {
         let goes_on = || !stopped.load(Ordering::Relaxed);
         let (sent, tally) = std::thread::scope(|scope| {
             let sending = scope.spawn(|| runtime.block_on(load.send(sender, goes_on)));
-            let tally = self.collect(&mut process, load.numbers(), |_| {});
+            let tally = self.collect(&mut process, load.numbers(), |_, _| {});
             let sent = sending
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -210,6 +220,16 @@ impl Side {
             .collect();
         took.sort_unstable();
         Ok(took)
+    }
+
+    /// The outcomes of all verdicts of its rounds, as a line.
+    pub fn outcomes(&self) -> String {
+        let each = |(outcome, count): (&String, &u64)| format!("{outcome} {count}");
+        self.outcomes
+            .iter()
+            .map(each)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     fn take(&mut self, events: u64) -> Range<u64> {
@@ -268,7 +288,7 @@ impl Side {
         &self,
         process: &mut Process,
         numbers: Range<u64>,
-        mut seen: impl FnMut(&Process),
+        mut seen: impl FnMut(&Process, &Incoming),
     ) -> Result<Tally, Failure> {
         let mut tally = Tally::new(numbers);
         let mut last = Instant::now();
@@ -279,7 +299,7 @@ impl Side {
             if let Some(record) = self.next_record(LOOK)? {
                 last = Instant::now();
                 self.note(&mut tally, &record, last)?;
-                seen(process);
+                seen(process, &record);
             } else if let Some(status) = process.ended() {
                 return Err(self.failed(format!("the process ended with {status}")));
             } else if last.elapsed() > PATIENCE {

@@ -164,7 +164,8 @@ fn compare(mut sides: [Side; 2], extent: Extent) -> Result<([Figures; 2], f64), 
         figures.took = side.steady(half, extent.steady)?;
         eprint!(".");
     }
-    eprintln!();
+    let [_, pipeline] = &sides;
+    eprintln!("\nverdicts of the rounds: {}", pipeline.outcomes());
     Ok((figures, half))
 }
 
