@@ -293,9 +293,7 @@ impl Side {
         let mut tally = Tally::new(numbers);
         let mut last = Instant::now();
         while tally.missing() > 0 {
-            if self.stopped.load(Ordering::Relaxed) {
-                return Err(Failure::plain("stopped before the end"));
-            }
+            unless_stopped(&self.stopped)?;
             if let Some(record) = self.next_record(LOOK)? {
                 last = Instant::now();
                 self.note(&mut tally, &record, last)?;
@@ -381,7 +379,8 @@ struct Service {
 impl Service {
     fn wait_until_ready(&self, process: &mut Process, stopped: &AtomicBool) -> Result<(), Failure> {
         let began = Instant::now();
-        while began.elapsed() < PATIENCE && !stopped.load(Ordering::Relaxed) {
+        while began.elapsed() < PATIENCE {
+            unless_stopped(stopped)?;
             if let Some(status) = process.ended() {
                 return Err(Failure::plain(format!("the service ended with {status}")));
             }
@@ -391,8 +390,7 @@ impl Service {
             std::thread::sleep(Duration::from_millis(50));
         }
         Err(Failure::plain(format!(
-            "the service is not ready after {:?}",
-            began.elapsed()
+            "the service is not ready after {PATIENCE:?}"
         )))
     }
 
@@ -404,6 +402,13 @@ impl Service {
         let mut answer = [0; 12];
         stream.read_exact(&mut answer)?;
         Ok(answer.ends_with(b" 200"))
+    }
+}
+
+fn unless_stopped(stopped: &AtomicBool) -> Result<(), Failure> {
+    match stopped.load(Ordering::Relaxed) {
+        true => Err(Failure::plain("stopped before the end")),
+        false => Ok(()),
     }
 }
 

@@ -61,16 +61,10 @@ pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
     });
     let [copy, pipeline] = clusters;
     let clusters = [copy?, pipeline?];
-    for cluster in &clusters {
-        eprintln!(
-            "topics {}.* on {} are made now, and deleted at the end",
-            cluster.settings().topic_prefix,
-            args.kafka.kafka
-        );
-    }
-    let measured = measure(args, &clusters).await;
+    let mut tried = Vec::new();
+    let measured = measure(args, &clusters, &mut tried).await;
     let mut deleted = Ok(());
-    for cluster in &clusters {
+    for cluster in tried {
         if let Err(error) = topics::delete(cluster).await {
             eprintln!("{}", Chain(&error));
             deleted = Err(Failure::new("delete the topics of the benchmark", error));
@@ -81,13 +75,31 @@ pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
     deleted.map(|()| ExitCode::SUCCESS)
 }
 
-/// The figures of both sides, and half of the pipeline's rate.
-async fn measure(
+/// The figures of both sides, and half of the pipeline's rate. Whatever topics were tried to be made,
+/// even in vain, must be deleted afterwards.
+async fn measure<'a>(
     args: &BenchStreamArgs,
-    clusters: &[Cluster; 2],
+    clusters: &'a [Cluster; 2],
+    tried: &mut Vec<&'a Cluster>,
 ) -> Result<([Figures; 2], f64), Failure> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let mut signals =
+        shutdown::signals().map_err(|error| Failure::new("listen for signals", error))?;
+    let watching = tokio::spawn({
+        let stopped = Arc::clone(&stopped);
+        async move {
+            signals.recv().await;
+            stopped.store(true, Ordering::Relaxed);
+        }
+    });
     let mut partitions = 0;
     for cluster in clusters {
+        eprintln!(
+            "makes the topics {}.* on {}, and deletes them at the end",
+            cluster.settings().topic_prefix,
+            args.kafka.kafka
+        );
+        tried.push(cluster);
         let ready = topics::ensure(cluster)
             .await
             .map_err(|error| Failure::new("make the topics of the benchmark", error))?;
@@ -104,16 +116,6 @@ async fn measure(
         settings.batch_events,
         settings.batch.as_millis(),
     );
-    let stopped = Arc::new(AtomicBool::new(false));
-    let mut signals =
-        shutdown::signals().map_err(|error| Failure::new("listen for signals", error))?;
-    let watching = tokio::spawn({
-        let stopped = Arc::clone(&stopped);
-        async move {
-            signals.recv().await;
-            stopped.store(true, Ordering::Relaxed);
-        }
-    });
     let temporary = tempfile::tempdir().map_err(|error| Failure::new("make a directory", error))?;
     let dir = temporary.path().to_owned();
     let (kafka, clusters) = (args.kafka.clone(), clusters.clone());

@@ -184,11 +184,11 @@ pub async fn ensure(cluster: &Cluster) -> Result<Ready, Error> {
 pub async fn delete(cluster: &Cluster) -> Result<(), Error> {
     let names = Topic::ALL.map(|topic| cluster.topic(topic));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let options = AdminOptions::new()
+        .request_timeout(Some(ASK_WITHIN))
+        .operation_timeout(Some(ASK_WITHIN));
     let results = admin(cluster)?
-        .delete_topics(
-            &names,
-            &AdminOptions::new().operation_timeout(Some(ASK_WITHIN)),
-        )
+        .delete_topics(&names, &options)
         .await
         .map_err(Error::asked("delete the topics of", cluster.name("*")))?;
     let faults: Vec<String> = results
