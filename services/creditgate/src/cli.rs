@@ -432,8 +432,9 @@ pub struct KeysArgs {
 
 /// `bench`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  creditgate bench gate --quick")]
+#[command(after_help = "Examples:
+  creditgate bench gate --quick
+  creditgate bench stream --kafka localhost:9092 --quick")]
 pub struct BenchArgs {
     /// What to measure.
     #[command(subcommand)]
@@ -445,6 +446,8 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// The real service against the bare gRPC server with a constant reply, in alternating runs.
     Gate(BenchGateArgs),
+    /// The Kafka pipeline against a plain copy with the same transactions, in alternating rounds.
+    Stream(BenchStreamArgs),
     /// One of the processes of a run.
     #[command(subcommand, hide = true)]
     Part(BenchPart),
@@ -470,6 +473,48 @@ pub struct BenchGateArgs {
     pub data_dir: Option<PathBuf>,
 }
 
+/// `bench stream`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Makes topics named creditgate-bench-… on the cluster and deletes them at the end; other \
+topics are left alone. Batches, partitions and form are those of CREDITGATE_KAFKA_… in the environment.
+
+The copy reads events in a group, one loop and one transactional producer for each partition, and writes \
+them unchanged with the group's place: what any pipeline exactly once costs on this cluster.
+
+Examples:
+  creditgate bench stream --kafka localhost:9092 --quick
+  creditgate bench stream --kafka kafka-1:9093 --kafka-config security.protocol=SSL --rounds 7"
+)]
+pub struct BenchStreamArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub kafka: BenchKafka,
+    /// Events of a round, for each side [default: 100000; 20000 if quick].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    pub events: Option<u64>,
+    /// Rounds that count [default: 5; 3 if quick].
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u64).range(1..=100))]
+    pub rounds: Option<u64>,
+    /// Short rounds: about a minute in all.
+    #[arg(long)]
+    pub quick: bool,
+    /// Entries on the lists.
+    #[arg(long, default_value_t = 100_000)]
+    pub entries: u64,
+}
+
+/// The cluster of a benchmark.
+#[derive(Debug, Clone, Args)]
+pub struct BenchKafka {
+    /// Kafka brokers to begin with, separated by commas.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub kafka: String,
+    /// A setting of librdkafka, such as `security.protocol=SSL`; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub kafka_config: Vec<(String, String)>,
+}
+
 /// A process of a benchmark.
 #[derive(Debug, Subcommand)]
 pub enum BenchPart {
@@ -483,6 +528,15 @@ pub enum BenchPart {
         /// Entries on the lists.
         #[arg(long)]
         entries: u64,
+    },
+    /// The copy.
+    Copy {
+        /// The cluster.
+        #[command(flatten)]
+        kafka: BenchKafka,
+        /// What the names of its topics begin with.
+        #[arg(long)]
+        kafka_topic_prefix: String,
     },
     /// The client.
     Client {

@@ -47,6 +47,33 @@ pub struct Report {
     pub p99_us: u32,
 }
 
+/// The event of this number in a run, a case of its own.
+pub fn event(run: &str, n: u64) -> v1::Event {
+    let party = if n.is_multiple_of(LISTED_EVERY) {
+        world::FIRST + n % 1_000
+    } else {
+        n % world::FIRST
+    };
+    let id = format!("{run}-{n:08}");
+    v1::Event {
+        source: "bench".to_owned(),
+        case_id: id.clone(),
+        id,
+        scenario: "procurement".to_owned(),
+        stage: "evaluate".to_owned(),
+        region: "320505".to_owned(),
+        subjects: vec![v1::Subject {
+            role: "supplier".to_owned(),
+            id_type: "USCC".to_owned(),
+            id: invented::uscc(party),
+            name: world::name(party),
+            kind: "enterprise".to_owned(),
+            ..v1::Subject::default()
+        }],
+        ..v1::Event::default()
+    }
+}
+
 /// Shared by the tasks of a run.
 struct Run {
     name: String,
@@ -56,30 +83,7 @@ struct Run {
 
 impl Run {
     fn event(&self) -> v1::Event {
-        let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let party = if n.is_multiple_of(LISTED_EVERY) {
-            world::FIRST + n % 1_000
-        } else {
-            n % world::FIRST
-        };
-        let id = format!("{}-{n:08}", self.name);
-        v1::Event {
-            source: "bench".to_owned(),
-            case_id: id.clone(),
-            id,
-            scenario: "procurement".to_owned(),
-            stage: "evaluate".to_owned(),
-            region: "320505".to_owned(),
-            subjects: vec![v1::Subject {
-                role: "supplier".to_owned(),
-                id_type: "USCC".to_owned(),
-                id: invented::uscc(party),
-                name: world::name(party),
-                kind: "enterprise".to_owned(),
-                ..v1::Subject::default()
-            }],
-            ..v1::Event::default()
-        }
+        event(&self.name, self.next.fetch_add(1, Ordering::Relaxed))
     }
 
     fn over(&self) -> bool {

@@ -4,9 +4,13 @@
 //! that a machine whose speed drifts cannot favour one of them.
 
 mod bare;
+mod copy;
 mod gate;
 mod load;
 mod process;
+mod side;
+mod stream;
+mod traffic;
 
 use std::process::ExitCode;
 
@@ -22,6 +26,11 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     runtime.block_on(async {
         match args.what {
             BenchCommand::Gate(args) => gate::run(&args).await,
+            BenchCommand::Stream(args) => stream::run(&args).await,
+            BenchCommand::Part(BenchPart::Copy {
+                kafka,
+                kafka_topic_prefix,
+            }) => copy::serve(&side::cluster(&kafka, &kafka_topic_prefix)?).await,
             BenchCommand::Part(BenchPart::Bare) => bare::serve().await,
             BenchCommand::Part(BenchPart::Real { data_dir, entries }) => {
                 gate::serve_real(&data_dir, entries).await

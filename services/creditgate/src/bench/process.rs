@@ -1,7 +1,10 @@
 //! A process of a benchmark: started, asked what it used, ended.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use creditgate_runtime::config::{KEYS, OTHER_VARIABLES};
 
 use crate::failure::Failure;
 
@@ -15,11 +18,18 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts this very program with other arguments.
+    /// Starts this very program with other arguments. Of the environment's configuration it sees what
+    /// is about Kafka, as [`super::side`] does: the rest is the benchmark's to say.
     pub fn start(args: &[&str]) -> Result<Self, Failure> {
         let failed = |error| Failure::new("start a process of the benchmark", error);
         let program = std::env::current_exe().map_err(failed)?;
-        let mut child = Command::new(program)
+        let keys = KEYS.iter().map(|key| key.variable);
+        let others = OTHER_VARIABLES.iter().map(|(name, _)| *name);
+        let mut command = Command::new(program);
+        for name in keys.chain(others).filter(|name| !is_about_kafka(name)) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -49,6 +59,37 @@ impl Process {
         Ok(line.trim_end().to_owned())
     }
 
+    /// How it ended, when it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// Asks it to stop, and waits until it has done so well.
+    pub fn stop(mut self, patience: Duration) -> Result<(), Failure> {
+        let failed = |error| Failure::new("stop a process of the benchmark", error);
+        Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status()
+            .map_err(failed)?;
+        let began = Instant::now();
+        loop {
+            match self.ended() {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => {
+                    return Err(Failure::plain(format!(
+                        "a process of the benchmark ended with {status}"
+                    )));
+                }
+                None if began.elapsed() > patience => {
+                    return Err(Failure::plain(format!(
+                        "a process of the benchmark does not end within {patience:?}"
+                    )));
+                }
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+
     /// Seconds of CPU it has used, of its own and in the kernel.
     pub fn cpu_seconds(&self) -> f64 {
         let stat = self.proc("stat");
@@ -76,6 +117,11 @@ impl Process {
     fn proc(&self, file: &str) -> String {
         std::fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).unwrap_or_default()
     }
+}
+
+/// Whether a variable says how Kafka is used.
+pub fn is_about_kafka(variable: &str) -> bool {
+    variable.starts_with("CREDITGATE_KAFKA_")
 }
 
 impl Drop for Process {

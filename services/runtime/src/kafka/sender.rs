@@ -36,6 +36,18 @@ impl Sender {
     /// # Errors
     /// [`Error::QueueFull`] and [`Error::Client`]: it was not written. [`Error::Unconfirmed`]: nobody knows.
     pub async fn send(&self, record: &Outgoing) -> Result<i32, Error> {
+        self.begin(record)?.await
+    }
+
+    /// As [`Sender::send`], for many: the record is on its way when this returns, and what is returned
+    /// tells what became of it.
+    ///
+    /// # Errors
+    /// [`Error::QueueFull`]: it was not taken; wait for an earlier one. Others as for [`Sender::send`].
+    pub fn begin<'a>(
+        &'a self,
+        record: &Outgoing,
+    ) -> Result<impl Future<Output = Result<i32, Error>> + Send + use<'a>, Error> {
         let topic = self.cluster.topic(record.topic);
         let mut message = FutureRecord::to(&topic)
             .key(&record.key)
@@ -50,14 +62,16 @@ impl Sender {
                 source,
             },
         })?;
-        let source = match delivery.await {
-            Ok(Ok(delivered)) => return Ok(delivered.partition),
-            Ok(Err((source, _))) => source,
-            // The producer went away with the record in it.
-            Err(_) => KafkaError::Canceled,
-        };
-        self.renew_if_broken();
-        Err(Error::Unconfirmed { topic, source })
+        Ok(async move {
+            let source = match delivery.await {
+                Ok(Ok(delivered)) => return Ok(delivered.partition),
+                Ok(Err((source, _))) => source,
+                // The producer went away with the record in it.
+                Err(_) => KafkaError::Canceled,
+            };
+            self.renew_if_broken();
+            Err(Error::Unconfirmed { topic, source })
+        })
     }
 
     /// An idempotent producer that has met a fatal error takes nothing any more.

@@ -146,14 +146,7 @@ struct Found {
 /// # Errors
 /// When the cluster does not answer, or a topic cannot serve; every fault is named.
 pub async fn ensure(cluster: &Cluster) -> Result<Ready, Error> {
-    let admin: AdminClient<Logged> =
-        cluster
-            .client()
-            .create_with_context(Logged)
-            .map_err(|source| Error::Client {
-                purpose: "administration",
-                source,
-            })?;
+    let admin = admin(cluster)?;
     let (brokers, found) = look(cluster, &admin)?;
     let partitions = found
         .get(&Topic::Events)
@@ -181,6 +174,43 @@ pub async fn ensure(cluster: &Cluster) -> Result<Ready, Error> {
         made,
         warnings,
     })
+}
+
+/// Deletes the topics with all that is in them. For those who made them for a while, as a benchmark
+/// does; a service never deletes one. A topic that is not there is no error.
+///
+/// # Errors
+/// When the cluster does not answer, or keeps a topic; every one is named.
+pub async fn delete(cluster: &Cluster) -> Result<(), Error> {
+    let names = Topic::ALL.map(|topic| cluster.topic(topic));
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let options = AdminOptions::new()
+        .request_timeout(Some(ASK_WITHIN))
+        .operation_timeout(Some(ASK_WITHIN));
+    let results = admin(cluster)?
+        .delete_topics(&names, &options)
+        .await
+        .map_err(Error::asked("delete the topics of", cluster.name("*")))?;
+    let faults: Vec<String> = results
+        .into_iter()
+        .filter_map(Result::err)
+        .filter(|(_, code)| *code != RDKafkaErrorCode::UnknownTopicOrPartition)
+        .map(|(name, code)| format!("topic `{name}` cannot be deleted: {code}"))
+        .collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Topics(faults)),
+    }
+}
+
+fn admin(cluster: &Cluster) -> Result<AdminClient<Logged>, Error> {
+    cluster
+        .client()
+        .create_with_context(Logged)
+        .map_err(|source| Error::Client {
+            purpose: "administration",
+            source,
+        })
 }
 
 fn copies(cluster: &Cluster, brokers: usize) -> u16 {
