@@ -128,7 +128,7 @@ impl Inner {
         };
         let generation = self.live.load();
         fits(&asked.event, &generation.book)?;
-        let case = match asks_for_case(&asked.event, &generation.book) {
+        let case = match asked.asks_for_case(&generation.book) {
             false => CaseView::default(),
             true => match self.records.case_view_at_once(&asked.event.case_id) {
                 Some(view) => view,
@@ -157,7 +157,7 @@ impl Inner {
         };
         let generation = self.live.load_full();
         fits(&asked.event, &generation.book)?;
-        let case = match asks_for_case(&asked.event, &generation.book) {
+        let case = match asked.asks_for_case(&generation.book) {
             false => CaseView::default(),
             true => {
                 let view = self
@@ -383,11 +383,21 @@ impl Inner {
     }
 }
 
+impl Asked {
+    fn asks_for_case(&self, book: &Book) -> bool {
+        asks_for_case(
+            self.event.scenario.as_str(),
+            self.event.stage.as_str(),
+            book,
+        )
+    }
+}
+
 /// What is known of a case is asked only for the stages that come after a decisive one.
-fn asks_for_case(event: &Event, book: &Book) -> bool {
-    book.scenario(event.scenario.as_str())
+pub(crate) fn asks_for_case(scenario: &str, stage: &str, book: &Book) -> bool {
+    book.scenario(scenario)
         .filter(|scenario| scenario.go_live.is_some())
-        .and_then(|scenario| scenario.stage(event.stage.as_str()))
+        .and_then(|scenario| scenario.stage(stage))
         .is_some_and(|stage| stage.after.is_some())
 }
 

@@ -58,6 +58,11 @@ impl ports::Judge for Gate {
     type Held = Held;
     type Waiting = Waiting;
 
+    fn asks_for_case(&self, event: &v1::Event) -> bool {
+        let generation = self.inner.live.load();
+        check::asks_for_case(&event.scenario, &event.stage, &generation.book)
+    }
+
     fn judge_at_once(&self, asked: Asked) -> Result<ports::AtOnce<Held, Waiting>, NotJudged> {
         let Asked { event, trace } = asked;
         let pending = self.inner.metrics.received(Transport::Kafka);

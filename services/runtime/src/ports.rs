@@ -38,6 +38,10 @@ pub trait Judge: Send + Sync + 'static {
     /// An event that must wait: for lists, for its case to be read, or for a slot that somebody holds.
     type Waiting: Send;
 
+    /// Whether the verdict of this event depends on what is known of its case: then it must wait
+    /// until the events before it are kept.
+    fn asks_for_case(&self, event: &v1::Event) -> bool;
+
     /// As far as an event gets without waiting.
     ///
     /// # Errors

@@ -68,6 +68,11 @@ impl<H> Batch<H> {
         self.ends.len() >= events || self.since.is_some_and(|since| since.elapsed() >= age)
     }
 
+    /// How long ago it was begun.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// How long it may still wait for further events; without end while it is empty.
     pub(crate) fn patience(&self, age: Duration) -> Option<Duration> {
         self.since.map(|since| age.saturating_sub(since.elapsed()))

@@ -88,7 +88,7 @@ impl<'a, J: Judge> Loop<'a, J> {
                 tracing::info!(
                     partition = self.lane.partition,
                     offset = committed,
-                    took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    took_ms = millis(began.elapsed()),
                     "took over a partition of events"
                 );
             }
@@ -191,7 +191,8 @@ impl<'a, J: Judge> Loop<'a, J> {
     }
 
     fn judge(&mut self, asked: Asked) -> Flow {
-        if self.batch.has_case(&asked.event.case_id) {
+        let event = &asked.event;
+        if self.batch.has_case(&event.case_id) && self.shop.judge.asks_for_case(event) {
             self.commit()?;
         }
         if self.shop.judge.is_saturated() {
@@ -296,8 +297,16 @@ impl<'a, J: Judge> Loop<'a, J> {
                 return ControlFlow::Break(Leave::Doubt);
             }
         };
+        let began = Instant::now();
         let committed = self.writer.commit(Some(&offsets));
         self.sure(committed)?;
+        tracing::debug!(
+            partition = self.lane.partition,
+            { field::COUNT } = self.batch.len(),
+            age_ms = millis(self.batch.age()),
+            commit_ms = millis(began.elapsed()),
+            "committed"
+        );
         let metrics = &self.shop.metrics;
         metrics.stream_transaction(TransactionEnd::Committed);
         self.written_for.clear();
@@ -335,6 +344,10 @@ impl<'a, J: Judge> Loop<'a, J> {
         }
         ControlFlow::Break(Leave::Doubt)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A number that no other barrier of this partition has.

@@ -20,6 +20,9 @@ use super::error::{Error, code_of, is_fenced};
 use super::record::Outgoing;
 use super::topics::Topic;
 
+/// How often it is looked whether everything of a transaction is delivered.
+const FLUSH_LOOK: Duration = Duration::from_millis(1);
+
 /// See the module.
 pub struct Writer {
     cluster: Cluster,
@@ -174,6 +177,10 @@ impl Writer {
     pub fn commit(&mut self, offsets: Option<&Offsets>) -> Result<(), Unwritten> {
         self.with_producer(|writer, producer| {
             let left = || writer.deadline.saturating_duration_since(Instant::now());
+            // The library's own flush sleeps a tenth of a second between two looks.
+            while producer.in_flight_count() > 0 && !left().is_zero() {
+                producer.poll(FLUSH_LOOK);
+            }
             if let Some(Offsets { list, member }) = offsets {
                 producer.send_offsets_to_transaction(list, member, left())?;
             }
