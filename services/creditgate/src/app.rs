@@ -141,6 +141,13 @@ impl App {
     ) -> Result<Self, StartError> {
         check_roles(config)?;
         let callers = callers(config)?;
+        // Before the data is opened: a second start of the same service ends here, and has not yet
+        // fenced off the first.
+        let grpc = listen(config.grpc_addr).await?;
+        let http = match config.roles.contains(&Role::Http) {
+            true => Some(listen(config.http_addr).await?),
+            false => None,
+        };
         let kafka = on_kafka(config).await?;
         let readiness = Readiness::expecting(components(config));
         let (registry, gate, stream) = open(
@@ -153,11 +160,6 @@ impl App {
         )
         .await?;
 
-        let grpc = listen(config.grpc_addr).await?;
-        let http = match config.roles.contains(&Role::Http) {
-            true => Some(listen(config.http_addr).await?),
-            false => None,
-        };
         let grpc_addr = grpc.local_addr().unwrap_or(config.grpc_addr);
         let http_addr = http.as_ref().and_then(|http| http.local_addr().ok());
 

@@ -33,8 +33,9 @@ use crate::records::{self, Case, Claim, Claimed, Draft, Records, Seen};
 /// The name under which the copy speaks to readiness.
 pub const COMPONENT: &str = "case_state";
 
-/// Records appended at once.
+/// Records taken at once, and their bytes.
 const BATCH: usize = 1_000;
+const BATCH_BYTES: usize = 8 << 20;
 /// How long the thread waits for a record before it looks around.
 const WAIT: Duration = Duration::from_millis(20);
 /// How often the places are written.
@@ -46,6 +47,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct CaseState {
     barriers: Mutex<BTreeMap<i32, u64>>,
     stop: AtomicBool,
+    ended: AtomicBool,
 }
 
 /// What the thread needs of the gate.
@@ -57,7 +59,12 @@ pub(crate) struct Follower {
     pub readiness: Readiness,
     pub places: PathBuf,
     pub runtime: Handle,
+    pub cluster: Cluster,
+    pub partitions: u32,
 }
+
+/// Up to where the topic is in the copy: the next offset of each partition.
+type Places = BTreeMap<i32, i64>;
 
 /// What of a batch is new, on its way into the copy.
 #[derive(Default)]
@@ -66,11 +73,20 @@ struct News {
     slots: HashSet<VerdictId>,
 }
 
+/// Why a batch is not in the copy.
+enum Untaken {
+    /// The disk refuses writes, or cannot be read; the journal recovers by itself.
+    Again,
+    /// Only another start will tell what the journal holds, or it was closed.
+    Ended,
+}
+
 impl CaseState {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             barriers: Mutex::default(),
             stop: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
         })
     }
 
@@ -78,61 +94,105 @@ impl CaseState {
         self.barriers.lock().get(&partition) == Some(&barrier)
     }
 
+    pub(crate) fn follows(&self) -> bool {
+        !self.ended.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 }
 
 impl Follower {
     /// Begins to read; not ready until the end was reached once.
-    pub(crate) fn start(
-        self,
-        cluster: &Cluster,
-        partitions: u32,
-    ) -> Result<JoinHandle<()>, kafka::Error> {
-        let known = read_places(&self.places);
-        let from: Vec<(i32, Option<i64>)> = (0..partitions.cast_signed())
-            .map(|partition| (partition, known.get(&partition).copied()))
-            .collect();
-        let reader = Reader::open(cluster, Topic::CaseState, &from)?;
-        let run = move || self.run(&reader, known, from.len());
+    pub(crate) fn start(self) -> Result<JoinHandle<()>, kafka::Error> {
+        let known = read_places(&self.places, self.head());
+        let reader = self.open(&known)?;
+        let run = move || {
+            self.run(reader, known);
+            self.state.ended.store(true, Ordering::Relaxed);
+        };
         Ok(std::thread::Builder::new()
             .name("case-state".to_owned())
             .spawn(run)
             .expect("the operating system has room for a thread"))
     }
 
-    fn run(self, reader: &Reader, mut places: BTreeMap<i32, i64>, partitions: usize) {
+    fn open(&self, known: &Places) -> Result<Reader, kafka::Error> {
+        let from: Vec<(i32, Option<i64>)> = (0..self.partitions.cast_signed())
+            .map(|partition| (partition, known.get(&partition).copied()))
+            .collect();
+        Reader::open(&self.cluster, Topic::CaseState, &from)
+    }
+
+    fn head(&self) -> u64 {
+        self.records.journal().head().sequence
+    }
+
+    fn run(&self, mut reader: Reader, mut places: Places) {
         let mut ended = HashSet::new();
         let mut remembered = Instant::now();
         let mut changed = false;
-        while !self.state.stop.load(Ordering::Relaxed) {
-            match self.next_batch(reader, &mut ended) {
-                Ok(batch) if batch.is_empty() => {}
-                Ok(batch) => {
-                    if !self.take(&batch) {
-                        // The places stay behind: the next start reads these again.
-                        return;
-                    }
-                    places.extend(batch.iter().map(|read| (read.partition, read.offset + 1)));
-                    changed = true;
+        while !self.state.is_stopping() {
+            let read = match self.next_batch(&reader, &mut ended) {
+                // The topic was made anew. From its beginning on, what is known is recognised.
+                Err(kafka::Error::Gone { .. }) if !places.is_empty() => {
+                    tracing::warn!(
+                        "the case state lacks the place where reading was to go on; it is read from its beginning"
+                    );
+                    places.clear();
+                    self.open(&places).map(|anew| {
+                        reader = anew;
+                        Vec::new()
+                    })
                 }
+                read => read,
+            };
+            let batch = match read {
+                Ok(batch) => batch,
                 Err(error) => {
                     tracing::error!({ field::ERROR } = %Chain(&error), "the case state cannot be read");
-                    self.readiness
-                        .not_ready(COMPONENT, Chain(&error).to_string());
+                    let reason = Chain(&error).to_string();
+                    return self.readiness.not_ready(COMPONENT, reason);
+                }
+            };
+            if !batch.is_empty() {
+                if !self.take_in_the_end(&batch) {
+                    // The places stay behind: the next start reads these again.
                     return;
                 }
+                places.extend(batch.iter().map(|read| (read.partition, read.offset + 1)));
+                changed = true;
             }
-            if ended.len() == partitions {
+            if ended.len() == self.partitions as usize {
                 self.readiness.ready(COMPONENT);
             }
             if changed && remembered.elapsed() >= REMEMBER_EVERY {
-                write_places(&self.places, &places);
+                write_places(&self.places, self.head(), &places);
                 (remembered, changed) = (Instant::now(), false);
             }
         }
-        write_places(&self.places, &places);
+        write_places(&self.places, self.head(), &places);
+    }
+
+    /// Takes a batch, however often it must be tried; false when it never will be taken.
+    fn take_in_the_end(&self, batch: &[Incoming]) -> bool {
+        while !self.state.is_stopping() {
+            if self.records.is_saturated() {
+                std::thread::sleep(WAIT);
+                continue;
+            }
+            match self.take(batch) {
+                Ok(()) => return true,
+                Err(Untaken::Again) => std::thread::sleep(RETRY),
+                Err(Untaken::Ended) => return false,
+            }
+        }
+        false
     }
 
     fn next_batch(
@@ -141,10 +201,14 @@ impl Follower {
         ended: &mut HashSet<i32>,
     ) -> Result<Vec<Incoming>, kafka::Error> {
         let mut batch = Vec::new();
+        let mut bytes = 0;
         let mut wait = WAIT;
-        while batch.len() < BATCH {
+        while batch.len() < BATCH && bytes < BATCH_BYTES {
             match reader.next(wait)? {
-                Read::Record(record) => batch.push(record),
+                Read::Record(record) => {
+                    bytes += record.weight();
+                    batch.push(record);
+                }
                 Read::End(partition) => {
                     ended.insert(partition);
                 }
@@ -155,19 +219,18 @@ impl Follower {
         Ok(batch)
     }
 
-    /// Takes records into the copy; false when it takes none. Barriers are passed after what is
-    /// before them.
-    fn take(&self, batch: &[Incoming]) -> bool {
+    /// Takes records into the copy. Barriers are passed after what is before them.
+    fn take(&self, batch: &[Incoming]) -> Result<(), Untaken> {
         let mut news = News::default();
         let mut barriers = Vec::new();
         for read in batch {
             match Kind::of(read) {
                 Kind::Barrier(number) => barriers.push((read.partition, number)),
                 Kind::Record { verdict, .. } => {
-                    if news.slots.contains(&verdict) && !self.append(&mut news) {
-                        return false;
+                    if news.slots.contains(&verdict) {
+                        self.append(&mut news)?;
                     }
-                    self.consider(read, verdict, &mut news);
+                    self.consider(read, verdict, &mut news)?;
                 }
                 Kind::Unknown => tracing::warn!(
                     partition = read.partition,
@@ -176,21 +239,20 @@ impl Follower {
                 ),
             }
         }
-        if !self.append(&mut news) {
-            return false;
-        }
+        self.append(&mut news)?;
         self.state.barriers.lock().extend(barriers);
-        true
+        Ok(())
     }
 
     /// Puts a record among the news, unless its slot is known.
-    fn consider(&self, read: &Incoming, verdict: VerdictId, news: &mut News) {
-        let claim = loop {
-            match self.runtime.block_on(self.claim(verdict)) {
-                Ok(None) => return,
-                Ok(Some(claim)) => break claim,
-                Err(error) => self.pause(&error),
-            }
+    fn consider(
+        &self,
+        read: &Incoming,
+        verdict: VerdictId,
+        news: &mut News,
+    ) -> Result<(), Untaken> {
+        let Some(claim) = self.runtime.block_on(self.claim(verdict))? else {
+            return Ok(());
         };
         match self.draft(read, claim) {
             Ok(draft) => {
@@ -203,19 +265,31 @@ impl Follower {
                 "a record of the case state lacks {what}; it is passed over"
             ),
         }
+        Ok(())
     }
 
     /// The right to record the slot here, unless it is recorded.
-    async fn claim(&self, verdict: VerdictId) -> Result<Option<Claim>, records::Error> {
+    async fn claim(&self, verdict: VerdictId) -> Result<Option<Claim>, Untaken> {
         loop {
             match self.records.claim(verdict) {
                 Claimed::Mine(claim) => {
-                    let before = self.records.recorded_before(verdict).await?;
-                    return Ok(before.is_none().then_some(claim));
+                    return match self.records.recorded_before(verdict).await {
+                        Ok(before) => Ok(before.is_none().then_some(claim)),
+                        Err(error) => {
+                            tracing::error!({ field::ERROR } = %Chain(&error), "the copy of the case state cannot be read; trying again");
+                            Err(Untaken::Again)
+                        }
+                    };
                 }
                 // A check of this process is just about to record it itself.
                 Claimed::Theirs(end) => end.await,
-                Claimed::Before(..) | Claimed::Unknown => return Ok(None),
+                Claimed::Before(..) => return Ok(None),
+                // The disk did not confirm it; passed over, it might be missing after a restart.
+                Claimed::Unknown => {
+                    return Err(self.failed(
+                        "the disk did not confirm a record: restart, to find what is there",
+                    ));
+                }
             }
         }
     }
@@ -240,33 +314,29 @@ impl Follower {
         })
     }
 
-    /// Appends the news; false when the copy takes no records, as when its disk is full.
-    fn append(&self, news: &mut News) -> bool {
+    fn append(&self, news: &mut News) -> Result<(), Untaken> {
         news.slots.clear();
         let drafts = std::mem::take(&mut news.drafts);
-        if drafts.is_empty() {
-            return true;
-        }
-        let appended = self
-            .runtime
-            .block_on(Arc::clone(&self.records).append_all(drafts));
-        match appended {
-            Ok(()) => true,
-            Err(AppendError::Closed) => false,
+        let records = Arc::clone(&self.records);
+        match self.runtime.block_on(records.append_in_runs(drafts)) {
+            Ok(()) => Ok(()),
+            Err(AppendError::Closed) => Err(Untaken::Ended),
+            Err(error @ AppendError::Stalled { .. }) => {
+                tracing::error!(%error, "the copy of the case state takes no records; trying again");
+                Err(Untaken::Again)
+            }
             Err(error) => {
                 tracing::error!(%error, "the copy of the case state takes no records");
-                self.readiness.not_ready(
-                    COMPONENT,
+                Err(self.failed(
                     "the local copy of the case state takes no records: look at the disk, and restart",
-                );
-                false
+                ))
             }
         }
     }
 
-    fn pause(&self, error: &records::Error) {
-        tracing::error!({ field::ERROR } = %Chain(error), "the copy of the case state cannot be read; trying again");
-        std::thread::sleep(RETRY);
+    fn failed(&self, reason: &str) -> Untaken {
+        self.readiness.not_ready(COMPONENT, reason);
+        Untaken::Ended
     }
 }
 
@@ -275,25 +345,28 @@ pub(crate) fn places(data_dir: &Path) -> PathBuf {
     records::journal_dir(data_dir).join("case-state.places")
 }
 
-/// Places as lines of `partition offset`. A file that is missing or garbled is no place: reading
-/// begins at the beginning, and what is known is recognised.
-fn read_places(path: &Path) -> BTreeMap<i32, i64> {
+/// Places as lines of `partition offset`, after a line with the number of the copy's last record.
+/// Where the file is missing or garbled, or knows of more records than the copy has, there is no
+/// place: reading begins at the beginning, and what is known is recognised.
+fn read_places(path: &Path, head: u64) -> Places {
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    let line = |line: &str| -> Option<(i32, i64)> {
+    let mut lines = text.lines();
+    let written_at = lines.next().and_then(|line| line.parse::<u64>().ok());
+    if written_at.is_none_or(|written_at| written_at > head) {
+        return Places::new();
+    }
+    let place = |line: &str| -> Option<(i32, i64)> {
         let (partition, offset) = line.split_once(' ')?;
         Some((partition.parse().ok()?, offset.parse().ok()?))
     };
-    text.lines()
-        .map(line)
-        .collect::<Option<_>>()
-        .unwrap_or_default()
+    lines.map(place).collect::<Option<_>>().unwrap_or_default()
 }
 
-fn write_places(path: &Path, places: &BTreeMap<i32, i64>) {
-    let text: String = places
+fn write_places(path: &Path, head: u64, places: &Places) {
+    let lines = places
         .iter()
-        .map(|(partition, offset)| format!("{partition} {offset}\n"))
-        .collect();
+        .map(|(partition, offset)| format!("{partition} {offset}\n"));
+    let text: String = std::iter::once(format!("{head}\n")).chain(lines).collect();
     let new = path.with_extension("new");
     let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));
     if let Err(error) = written {
@@ -306,14 +379,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_read_as_written_and_garbled_ones_are_none() {
+    fn places_are_read_as_written_unless_they_are_garbled_or_ahead_of_the_copy() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("places");
-        assert_eq!(read_places(&path), BTreeMap::new());
-        let places = BTreeMap::from([(0, 17), (3, 0)]);
-        write_places(&path, &places);
-        assert_eq!(read_places(&path), places);
-        std::fs::write(&path, "0 17\n3").unwrap();
-        assert_eq!(read_places(&path), BTreeMap::new());
+        assert_eq!(read_places(&path, 9), Places::new());
+        let places = Places::from([(0, 17), (3, 0)]);
+        write_places(&path, 9, &places);
+        assert_eq!(read_places(&path, 9), places);
+        assert_eq!(read_places(&path, 8), Places::new());
+        std::fs::write(&path, "9\n0 17\n3").unwrap();
+        assert_eq!(read_places(&path, 9), Places::new());
     }
 }

@@ -19,7 +19,7 @@ use creditgate_proto::{MinListVersion, Refused, v1};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{AppendError, NewRecord};
 use creditgate_runtime::kafka;
-use creditgate_runtime::live::Generation;
+use creditgate_runtime::live::{Behind, Generation};
 use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
 use creditgate_runtime::telemetry::names::field;
 use prost::Message;
@@ -145,10 +145,7 @@ impl Inner {
         let lists_behind = match self.reach_lists(&asked).await {
             Ok(None) => false,
             Ok(Some(verdict)) => return Ok(Judged::Before(verdict)),
-            Err(Failure::ListsBehind(_)) if asked.late_lists == LateLists::Review => {
-                *self.lists_were_late.lock() = Some(Instant::now());
-                true
-            }
+            Err(Failure::ListsBehind(_)) if asked.late_lists == LateLists::Review => true,
             Err(failure) => return Err(failure),
         };
         let claim = match self.known(&asked).await? {
@@ -283,7 +280,13 @@ impl Inner {
             return self.same_content(asked, record).map(Some);
         }
         let patience = asked.lists_until.saturating_duration_since(Instant::now());
-        self.live.reach(log_id, seq, patience).await?;
+        let reached = self.live.reach(log_id, seq, patience).await;
+        if let Err(Behind::NotYet { .. }) = reached
+            && !patience.is_zero()
+        {
+            *self.lists_were_late.lock() = Some(Instant::now());
+        }
+        reached?;
         Ok(None)
     }
 

@@ -69,6 +69,7 @@ impl Failure {
             Self::Unauthenticated => Refusal::Unauthenticated,
             Self::NotRecorded(AppendError::PayloadTooLarge { .. }) => Refusal::TooLarge,
             Self::NotPublished(why) if is_overload(why) => Refusal::Overloaded,
+            Self::NotPublished(why) if is_too_large(why) => Refusal::TooLarge,
             Self::NotRecorded(_)
             | Self::NotPublished(_)
             | Self::Unknown
@@ -105,10 +106,8 @@ impl Failure {
             }
             Self::Forbidden => Status::permission_denied(message),
             Self::Unauthenticated => Status::unauthenticated(message),
-            Self::NotRecorded(AppendError::PayloadTooLarge { .. }) => {
-                let rule = "the event and its verdict are larger than a record may be";
-                status::refused_status(&Refused::one("event", rule))
-            }
+            Self::NotRecorded(AppendError::PayloadTooLarge { .. }) => too_large(),
+            Self::NotPublished(why) if is_too_large(why) => too_large(),
             Self::NotPublished(why) if is_overload(why) => status::overloaded_status(RETRY),
             Self::NotRecorded(_) | Self::NotPublished(_) | Self::Unknown => {
                 status::unavailable_status("journal_unavailable", &message)
@@ -126,6 +125,15 @@ impl Failure {
             other => status::item_error(&other.status()),
         }
     }
+}
+
+fn too_large() -> Status {
+    let rule = "the event and its verdict are larger than a record may be";
+    status::refused_status(&Refused::one("event", rule))
+}
+
+const fn is_too_large(error: &kafka::Error) -> bool {
+    matches!(error, kafka::Error::TooLarge { .. })
 }
 
 /// Whether the record was turned away before it was sent.

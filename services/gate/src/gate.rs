@@ -139,7 +139,7 @@ impl Gate {
             data_dir,
             live,
             history,
-            journal,
+            mut journal,
             clock,
             metrics,
             readiness,
@@ -157,6 +157,10 @@ impl Gate {
             None => ContentKey::of_directory(&data_dir).map_err(key_error)?,
         };
         let content = Arc::new(content);
+        if kafka.is_some() {
+            // The places in the case state are remembered once the copy has what lies before them.
+            journal.ack = journal::Ack::Durable;
+        }
         let watched = Watched {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
@@ -180,8 +184,10 @@ impl Gate {
                 readiness: readiness.clone(),
                 places: case_state::places(&data_dir),
                 runtime: Handle::current(),
+                cluster: cluster.clone(),
+                partitions,
             };
-            follower = Some(following.start(&cluster, partitions).map_err(on_kafka)?);
+            follower = Some(following.start().map_err(on_kafka)?);
             outbox = Some(Arc::new(Outbox::open(&cluster).map_err(on_kafka)?));
         }
         readiness.ready(COMPONENT);

@@ -136,7 +136,7 @@ impl ports::Judge for Gate {
         }
         let records = Arc::clone(&self.inner.records);
         Box::pin(async move {
-            let kept = records.append_all(drafts).await;
+            let kept = records.append_in_runs(drafts).await;
             // The verdicts are durable on their topic, whatever became of the copy.
             for (answer, pending) in answers {
                 settle(pending, &Ok(answer));
@@ -150,6 +150,11 @@ impl ports::Judge for Gate {
             .case_state
             .as_ref()
             .is_some_and(|case_state| case_state.has_read(partition, barrier))
+    }
+
+    fn follows(&self) -> bool {
+        let case_state = self.inner.case_state.as_ref();
+        case_state.is_none_or(|case_state| case_state.follows())
     }
 
     fn is_saturated(&self) -> bool {

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use creditgate_proto::v1;
 use creditgate_runtime::config::VerdictData;
-use creditgate_runtime::kafka::{self, Cluster, Sender, message};
+use creditgate_runtime::kafka::{self, Cluster, Sender, Topic, message};
 use futures::future::try_join_all;
 
 use crate::check::Decided;
 
 /// Time for all copies in sync to have a record.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The largest record of the case state, with room for its key and headers.
+const RECORD_BYTES_MAX: usize = 15 << 20;
 
 /// See the module.
 pub(crate) struct Outbox {
@@ -36,6 +39,12 @@ impl Outbox {
         verdict: &v1::Verdict,
         record: &[u8],
     ) -> Result<(), kafka::Error> {
+        if record.len() > RECORD_BYTES_MAX {
+            // Known beforehand, or each repeat would leave another verdict without its record.
+            return Err(kafka::Error::TooLarge {
+                topic: Topic::CaseState.suffix().to_owned(),
+            });
+        }
         let outgoing = message::verdict(verdict, self.data, &[], None)?;
         // Where the key led the verdict, the state of its case goes too.
         let partition = self.sender.send(&outgoing).await?;

@@ -66,6 +66,10 @@ pub trait Judge: Send + Sync + 'static {
     /// Whether the local copy of a partition's case state has reached this barrier.
     fn has_read(&self, partition: i32, barrier: u64) -> bool;
 
+    /// Whether what others decide still becomes known here. Where it does not, nothing is judged any
+    /// more: others should have the partitions.
+    fn follows(&self) -> bool;
+
     /// Whether so much is behind that new work should wait.
     fn is_saturated(&self) -> bool;
 }

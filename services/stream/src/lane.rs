@@ -4,7 +4,7 @@
 //! they left open, a barrier makes sure that everything they decided is known here, and the
 //! group's place says where to go on. After any doubt it takes over from itself in the same way.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,8 +49,10 @@ pub(crate) struct Loop<'a, J: Judge> {
     batch: Batch<J::Held>,
     /// Of each record in the transaction, the offset of the event that it is there for.
     written_for: Vec<i64>,
-    /// Offsets of events whose verdict is larger than its topic takes.
-    too_large: HashSet<i64>,
+    /// Offsets of events whose verdict, or letter, is larger than its topic takes; how often.
+    too_large: HashMap<i64, u32>,
+    /// Where the group stood when the partition was taken over: what lies before it is settled.
+    from: i64,
     /// When somebody was last told that events must wait.
     told: Option<Instant>,
 }
@@ -74,7 +76,8 @@ impl<'a, J: Judge> Loop<'a, J> {
             writer,
             batch: Batch::new(),
             written_for: Vec::new(),
-            too_large: HashSet::new(),
+            too_large: HashMap::new(),
+            from: 0,
             told: None,
         }
     }
@@ -109,6 +112,7 @@ impl<'a, J: Judge> Loop<'a, J> {
             match self.try_to_take_over() {
                 Ok(committed) => {
                     self.batch.resume_at(committed);
+                    self.from = committed;
                     return ControlFlow::Continue(committed);
                 }
                 Err(why) => {
@@ -160,7 +164,7 @@ impl<'a, J: Judge> Loop<'a, J> {
             return self.wait();
         };
         let offset = due.offset;
-        let asked = match self.too_large.contains(&offset) {
+        let asked = match self.too_large.contains_key(&offset) {
             true => Err(Reason::new(
                 Code::TooLarge,
                 "the event and its verdict are larger than a record may be",
@@ -176,6 +180,8 @@ impl<'a, J: Judge> Loop<'a, J> {
     fn wait(&mut self) -> Flow {
         let patience = self.batch.patience(self.shop.cluster.settings().batch);
         match self.lane.next(patience.unwrap_or(LOOK)) {
+            // Read before the predecessor's last commit was known.
+            Next::Record(record) if record.offset < self.from => {}
             Next::Record(record) => self.batch.push(record),
             // The next step sees what is due.
             Next::Nothing | Next::Stop => {}
@@ -255,9 +261,19 @@ impl<'a, J: Judge> Loop<'a, J> {
     /// Writes a dead letter.
     fn bury(&mut self, reason: &Reason) -> Flow {
         let topic = self.shop.cluster.topic(Topic::Events);
-        let Some(dead) = self.batch.due().map(|due| letter(&topic, due, reason)) else {
+        let Some(due) = self.batch.due() else {
             return ControlFlow::Continue(());
         };
+        let mut dead = letter(&topic, due, reason);
+        if self
+            .too_large
+            .get(&due.offset)
+            .is_some_and(|times| *times > 1)
+        {
+            // Even the letter was too large: what the sender put into headers and key stays behind.
+            dead.headers.drain(..due.headers.len());
+            dead.key.clear();
+        }
         self.add(&dead)?;
         let end = match reason.code {
             Code::Undecodable => StreamEnd::Undecodable,
@@ -330,7 +346,7 @@ impl<'a, J: Judge> Loop<'a, J> {
         if let Unwritten::TooLarge(index) = unwritten
             && let Some(offset) = self.written_for.get(index)
         {
-            self.too_large.insert(*offset);
+            *self.too_large.entry(*offset).or_default() += 1;
         }
         tracing::warn!(
             partition = self.lane.partition,

@@ -39,10 +39,11 @@ pub struct Options<J> {
 }
 
 /// A member of the group that shares the events topic.
-#[derive(Debug)]
 pub struct Stream {
     group: Group,
     readiness: Readiness,
+    /// Whether whoever judges still knows what others decide.
+    follows: Box<dyn Fn() -> bool + Send>,
 }
 
 /// Why a stream does not start, or could not end.
@@ -70,6 +71,7 @@ impl Stream {
             metrics,
             readiness,
         } = options;
+        let judging = Arc::clone(&judge);
         let shop = Shop {
             judge,
             cluster: cluster.clone(),
@@ -85,20 +87,29 @@ impl Stream {
             move |news| tell(&told, news),
             move |lane| Loop::new(&shop, lane).run(),
         )?;
-        Ok(Self { group, readiness })
+        Ok(Self {
+            group,
+            readiness,
+            follows: Box::new(move || judging.follows()),
+        })
     }
 
     /// Runs until the shutdown is asked for; then partitions are left to others, each after its
     /// transaction.
     ///
     /// A group that ends by itself, as when events were deleted unread, makes the process not ready
-    /// and leaves its other roles alone: a person decides where to go on.
+    /// and leaves its other roles alone: a person decides where to go on. So does a copy of the case
+    /// state that is not followed any more: others take the partitions.
     ///
     /// # Errors
     /// When it could not end.
     pub async fn run(self, shutdown: Shutdown) -> Result<(), Error> {
-        let Self { group, readiness } = self;
-        while !shutdown.requested() && !group.has_ended() {
+        let Self {
+            group,
+            readiness,
+            follows,
+        } = self;
+        while !shutdown.requested() && !group.has_ended() && follows() {
             tokio::select! {
                 () = shutdown.wait() => {}
                 () = tokio::time::sleep(LOOK) => {}
@@ -106,7 +117,11 @@ impl Stream {
         }
         let ended = tokio::task::spawn_blocking(move || group.leave()).await?;
         match ended {
-            Ok(()) => readiness.not_ready(COMPONENT, "shutting down"),
+            Ok(()) if shutdown.requested() => readiness.not_ready(COMPONENT, "shutting down"),
+            Ok(()) => readiness.not_ready(
+                COMPONENT,
+                "the case state is not followed any more, so no events are judged here",
+            ),
             Err(error) => {
                 let error = Chain(&error).to_string();
                 tracing::error!({ field::ERROR } = error, "events are not read any more");
@@ -115,6 +130,14 @@ impl Stream {
         }
         shutdown.wait().await;
         Ok(())
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream")
+            .field("group", &self.group)
+            .finish_non_exhaustive()
     }
 }
 

@@ -38,6 +38,9 @@ const BATCH_AGE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5
 /// How long a gap in the numbers may wait for its record to be settled before the journal is read.
 const GAP_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 2_000 });
 
+/// Bytes of the largest run that is appended at once.
+const RUN_BYTES_MAX: usize = 8 << 20;
+
 /// Records of a batch at the start, when nobody waits.
 const CATCH_UP_BATCH: usize = 200_000;
 
@@ -95,6 +98,7 @@ impl Records {
         watched: Watched,
     ) -> Result<(Arc<Self>, Indexer), Error> {
         options.check = Check::LastSegment;
+        let run_bytes_max = RUN_BYTES_MAX.min(options.queue_bytes_max / 2);
         let (journal, opened) = Journal::open(journal_dir(data_dir), options)?;
         let dir = index_dir(data_dir);
         std::fs::create_dir_all(&dir).map_err(Error::io("create index directory", &dir))?;
@@ -107,6 +111,7 @@ impl Records {
             case_filter,
             lookup: Lookup::new(&dir),
             index_dir: dir.clone(),
+            run_bytes_max,
         });
         let orders = Arc::<Orders>::default();
         let run = Run {

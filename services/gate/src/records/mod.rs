@@ -97,6 +97,8 @@ pub(crate) struct Records {
     case_filter: Filter,
     lookup: Lookup,
     index_dir: PathBuf,
+    /// Bytes of the largest run that is appended at once.
+    run_bytes_max: usize,
 }
 
 /// The right to record the verdict of a slot; without a record the slot is free again.
@@ -237,6 +239,40 @@ impl Records {
         } = draft;
         let appended = self.journal.append_record(record).await;
         claim.settle(appended, digest, case, seen)
+    }
+
+    /// Appends drafts in runs that the journal's queue can take; the first run that fails ends it, and
+    /// the slots of those behind it are free again.
+    pub(crate) async fn append_in_runs(
+        self: Arc<Self>,
+        drafts: Vec<Draft>,
+    ) -> Result<(), AppendError> {
+        let mut run = Vec::new();
+        let mut bytes = 0;
+        for draft in drafts {
+            let more = draft.record.payload.len();
+            if bytes + more > self.run_bytes_max && !run.is_empty() {
+                bytes = 0;
+                Arc::clone(&self)
+                    .append_run(std::mem::take(&mut run))
+                    .await?;
+            }
+            bytes += more;
+            run.push(draft);
+        }
+        self.append_run(run).await
+    }
+
+    async fn append_run(self: Arc<Self>, mut run: Vec<Draft>) -> Result<(), AppendError> {
+        match run.pop() {
+            // One record may be larger than the queue, a run may not.
+            Some(only) if run.is_empty() => self.append(only).await,
+            Some(last) => {
+                run.push(last);
+                self.append_all(run).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Appends drafts next to each other; their slots are settled when this returns.

@@ -372,6 +372,13 @@ impl Config {
                 format!("sets `{own}`, on which exactly once rests; it cannot be changed"),
             );
         }
+        if self.kafka.batch * 2 > self.kafka.transaction_timeout() {
+            read.refuse(
+                "kafka.batch_ms",
+                "is more than half of the time that a transaction has (`kafka.transaction_timeout_ms`): \
+                 it would be ended before it is committed",
+            );
+        }
         let bad_header = |(name, value): (&String, &Secret)| {
             http::HeaderName::from_bytes(name.as_bytes()).is_err()
                 || !value
@@ -407,6 +414,16 @@ impl Journal {
     /// Memory for records that wait for the disk, in bytes.
     pub fn queue_bytes(&self) -> u64 {
         mib(self.queue_mib)
+    }
+}
+
+impl Kafka {
+    /// After which the broker ends a silent transaction: the library's own setting comes first.
+    pub fn transaction_timeout(&self) -> Duration {
+        self.config
+            .get("transaction.timeout.ms")
+            .and_then(|given| given.reveal().parse().ok())
+            .map_or(self.transaction_timeout, Duration::from_millis)
     }
 }
 

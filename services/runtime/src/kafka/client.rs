@@ -30,6 +30,9 @@ pub const OWN_SETTINGS: &[&str] = &[
     "transactional.id",
 ];
 
+/// The largest record that our topics take, as they are made.
+pub(super) const RECORD_BYTES_MAX: &str = "16777216";
+
 /// A Kafka cluster as this deployment uses it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Cluster {

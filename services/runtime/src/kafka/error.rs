@@ -49,6 +49,12 @@ pub enum Error {
         #[source]
         source: KafkaError,
     },
+    /// A record is larger than its topic takes; it was not written.
+    #[error("a record is larger than `{topic}` takes")]
+    TooLarge {
+        /// The topic.
+        topic: String,
+    },
     /// A verdict cannot be written down: it holds a time outside the calendar.
     #[error("write a verdict as JSON")]
     Form(#[from] serde_json::Error),

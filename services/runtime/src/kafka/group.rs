@@ -280,7 +280,7 @@ impl<L: Fn(Lane) + Send + Sync + 'static> Polling<L> {
                     topic: self.topic.clone(),
                 })
             }
-            _ if passing(&error) => Ok(()),
+            Some(RDKafkaErrorCode::PartitionEOF) => Ok(()),
             _ => {
                 let trouble = Error::asked("read", self.topic.as_str())(error);
                 match fatal {
@@ -302,6 +302,8 @@ impl<L: Fn(Lane) + Send + Sync + 'static> Polling<L> {
         }
         let mut lanes = callbacks.lanes.lock();
         for partition in assigned {
+            // A pause outlives the loop that made it, and would hold this one up for ever.
+            let _ = self.consumer.resume(&self.list(partition));
             let (inbox, received) = mpsc::channel();
             let (ending, ended) = mpsc::channel::<()>();
             let waiting = Arc::new(AtomicUsize::new(0));

@@ -75,10 +75,7 @@ impl Reader {
             None => Ok(Read::Nothing),
             Some(Ok(message)) => Ok(Read::Record(Incoming::of(&message))),
             Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Read::End(partition)),
-            Some(Err(error)) => match passing(&error) {
-                true => Ok(Read::Nothing),
-                false => Err(self.stuck(error)),
-            },
+            Some(Err(error)) => self.face(error),
         }
     }
 
@@ -90,14 +87,23 @@ impl Reader {
             .is_ok()
     }
 
-    fn stuck(&self, error: KafkaError) -> Error {
+    /// Only what the library cannot get over ends a reader: a login that fails while the broker
+    /// starts must not leave lists behind until somebody restarts the process.
+    fn face(&self, error: KafkaError) -> Result<Read, Error> {
+        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
         match code_of(&error) {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                Error::Gone {
+                Err(Error::Gone {
                     topic: self.topic.clone(),
-                }
+                })
             }
-            _ => Error::asked("read", self.topic.as_str())(error),
+            _ if fatal => Err(Error::asked("read", self.topic.as_str())(error)),
+            _ => {
+                if !passing(&error) {
+                    tracing::warn!(topic = self.topic, %error, "a topic cannot be read; trying again");
+                }
+                Ok(Read::Nothing)
+            }
         }
     }
 }

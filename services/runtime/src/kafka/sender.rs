@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
-use super::client::{Cluster, Logged, SetDefault, millis};
+use super::client::{Cluster, Logged, RECORD_BYTES_MAX, SetDefault, millis};
 use super::error::{Error, code_of};
 use super::record::Outgoing;
 
@@ -34,7 +34,7 @@ impl Sender {
     /// Writes a record, and returns its partition when all copies in sync have it.
     ///
     /// # Errors
-    /// [`Error::QueueFull`] and [`Error::Client`]: it was not written. [`Error::Unconfirmed`]: nobody knows.
+    /// [`Error::QueueFull`] and [`Error::TooLarge`]: it was not written. [`Error::Unconfirmed`]: nobody knows.
     pub async fn send(&self, record: &Outgoing) -> Result<i32, Error> {
         self.begin(record)?.await
     }
@@ -55,12 +55,9 @@ impl Sender {
             .headers(record.native_headers());
         message.partition = record.partition;
         let sent = self.producer.read().send_result(message);
-        let delivery = sent.map_err(|(source, _)| match code_of(&source) {
-            Some(RDKafkaErrorCode::QueueFull) => Error::QueueFull,
-            _ => Error::Unconfirmed {
-                topic: topic.clone(),
-                source,
-            },
+        let delivery = sent.map_err(|(source, _)| {
+            self.renew_if_broken();
+            untaken(&topic, source)
         })?;
         Ok(async move {
             let source = match delivery.await {
@@ -70,7 +67,7 @@ impl Sender {
                 Err(_) => KafkaError::Canceled,
             };
             self.renew_if_broken();
-            Err(Error::Unconfirmed { topic, source })
+            Err(untaken(&topic, source))
         })
     }
 
@@ -90,11 +87,26 @@ impl Sender {
     }
 }
 
+/// What it means that a record was not confirmed.
+fn untaken(topic: &str, source: KafkaError) -> Error {
+    match code_of(&source) {
+        Some(RDKafkaErrorCode::QueueFull) => Error::QueueFull,
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => Error::TooLarge {
+            topic: topic.to_owned(),
+        },
+        _ => Error::Unconfirmed {
+            topic: topic.to_owned(),
+            source,
+        },
+    }
+}
+
 fn producer(cluster: &Cluster, patience: Duration) -> Result<FutureProducer<Logged>, Error> {
     let mut config = cluster.producer();
     config
         .set("partitioner", "murmur2_random")
         .set_default("linger.ms", "1")
+        .set_default("message.max.bytes", RECORD_BYTES_MAX)
         .set("message.timeout.ms", millis(patience));
     config
         .create_with_context(Logged)

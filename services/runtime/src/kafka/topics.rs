@@ -151,7 +151,7 @@ pub async fn ensure(cluster: &Cluster) -> Result<Ready, Error> {
     let partitions = found
         .get(&Topic::Events)
         .map_or(cluster.settings().partitions, |events| {
-            u32::try_from(events.partitions).unwrap_or(u32::MAX)
+            count(events.partitions)
         });
     let copies = copies(cluster, brokers);
     let mut warnings = Vec::new();
@@ -166,6 +166,14 @@ pub async fn ensure(cluster: &Cluster) -> Result<Ready, Error> {
         .filter(|topic| !found.contains_key(topic))
         .collect();
     let made = make(cluster, &admin, &missing, partitions, copies).await?;
+    // Another process may have made some of them at the same time, from another configuration.
+    let found = match made.len() == Topic::ALL.len() {
+        true => BTreeMap::new(),
+        false => look(cluster, &admin)?.1,
+    };
+    let partitions = found
+        .get(&Topic::Events)
+        .map_or(partitions, |events| count(events.partitions));
     if !found.is_empty() {
         check(cluster, &admin, &found, partitions, &mut warnings).await?;
     }
@@ -211,6 +219,10 @@ fn admin(cluster: &Cluster) -> Result<AdminClient<Logged>, Error> {
             purpose: "administration",
             source,
         })
+}
+
+fn count(partitions: usize) -> u32 {
+    u32::try_from(partitions).unwrap_or(u32::MAX)
 }
 
 fn copies(cluster: &Cluster, brokers: usize) -> u16 {

@@ -15,7 +15,7 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::client::{self, Cluster, SetDefault, millis};
+use super::client::{self, Cluster, RECORD_BYTES_MAX, SetDefault, millis};
 use super::error::{Error, code_of, is_fenced};
 use super::record::Outgoing;
 use super::topics::Topic;
@@ -120,13 +120,13 @@ impl Writer {
     /// When the client cannot be made, or the cluster does not answer in time: try again.
     pub fn renew(&mut self, patience: Duration) -> Result<(), Error> {
         self.producer = None;
-        let timeout = self.timeout();
+        let timeout = self.cluster.settings().transaction_timeout();
         let mut config = self.cluster.producer();
         config
             .set("transactional.id", self.id.as_str())
             .set_default("transaction.timeout.ms", &millis(timeout))
             .set_default("linger.ms", "1")
-            .set_default("message.max.bytes", "16777216")
+            .set_default("message.max.bytes", RECORD_BYTES_MAX)
             .set_default("batch.size", "1000000");
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
@@ -156,7 +156,7 @@ impl Writer {
     /// # Errors
     /// When it is not confirmed; see [`Unwritten`].
     pub fn begin(&mut self) -> Result<(), Unwritten> {
-        self.deadline = Instant::now() + self.timeout();
+        self.deadline = Instant::now() + self.cluster.settings().transaction_timeout();
         self.added = 0;
         self.with_producer(|_, producer| producer.begin_transaction())
     }
@@ -236,14 +236,6 @@ impl Writer {
 
     fn name(&self, topic: Topic) -> &str {
         &self.names[topic as usize]
-    }
-
-    fn timeout(&self) -> Duration {
-        let settings = self.cluster.settings();
-        let given = settings.config.get("transaction.timeout.ms");
-        given
-            .and_then(|given| given.reveal().parse().ok())
-            .map_or(settings.transaction_timeout, Duration::from_millis)
     }
 }
 
