@@ -456,9 +456,11 @@ impl Grpc {
             .build_v1alpha()
             .map_err(StartError::Reflection)?;
         let (reporter, health) = tonic_health::server::health_reporter();
-        let mut follow = self.readiness.follow();
+        // Kept here: it outlives those who speak to it, and their end is told by themselves.
+        let readiness = self.readiness;
         let shutdown = tasks.shutdown().clone();
         tasks.spawn_named("health", async move {
+            let mut follow = readiness.follow();
             loop {
                 let status = match follow.borrow_and_update().ready {
                     true => ServingStatus::Serving,

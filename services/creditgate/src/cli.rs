@@ -83,6 +83,8 @@ Examples:
   creditgate serve
   creditgate serve --data-dir /var/lib/creditgate --config creditgate.yaml
   creditgate serve --config creditgate.yaml --check-config
+  creditgate serve --kafka kafka-1:9092,kafka-2:9092 --kafka-config security.protocol=SSL
+  creditgate serve --kafka localhost:9092 --roles stream,http --data-dir ./stream-2
   creditgate serve --example-config > creditgate.yaml
 
 Stops gracefully on SIGINT and SIGTERM; a second signal stops at once."
