@@ -132,7 +132,7 @@ mod tests {
         );
         check(
             &record(&BINARY, Some("{")),
-            "undecodable: body: not JSON: it ends too early at line 1 column 1",
+            "undecodable: body: not JSON: it ends too early (line 1, column 1)",
         );
         check(
             &record(&BINARY[..4], Some("{}")),

@@ -165,11 +165,11 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// An error of a connection: the library goes on trying by itself.
+/// An error of a connection: the library goes on trying by itself, and has logged it.
 pub(super) fn failed(error: &KafkaError, reason: &str) {
     // The end of a partition is news for its reader, and no error.
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
         return;
     }
-    tracing::warn!({ field::ERROR } = %error, "kafka: {reason}");
+    tracing::debug!({ field::ERROR } = %error, "kafka: {reason}");
 }
