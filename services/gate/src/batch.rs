@@ -14,9 +14,6 @@ use crate::failure::Failure;
 use crate::gate::Inner;
 use crate::records::Draft;
 
-/// A run of records is divided beyond this, so that one batch cannot fill the journal's queue.
-const RUN_BYTES_MAX: usize = 8 << 20;
-
 /// Items judged before others get their turn.
 const YIELD_EVERY: usize = 64;
 
@@ -144,7 +141,7 @@ impl Inner {
         decided: Vec<(usize, Decided)>,
     ) -> Vec<(usize, Result<Answer, Failure>)> {
         let mut results = Vec::with_capacity(decided.len());
-        for run in runs(decided) {
+        for run in runs(decided, self.records.run_bytes_max()) {
             let published = self.publish(&run).await;
             let mut drafts = Vec::with_capacity(run.len());
             let mut answers = Vec::with_capacity(run.len());
@@ -175,7 +172,7 @@ impl Inner {
     }
 
     async fn append(&self, drafts: Vec<Draft>) -> Result<(), Failure> {
-        match Arc::clone(&self.records).append_all(drafts).await {
+        match Arc::clone(&self.records).append_in_runs(drafts).await {
             Err(error) if self.outbox.is_some() => {
                 self.copy_failed(&error);
                 Ok(())
@@ -187,17 +184,18 @@ impl Inner {
 }
 
 /// Divides verdicts into runs that the journal's queue can take.
-fn runs(decided: Vec<(usize, Decided)>) -> Vec<Vec<(usize, Decided)>> {
+fn runs(decided: Vec<(usize, Decided)>, bytes_max: usize) -> Vec<Vec<(usize, Decided)>> {
     let mut runs = Vec::new();
     let mut run = Vec::with_capacity(decided.len());
     let mut bytes = 0;
     for one in decided {
-        bytes += one.1.draft.record.payload.len();
-        run.push(one);
-        if bytes >= RUN_BYTES_MAX {
+        let more = one.1.draft.record.payload.len();
+        if bytes + more > bytes_max && !run.is_empty() {
             bytes = 0;
             runs.push(std::mem::take(&mut run));
         }
+        bytes += more;
+        run.push(one);
     }
     runs.push(run);
     runs

@@ -241,6 +241,11 @@ impl Records {
         claim.settle(appended, digest, case, seen)
     }
 
+    /// Bytes of the largest run that is appended at once.
+    pub(crate) const fn run_bytes_max(&self) -> usize {
+        self.run_bytes_max
+    }
+
     /// Appends drafts in runs that the journal's queue can take; the first run that fails ends it, and
     /// the slots of those behind it are free again.
     pub(crate) async fn append_in_runs(
