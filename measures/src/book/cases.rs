@@ -73,8 +73,27 @@ impl Row {
 }
 
 impl Book {
+    /// The same book without its rows: what a single row is then judged in.
+    pub(super) fn without_rows(&self) -> Self {
+        let mut scenarios = self.scenarios.clone();
+        index(&mut scenarios, &[]);
+        Self {
+            scenarios,
+            measures: Vec::new(),
+            name: self.name.clone(),
+            title: self.title.clone(),
+            edition: self.edition.clone(),
+            version: self.version,
+            covers_from: self.covers_from,
+            simplify: self.simplify.clone(),
+            lists: self.lists.clone(),
+            agreements: self.agreements.clone(),
+            not_connected: BTreeMap::new(),
+        }
+    }
+
     /// The same book with this row only.
-    fn with_row_alone(&self, row: Measure) -> Self {
+    pub(super) fn with_row_alone(&self, row: Measure) -> Self {
         let row = Arc::new(row);
         let mut scenarios = self.scenarios.clone();
         index(&mut scenarios, std::slice::from_ref(&row));
@@ -92,6 +111,11 @@ impl Book {
             not_connected: BTreeMap::new(),
         }
     }
+}
+
+/// Whether a case of the row comes out as it expects, judged with the row alone.
+pub(super) fn holds(alone: &Book, row: &Measure, case: &CaseSource) -> bool {
+    judge(alone, row, case).is_ok_and(|seen| seen == case.expect.value)
 }
 
 /// What comes of the case: `effect E`, `proposed E`, `offered`, `withheld` or `no match`.

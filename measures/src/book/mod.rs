@@ -6,6 +6,7 @@ mod cases;
 mod fixed;
 mod guards;
 mod load;
+mod mutate;
 mod schema;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::vocabulary::{
 };
 
 pub use load::{BookError, BookErrors, Deployment, SourceFile};
+pub use mutate::{Fate, Mutant, Mutation, RowMutation, mutate};
 pub use source::Text;
 
 /// Content hash of a book and of what the deployment says about it.

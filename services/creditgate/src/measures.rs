@@ -1,22 +1,37 @@
 //! `creditgate measures`: a book checked without a service.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use creditgate_measures::book::{Book, Deployment};
+use creditgate_measures::book::{
+    Book, BookErrors, Deployment, Mutation, SourceFile, mutate as changed,
+};
 
 use crate::book;
-use crate::cli::BookArgs;
+use crate::cli::{BookArgs, TestArgs};
 use crate::failure::Failure;
 
-fn load(args: &BookArgs) -> Result<Book, Failure> {
+/// Of a hundred changes of the law, so many must be noticed.
+const ENOUGH_PERCENT: usize = 90;
+
+fn read(args: &BookArgs) -> Result<(Vec<SourceFile>, Deployment), Failure> {
     let unread = |error| Failure::new("read the book", error);
     let files = book::files(args.dir.as_deref()).map_err(unread)?;
     let deployment = Deployment {
         confirmations: book::confirmations(&args.confirmations).map_err(unread)?,
         not_connected: BTreeMap::new(),
     };
-    Book::load(&files, &deployment).map_err(|errors| Failure::plain(errors.to_string()))
+    Ok((files, deployment))
+}
+
+fn load(args: &BookArgs) -> Result<Book, Failure> {
+    let (files, deployment) = read(args)?;
+    Book::load(&files, &deployment).map_err(refused)
+}
+
+fn refused(errors: BookErrors) -> Failure {
+    Failure::plain(errors.to_string())
 }
 
 /// Checks the book against every guard and counts what it holds.
@@ -72,11 +87,77 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Judges the cases of every row; loading a book does, and refuses it when one fails.
-pub fn test(args: &BookArgs) -> Result<ExitCode, Failure> {
-    let book = load(args)?;
+pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
+    if args.mutate {
+        return mutate(args);
+    }
+    let book = load(&args.book)?;
     let cases: usize = book.measures().iter().map(|row| row.cases).sum();
     say!("{cases} cases of {} rows passed", book.measures().len());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Changes each field of each row and tells which changes nothing notices.
+fn mutate(args: &TestArgs) -> Result<ExitCode, Failure> {
+    let (files, deployment) = read(&args.book)?;
+    let watched = std::io::stderr().is_terminal();
+    let mutation = changed(&files, &deployment, |done, total| {
+        if watched {
+            eprint!("\r{done} of {total} rows");
+        }
+    })
+    .map_err(refused)?;
+    if watched {
+        eprint!("\r                        \r");
+    }
+    say!("{:<16} {:>7} {:>7}", "field", "killed", "total");
+    for (field, (killed, total)) in mutation.by_field() {
+        say!("{field:<16} {killed:>7} {total:>7}");
+    }
+    say!();
+    tell_survivors(&mutation, args.survivors.unwrap_or(usize::MAX));
+    let (killed, total) = (mutation.killed(), mutation.total());
+    // Floored, so that what is told never looks better than it is.
+    let per_mille = (killed * 1_000).checked_div(total).unwrap_or(1_000);
+    say!(
+        "killed {killed} of {total} ({}.{} %)",
+        per_mille / 10,
+        per_mille % 10
+    );
+    let enough = killed * 100 >= total * ENOUGH_PERCENT;
+    Ok(if enough {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+/// The changes that nothing noticed, by row, and how many are left out.
+fn tell_survivors(mutation: &Mutation, most: usize) {
+    let mut left = most;
+    let mut left_out = 0;
+    for row in &mutation.rows {
+        let survivors: Vec<_> = row.survivors().collect();
+        let shown = survivors.len().min(left);
+        left -= shown;
+        left_out += survivors.len() - shown;
+        if shown > 0 {
+            say!(
+                "{} ({}:{}) killed {} of {}",
+                row.id,
+                row.file,
+                row.line,
+                row.killed(),
+                row.mutants.len()
+            );
+        }
+        for survivor in survivors.iter().take(shown) {
+            say!("  {} {} {}", row.id, survivor.field, survivor.change);
+        }
+    }
+    if left_out > 0 {
+        say!("and {left_out} more");
+    }
 }
 
 /// `9: black 5, red 4`, the most frequent first.

@@ -1,6 +1,7 @@
 //! From the files that people write to a book, or to the list of everything that is wrong with them.
 
 mod lists;
+mod rebuild;
 mod rows;
 mod scenarios;
 
@@ -16,6 +17,8 @@ use super::{Book, BookVersion, Measure, Scenario, StageRows, cases};
 use crate::event::{ListCode, Region, ScenarioCode};
 use crate::name::SimplifyTable;
 use crate::vocabulary::{Class, Colour, Confidence, Effect};
+
+pub(super) use rebuild::Written;
 
 const HOUR_MICROS: i64 = 3_600 * 1_000_000;
 
