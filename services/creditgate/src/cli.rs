@@ -348,8 +348,8 @@ pub enum MeasuresCommand {
     after_help = "With --mutate each field of each row is changed a little, as if it had been written wrongly; the book must
 refuse the change or a case of the row must fail. What nothing notices is printed.
 
-Exit code: 0 every case passed and, with --mutate, at least 90 of 100 changes are noticed; 1 less are;
-2 the book is refused.
+Exit code: 0 every case passed and, with --mutate, at least 90 of 100 changes are noticed; 1 a case
+failed or fewer changes are; 2 the book is refused.
 
 Examples:
   creditgate measures test measures/catalogue --confirmations confirmations.yaml
@@ -375,6 +375,9 @@ pub struct TestArgs {
 pub struct BookArgs {
     /// Directory of the book; the built-in catalogue when left out.
     pub dir: Option<PathBuf>,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<PathBuf>,
     /// Files of confirmations, separated by commas.
     #[arg(long, value_name = "FILES", value_delimiter = ',')]
     pub confirmations: Vec<PathBuf>,

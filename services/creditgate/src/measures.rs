@@ -5,7 +5,8 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use creditgate_measures::book::{
-    Book, BookErrors, Deployment, Mutation, SourceFile, mutate as changed,
+    self as in_book, Book, BookErrors, Deployment, Difference, FailedCase, Mutation, SourceFile,
+    Tested,
 };
 
 use crate::book;
@@ -17,7 +18,10 @@ const ENOUGH_PERCENT: usize = 90;
 
 fn read(args: &BookArgs) -> Result<(Vec<SourceFile>, Deployment), Failure> {
     let unread = |error| Failure::new("read the book", error);
-    let files = book::files(args.dir.as_deref()).map_err(unread)?;
+    let mut files = book::files(args.dir.as_deref()).map_err(unread)?;
+    for dir in &args.supplement {
+        files.extend(book::supplement(dir).map_err(unread)?);
+    }
     let deployment = Deployment {
         confirmations: book::confirmations(&args.confirmations).map_err(unread)?,
         not_connected: BTreeMap::new(),
@@ -41,7 +45,7 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
         "{} ({}), edition {}",
         book.name(),
         book.title().zh,
-        book.edition()
+        book.edition().code
     );
     say!("version {}", book.version());
     let lists = book.lists();
@@ -86,22 +90,58 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Judges the cases of every row; loading a book does, and refuses it when one fails.
+/// Judges the cases of every row.
 pub fn test(args: &TestArgs) -> Result<ExitCode, Failure> {
     if args.mutate {
         return mutate(args);
     }
-    let book = load(&args.book)?;
-    let cases: usize = book.measures().iter().map(|row| row.cases).sum();
-    say!("{cases} cases of {} rows passed", book.measures().len());
-    Ok(ExitCode::SUCCESS)
+    let (files, deployment) = read(&args.book)?;
+    let tested = in_book::test(&files, &deployment).map_err(refused)?;
+    for failed in &tested.failed {
+        tell_failed(failed);
+    }
+    let Tested { rows, cases, .. } = tested;
+    match tested.failed.len() {
+        0 => {
+            say!("{cases} cases of {rows} rows passed");
+            Ok(ExitCode::SUCCESS)
+        }
+        failed => {
+            say!("{failed} of {cases} cases of {rows} rows failed");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+fn tell_failed(failed: &FailedCase) {
+    say!(
+        "{}:{}: {}: case `{}`",
+        failed.file,
+        failed.line,
+        failed.row,
+        failed.name
+    );
+    match &failed.difference {
+        Difference::Outcome { expected, got } => {
+            say!("  expected  {expected}");
+            say!("  got       {got}");
+        }
+        Difference::NotShown { fragment, told } => {
+            say!("  expected  the row tells `{fragment}`");
+            say!(
+                "  got       {}",
+                told.trim_end().replace('\n', "\n            ")
+            );
+        }
+        Difference::Unclear(wrong) => say!("  cannot be judged: {wrong}"),
+    }
 }
 
 /// Changes each field of each row and tells which changes nothing notices.
 fn mutate(args: &TestArgs) -> Result<ExitCode, Failure> {
     let (files, deployment) = read(&args.book)?;
     let watched = std::io::stderr().is_terminal();
-    let mutation = changed(&files, &deployment, |done, total| {
+    let mutation = in_book::mutate(&files, &deployment, |done, total| {
         if watched {
             eprint!("\r{done} of {total} rows");
         }

@@ -1,11 +1,11 @@
 //! Every small change of a row, one field at a time.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_saphyr::Spanned;
 
-use super::super::Book;
 use super::super::source::{AppliesSource, BasisSource, MeasureSource, Text};
+use super::super::{ANY_FIELD, Book};
 use super::integers;
 use crate::event::Region;
 use crate::time::text::DateText;
@@ -26,18 +26,11 @@ pub(super) struct Change {
     pub source: MeasureSource,
 }
 
-/// What changes may name: the rest of the book.
-#[derive(Clone, Copy)]
-pub(super) struct Ground<'a> {
-    pub book: &'a Book,
-    pub items: &'a BTreeMap<String, Class>,
-}
-
 /// Every change of one field of the row, in the order of the fields.
-pub(super) fn of(source: &MeasureSource, ground: Ground<'_>) -> Vec<Change> {
+pub(super) fn of(source: &MeasureSource, book: &Book) -> Vec<Change> {
     let mut changes = Changes {
         source,
-        ground,
+        book,
         made: Vec::new(),
     };
     changes.texts();
@@ -57,7 +50,7 @@ pub(super) fn of(source: &MeasureSource, ground: Ground<'_>) -> Vec<Change> {
 
 struct Changes<'a> {
     source: &'a MeasureSource,
-    ground: Ground<'a>,
+    book: &'a Book,
     made: Vec<Change>,
 }
 
@@ -93,13 +86,12 @@ impl Changes<'_> {
             });
         }
         if let Some(item) = &row.item {
-            let own = self.ground.items.get(&item.value);
-            let of_class = |class: bool| {
-                let mut others = self.ground.items.iter().filter(|(i, _)| **i != item.value);
-                others.find(|(_, c)| !class || Some(*c) == own)
-            };
+            let items = &self.book.edition().items;
+            let class = |item: &str| items.get(item).map(|item| item.class);
+            let others = || items.keys().filter(|other| **other != item.value);
             // One of the same class: no guard sees the difference.
-            if let Some((other, _)) = of_class(true).or_else(|| of_class(false)) {
+            let alike = others().find(|other| class(other) == class(&item.value));
+            if let Some(other) = alike.or_else(|| others().next()) {
                 self.reword("item", &item.value, other, |row| {
                     row.item
                         .as_mut()
@@ -121,6 +113,16 @@ impl Changes<'_> {
             self.add("class", format!("{} removed", class.value), |row| {
                 row.class = None;
             });
+        }
+        if let Some(field) = &row.field {
+            let fields: BTreeSet<&str> = self.book.lists().iter().map(|l| &*l.field).collect();
+            if let Some(other) = fields.into_iter().find(|other| *other != field.value) {
+                self.reword("field", &field.value, other, |row| {
+                    row.field
+                        .as_mut()
+                        .map_or(&mut row.id.value, |f| &mut f.value)
+                });
+            }
         }
         for other in Force::ALL.iter().map(|f| f.code()) {
             self.reword("force", &row.force.value, other, |row| &mut row.force.value);
@@ -200,7 +202,7 @@ impl Changes<'_> {
     }
 
     fn applies(&mut self) {
-        let book = self.ground.book;
+        let book = self.book;
         for (at, applies) in self.source.applies.iter().enumerate() {
             let scenario = &applies.scenario.value;
             self.add("applies", format!("{scenario} removed"), |row| {
@@ -234,7 +236,7 @@ impl Changes<'_> {
                 row.lists.remove(at);
             });
         }
-        let lists = self.ground.book.lists();
+        let lists = self.book.lists();
         if let Some(first) = row.lists.first() {
             for colour in Colour::ALL {
                 let named = |code: &str| row.lists.iter().any(|own| own.value == code);
@@ -435,6 +437,18 @@ impl Changes<'_> {
                         .iter_mut()
                         .for_each(|region| other.clone_into(&mut region.value));
                 });
+            }
+            for (place, field) in basis.value.reaches.iter().enumerate() {
+                let field = &field.value;
+                change(&format!("reaches {field} removed"), &|basis| {
+                    basis.reaches.remove(place);
+                });
+                if field != ANY_FIELD {
+                    change(&format!("reaches {field} → {ANY_FIELD}"), &|basis| {
+                        let reached = basis.reaches.iter_mut().skip(place).take(1);
+                        reached.for_each(|field| ANY_FIELD.clone_into(&mut field.value));
+                    });
+                }
             }
         }
     }

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::cases::{self, FailedCase};
 use super::load::{Row, Written};
-use super::source::{MeasureSource, ParametersSource};
-use super::{Book, BookErrors, Deployment, Measure, SourceFile, cases, guards};
+use super::source::{CaseSource, MeasureSource, ParametersSource};
+use super::{Book, BookError, BookErrors, Deployment, Measure, SourceFile};
 use crate::event::MeasureId;
-use changes::{Change, Ground};
 
 /// What became of every change, by row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +106,30 @@ impl Mutation {
     }
 }
 
+/// What became of the cases of a book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tested {
+    /// How many rows there are.
+    pub rows: usize,
+    /// How many cases they carry.
+    pub cases: usize,
+    /// The cases that fail.
+    pub failed: Vec<FailedCase>,
+}
+
+/// Judges the cases of a book that otherwise holds.
+///
+/// # Errors
+/// When the book is refused for anything but its cases.
+pub fn test(files: &[SourceFile], deployment: &Deployment) -> Result<Tested, BookErrors> {
+    let (written, failed) = Written::load(files, deployment)?;
+    Ok(Tested {
+        rows: written.rows.len(),
+        cases: written.rows.iter().map(|row| row.measure.cases).sum(),
+        failed,
+    })
+}
+
 /// Changes every field of every row of a book; `progress` hears how many rows are done of how many.
 ///
 /// # Errors
@@ -115,8 +139,12 @@ pub fn mutate(
     deployment: &Deployment,
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Mutation, BookErrors> {
-    let written = Written::load(files, deployment)?;
-    let bare = written.book.without_rows();
+    let (written, failed) = Written::load(files, deployment)?;
+    if !failed.is_empty() {
+        let errors = failed.into_iter().map(BookError::from);
+        return Err(BookErrors(errors.collect()));
+    }
+    let bare = written.book.with_rows(Vec::new());
     let total = written.rows.len();
     let next = AtomicUsize::new(0);
     let done: Mutex<BTreeMap<usize, RowMutation>> = Mutex::default();
@@ -157,52 +185,40 @@ fn of(row: &Row, mutants: Vec<Mutant>) -> RowMutation {
 
 /// The changes of a row that make another row of it, each once.
 fn of_row(row: &Row, written: &Written, bare: &Book) -> Vec<Mutant> {
-    let ground = Ground {
-        book: bare,
-        items: &written.items,
-    };
     let mut seen = BTreeSet::new();
-    seen.extend(
-        written
-            .rebuild(row, &row.source)
-            .map(|own| format!("{own:?}")),
-    );
-    changes::of(&row.source, ground)
-        .into_iter()
-        .filter_map(|change| {
-            let built = written.rebuild(row, &change.source);
-            let reads = match &built {
-                Some(measure) => format!("{measure:?}"),
-                None => format!("{:?}", change.source),
-            };
-            seen.insert(reads)
-                .then(|| judge(change, built, written, bare))
-        })
-        .collect()
+    let own = written.rebuild(row, &row.source);
+    seen.extend(own.map(|own| format!("{own:?}")));
+    let mut mutants = Vec::new();
+    for change in changes::of(&row.source, &written.book) {
+        let built = written.rebuild(row, &change.source);
+        let reads = match &built {
+            Some(measure) => format!("{measure:?}"),
+            None => format!("{:?}", change.source),
+        };
+        if !seen.insert(reads) {
+            continue;
+        }
+        let guarded = |built: &Measure| written.guarded(row, built, &change.source);
+        let fate = match built.filter(|built| !guarded(built)) {
+            None => Fate::Refused,
+            Some(measure) => by_cases(measure, &change.source, bare),
+        };
+        mutants.push(Mutant {
+            field: change.field,
+            change: change.how,
+            fate,
+        });
+    }
+    mutants
 }
 
-fn judge(change: Change, built: Option<Measure>, written: &Written, bare: &Book) -> Mutant {
-    let fate = match built {
-        None => Fate::Refused,
-        Some(measure) => fate(measure, &change.source, written, bare),
-    };
-    Mutant {
-        field: change.field,
-        change: change.how,
-        fate,
-    }
-}
-
-fn fate(measure: Measure, source: &MeasureSource, written: &Written, bare: &Book) -> Fate {
-    let scenarios = &bare.scenarios;
-    if !guards::broken(&measure, source, &written.items, scenarios).is_empty() {
-        return Fate::Refused;
-    }
+fn by_cases(measure: Measure, source: &MeasureSource, bare: &Book) -> Fate {
+    let told = measure.told();
     let alone = bare.with_row_alone(Measure {
         active: true,
         ..measure.clone()
     });
-    let holds = |case: &_| cases::holds(&alone, &measure, case);
+    let holds = |case: &CaseSource| cases::difference(&alone, &measure, &told, case).is_none();
     if source.cases.iter().all(|case| holds(&case.value)) {
         Fate::Survived
     } else {
