@@ -73,7 +73,7 @@ impl Written {
         let measures = others.clone().map(|other| &other.measure);
         let versions = measures.clone().filter(|other| other.id == changed.id);
         !guards::broken(changed, source, edition, scenarios).is_empty()
-            || !guards::coupling(changed, lists, scenarios).is_empty()
+            || !guards::coupling(changed, source.field.is_some(), lists, scenarios).is_empty()
             || !guards::supplement_broken(changed, supplement, measures).is_empty()
             || versions.into_iter().any(|other| overlap(other, changed))
     }
