@@ -1,5 +1,6 @@
-//! `creditgate measures`: a book checked, shown and compared without a service.
+//! `creditgate measures`: a book checked, explained, shown and compared without a service.
 
+mod explain;
 mod lint;
 mod test;
 
@@ -11,6 +12,7 @@ use crate::book;
 use crate::cli::BookArgs;
 use crate::failure::Failure;
 
+pub use explain::explain;
 pub use lint::lint;
 pub use test::test;
 
