@@ -124,6 +124,11 @@ impl Changes<'_> {
                 });
             }
         }
+        if let Some(varied) = &row.varies {
+            self.add("varies", format!("{} removed", varied.value), |row| {
+                row.varies = None;
+            });
+        }
         for other in Force::ALL.iter().map(|f| f.code()) {
             self.reword("force", &row.force.value, other, |row| &mut row.force.value);
         }
