@@ -51,6 +51,7 @@ pub fn run() -> ExitCode {
         Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
+        Command::Measures(MeasuresCommand::Explain(args)) => measures::explain(&args),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Keys(args) => keys::run(&args),
