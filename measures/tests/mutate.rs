@@ -56,7 +56,8 @@ const HELD_FAST: &str = r#"
 
 #[track_caller]
 fn mutated(book: &Catalogue) -> Mutation {
-    mutate(&book.files(), &book.deployment, |_, _| ()).unwrap_or_else(|errors| panic!("{errors}"))
+    mutate(&book.files(), &book.deployment, None, |_, _| ())
+        .unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 /// What is not noticed, a line each.
@@ -179,7 +180,7 @@ fn the_order_is_the_same_each_time_and_progress_reaches_the_end() {
         book.row(&HELD_FAST.replace("id: P1", &format!("id: Q{n}")))
     });
     let heard = std::sync::Mutex::new(Vec::new());
-    let first = mutate(&book.files(), &book.deployment, |done, total| {
+    let first = mutate(&book.files(), &book.deployment, None, |done, total| {
         heard.lock().expect("nobody panicked").push((done, total));
     })
     .expect("the book holds");
@@ -217,7 +218,8 @@ fn cases_that_fail_are_told_with_both_sides() {
             if fragment == "丁" && told.contains("甲措施")),
         "{shown:?}"
     );
-    let errors = mutate(&book.files(), &book.deployment, |_, _| ()).expect_err("it is refused");
+    let errors =
+        mutate(&book.files(), &book.deployment, None, |_, _| ()).expect_err("it is refused");
     assert_eq!(errors.0.len(), 2);
     assert_eq!(errors, book.load().expect_err("it is refused"));
 }

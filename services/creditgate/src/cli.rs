@@ -367,6 +367,9 @@ pub struct TestArgs {
     /// Print no more than this many of them.
     #[arg(long, value_name = "N", requires = "mutate")]
     pub survivors: Option<usize>,
+    /// Change this row only.
+    #[arg(long, value_name = "ID", requires = "mutate")]
+    pub row: Option<String>,
 }
 
 /// `measures explain`.

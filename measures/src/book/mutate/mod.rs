@@ -130,13 +130,15 @@ pub fn test(files: &[SourceFile], deployment: &Deployment) -> Result<Tested, Boo
     })
 }
 
-/// Changes every field of every row of a book; `progress` hears how many rows are done of how many.
+/// Changes every field of every row of a book, or of the one row that is wanted; `progress` hears
+/// how many rows are done of how many.
 ///
 /// # Errors
 /// When the book itself is refused.
 pub fn mutate(
     files: &[SourceFile],
     deployment: &Deployment,
+    wanted: Option<&str>,
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Mutation, BookErrors> {
     let (written, failed) = Written::load(files, deployment)?;
@@ -145,11 +147,16 @@ pub fn mutate(
         return Err(BookErrors(errors.collect()));
     }
     let bare = written.book.with_rows(Vec::new());
-    let total = written.rows.len();
+    let rows: Vec<&Row> = written
+        .rows
+        .iter()
+        .filter(|row| wanted.is_none_or(|id| row.measure.id.as_str() == id))
+        .collect();
+    let total = rows.len();
     let next = AtomicUsize::new(0);
     let done: Mutex<BTreeMap<usize, RowMutation>> = Mutex::default();
     let work = || {
-        while let Some((index, row)) = next_row(&next, &written.rows) {
+        while let Some((index, row)) = next_row(&next, &rows) {
             let mutants = of_row(row, &written, &bare);
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.insert(index, of(row, mutants));
@@ -169,9 +176,9 @@ pub fn mutate(
     })
 }
 
-fn next_row<'r>(next: &AtomicUsize, rows: &'r [Row]) -> Option<(usize, &'r Row)> {
+fn next_row<'r>(next: &AtomicUsize, rows: &[&'r Row]) -> Option<(usize, &'r Row)> {
     let index = next.fetch_add(1, Ordering::Relaxed);
-    rows.get(index).map(|row| (index, row))
+    rows.get(index).map(|row| (index, *row))
 }
 
 fn of(row: &Row, mutants: Vec<Mutant>) -> RowMutation {

@@ -63,7 +63,7 @@ fn tell_failed(failed: &FailedCase) {
 fn mutate(args: &TestArgs) -> Result<ExitCode, Failure> {
     let (files, deployment) = read(&args.book)?;
     let watched = std::io::stderr().is_terminal();
-    let mutation = book::mutate(&files, &deployment, |done, total| {
+    let mutation = book::mutate(&files, &deployment, args.row.as_deref(), |done, total| {
         if watched {
             eprint!("\r{done} of {total} rows");
         }
@@ -71,6 +71,11 @@ fn mutate(args: &TestArgs) -> Result<ExitCode, Failure> {
     .map_err(refused)?;
     if watched {
         eprint!("\r                        \r");
+    }
+    if let (Some(id), true) = (&args.row, mutation.rows.is_empty()) {
+        return Err(Failure::plain(format!(
+            "no row of the book has the id `{id}`"
+        )));
     }
     say!("{:<16} {:>7} {:>7}", "field", "killed", "total");
     for (field, (killed, total)) in mutation.by_field() {
