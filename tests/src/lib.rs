@@ -82,7 +82,12 @@ pub fn run(args: &[&str], input: &str) -> Output {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+/// A port of this machine that was free a moment ago.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
