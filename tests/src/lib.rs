@@ -81,7 +81,6 @@ pub fn run(args: &[&str], input: &str) -> Output {
     child.wait_with_output().expect("the binary ends")
 }
 
-/// A port that was free a moment ago.
 /// A port of this machine that was free a moment ago.
 ///
 /// # Panics

@@ -1,5 +1,7 @@
 //! Facts about the life of an entry: which step may follow which, and when it takes effect.
 
+use std::sync::OnceLock;
+
 use creditgate_measures::book::{Book, Deployment};
 use creditgate_measures::catalogue;
 use creditgate_measures::identifier::invented;
@@ -12,8 +14,11 @@ fn time(text: &str) -> Time {
     Time::parse(text).expect(text)
 }
 
-fn book() -> Book {
-    Book::load(&catalogue::built_in(), &Deployment::default()).expect("the catalogue")
+fn book() -> &'static Book {
+    static BOOK: OnceLock<Book> = OnceLock::new();
+    BOOK.get_or_init(|| {
+        Book::load(&catalogue::built_in(), &Deployment::default()).expect("the catalogue")
+    })
 }
 
 fn row() -> v1::Entry {
@@ -37,7 +42,7 @@ fn in_state(state: &str) -> v1::Entry {
 }
 
 fn steps(row: &v1::Entry, known: Option<&Known>, now: &str) -> Result<Vec<Step>, ChangeError> {
-    put(draft(row)?, known, &book(), time(now))
+    put(draft(row)?, known, book(), time(now))
 }
 
 fn known(row: &v1::Entry) -> Known {
