@@ -14,7 +14,7 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
         "{} ({}), edition {}",
         book.name(),
         book.title().zh,
-        book.edition()
+        book.edition().code
     );
     say!("version {}", book.version());
     let lists = book.lists();

@@ -3,9 +3,10 @@
 mod lint;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 
-use creditgate_measures::book::{Book, Deployment};
+use creditgate_measures::book::{Book, Deployment, SourceFile};
 
 use crate::book;
 use crate::cli::BookArgs;
@@ -13,9 +14,22 @@ use crate::failure::Failure;
 
 pub use lint::lint;
 
+/// The files of the book at a path; without one, those of the built-in catalogue.
+///
+/// The single place in which commands read a book, whatever form it lies in.
+fn load_any(path: Option<&Path>) -> Result<Vec<SourceFile>, Failure> {
+    book::files(path).map_err(unread)
+}
+
+fn unread(error: book::ReadError) -> Failure {
+    Failure::new("read the book", error)
+}
+
 fn load(args: &BookArgs) -> Result<Book, Failure> {
-    let unread = |error| Failure::new("read the book", error);
-    let files = book::files(args.dir.as_deref()).map_err(unread)?;
+    let mut files = load_any(args.dir.as_deref())?;
+    for dir in &args.supplement {
+        files.extend(book::supplement(dir).map_err(unread)?);
+    }
     let deployment = Deployment {
         confirmations: book::confirmations(&args.confirmations).map_err(unread)?,
         not_connected: BTreeMap::new(),
