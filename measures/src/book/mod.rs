@@ -1,5 +1,6 @@
 //! The book: the validated set of lists, scenarios, measures and agreements in force (spec 3, 4).
 
+pub mod form;
 pub mod source;
 
 mod cases;
@@ -7,6 +8,7 @@ mod fixed;
 mod guards;
 mod load;
 mod schema;
+mod spanned;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
