@@ -330,7 +330,7 @@ impl FieldChange {
             } => {
                 let mut parts = Vec::new();
                 if *every == Some(Every::Before) {
-                    parts.push("was every one".to_owned());
+                    parts.push(format!("was {}", self.every()));
                 }
                 if !added.is_empty() {
                     parts.push(format!("added {}", added.join("; ")));
@@ -339,12 +339,20 @@ impl FieldChange {
                     parts.push(format!("removed {}", removed.join("; ")));
                 }
                 if *every == Some(Every::Now) {
-                    parts.push("now every one".to_owned());
+                    parts.push(format!("is {}", self.every()));
                 }
                 format!("{field}: {}", parts.join(", "))
             }
         };
         let _ = writeln!(out, "    {told}");
+    }
+
+    /// What a field without members means.
+    fn every(&self) -> &'static str {
+        match self.field {
+            "lists" => "without need of an entry",
+            _ => "every one",
+        }
     }
 
     fn moved(&self, up: bool) -> &'static str {

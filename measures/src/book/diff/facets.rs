@@ -1,5 +1,6 @@
 //! What of a book is compared: each field as one value, a standing, or members, and which way it bears.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::super::table::json;
@@ -48,10 +49,14 @@ impl Facet {
         let (what, grows) = match (&was.value, &is.value) {
             (Value::Standing(before, was), Value::Standing(after, is)) => {
                 let (was, is) = (was.clone(), is.clone());
-                if before < after {
-                    (What::Rose { was, is }, Some(true))
-                } else {
-                    (What::Fell { was, is }, Some(false))
+                match before.cmp(after) {
+                    Ordering::Less => (What::Rose { was, is }, Some(true)),
+                    Ordering::Greater => (What::Fell { was, is }, Some(false)),
+                    // Two words for one place on the scale.
+                    Ordering::Equal => {
+                        let (was, is) = (Some(was), Some(is));
+                        (What::Became { was, is }, None)
+                    }
                 }
             }
             (Value::Members(before), Value::Members(after)) => {
@@ -99,13 +104,10 @@ impl Bears {
 /// Members that came and went; whether that is more or less, where it is one of the two.
 fn members(was: &[String], is: &[String], empty_is_every: bool) -> (What, Option<bool>) {
     let without = |all: &[String], others: &[String]| -> Vec<String> {
-        let mut left: Vec<String> = all
-            .iter()
+        all.iter()
             .filter(|one| !others.contains(one))
             .cloned()
-            .collect();
-        left.dedup();
-        left
+            .collect()
     };
     let (added, removed) = (without(is, was), without(was, is));
     let every = match (empty_is_every, was.is_empty(), is.is_empty()) {
@@ -145,9 +147,13 @@ fn standing(field: &'static str, rank: i64, told: impl Into<String>, bears: Bear
 }
 
 fn many(field: &'static str, members: impl Iterator<Item = String>, bears: Bears) -> Facet {
+    let mut members: Vec<String> = members.collect();
+    // In which order members are written says nothing.
+    members.sort();
+    members.dedup();
     Facet {
         field,
-        value: Value::Members(members.collect()),
+        value: Value::Members(members),
         bears,
     }
 }
@@ -173,7 +179,7 @@ fn last_day(day: Option<Date>, bears: Bears) -> Facet {
 }
 
 fn days(day: Date) -> i64 {
-    day.start().as_micros() / 86_400_000_000
+    day.start().micros() / 86_400_000_000
 }
 
 fn told(day: Option<Date>) -> String {
@@ -203,7 +209,6 @@ fn stages(book: &Book, row: &Measure) -> Vec<String> {
             all.push(format!("{code}/{stage}{}", names.unwrap_or_default()));
         }
     }
-    all.sort();
     all
 }
 
@@ -575,6 +580,7 @@ fn scenarios(book: &Book) -> Held {
                 .map_or(String::new(), |before| format!(" after {before}"));
             format!("{} {}{decisive}{after}", stage.code, stage.title.zh)
         });
+        let order: Vec<&str> = scenario.stages.iter().map(|s| s.code.as_str()).collect();
         let attributes = scenario.attributes.iter().map(|(name, ty)| {
             let score = if scenario.personal_scores.contains(name) {
                 " (personal score)"
@@ -597,6 +603,7 @@ fn scenarios(book: &Book) -> Held {
                 Bears::Nothing,
             ),
             many("stages", stages, Bears::Unclear),
+            one("order of stages", Some(order.join(", ")), Bears::Unclear),
             many("attributes", attributes, Bears::Nothing),
         ]
     };

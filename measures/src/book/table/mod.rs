@@ -67,9 +67,7 @@ impl Part {
         }
     }
 
-    /// The part that shows rows of this direction.
-    #[must_use]
-    pub const fn of(direction: Direction) -> Self {
+    const fn of(direction: Direction) -> Self {
         match direction {
             Direction::Penalty => Self::Penalties,
             Direction::Incentive => Self::Incentives,
@@ -77,11 +75,26 @@ impl Part {
     }
 }
 
+/// The table's rows of one id, or the list's one row; none when the book has neither.
+#[must_use]
+pub fn of(book: &Book, id: &str) -> Option<Table> {
+    let row = book.measures().iter().find(|row| row.id.as_str() == id);
+    let part = match row {
+        Some(row) => Part::of(row.action.direction()),
+        None => book.list(id).map(|_| Part::Lists)?,
+    };
+    Some(part.table(book).only(id))
+}
+
 impl Table {
-    /// The rows that have this text in one of their cells.
-    #[must_use]
-    pub fn only(mut self, text: &str) -> Self {
-        self.rows.retain(|row| row.iter().any(|cell| cell == text));
+    /// The rows whose 编号 is this one.
+    fn only(mut self, id: &str) -> Self {
+        let column = self.headings.iter().position(|heading| *heading == "编号");
+        self.rows.retain(|row| {
+            column
+                .and_then(|at| row.get(at))
+                .is_some_and(|cell| cell == id)
+        });
         self
     }
 

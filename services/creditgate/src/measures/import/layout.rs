@@ -180,10 +180,7 @@ pub struct TableRow<'s> {
 ///
 /// # Errors
 /// When no sheet has the headings of a known layout; names those found and those expected.
-pub fn recognise<'s>(
-    sheets: &'s [Sheet],
-    wanted: Option<Layout>,
-) -> Result<Table<'s>, String> {
+pub fn recognise<'s>(sheets: &'s [Sheet], wanted: Option<Layout>) -> Result<Table<'s>, String> {
     let layouts: Vec<Layout> = match wanted {
         Some(layout) => vec![layout],
         None => Layout::ALL.to_vec(),
@@ -216,7 +213,11 @@ fn not_recognised(sheets: &[Sheet], layouts: &[Layout]) -> String {
             "" => String::new(),
             name => format!("sheet `{name}`, "),
         };
-        Some(format!("{name}row {}: {}", fullest.number, cells.join(" | ")))
+        Some(format!(
+            "{name}row {}: {}",
+            fullest.number,
+            cells.join(" | ")
+        ))
     };
     let found: Vec<String> = sheets.iter().filter_map(headings).collect();
     let found = match found.as_slice() {
@@ -313,8 +314,24 @@ mod tests {
         assert_eq!(rows[1].cell(Column::Targets), Some("个人"));
 
         let incentives = [sheet(&[
-            &["序号", "守信激励事项", "激励内容", "激励对象", "政策依据", "实施层级", "实施频次"],
-            &["1", "优先办理", "优先", "企业", "《某条例》", "市级", "每年"],
+            &[
+                "序号",
+                "守信激励事项",
+                "激励内容",
+                "激励对象",
+                "政策依据",
+                "实施层级",
+                "实施频次",
+            ],
+            &[
+                "1",
+                "优先办理",
+                "优先",
+                "企业",
+                "《某条例》",
+                "市级",
+                "每年",
+            ],
         ])];
         let table = recognise(&incentives, None).expect("incentives");
         assert_eq!(table.layout, Layout::Incentives);
@@ -326,7 +343,12 @@ mod tests {
     fn a_heading_over_a_section_is_the_class_of_its_rows() {
         let sheets = [sheet(&[
             &["惩戒内容", "惩戒对象", "法规政策依据", "实施主体"],
-            &["减损权益的措施", "减损权益的措施", "减损权益的措施", "减损权益的措施"],
+            &[
+                "减损权益的措施",
+                "减损权益的措施",
+                "减损权益的措施",
+                "减损权益的措施",
+            ],
             &["限制准入", "企业", "《某法》第一条", "某机关"],
             &["惩戒内容", "惩戒对象", "法规政策依据", "实施主体"],
             &["从严授信", "企业", "《某法》第二条", "银行"],

@@ -20,7 +20,7 @@ use layout::Layout;
 const FILE_ROWS_MAX: usize = 60;
 
 /// Reads a published table and writes drafts in the form of the book.
-pub fn import(args: &TableArgs, items_of: &Book) -> Result<ExitCode, Failure> {
+pub fn import(args: &TableArgs, book: &Book) -> Result<ExitCode, Failure> {
     let wanted = args.layout.map(|layout| match layout {
         TableLayout::Penalties => Layout::Penalties,
         TableLayout::Incentives => Layout::Incentives,
@@ -28,25 +28,31 @@ pub fn import(args: &TableArgs, items_of: &Book) -> Result<ExitCode, Failure> {
     let failed = |told: String| Failure::plain(format!("read `{}`: {told}", args.file.display()));
     let sheets = sheet::read(&args.file, args.sheet.as_deref()).map_err(failed)?;
     let table = layout::recognise(&sheets, wanted).map_err(failed)?;
-    let items = items(items_of);
+    let items = items(book);
+    let source = match table.sheet {
+        "" => name_of(&args.file),
+        sheet => format!("{}, sheet {sheet}", name_of(&args.file)),
+    };
     let drafts: Vec<Draft> = table
         .rows()
         .iter()
         .map(|row| draft::draft(table.layout, row, &items))
         .collect();
     if drafts.is_empty() {
-        return Err(failed("the table has no rows below its headings".to_owned()));
+        return Err(failed(
+            "the table has no rows below its headings".to_owned(),
+        ));
     }
     match &args.out {
         Some(dir) => {
-            for (path, text) in files(&drafts, &args.file, dir) {
+            for (path, text) in files(&drafts, &args.file, &source, dir) {
                 write(&path, &text)?;
                 say!("wrote {}", path.display());
             }
             say!("{}", told(&drafts));
         }
         None => {
-            say_part!("{}", yaml::file(&drafts, &name_of(&args.file)));
+            say_part!("{}", yaml::file(&drafts, &source));
             eprintln!("{}", told(&drafts));
         }
     }
@@ -69,7 +75,7 @@ fn name_of(file: &Path) -> String {
 }
 
 /// The files of drafts: in the folder that holds such rows, named after the table.
-fn files(drafts: &[Draft], table: &Path, dir: &Path) -> Vec<(PathBuf, String)> {
+fn files(drafts: &[Draft], table: &Path, source: &str, dir: &Path) -> Vec<(PathBuf, String)> {
     let stem = table.file_stem().unwrap_or_default().to_string_lossy();
     let parts = drafts.chunks(FILE_ROWS_MAX);
     let several = parts.len() > 1;
@@ -86,7 +92,7 @@ fn files(drafts: &[Draft], table: &Path, dir: &Path) -> Vec<(PathBuf, String)> {
                 String::new()
             };
             let path = dir.join(folder).join(format!("draft-{stem}{number}.yaml"));
-            (path, yaml::file(part, &name_of(table)))
+            (path, yaml::file(part, source))
         })
         .collect()
 }

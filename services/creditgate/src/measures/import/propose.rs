@@ -83,7 +83,8 @@ fn level(law: &str) -> Option<Level> {
     let name = law.split(['（', '(']).next().unwrap_or(law);
     let local = names_place(name);
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
-    if name.starts_with("最高人民法院") || (name.ends_with('法') && !name.ends_with("办法")) {
+    if name.starts_with("最高人民法院") || (name.ends_with('法') && !name.ends_with("办法"))
+    {
         Some(Level::Law)
     } else if name.ends_with("条例") && local {
         Some(Level::LocalRegulation)
@@ -102,7 +103,9 @@ fn level(law: &str) -> Option<Level> {
 fn names_place(name: &str) -> bool {
     let front: String = name.chars().take(10).collect();
     let front = front.replace("市场", "").replace("城市", "");
-    ["省", "自治区", "市"].iter().any(|place| front.contains(place))
+    ["省", "自治区", "市"]
+        .iter()
+        .any(|place| front.contains(place))
 }
 
 /// The class that the left-hand column names.
@@ -254,7 +257,9 @@ mod tests {
         );
         check(
             "《国务院关于建立完善守信联合激励和失信联合惩戒制度的指导意见》(国发〔2016〕33号)",
-            &["国务院关于建立完善守信联合激励和失信联合惩戒制度的指导意见|-|国发〔2016〕33号|central_document"],
+            &[
+                "国务院关于建立完善守信联合激励和失信联合惩戒制度的指导意见|-|国发〔2016〕33号|central_document",
+            ],
         );
         check(
             "《某部关于贯彻《某法》的通知》和《中华人民共和国某法（2018年修正）》第 41 条",
@@ -263,8 +268,14 @@ mod tests {
                 "中华人民共和国某法（2018年修正）|第41条|-|law",
             ],
         );
-        check("《市场主体登记管理条例》", &["市场主体登记管理条例|-|-|administrative_regulation"]);
-        check("《互联网广告管理办法》第三条", &["互联网广告管理办法|第三条|-|department_rule"]);
+        check(
+            "《市场主体登记管理条例》",
+            &["市场主体登记管理条例|-|-|administrative_regulation"],
+        );
+        check(
+            "《互联网广告管理办法》第三条",
+            &["互联网广告管理办法|第三条|-|department_rule"],
+        );
         check("按有关规定办理", &[]);
         check("《没有收尾", &[]);
     }

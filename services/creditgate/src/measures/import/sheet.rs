@@ -84,12 +84,7 @@ fn xlsx_sheet(book: &mut Xlsx<Cursor<Vec<u8>>>, name: String) -> Result<Sheet, S
                 && (area.start.1..=area.end.1).contains(&column)
         });
         let at = whole.map_or((row, column), |area| area.start);
-        clean(
-            &range
-                .get_value(at)
-                .map(Data::to_string)
-                .unwrap_or_default(),
-        )
+        clean(&range.get_value(at).map(Data::to_string).unwrap_or_default())
     };
     let (rows, columns) = range.get_size();
     let lines = (first_row..)
@@ -172,12 +167,7 @@ mod tests {
         sheet
             .lines
             .iter()
-            .map(|line| {
-                (
-                    line.number,
-                    line.cells.iter().map(String::as_str).collect(),
-                )
-            })
+            .map(|line| (line.number, line.cells.iter().map(String::as_str).collect()))
             .collect()
     }
 

@@ -22,7 +22,10 @@ pub fn file(drafts: &[Draft], source: &str) -> String {
         0,
         "# words of the table and is to be checked against the law. `creditgate measures lint` refuses the file",
     );
-    out.line(0, "# until the fields are there. Delete the comments as they are done.");
+    out.line(
+        0,
+        "# until the fields are there. Delete the comments as they are done.",
+    );
     out.line(0, "measures:");
     for draft in drafts {
         row(&mut out, draft);
@@ -81,15 +84,25 @@ fn row(out: &mut Text, draft: &Draft) {
     basis(out, draft);
     out.todo(2, "published_at: day of publication, such as \"2024-03-01\"; without it the row stays inactive");
     out.todo(2, "published_in: where it was published");
-    out.todo(2, "effective_from: first day in force; effective_to: the last, if any");
+    out.todo(
+        2,
+        "effective_from: first day in force; effective_to: the last, if any",
+    );
     for (heading, text) in [("实施层级", &draft.level), ("实施频次", &draft.frequency)] {
         if let Some(text) = text {
             out.line(2, &format!("# {heading}: {}", comment(text)));
         }
     }
-    out.bilingual("implementer", draft.implementer.as_deref(), "who carries it out");
+    out.bilingual(
+        "implementer",
+        draft.implementer.as_deref(),
+        "who carries it out",
+    );
     out.todo(2, "remedies: how to object or repair, zh and en");
-    out.todo(2, "confidence: verified once the text of the law was read, else recalled");
+    out.todo(
+        2,
+        "confidence: verified once the text of the law was read, else recalled",
+    );
     out.todo(2, "cases: one that matches and one that does not");
 }
 
@@ -111,7 +124,10 @@ fn force(out: &mut Text, draft: &Draft) {
         let known: Vec<&str> = Force::ALL.iter().map(|force| force.code()).collect();
         return out.todo(
             2,
-            &format!("force: one of {}; no word of the table says it", known.join(", ")),
+            &format!(
+                "force: one of {}; no word of the table says it",
+                known.join(", ")
+            ),
         );
     };
     if draft.several_forces {
@@ -135,16 +151,19 @@ fn effect(out: &mut Text, draft: &Draft) {
         Layout::Penalties => Effect::ALL.iter().map(|effect| effect.code()).collect(),
         Layout::Incentives => Benefit::ALL.iter().map(|benefit| benefit.code()).collect(),
     };
-    let perhaps = draft
-        .benefit
-        .map_or(String::new(), |benefit| format!("; perhaps {}", benefit.code()));
+    let perhaps = draft.benefit.map_or(String::new(), |benefit| {
+        format!("; perhaps {}", benefit.code())
+    });
     out.todo(2, &format!("effect: one of {}{perhaps}", known.join(", ")));
 }
 
 fn targets(out: &mut Text, draft: &Draft) {
     let written = draft.targets.as_deref().map(comment);
     let written = written.map_or(String::new(), |text| format!("; the table says: {text}"));
-    out.todo(2, &format!("lists: codes of the lists on which the targets stand{written}"));
+    out.todo(
+        2,
+        &format!("lists: codes of the lists on which the targets stand{written}"),
+    );
     if !draft.kinds.is_empty() {
         let kinds: Vec<&str> = draft.kinds.iter().map(|kind| kind.code()).collect();
         out.line(2, &format!("kinds: [{}] # proposed", kinds.join(", ")));
@@ -160,7 +179,10 @@ fn basis(out: &mut Text, draft: &Draft) {
         out.line(2, &format!("# the table says: {}", comment(text)));
     }
     if draft.bases.is_empty() {
-        return out.todo(2, "basis: the law with its article, document number and level");
+        return out.todo(
+            2,
+            "basis: the law with its article, document number and level",
+        );
     }
     out.line(2, "basis: # proposed");
     for cited in &draft.bases {
@@ -185,7 +207,10 @@ fn one_basis(out: &mut Text, cited: &Cited) {
         }
     }
     if cited.level == Some(Level::LocalRegulation) {
-        out.todo(4, "region: six digits of the legislature's region, in quotes");
+        out.todo(
+            4,
+            "region: six digits of the legislature's region, in quotes",
+        );
     }
 }
 
