@@ -206,7 +206,7 @@ impl BookDiff {
         for kind in facets::BESIDE_ROWS {
             differences.extend(beside(kind, old, new));
         }
-        differences.sort_by(|a, b| (a.about, &a.id).cmp(&(b.about, &b.id)));
+        differences.sort_by(|a, b| a.place().cmp(&b.place()));
         let mut summary = Summary::default();
         for difference in &differences {
             let count = match (difference.about, difference.bearing) {
@@ -280,12 +280,24 @@ impl std::fmt::Display for Summary {
 }
 
 impl Difference {
+    /// Where it is told: what came, then what went, then what changed.
+    fn place(&self) -> (About, u8, &str) {
+        let group = match self.change {
+            Change::Added => 0,
+            Change::Removed => 1,
+            Change::Changed(_) | Change::NewVersion(_) => 2,
+        };
+        (self.about, group, &self.id)
+    }
+
     const fn heading(&self) -> &'static str {
         match (self.about, &self.change) {
             (About::Book, _) => "Book",
             (About::Edition, _) => "Edition of the national list",
             (About::Supplement, _) => "Supplements",
-            (About::Row, _) => "Rows",
+            (About::Row, Change::Added) => "Rows added",
+            (About::Row, Change::Removed) => "Rows removed",
+            (About::Row, Change::Changed(_) | Change::NewVersion(_)) => "Rows changed",
             (About::List, _) => "Lists",
             (About::RepairRule, _) => "Repair rules",
             (About::Scenario, _) => "Scenarios",
@@ -295,11 +307,11 @@ impl Difference {
     }
 
     fn tell(&self, out: &mut String) {
-        let (what, fields) = match &self.change {
-            Change::Added => ("added", [].as_slice()),
-            Change::Removed => ("removed", [].as_slice()),
-            Change::Changed(fields) => ("changed", fields.as_slice()),
-            Change::NewVersion(fields) => ("has a new version", fields.as_slice()),
+        let (what, fields): (_, &[FieldChange]) = match &self.change {
+            Change::Added => ("added", &[]),
+            Change::Removed => ("removed", &[]),
+            Change::Changed(fields) => ("changed", fields),
+            Change::NewVersion(fields) => ("has a new version", fields),
         };
         let meaning = match (self.about, self.bearing) {
             (About::Row, bearing) => format!(" ({})", bearing.word()),
@@ -424,7 +436,21 @@ fn versions_of(
             }
         })
         .collect();
-    differences.extend(left.into_iter().map(|row| whole(row, Change::Removed)));
+    differences.extend(left.into_iter().map(|row| {
+        let gone = whole(row, Change::Removed);
+        if after.is_empty() {
+            return gone;
+        }
+        let from = row
+            .effective_from
+            .map_or("no day".to_owned(), |day| day.to_string());
+        Difference {
+            title: format!("{}, the version from {from},", gone.title),
+            // The other versions stay, and may say the same.
+            bearing: gone.bearing.and(Bearing::Unclear),
+            ..gone
+        }
+    }));
     differences
 }
 

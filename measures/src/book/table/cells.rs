@@ -43,7 +43,7 @@ pub(super) fn penalties(book: &Book) -> Cells {
             force(row),
             effect(row),
             figures(row),
-            places(book, row),
+            places(book, row).join("；"),
             period(row),
             in_force(row),
             words::confidence(row.confidence).to_owned(),
@@ -82,13 +82,13 @@ pub(super) fn incentives(book: &Book) -> Cells {
             targets(book, row),
             bases(row),
             words::tier(row.region).to_owned(),
-            format!("每次办理（{}）", places(book, row)),
+            format!("每次办理（{}）", places(book, row).join("；")),
             row.implementer.zh.clone(),
             row.id.to_string(),
             force(row),
             effect(row),
             figures(row),
-            names(book, row.excluded_by.iter().map(|(list, _)| list)),
+            names(book, row.excluded_by.iter().map(|(list, _)| list)).join("、"),
             period(row),
             in_force(row),
             words::confidence(row.confidence).to_owned(),
@@ -196,7 +196,10 @@ fn of(book: &Book, direction: Direction) -> impl Iterator<Item = &Measure> {
 pub(super) fn targets(book: &Book, row: &Measure) -> String {
     let mut parts = Vec::new();
     if row.needs_entry() {
-        parts.push(format!("列入{}的主体", names(book, row.lists.iter())));
+        parts.push(format!(
+            "列入{}的主体",
+            names(book, row.lists.iter()).join("、")
+        ));
     } else {
         parts.push("不以列入名单为条件".to_owned());
     }
@@ -228,12 +231,12 @@ pub(super) fn targets(book: &Book, row: &Measure) -> String {
 }
 
 /// Lists by name and code.
-pub(super) fn names<'l>(book: &Book, codes: impl Iterator<Item = &'l ListCode>) -> String {
+pub(super) fn names<'l>(book: &Book, codes: impl Iterator<Item = &'l ListCode>) -> Vec<String> {
     let name = |code: &ListCode| match book.list(code.as_str()) {
         Some(list) => format!("{}（{code}）", list.name.zh),
         None => code.to_string(),
     };
-    codes.map(name).collect::<Vec<_>>().join("、")
+    codes.map(name).collect()
 }
 
 fn bases(row: &Measure) -> String {
@@ -292,7 +295,7 @@ pub(super) fn figures(row: &Measure) -> String {
 }
 
 /// Scenarios and stages by name.
-pub(super) fn places(book: &Book, row: &Measure) -> String {
+pub(super) fn places(book: &Book, row: &Measure) -> Vec<String> {
     let place = |(code, stages): &(ScenarioCode, Vec<StageCode>)| {
         let Some(scenario) = book.scenario(code.as_str()) else {
             return code.to_string();
@@ -308,7 +311,7 @@ pub(super) fn places(book: &Book, row: &Measure) -> String {
             stages.collect::<Vec<_>>().join("、")
         )
     };
-    row.applies.iter().map(place).collect::<Vec<_>>().join("；")
+    row.applies.iter().map(place).collect()
 }
 
 pub(super) fn period(row: &Measure) -> String {

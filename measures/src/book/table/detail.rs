@@ -38,18 +38,20 @@ impl Lines {
         self.say(label, words.collect::<Vec<_>>().join(", "));
     }
 
-    fn bases(&mut self, bases: &[Basis]) {
-        self.say("basis", told(bases));
+    /// The bases; one that is recalled says so itself, since it reads like a quotation.
+    fn bases(&mut self, bases: &[Basis], confidence: Confidence) {
+        let mark = match confidence {
+            Confidence::Verified => String::new(),
+            Confidence::Recalled => format!("{}: ", words::confidence(confidence)),
+        };
+        let told = bases.iter().map(|one| format!("{mark}{}", basis(one)));
+        self.say("basis", told.collect::<Vec<_>>().join("\n"));
     }
 }
 
 /// `应当/不得 (must)`.
 fn word(zh: &str, code: &str) -> String {
     format!("{zh} ({code})")
-}
-
-fn told(bases: &[Basis]) -> String {
-    bases.iter().map(basis).collect::<Vec<_>>().join("\n")
 }
 
 fn basis(basis: &Basis) -> String {
@@ -105,9 +107,9 @@ fn version_of(lines: &mut Lines, book: &Book, row: &Measure) {
     lines.both("content", &row.content);
     what_it_is(lines, book, row);
     whom_it_reaches(lines, book, row);
-    lines.bases(&row.bases);
+    lines.bases(&row.bases, row.confidence);
     for (list, because) in &row.excluded_by {
-        let list = cells::names(book, std::iter::once(list));
+        let list = cells::names(book, std::iter::once(list)).concat();
         lines.say("excluded by", format!("{list}: {}", basis(because)));
     }
     let published = [
@@ -165,13 +167,9 @@ fn what_it_is(lines: &mut Lines, book: &Book, row: &Measure) {
 }
 
 fn whom_it_reaches(lines: &mut Lines, book: &Book, row: &Measure) {
-    let places = cells::places(book, row);
-    lines.say("applies", places.replace('；', "\n"));
+    lines.say("applies", cells::places(book, row).join("\n"));
     if row.needs_entry() {
-        lines.say(
-            "lists",
-            cells::names(book, row.lists.iter()).replace('、', "\n"),
-        );
+        lines.say("lists", cells::names(book, row.lists.iter()).join("\n"));
     } else {
         lines.say("lists", "none: it needs no entry");
     }
@@ -221,7 +219,7 @@ pub fn list(book: &Book, code: &str) -> Option<String> {
     );
     lines.say("source", cells::source(book, list.supplement.as_deref()));
     lines.say("authority", &list.authority);
-    lines.bases(&list.bases);
+    lines.bases(&list.bases, list.confidence);
     lines.say("field", &list.field);
     lines.say("reach", word(words::reach(list.reach), list.reach.code()));
     lines.say("kind", list.kind.code());

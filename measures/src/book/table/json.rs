@@ -43,7 +43,13 @@ pub fn one(book: &Book, id: &str) -> Option<Value> {
         .filter(|row| row.id.as_str() == id)
         .map(|measure| row(measure))
         .collect();
-    let mut value = head(book);
+    let mut value = Map::from_iter([
+        ("book".to_owned(), Value::from(book.name())),
+        (
+            "version".to_owned(),
+            Value::from(book.version().to_string()),
+        ),
+    ]);
     if rows.is_empty() {
         let found = book.list(id)?;
         value.insert("list".to_owned(), list(found));

@@ -61,7 +61,13 @@ pub fn draft(layout: Layout, row: &TableRow<'_>, items: &[Item]) -> Draft {
         Layout::Incentives => None,
     };
     let class = class_text.as_deref().and_then(propose::class);
-    let told = [title.as_deref(), content.as_deref(), class_text.as_deref()];
+    let item_text = row.cell(Column::Item);
+    let told = [
+        item_text,
+        title.as_deref(),
+        class_text.as_deref(),
+        content.as_deref(),
+    ];
     let words = propose::force(content.as_deref().unwrap_or_default());
     let targets = cell(Column::Targets);
     let basis_text = cell(Column::Basis);
@@ -138,6 +144,14 @@ fn short(content: &str) -> String {
     clause.chars().take(30).collect()
 }
 
+/// `1 row`, `2 rows`.
+pub fn counted(count: usize, one: &str, several: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        count => format!("{count} {several}"),
+    }
+}
+
 impl Draft {
     /// The fields that a person must fill in before the book takes the row.
     pub fn missing(&self) -> Vec<&'static str> {
@@ -192,13 +206,13 @@ impl Draft {
             proposed.push(format!("force {}", force.code()));
         }
         if !self.bases.is_empty() {
-            proposed.push(format!("{} basis/bases", self.bases.len()));
+            proposed.push(counted(self.bases.len(), "basis", "bases"));
         }
         if !self.kinds.is_empty() {
-            proposed.push(format!("{} kind(s)", self.kinds.len()));
+            proposed.push(counted(self.kinds.len(), "kind", "kinds"));
         }
         if !self.relations.is_empty() {
-            proposed.push(format!("{} relation(s)", self.relations.len()));
+            proposed.push(counted(self.relations.len(), "relation", "relations"));
         }
         proposed
     }

@@ -19,6 +19,8 @@ pub enum Layout {
 pub enum Column {
     /// 类别.
     Class,
+    /// 国家清单事项.
+    Item,
     /// 惩戒措施, 守信激励事项.
     Title,
     /// 惩戒内容, 激励内容.
@@ -50,7 +52,8 @@ const fn known(column: Column, needed: bool, headings: &'static [&'static str]) 
     }
 }
 
-const PENALTIES: [Known; 6] = [
+const PENALTIES: [Known; 7] = [
+    known(Column::Item, false, &["国家清单事项", "清单事项"]),
     known(
         Column::Class,
         false,
@@ -259,12 +262,13 @@ impl<'s> Table<'s> {
     }
 }
 
-/// The text of a line that says one thing over its whole width.
+/// The text of a line that says one thing over its whole width, or in its first cell alone. A single
+/// cell elsewhere belongs to a row, most of which is missing.
 fn section_heading(line: &Line) -> Option<&str> {
-    let mut filled = line.cells.iter().filter(|cell| !cell.is_empty());
-    let text = filled.next()?;
-    let alone = filled.all(|other| other == text);
-    (alone && line.cells.len() > 1).then_some(text.as_str())
+    let text = line.cells.first().filter(|cell| !cell.is_empty())?;
+    let others = line.cells.get(1..).unwrap_or_default();
+    let alone = others.iter().all(|cell| cell.is_empty() || cell == text);
+    (alone && !others.is_empty()).then_some(text.as_str())
 }
 
 impl<'s> TableRow<'s> {
@@ -352,10 +356,15 @@ mod tests {
             &["限制准入", "企业", "《某法》第一条", "某机关"],
             &["惩戒内容", "惩戒对象", "法规政策依据", "实施主体"],
             &["从严授信", "企业", "《某法》第二条", "银行"],
+            &["", "", "《某法》第三条", ""],
         ])];
         let table = recognise(&sheets, None).expect("penalties");
         let rows = table.rows();
-        assert_eq!(rows.len(), 2);
+        assert_eq!(
+            rows.len(),
+            3,
+            "a cell of its own is a row of which much is missing"
+        );
         assert_eq!(rows[1].class(), Some("减损权益的措施"));
     }
 

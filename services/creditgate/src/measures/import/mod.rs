@@ -123,8 +123,8 @@ fn told(drafts: &[Draft]) -> String {
         }
     }
     lines.push(format!(
-        "{} draft(s); lint refuses a book that holds them until they are filled in",
-        drafts.len()
+        "{}; lint refuses a book that holds drafts until they are filled in",
+        draft::counted(drafts.len(), "draft", "drafts")
     ));
     lines.join("\n")
 }

@@ -12,7 +12,7 @@ const FILE_BYTES_MAX: u64 = 32 << 20;
 /// One line of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// Its number in the file, from 1, as a spreadsheet shows it.
+    /// Its number in the file, from 1, as a spreadsheet shows it; lines of CSV without any cell are not counted.
     pub number: u64,
     /// Its cells, trimmed; a cell that is part of a merged one has the text of the whole.
     pub cells: Vec<String>,
@@ -117,7 +117,7 @@ fn csv(bytes: &[u8]) -> Result<Sheet, String> {
     for record in reader.records() {
         let record = record.map_err(|error| error.to_string())?;
         let line = Line {
-            number: record.position().map_or(0, ::csv::Position::line),
+            number: record.position().map_or(0, ::csv::Position::record) + 1,
             cells: record.iter().map(clean).collect(),
         };
         if !line.is_empty() {
@@ -161,7 +161,7 @@ fn clean(cell: &str) -> String {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "惩戒内容,惩戒对象\n\"限制,入\",企业\n,\n禁止,个人\n";
+    const TABLE: &str = "惩戒内容,惩戒对象\r\n\"限制,\n入\",企业\r\n,\r\n禁止,个人\r\n";
 
     fn cells(sheet: &Sheet) -> Vec<(u64, Vec<&str>)> {
         sheet
@@ -181,7 +181,7 @@ mod tests {
                 cells(&sheet),
                 [
                     (1, vec!["惩戒内容", "惩戒对象"]),
-                    (2, vec!["限制,入", "企业"]),
+                    (2, vec!["限制,\n入", "企业"]),
                     (4, vec!["禁止", "个人"])
                 ]
             );

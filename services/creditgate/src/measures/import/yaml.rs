@@ -224,3 +224,72 @@ fn comment(text: &str) -> String {
     let lines: Vec<&str> = text.split_whitespace().collect();
     lines.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::layout;
+    use super::super::sheet::{Line, Sheet};
+    use super::*;
+    use creditgate_measures::book::source::MeasuresFile;
+
+    fn drafted(headings: &str, cells: &[&str]) -> String {
+        let line = |number, cells: Vec<&str>| Line {
+            number,
+            cells: cells.into_iter().map(str::to_owned).collect(),
+        };
+        let sheets = [Sheet {
+            name: String::new(),
+            lines: vec![
+                line(1, headings.split('|').collect()),
+                line(2, cells.to_vec()),
+            ],
+        }];
+        let table = layout::recognise(&sheets, None).expect("a table");
+        let items = [("MKT_ENTRY".to_owned(), "限制市场或行业准入".to_owned())];
+        let rows = table.rows();
+        let drafts = rows
+            .iter()
+            .map(|row| super::super::draft::draft(table.layout, row, &items));
+        file(&drafts.collect::<Vec<_>>(), "a\ntable.csv")
+    }
+
+    const HEADINGS: &str = "类别|惩戒措施|惩戒内容|惩戒对象|法规政策依据|实施主体";
+
+    #[test]
+    fn a_draft_proposes_what_the_words_say() {
+        let text = drafted(
+            HEADINGS,
+            &[
+                "A类",
+                "限制市场或行业准入",
+                "可以提醒，三年内不得申请",
+                "企业及其法定代表人",
+                "《某某法》第一条；《某省条例》",
+                "某机关",
+            ],
+        );
+        for line in [
+            "    item: MKT_ENTRY # proposed\n",
+            "    class: A # proposed; the table says: A类\n",
+            "    # TODO the words bind differently (可以, 不得): split the row, one for each force\n",
+            "    force: may # proposed from 可以, 不得\n",
+            "    kinds: [enterprise] # proposed\n",
+            "    extends_to: [legal_representative] # proposed\n",
+            "        article: \"第一条\"\n",
+            "        level: local_regulation # proposed\n",
+            "        # TODO region: six digits of the legislature's region, in quotes\n",
+        ] {
+            assert!(text.contains(line), "no `{line}` in\n{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_stands_in_a_cell_the_draft_is_yaml_and_refused_for_what_is_missing() {
+        let odd = "a: \"b\" # c\n- d\u{2028}e | {f}\t\\";
+        let text = drafted(HEADINGS, &[odd, odd, odd, odd, odd, "某机关"]);
+        let read: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
+        assert_eq!(read["measures"][0]["content"]["zh"], odd);
+        let refused = serde_saphyr::from_str::<MeasuresFile>(&text).expect_err("a draft");
+        assert!(refused.to_string().contains("missing field"), "{refused}");
+    }
+}
