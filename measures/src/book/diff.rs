@@ -542,7 +542,7 @@ fn fields(was: &[Facet], is: &[Facet]) -> Vec<FieldChange> {
 /// What a book holds of one kind, by id, with its name and its facets.
 type Held = BTreeMap<String, (String, Vec<Facet>)>;
 
-fn beside((about, held): (About, fn(&Book) -> Held), old: &Book, new: &Book) -> Vec<Difference> {
+fn beside((about, held): facets::Kind, old: &Book, new: &Book) -> Vec<Difference> {
     let (before, after) = (held(old), held(new));
     let mut differences = Vec::new();
     let mut tell = |id: &String, title: &String, change: Change, bearing| {

@@ -380,8 +380,11 @@ fn whom_it_reaches(book: &Book, row: &Measure) -> Vec<Facet> {
     ]
 }
 
+/// A kind of thing, and how a book holds it.
+pub(super) type Kind = (About, fn(&Book) -> Held);
+
 /// What is compared beside rows.
-pub(super) const BESIDE_ROWS: [(About, fn(&Book) -> Held); 8] = [
+pub(super) const BESIDE_ROWS: [Kind; 8] = [
     (About::Book, head),
     (About::Edition, edition),
     (About::Supplement, supplements),
