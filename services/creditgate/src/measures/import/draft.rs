@@ -61,7 +61,7 @@ pub fn draft(layout: Layout, row: &TableRow<'_>, items: &[Item]) -> Draft {
         Layout::Incentives => None,
     };
     let class = class_text.as_deref().and_then(propose::class);
-    let item_text = row.cell(Column::Item);
+    let item_text = row.cell(Column::Item).or(row.title_above());
     let told = [
         item_text,
         title.as_deref(),

@@ -177,6 +177,7 @@ pub struct TableRow<'s> {
     columns: &'s [(Column, usize)],
     line: &'s Line,
     class: Option<&'s str>,
+    title_above: Option<&'s str>,
 }
 
 /// Finds the table among the sheets.
@@ -238,13 +239,13 @@ impl<'s> Table<'s> {
     /// The rows: headings that come again are passed over, sections and classes carried on.
     pub fn rows(&'s self) -> Vec<TableRow<'s>> {
         let mut rows = Vec::new();
-        let (mut section, mut class) = (None, None);
+        let (mut section, mut class, mut title) = (None, None, None);
         for line in self.lines {
             if self.layout.columns_of(line).is_some() {
                 continue;
             }
             if let Some(heading) = section_heading(line) {
-                (section, class) = (Some(heading), None);
+                (section, class, title) = (Some(heading), None, None);
                 continue;
             }
             let mut row = TableRow {
@@ -253,9 +254,13 @@ impl<'s> Table<'s> {
                 columns: &self.columns,
                 line,
                 class,
+                title_above: None,
             };
-            class = row.cell(Column::Class).or(class);
-            row.class = class;
+            if let Some(own) = row.cell(Column::Class) {
+                (class, title) = (Some(own), None);
+            }
+            title = row.cell(Column::Title).or(title);
+            (row.class, row.title_above) = (class, title);
             rows.push(row);
         }
         rows
@@ -277,6 +282,11 @@ impl<'s> TableRow<'s> {
         let (_, at) = self.columns.iter().find(|(known, _)| *known == column)?;
         let text = self.line.cells.get(*at)?.as_str();
         (!text.is_empty()).then_some(text)
+    }
+
+    /// Its title, or the last one above it in the same class: what a merged cell leaves behind in CSV.
+    pub fn title_above(&self) -> Option<&'s str> {
+        self.title_above
     }
 
     /// The class that holds for the row: its own cell, the last one above, or the section's heading.
@@ -316,6 +326,23 @@ mod tests {
         assert_eq!(rows[1].number, 4);
         assert_eq!(rows[1].class(), Some("一类"), "carried on");
         assert_eq!(rows[1].cell(Column::Targets), Some("个人"));
+
+        let merged = [sheet(&[
+            &[
+                "类别",
+                "惩戒措施",
+                "惩戒内容",
+                "惩戒对象",
+                "政策依据",
+                "实施主体",
+            ],
+            &["一类", "限制任职", "甲", "企业", "《某法》", "某机关"],
+            &["", "", "乙", "企业", "《某法》", "某机关"],
+            &["二类", "", "丙", "企业", "《某法》", "某机关"],
+        ])];
+        let table = recognise(&merged, None).expect("penalties");
+        let above: Vec<_> = table.rows().iter().map(TableRow::title_above).collect();
+        assert_eq!(above, [Some("限制任职"), Some("限制任职"), None]);
 
         let incentives = [sheet(&[
             &[
