@@ -23,4 +23,4 @@ pub mod verdict;
 
 pub mod canonical;
 
-pub use decide::{Question, decide};
+pub use decide::{Because, NotMatched, Question, RowExplained, decide, explain};

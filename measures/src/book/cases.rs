@@ -10,8 +10,8 @@ use crate::case::CaseView;
 use crate::decide::{Question, decide};
 use crate::entry::{Entry, Related, StateChange};
 use crate::event::{
-    AttributeValue, EntryId, Event, GivenIdentifier, ListCode, Region, ScenarioCode, Sensitive,
-    StageCode, Subject,
+    AttributeValue, EntryId, Event, GivenIdentifier, ListCode, MeasureId, Region, ScenarioCode,
+    Sensitive, StageCode, Subject,
 };
 use crate::identifier::{IdType, Identifier, invented};
 use crate::lists::Lists;
@@ -24,49 +24,110 @@ const WHEN: &str = "2026-06-01T10:00:00+08:00";
 /// Where, unless the case or the row says otherwise: a city, for no reason but to be one.
 const WHERE: &str = "320500";
 
+/// A case that does not come out as it expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedCase {
+    /// The file.
+    pub file: String,
+    /// Line of the case.
+    pub line: u64,
+    /// Id of its row.
+    pub row: MeasureId,
+    /// Name of the case.
+    pub name: String,
+    /// How it fails.
+    pub difference: Difference,
+}
+
+/// How a case fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// Something else comes of it.
+    Outcome {
+        /// What the case expects.
+        expected: String,
+        /// What comes of it.
+        got: String,
+    },
+    /// The row does not tell what the case says it shows.
+    NotShown {
+        /// The fragment that is missing.
+        fragment: String,
+        /// What the row tells.
+        told: String,
+    },
+    /// It cannot be judged.
+    Unclear(String),
+}
+
+impl From<FailedCase> for BookError {
+    fn from(failed: FailedCase) -> Self {
+        let name = failed.name;
+        let (rule, mend) = match failed.difference {
+            Difference::Outcome { expected, got } => (
+                format!("case `{name}` expects `{expected}` and gets `{got}`"),
+                "mend the row or the case",
+            ),
+            Difference::NotShown { fragment, .. } => (
+                format!("case `{name}` expects that the row tells `{fragment}`, and it does not"),
+                "mend the row or the case",
+            ),
+            Difference::Unclear(wrong) => (
+                format!("case `{name}` cannot be judged: {wrong}"),
+                "mend the case",
+            ),
+        };
+        Self {
+            file: failed.file,
+            line: failed.line,
+            subject: failed.row.to_string(),
+            rule,
+            mend: mend.to_owned(),
+        }
+    }
+}
+
 /// Judges every case of the book; what fails comes back with its place.
-pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<BookError> {
+pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<FailedCase> {
     let mut failed = Vec::new();
     for row in rows {
         let written = row.as_written();
         let told = written.told();
         let alone = book.with_row_alone(written);
         for case in &row.source.cases {
-            let outcome = judge(&alone, &row.measure, &case.value);
-            let expected = &case.value.expect.value;
-            let (rule, mend) = match outcome {
-                Ok(seen) if seen == *expected => match not_shown(&told, &case.value) {
-                    None => continue,
-                    Some(missing) => (
-                        format!(
-                            "case `{}` expects that the row tells `{missing}`, and it does not",
-                            case.value.name
-                        ),
-                        "mend the row or the case".to_owned(),
-                    ),
-                },
-                Ok(seen) => (
-                    format!(
-                        "case `{}` expects `{expected}` and gets `{seen}`",
-                        case.value.name
-                    ),
-                    "mend the row or the case".to_owned(),
-                ),
-                Err(wrong) => (
-                    format!("case `{}` cannot be judged: {wrong}", case.value.name),
-                    "mend the case".to_owned(),
-                ),
-            };
-            failed.push(BookError {
-                file: row.file.clone(),
-                line: case.referenced.line(),
-                subject: row.measure.id.to_string(),
-                rule,
-                mend,
-            });
+            if let Some(difference) = difference(&alone, &row.measure, &told, &case.value) {
+                failed.push(FailedCase {
+                    file: row.file.clone(),
+                    line: case.referenced.line(),
+                    row: row.measure.id.clone(),
+                    name: case.value.name.clone(),
+                    difference,
+                });
+            }
         }
     }
     failed
+}
+
+/// How a case of the row fails, if it does, judged in a book with the row alone.
+pub(super) fn difference(
+    alone: &Book,
+    row: &Measure,
+    told: &str,
+    case: &CaseSource,
+) -> Option<Difference> {
+    let expected = &case.expect.value;
+    match judge(alone, row, case) {
+        Err(wrong) => Some(Difference::Unclear(wrong)),
+        Ok(got) if got != *expected => Some(Difference::Outcome {
+            expected: expected.clone(),
+            got,
+        }),
+        Ok(_) => not_shown(told, case).map(|fragment| Difference::NotShown {
+            fragment: fragment.to_owned(),
+            told: told.to_owned(),
+        }),
+    }
 }
 
 /// The first fragment of a case that the row does not tell.
@@ -95,10 +156,14 @@ impl Row {
 
 impl Book {
     /// The same book with this row only.
-    fn with_row_alone(&self, row: Measure) -> Self {
-        let row = Arc::new(row);
+    pub(super) fn with_row_alone(&self, row: Measure) -> Self {
+        self.with_rows(vec![Arc::new(row)])
+    }
+
+    /// The same book with these rows and no other.
+    pub(super) fn with_rows(&self, measures: Vec<Arc<Measure>>) -> Self {
         let mut scenarios = self.scenarios.clone();
-        index(&mut scenarios, std::slice::from_ref(&row));
+        index(&mut scenarios, &measures);
         Self {
             name: self.name.clone(),
             title: self.title.clone(),
@@ -110,7 +175,7 @@ impl Book {
             scenarios,
             repair_rules: Vec::new(),
             lists: self.lists.clone(),
-            measures: vec![row],
+            measures,
             agreements: self.agreements.clone(),
             not_expressed: Vec::new(),
             not_connected: BTreeMap::new(),

@@ -9,6 +9,7 @@ mod cases;
 mod fixed;
 mod guards;
 mod load;
+mod mutate;
 mod schema;
 mod spanned;
 mod told;
@@ -27,7 +28,9 @@ use crate::vocabulary::{
     ListKind, Reach, Role, Severity, SubjectKind, SupplementLevel,
 };
 
+pub use cases::{Difference, FailedCase};
 pub use load::{BookError, BookErrors, Deployment, SourceFile};
+pub use mutate::{Fate, Mutant, Mutation, RowMutation, Tested, mutate, test};
 pub use source::Text;
 
 /// Content hash of a book and of what the deployment says about it.

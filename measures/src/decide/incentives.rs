@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::explain::NotMatched;
 use super::matching;
 use super::penalties::{entry_hit, place};
 use super::setting::{Readiness, Setting};
@@ -45,29 +46,8 @@ impl Incentives {
         lead_role: Option<Role>,
         hit: Option<&Hit<'a>>,
     ) {
-        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else {
+        let Ok(incentive) = weigh(row, setting, known, lead_role, hit) else {
             return;
-        };
-        let mut withheld: Vec<Why> = doubts.into_vec();
-        withheld.extend(identity_doubt(known));
-        if let Some(hit) = hit {
-            withheld.extend(list_doubt(&hit.list.code, setting));
-        }
-        for (excluding, _) in &row.excluded_by {
-            withheld.extend(list_doubt(excluding, setting));
-            // Being related to somebody listed is not being listed: nothing spreads without a row.
-            let holds =
-                |hit: &Hit<'_>| hit.list.code == *excluding && hit.path.relation().is_none();
-            if known.hits.iter().any(holds) {
-                withheld.push(Why::ExcludedBy(excluding.clone()));
-            }
-        }
-        withheld.sort_unstable();
-        withheld.dedup();
-        let incentive = Incentive {
-            measure: Arc::clone(row),
-            withheld,
-            entry: hit.map(entry_hit),
         };
         if incentive.withheld.is_empty() {
             self.offered.push(incentive);
@@ -75,6 +55,37 @@ impl Incentives {
             self.withheld.push(incentive);
         }
     }
+}
+
+/// Whether the row is offered or for which reasons withheld; else why it does not match.
+pub(super) fn weigh<'a>(
+    row: &Arc<Measure>,
+    setting: &Setting<'a>,
+    known: &Known<'a>,
+    lead_role: Option<Role>,
+    hit: Option<&Hit<'a>>,
+) -> Result<Incentive, NotMatched> {
+    let doubts = matching::matches(row, setting, known, lead_role, hit)?;
+    let mut withheld: Vec<Why> = doubts.into_vec();
+    withheld.extend(identity_doubt(known));
+    if let Some(hit) = hit {
+        withheld.extend(list_doubt(&hit.list.code, setting));
+    }
+    for (excluding, _) in &row.excluded_by {
+        withheld.extend(list_doubt(excluding, setting));
+        // Being related to somebody listed is not being listed: nothing spreads without a row.
+        let holds = |hit: &Hit<'_>| hit.list.code == *excluding && hit.path.relation().is_none();
+        if known.hits.iter().any(holds) {
+            withheld.push(Why::ExcludedBy(excluding.clone()));
+        }
+    }
+    withheld.sort_unstable();
+    withheld.dedup();
+    Ok(Incentive {
+        measure: Arc::clone(row),
+        withheld,
+        entry: hit.map(entry_hit),
+    })
 }
 
 fn identity_doubt(known: &Known<'_>) -> Option<Why> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::explain::NotMatched;
 use super::setting::Setting;
 use super::subject::{Hit, Known};
 use crate::book::{Measure, RowsByList};
@@ -28,22 +29,37 @@ pub(super) fn candidates<'r, 'k, 'a>(
     without_entry.chain(known.hits.iter().flat_map(on_hit))
 }
 
-/// Whether the row matches: `None` when it does not, else what about it cannot be judged.
+/// What about the match cannot be judged, or the first reason why the row does not match.
 pub(super) fn matches<'a>(
     row: &Measure,
     setting: &Setting<'a>,
     known: &Known<'a>,
     lead_role: Option<Role>,
     hit: Option<&Hit<'a>>,
-) -> Option<Doubts> {
+) -> Result<Doubts, NotMatched> {
     let mut doubts = Doubts::new();
-    let fits = setting.could_apply(row)
-        && notice_is_carried(row, setting.event)
-        && subject_fits(row, known, lead_role, hit, &mut doubts)
-        && severity_fits(row, hit, &mut doubts)
-        && scope_fits(row, setting.event, hit, &mut doubts)
-        && condition_holds(row, setting, known, hit, &mut doubts);
-    fits.then_some(doubts)
+    if let Some(reason) = apart(row, setting) {
+        return Err(reason);
+    }
+    subject_fits(row, known, lead_role, hit, &mut doubts)?;
+    let asked = |fits: bool, reason| if fits { Ok(()) } else { Err(reason) };
+    asked(severity_fits(row, hit, &mut doubts), NotMatched::Severity)?;
+    asked(
+        scope_fits(row, setting.event, hit, &mut doubts),
+        NotMatched::Scope,
+    )?;
+    asked(
+        condition_holds(row, setting, known, hit, &mut doubts),
+        NotMatched::Condition,
+    )?;
+    Ok(doubts)
+}
+
+/// Why the row cannot match in this event, whoever the subject is.
+pub(super) fn apart(row: &Measure, setting: &Setting<'_>) -> Option<NotMatched> {
+    setting.apart(row).or_else(|| {
+        (!notice_is_carried(row, setting.event)).then_some(NotMatched::NoticeNotCarried)
+    })
 }
 
 /// A row that rests on the notice of the event applies only where the event carries it.
@@ -59,21 +75,26 @@ fn subject_fits(
     lead_role: Option<Role>,
     hit: Option<&Hit<'_>>,
     doubts: &mut Doubts,
-) -> bool {
+) -> Result<(), NotMatched> {
     if let Some(relation) = hit.and_then(|hit| hit.path.relation()) {
-        return row.extends_to.contains(&relation);
+        return match row.extends_to.contains(&relation) {
+            true => Ok(()),
+            false => Err(NotMatched::Relation(relation)),
+        };
     }
     let role_fits = row.roles.is_empty()
         || row.roles.contains(&known.given.role)
         || lead_role.is_some_and(|role| row.roles.contains(&role));
-    if !role_fits || row.kinds.is_empty() {
-        return role_fits;
+    if !role_fits {
+        return Err(NotMatched::Role);
     }
     match known.kind {
-        Some(kind) => row.kinds.contains(&kind),
+        _ if row.kinds.is_empty() => Ok(()),
+        Some(kind) if row.kinds.contains(&kind) => Ok(()),
+        Some(_) => Err(NotMatched::Kind),
         None => {
             doubts.push(Why::KindMissing);
-            true
+            Ok(())
         }
     }
 }

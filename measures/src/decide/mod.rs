@@ -1,5 +1,6 @@
 //! The decision reads like the way of an event: subjects, lists, measures, verdict.
 
+mod explain;
 mod incentives;
 mod matching;
 mod missing;
@@ -18,6 +19,7 @@ use crate::verdict::{
     Cause, Decision, ENGINE_VERSION, Explained, SubjectVerdict, Verdict, VerdictDigest, VerdictId,
 };
 
+pub use explain::{Because, NotMatched, RowExplained, explain};
 use parties::Seats;
 use setting::Setting;
 use subject::Known;
@@ -161,14 +163,14 @@ fn seal(
         occurred_at: event.occurred_at,
         evaluated_at: setting.at,
         supersedes,
-        explanation: explain(known),
+        explanation: not_used(known),
     };
     verdict.digest = canonical::verdict_digest(&verdict);
     verdict
 }
 
 /// The entries found and not used, for the journal.
-fn explain(known: &[Known<'_>]) -> Vec<Explained> {
+fn not_used(known: &[Known<'_>]) -> Vec<Explained> {
     let of_subject = |(subject, known): (usize, &Known<'_>)| {
         let explained = known.not_used.iter().map(move |hit| Explained {
             subject,

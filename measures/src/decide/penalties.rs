@@ -1,5 +1,6 @@
 //! What the matched penalty rows contribute: effect now, or proposed to an official (spec 5).
 
+use super::explain::NotMatched;
 use super::matching;
 use super::setting::Setting;
 use super::subject::{Hit, Known};
@@ -50,43 +51,16 @@ impl Penalties {
         hit: Option<&Hit<'a>>,
     ) {
         let Some(stated) = row.penalty() else { return };
-        let Some(doubts) = matching::matches(row, setting, known, lead_role, hit) else {
+        let Ok(triggered) = weigh(row, stated, setting, known, lead_role, hit) else {
             return;
         };
-        let mut why: Vec<Why> = doubts.into_vec();
-        why.extend(
-            hit.into_iter()
-                .flat_map(|hit| entry_doubts(hit, setting, known)),
-        );
-        let demands_review = setting.may_review && why.iter().any(demands_review);
+        let Triggered { effect, why, .. } = &triggered;
+        let waits = triggered.contributes == Contribution::Proposed;
         self.flags.extend(why.iter().filter_map(flag));
-
-        let effect = limit(stated, row, setting, hit, &mut why);
-        if effect > Effect::HeightenedScrutiny {
-            if row.confidence == Confidence::Recalled {
-                why.push(Why::RecalledRow);
-            }
-            if matches!(row.force, Force::May | Force::Factor | Force::Refer) {
-                why.push(Why::Discretion);
-            }
-        }
-        if known.protected && effect > Effect::Notice {
-            why.push(Why::Protected);
-        }
-        let waits = if known.protected {
-            effect > Effect::Notice
-        } else {
-            effect > Effect::HeightenedScrutiny && why.iter().any(makes_proposed)
-        };
-        let contributes = if waits {
-            Contribution::Proposed
-        } else {
-            Contribution::Effect
-        };
         let part = Decision {
-            effect: (!waits).then_some(effect),
-            review: waits || demands_review,
-            proposed: waits.then_some(effect),
+            effect: (!waits).then_some(*effect),
+            review: waits || (setting.may_review && why.iter().any(demands_review)),
+            proposed: waits.then_some(*effect),
             result_code: 0,
         };
         self.decision.join(&part);
@@ -94,17 +68,56 @@ impl Penalties {
         if row.reaches_party {
             self.reaches_party.join(&part);
         }
-        why.sort_unstable();
-        why.dedup();
-        self.triggered.push(Triggered {
-            measure: Arc::clone(row),
-            effect,
-            contributes,
-            why,
-            also: Vec::new(),
-            entry: hit.map(entry_hit),
-        });
+        self.triggered.push(triggered);
     }
+}
+
+/// What the row contributes and why; else why it does not match. `stated` is the row's own effect.
+pub(super) fn weigh<'a>(
+    row: &Arc<Measure>,
+    stated: Effect,
+    setting: &Setting<'a>,
+    known: &Known<'a>,
+    lead_role: Option<Role>,
+    hit: Option<&Hit<'a>>,
+) -> Result<Triggered, NotMatched> {
+    let doubts = matching::matches(row, setting, known, lead_role, hit)?;
+    let mut why: Vec<Why> = doubts.into_vec();
+    why.extend(
+        hit.into_iter()
+            .flat_map(|hit| entry_doubts(hit, setting, known)),
+    );
+    let effect = limit(stated, row, setting, hit, &mut why);
+    if effect > Effect::HeightenedScrutiny {
+        if row.confidence == Confidence::Recalled {
+            why.push(Why::RecalledRow);
+        }
+        if matches!(row.force, Force::May | Force::Factor | Force::Refer) {
+            why.push(Why::Discretion);
+        }
+    }
+    if known.protected && effect > Effect::Notice {
+        why.push(Why::Protected);
+    }
+    let waits = if known.protected {
+        effect > Effect::Notice
+    } else {
+        effect > Effect::HeightenedScrutiny && why.iter().any(makes_proposed)
+    };
+    why.sort_unstable();
+    why.dedup();
+    Ok(Triggered {
+        measure: Arc::clone(row),
+        effect,
+        contributes: if waits {
+            Contribution::Proposed
+        } else {
+            Contribution::Effect
+        },
+        why,
+        also: Vec::new(),
+        entry: hit.map(entry_hit),
+    })
 }
 
 /// What about the entry keeps a strong effect from applying at once.

@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 
 use crate::book::{Book, List, Measure, Scenario, Stage};
 use crate::condition::Record;
-use crate::decide::Question;
-use crate::event::{Event, ListCode};
+use crate::decide::{NotMatched, Question};
+use crate::event::{Event, ListCode, Region};
 use crate::lists::Lists;
 use crate::time::{Date, Time};
 use crate::verdict::{Flag, NotChecked, NotCheckedWhy};
@@ -169,10 +169,20 @@ impl<'a> Setting<'a> {
 
     /// Whether the row could apply to some subject of this event: its days and its region fit.
     pub fn could_apply(&self, row: &Measure) -> bool {
-        row.in_force_on(self.day)
-            && self.notice_day.is_none_or(|day| row.in_force_on(day))
-            && row
-                .region
-                .is_none_or(|region| region.contains(self.event.region))
+        self.apart(row).is_none()
+    }
+
+    /// Why the row cannot apply to any subject of this event, by its days and its region.
+    pub fn apart(&self, row: &Measure) -> Option<NotMatched> {
+        let elsewhere = |region: Region| !region.contains(self.event.region);
+        if !row.in_force_on(self.day) {
+            Some(NotMatched::Day)
+        } else if self.notice_day.is_some_and(|day| !row.in_force_on(day)) {
+            Some(NotMatched::NoticeDay)
+        } else if row.region.is_some_and(elsewhere) {
+            Some(NotMatched::Region)
+        } else {
+            None
+        }
     }
 }

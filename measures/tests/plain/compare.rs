@@ -14,9 +14,10 @@ use creditgate_measures::verdict::{Decision, Flag, Incentive, Triggered, Verdict
 use creditgate_measures::vocabulary::{
     Actor, Effect, Identity, NotUsable, Outcome, Role, State, SubjectKind,
 };
-use creditgate_measures::{Question, decide};
+use creditgate_measures::{Because, Question, RowExplained, decide, explain};
 
 use crate::decide as plain;
+use crate::explained;
 use crate::generate::{self, Dice, People, Registry, Shelf};
 
 const CASES_IN_A_FULL_RUN: u64 = 10_000;
@@ -54,8 +55,9 @@ fn the_fast_decision_equals_the_plain_one() {
                     at,
                     view: &view,
                 };
-                let verdict = trial.run(&forms, &people, &mut dice);
+                let (verdict, rows) = trial.run(&forms, &people, &mut dice);
                 seen.count(&verdict);
+                seen.count_rows(&rows);
                 case += 1;
                 if case == cases {
                     println!("{seen}");
@@ -144,15 +146,18 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn decide(&self, lists: &Lists, book: &Book) -> Verdict {
-        let question = Question {
+    fn question(&self) -> Question<'_> {
+        Question {
             lists_behind: self.lists_behind,
             ..Question::about(self.event)
-        };
-        decide(question, self.at, self.view, lists, book)
+        }
     }
 
-    fn run(&self, forms: &Forms, people: &People, dice: &mut Dice) -> Verdict {
+    fn decide(&self, lists: &Lists, book: &Book) -> Verdict {
+        decide(self.question(), self.at, self.view, lists, book)
+    }
+
+    fn run(&self, forms: &Forms, people: &People, dice: &mut Dice) -> (Verdict, Vec<RowExplained>) {
         let book = &self.shelf.book;
         let verdict = self.decide(&forms.overlay, book);
         let answer = told(&verdict);
@@ -191,7 +196,9 @@ impl Trial<'_> {
         self.an_unusable_entry_changes_nothing(&verdict);
         self.one_entry_more_weakens_nobody(&verdict, &forms.overlay, people, dice);
         self.one_penalty_more_weakens_nobody(&verdict, &forms.overlay);
-        verdict
+        let rows = explain(self.question(), self.at, &forms.overlay, book);
+        explained::agrees(&self.name, &rows, &verdict, self.event, book);
+        (verdict, rows)
     }
 
     fn fail(&self, what: &str, expected: &plain::Answer, seen: &plain::Answer) -> ! {
@@ -516,6 +523,15 @@ impl Seen {
         }
     }
 
+    fn count_rows(&mut self, rows: &[RowExplained]) {
+        for row in rows {
+            if let Because::NotMatched(reason) = &row.because {
+                let key = ("why a row does not match", reason.code().to_owned());
+                *self.0.entry(key).or_default() += 1;
+            }
+        }
+    }
+
     /// Everything of the closed sets occurred often; what cannot occur is named with the reason.
     fn is_everything(&self) {
         let mut expected: Vec<(&str, String)> = Vec::new();
@@ -595,6 +611,26 @@ impl Seen {
                 "subject_unverified",
                 "subject_unlinked",
                 "list_not_loaded",
+            ],
+        );
+        all(
+            "why a row does not match",
+            &[
+                "scenario",
+                "stage",
+                "inactive",
+                "not_in_force",
+                "not_in_force_at_notice",
+                "region",
+                "notice_not_carried",
+                "not_listed",
+                "entry_not_usable",
+                "relation",
+                "role",
+                "kind",
+                "severity",
+                "scope",
+                "condition",
             ],
         );
         let rare: Vec<String> = expected

@@ -4,4 +4,5 @@
 
 mod compare;
 mod decide;
+mod explained;
 mod generate;

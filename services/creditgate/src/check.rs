@@ -49,7 +49,8 @@ pub async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-fn from_file(file: &Path) -> Result<v1::Event, Failure> {
+/// Reads an event in JSON; `-` is standard input.
+pub fn from_file(file: &Path) -> Result<v1::Event, Failure> {
     let mut bytes = Vec::new();
     let read = if file == Path::new("-") {
         std::io::stdin().read_to_end(&mut bytes).map(drop)

@@ -339,7 +339,9 @@ pub enum MeasuresCommand {
     /// Check a book against every guard and count what it holds.
     Lint(BookArgs),
     /// Judge the cases that the rows carry.
-    Test(BookArgs),
+    Test(TestArgs),
+    /// Tell why each row did or did not match an event.
+    Explain(ExplainArgs),
     /// Show the book as a published table, or everything about one row or list.
     Show(BookShowArgs),
     /// Say in words what differs between two books.
@@ -348,6 +350,71 @@ pub enum MeasuresCommand {
     Import(TableArgs),
     /// Print the JSON Schema of the files of a book.
     Schema(SchemaArgs),
+}
+
+/// `measures test`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "With --mutate each field of each row is changed a little, as if it had been written wrongly; the book must
+refuse the change or a case of the row must fail. What nothing notices is printed.
+
+Exit code: 0 every case passed and, with --mutate, at least 90 of 100 changes are noticed; 1 a case
+failed or fewer changes are; 2 the book is refused.
+
+Examples:
+  creditgate measures test measures/catalogue --confirmations confirmations.yaml
+  creditgate measures test measures/catalogue --mutate --survivors 20"
+)]
+pub struct TestArgs {
+    /// The book.
+    #[command(flatten)]
+    pub book: BookArgs,
+    /// Change each field of each row, and tell which changes nothing notices.
+    #[arg(long)]
+    pub mutate: bool,
+    /// Print no more than this many of them.
+    #[arg(long, value_name = "N", requires = "mutate")]
+    pub survivors: Option<usize>,
+}
+
+/// `measures explain`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "No service is asked. The entries count as known when the event took place, and every list of the
+book as confirmed when it is judged. Exit code: 0 told, 2 the book, the event or a file is refused.
+
+Examples:
+  creditgate measures explain event.json --lists lists.jsonl
+  creditgate measures explain event.json --lists a.csv --lists b.csv --row M09a
+  creditgate measures explain - --book measures/catalogue --at 2026-06-01T10:00:00+08:00 --all --json"
+)]
+pub struct ExplainArgs {
+    /// The event as JSON, as `creditgate check --file` takes it; `-` for standard input.
+    pub event: PathBuf,
+    /// Directory of the book; the built-in catalogue when left out.
+    #[arg(long, value_name = "DIR")]
+    pub book: Option<PathBuf>,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<PathBuf>,
+    /// Files of confirmations, separated by commas.
+    #[arg(long, value_name = "FILES", value_delimiter = ',')]
+    pub confirmations: Vec<PathBuf>,
+    /// File of entries, JSON Lines or CSV as `lists import` takes it; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub lists: Vec<PathBuf>,
+    /// When it is judged; when the event takes place, if left out.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Only this row.
+    #[arg(long, value_name = "ID")]
+    pub row: Option<String>,
+    /// Rows of other scenarios too.
+    #[arg(long)]
+    pub all: bool,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which part of the book is shown.

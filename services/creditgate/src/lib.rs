@@ -55,6 +55,7 @@ pub fn run() -> ExitCode {
         Command::Measures(MeasuresCommand::Diff(args)) => measures::diff(&args),
         Command::Measures(MeasuresCommand::Import(args)) => measures::import(&args),
         Command::Measures(MeasuresCommand::Schema(args)) => measures::schema(&args),
+        Command::Measures(MeasuresCommand::Explain(args)) => measures::explain(&args),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Keys(args) => keys::run(&args),

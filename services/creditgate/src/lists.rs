@@ -81,10 +81,13 @@ fn format(args: &ImportArgs) -> Result<Format, Failure> {
     }
 }
 
-type Rows = Vec<(u64, v1::Entry)>;
-type Unreadable = Vec<(u64, String)>;
+/// Rows of a file with their lines.
+pub type Rows = Vec<(u64, v1::Entry)>;
+/// Rows that are no entry, with the reason.
+pub type Unreadable = Vec<(u64, String)>;
 
-fn read(file: &Path, format: Format) -> Result<(Rows, Unreadable), Failure> {
+/// Reads a file of entries; `-` is standard input.
+pub fn read(file: &Path, format: Format) -> Result<(Rows, Unreadable), Failure> {
     let attempted = format!("read `{}`", file.display());
     let reader: Box<dyn Read> = if file == Path::new("-") {
         Box::new(std::io::stdin())

@@ -2,6 +2,7 @@
 
 mod lists;
 mod parts;
+mod rebuild;
 mod rows;
 mod scenarios;
 
@@ -19,6 +20,8 @@ use crate::event::{ListCode, Region, ScenarioCode};
 use crate::name::SimplifyTable;
 use crate::vocabulary::{Colour, Confidence, Effect};
 use parts::Part;
+
+pub(super) use rebuild::Written;
 
 const HOUR_MICROS: i64 = 3_600 * 1_000_000;
 
@@ -94,7 +97,7 @@ impl Book {
                 if failed.is_empty() {
                     Ok(book)
                 } else {
-                    Err(BookErrors(failed))
+                    Err(BookErrors(failed.into_iter().map(Into::into).collect()))
                 }
             }
             _ => {

@@ -20,6 +20,14 @@ pub(super) struct Part<'f> {
 }
 
 impl<'f> Part<'f> {
+    /// The part of this supplement, or the national one, as one row of it needs to know it.
+    pub fn of(supplement: Option<Supplement>) -> Self {
+        Self {
+            supplement,
+            files: Vec::new(),
+        }
+    }
+
     /// The files of a folder of this part.
     pub fn inside(&self, folder: &'static str) -> impl Iterator<Item = &'f SourceFile> + use<'f> {
         let inside: Vec<_> = self

@@ -164,7 +164,7 @@ impl Loader {
         }
     }
 
-    fn measure(
+    pub(super) fn measure(
         &mut self,
         place: Place<'_>,
         row_line: u64,

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use creditgate_measures::book::Book;
 use creditgate_measures::book::diff::BookDiff;
+use creditgate_measures::book::{Book, Deployment};
 
-use super::{load_any, load_files, pretty};
+use super::{load_any, pretty};
 use crate::cli::BookDiffArgs;
 use crate::failure::Failure;
 
@@ -31,6 +31,6 @@ pub fn diff(args: &BookDiffArgs) -> Result<ExitCode, Failure> {
 }
 
 fn read(path: &Path) -> Result<Book, Failure> {
-    load_files(&load_any(Some(path))?, &[])
+    Book::load(&load_any(Some(path))?, &Deployment::default())
         .map_err(|refused| Failure::plain(format!("`{}`: {refused}", path.display())))
 }

@@ -1,25 +1,29 @@
-//! `creditgate measures`: a book checked, shown and compared without a service.
+//! `creditgate measures`: a book checked, explained, shown and compared without a service.
 
 mod diff;
+mod explain;
 mod import;
 mod lint;
 mod schema;
 mod show;
+mod test;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use creditgate_measures::book::{Book, Deployment, SourceFile};
+use creditgate_measures::book::{Book, BookErrors, Deployment, SourceFile};
 
 use crate::book;
 use crate::cli::{BookArgs, TableArgs, WhichBook};
 use crate::failure::Failure;
 
 pub use diff::diff;
+pub use explain::explain;
 pub use lint::lint;
 pub use schema::schema;
 pub use show::show;
+pub use test::test;
 
 /// The files of the book at a path; without one, those of the built-in catalogue.
 ///
@@ -32,33 +36,39 @@ fn unread(error: book::ReadError) -> Failure {
     Failure::new("read the book", error)
 }
 
-fn load(args: &BookArgs) -> Result<Book, Failure> {
+fn refused(errors: BookErrors) -> Failure {
+    Failure::plain(errors.to_string())
+}
+
+fn read(args: &BookArgs) -> Result<(Vec<SourceFile>, Deployment), Failure> {
     compose(args.dir.as_deref(), &args.supplement, &args.confirmations)
 }
 
-fn load_named(book: &WhichBook) -> Result<Book, Failure> {
-    compose(book.dir.as_deref(), &book.supplement, &book.confirmations)
+fn load(args: &BookArgs) -> Result<Book, Failure> {
+    let (files, deployment) = read(args)?;
+    Book::load(&files, &deployment).map_err(refused)
 }
 
-/// A book with the supplements and confirmations that lie beside it.
+fn load_named(book: &WhichBook) -> Result<Book, Failure> {
+    let (files, deployment) = compose(book.dir.as_deref(), &book.supplement, &book.confirmations)?;
+    Book::load(&files, &deployment).map_err(refused)
+}
+
+/// The files of a book with the supplements and confirmations that lie beside it.
 fn compose(
     path: Option<&Path>,
     supplements: &[PathBuf],
     confirmations: &[PathBuf],
-) -> Result<Book, Failure> {
+) -> Result<(Vec<SourceFile>, Deployment), Failure> {
     let mut files = load_any(path)?;
     for dir in supplements {
         files.extend(book::supplement(dir).map_err(unread)?);
     }
-    load_files(&files, confirmations)
-}
-
-fn load_files(files: &[SourceFile], confirmations: &[PathBuf]) -> Result<Book, Failure> {
     let deployment = Deployment {
         confirmations: book::confirmations(confirmations).map_err(unread)?,
         not_connected: BTreeMap::new(),
     };
-    Book::load(files, &deployment).map_err(|errors| Failure::plain(errors.to_string()))
+    Ok((files, deployment))
 }
 
 /// JSON for people and for files: indented, with an end of line.
@@ -69,12 +79,4 @@ fn pretty(value: &serde_json::Value) -> String {
 /// Drafts rows from a published table.
 pub fn import(args: &TableArgs) -> Result<ExitCode, Failure> {
     import::import(args, &load_named(&args.book)?)
-}
-
-/// Judges the cases of every row; loading a book does, and refuses it when one fails.
-pub fn test(args: &BookArgs) -> Result<ExitCode, Failure> {
-    let book = load(args)?;
-    let cases: usize = book.measures().iter().map(|row| row.cases).sum();
-    say!("{cases} cases of {} rows passed", book.measures().len());
-    Ok(ExitCode::SUCCESS)
 }
