@@ -1,6 +1,9 @@
 //! The book: the validated set of lists, scenarios, measures and agreements in force (spec 3, 4).
 
+pub mod diff;
+pub mod form;
 pub mod source;
+pub mod table;
 
 mod cases;
 mod fixed;
@@ -8,6 +11,7 @@ mod guards;
 mod load;
 mod mutate;
 mod schema;
+mod spanned;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,13 +3,14 @@
 //! Nothing here is trusted yet. [`super::load`] turns it into [`super::Book`] or refuses the
 //! whole, naming file, line, rule and mend (spec 4).
 
+pub use super::spanned::Spanned;
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_saphyr::Spanned;
 
 use crate::time::text::DateText;
 
 /// A text in the language of the law and in English.
-#[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     /// The Chinese text, as the law or list writes it.
@@ -19,7 +20,7 @@ pub struct Text {
 }
 
 /// `book.yaml`: what the book is and which national edition it stands on.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BookFile {
     /// Short name of the book.
@@ -33,7 +34,7 @@ pub struct BookFile {
 }
 
 /// The edition of the national list: the only items that may reduce rights (spec 4).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EditionSource {
     /// Short name, such as `2024`.
@@ -53,7 +54,7 @@ pub struct EditionSource {
 }
 
 /// One national item, such as 限制市场或行业准入.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ItemSource {
     /// Code used by rows, such as `MKT_ENTRY`.
@@ -67,7 +68,7 @@ pub struct ItemSource {
 }
 
 /// `scenarios/*.yaml`: one scenario a file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScenarioFile {
     /// Code, one of those that spec 2 fixes.
@@ -86,7 +87,7 @@ pub struct ScenarioFile {
 }
 
 /// One stage of a scenario.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageSource {
     /// Code, one of those that spec 2 fixes for the scenario.
@@ -101,7 +102,7 @@ pub struct StageSource {
 }
 
 /// One attribute that a scenario declares.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttributeSource {
     /// Name, as `event.attributes` and conditions use it.
@@ -116,7 +117,7 @@ pub struct AttributeSource {
 }
 
 /// `lists/*.yaml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListsFile {
     /// The list definitions.
@@ -124,7 +125,7 @@ pub struct ListsFile {
 }
 
 /// One list definition (spec 3).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListSource {
     /// Code, such as `B07`.
@@ -173,7 +174,7 @@ fn one_or_many<'de, D>(deserializer: D) -> Result<Vec<RepairSource>, D::Error>
 where
     D: serde::Deserializer<'de>,
 {
-    #[derive(Deserialize)]
+    #[derive(Deserialize, JsonSchema)]
     #[serde(untagged)]
     enum OneOrMany {
         Many(Vec<RepairSource>),
@@ -186,7 +187,7 @@ where
 }
 
 /// One rule by which entries of a list are repaired (信用修复).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepairSource {
     /// Version of the rule, defined under `repair/`, such as `order-36`.
@@ -196,7 +197,7 @@ pub struct RepairSource {
 }
 
 /// `repair/*.yaml`: the versions of the rules on credit repair.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepairFile {
     /// The rules.
@@ -204,7 +205,7 @@ pub struct RepairFile {
 }
 
 /// A version of a rule on credit repair, with its periods.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepairRuleSource {
     /// Its code, such as `order-36`.
@@ -227,7 +228,7 @@ pub struct RepairRuleSource {
 }
 
 /// Periods of display (公示期) by severity.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct PeriodsSource {
     /// Minor (轻微).
@@ -239,7 +240,7 @@ pub struct PeriodsSource {
 }
 
 /// Shortest and longest time in months.
-#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 pub struct PeriodSource {
     /// Shortest; repair may be asked for after it.
@@ -249,7 +250,7 @@ pub struct PeriodSource {
 }
 
 /// A legal basis (法规政策依据).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasisSource {
     /// Name of the law or document, in Chinese.
@@ -270,7 +271,7 @@ pub struct BasisSource {
 }
 
 /// `agreements/*.yaml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgreementsFile {
     /// The agreements.
@@ -278,7 +279,7 @@ pub struct AgreementsFile {
 }
 
 /// An agreement by which one region recognises named lists of another (spec 3c).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgreementSource {
     /// Id.
@@ -299,7 +300,7 @@ pub struct AgreementSource {
 }
 
 /// `supplements/*/supplement.yaml`: what a province or city adds in its own region.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SupplementFile {
     /// Its code.
@@ -322,7 +323,7 @@ pub struct SupplementFile {
 }
 
 /// `commitments/*.yaml`: matters for which a commitment may take the place of proof (信用承诺事项).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommitmentsFile {
     /// The matters.
@@ -330,7 +331,7 @@ pub struct CommitmentsFile {
 }
 
 /// One matter for which a commitment may be used.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommitmentSource {
     /// Id of the row it becomes.
@@ -378,7 +379,7 @@ pub struct CommitmentSource {
 }
 
 /// `not-expressed.yaml`: what the sources name and the book does not hold.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotExpressedFile {
     /// The rows, lists and items.
@@ -386,7 +387,7 @@ pub struct NotExpressedFile {
 }
 
 /// A row, list or item that is not expressed, in whole or in part.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NotExpressedSource {
     /// Its id or code.
@@ -398,7 +399,7 @@ pub struct NotExpressedSource {
 }
 
 /// A deployment's file of confirmations.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmationsFile {
     /// The confirmations.
@@ -406,7 +407,7 @@ pub struct ConfirmationsFile {
 }
 
 /// A deployment takes responsibility for a row that is inactive or was only recalled (spec 4).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmationSource {
     /// Id of the row.
@@ -424,7 +425,7 @@ pub struct ConfirmationSource {
 }
 
 /// `measures/*.yaml`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MeasuresFile {
     /// The rows.
@@ -432,7 +433,7 @@ pub struct MeasuresFile {
 }
 
 /// One row of a measure list (spec 4).
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MeasureSource {
     /// Id, such as `M07`. Rows of one id are versions and must not overlap in time.
@@ -519,7 +520,7 @@ pub struct MeasureSource {
 }
 
 /// Figures of a measure. What is not stated is not known.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct ParametersSource {
     /// A share, such as 0.2 for an inspection ratio of 20 %.
@@ -535,7 +536,7 @@ pub struct ParametersSource {
 }
 
 /// A list that withholds an incentive.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExcludedBySource {
     /// Code of the list.
@@ -545,7 +546,7 @@ pub struct ExcludedBySource {
 }
 
 /// A scenario with the stages in which a row applies.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppliesSource {
     /// Code of the scenario.
@@ -555,7 +556,7 @@ pub struct AppliesSource {
 }
 
 /// Lists chosen by colour and field.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListsOfSource {
     /// `red`, `attention` or `black`.
@@ -568,7 +569,7 @@ pub struct ListsOfSource {
 ///
 /// What a case leaves out takes the plainest value that matches: the row's first scenario, stage,
 /// list, role and severity, an enterprise with a valid code, an entry in force.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSource {
     /// The fact it shows.
@@ -594,7 +595,7 @@ pub struct CaseSource {
 }
 
 /// The event of a case.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseEvent {
     /// Scenario code.
@@ -615,7 +616,7 @@ pub struct CaseEvent {
 }
 
 /// A value of an attribute in a case.
-#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, PartialEq)]
 #[serde(untagged)]
 pub enum CaseValue {
     /// `true` or `false`.
@@ -629,7 +630,7 @@ pub enum CaseValue {
 }
 
 /// The subject of a case.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSubject {
     /// Role code.
@@ -639,7 +640,7 @@ pub struct CaseSubject {
 }
 
 /// The entry of a case.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseEntry {
     /// List code.

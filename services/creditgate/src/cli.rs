@@ -342,6 +342,14 @@ pub enum MeasuresCommand {
     Test(TestArgs),
     /// Tell why each row did or did not match an event.
     Explain(ExplainArgs),
+    /// Show the book as a published table, or everything about one row or list.
+    Show(BookShowArgs),
+    /// Say in words what differs between two books.
+    Diff(BookDiffArgs),
+    /// Draft rows of a book from a published table.
+    Import(TableArgs),
+    /// Print the JSON Schema of the files of a book.
+    Schema(SchemaArgs),
 }
 
 /// `measures test`.
@@ -410,6 +418,140 @@ pub struct ExplainArgs {
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Which part of the book is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BookPart {
+    /// Penalties (失信惩戒措施清单).
+    Penalties,
+    /// Incentives (守信激励措施清单).
+    Incentives,
+    /// Lists of subjects.
+    Lists,
+    /// Scenarios with their stages.
+    Scenarios,
+    /// What the sources name and the book does not hold.
+    NotExpressed,
+}
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// Markdown.
+    Md,
+    /// JSON, with everything the book knows.
+    Json,
+    /// CSV of RFC 4180.
+    Csv,
+}
+
+/// `measures show`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  creditgate measures show                          penalties of the built-in catalogue
+  creditgate measures show M02                      everything about a row, all its versions
+  creditgate measures show B07                      everything about a list
+  creditgate measures show --list incentives --format csv --bom > incentives.csv
+  creditgate measures show --book measures/catalogue --list not-expressed")]
+pub struct BookShowArgs {
+    /// Id of a row, or code of a list.
+    pub id: Option<String>,
+    /// The book.
+    #[command(flatten)]
+    pub book: WhichBook,
+    /// Which table [default: penalties].
+    #[arg(long, value_enum, conflicts_with = "id")]
+    pub list: Option<BookPart>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value = "md")]
+    pub format: TableFormat,
+    /// Begin CSV with the mark by which spreadsheets know UTF-8.
+    #[arg(long)]
+    pub bom: bool,
+}
+
+/// A book named by an option.
+#[derive(Debug, Clone, Args)]
+pub struct WhichBook {
+    /// Directory of the book; the built-in catalogue when left out.
+    #[arg(long = "book", value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<PathBuf>,
+    /// Files of confirmations, separated by commas.
+    #[arg(long, value_name = "FILES", value_delimiter = ',')]
+    pub confirmations: Vec<PathBuf>,
+}
+
+/// `measures diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code: 0 the books say the same, 1 they differ, 2 it could not be told.
+
+Examples:
+  creditgate measures diff old-catalogue new-catalogue
+  creditgate measures diff old-catalogue new-catalogue --json"
+)]
+pub struct BookDiffArgs {
+    /// The book as it was.
+    pub old: PathBuf,
+    /// The book as it is.
+    pub new: PathBuf,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which published layout a table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TableLayout {
+    /// 惩戒内容, 惩戒对象, 法规政策依据, 实施主体; the class on the left.
+    Penalties,
+    /// 序号, 守信激励事项, 激励内容, 激励对象, 政策依据, 实施层级, 实施频次.
+    Incentives,
+}
+
+/// `measures import`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Makes drafts in the form of the book, each field that a person must fill in marked TODO.
+What is proposed was read out of the words of the table: check it against the law.
+
+Examples:
+  creditgate measures import 清单.xlsx --sheet 惩戒措施 --out supplements/320500
+  creditgate measures import 激励.csv > draft.yaml"
+)]
+pub struct TableArgs {
+    /// The table: XLSX, or CSV in UTF-8 or GB18030.
+    pub file: PathBuf,
+    /// Name of the sheet; the first with known headings when left out.
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
+    /// Directory that gets the drafts; printed when left out.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Layout; told from the headings when left out.
+    #[arg(long, value_enum)]
+    pub layout: Option<TableLayout>,
+    /// The book whose national items are proposed.
+    #[command(flatten)]
+    pub book: WhichBook,
+}
+
+/// `measures schema`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  creditgate measures schema                  the forms there are
+  creditgate measures schema measures         the schema of measures/*.yaml
+  creditgate measures schema --out measures/schema")]
+pub struct SchemaArgs {
+    /// Form of a file, such as `measures` or `lists`.
+    pub form: Option<String>,
+    /// Directory that gets a file for each form.
+    #[arg(long, value_name = "DIR", conflicts_with = "form")]
+    pub out: Option<PathBuf>,
 }
 
 /// A book on disk.

@@ -4,10 +4,10 @@ use super::super::source::{AgreementsFile, BasisSource, ListSource, ListsFile};
 use super::super::{Agreement, Basis, List, RepairRule, guards};
 use super::parts::Part;
 use super::{HOUR_MICROS, Loader, Place, codes, line, list_codes, shared};
+use crate::book::source::Spanned;
 use crate::event::ListCode;
 use crate::vocabulary::{Level, ListKind, Reach, Severity};
 use rustc_hash::FxHashMap;
-use serde_saphyr::Spanned;
 use std::sync::Arc;
 
 impl Loader {

@@ -9,9 +9,9 @@ mod scenarios;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::book::source::Spanned;
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
-use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 
 use super::source::{BookFile, ConfirmationSource, ConfirmationsFile, MeasureSource};

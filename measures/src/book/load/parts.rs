@@ -9,8 +9,8 @@ use super::super::source::{
 };
 use super::super::{Edition, Item, NotExpressed, RepairRule, Supplement};
 use super::{Loader, Place, SourceFile, codes, line, shared};
+use crate::book::source::Spanned;
 use crate::vocabulary::{Benefit, Class, Direction, Force, Level, SupplementLevel};
-use serde_saphyr::Spanned;
 
 /// The files of one part of a book.
 pub(super) struct Part<'f> {

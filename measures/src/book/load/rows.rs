@@ -4,6 +4,7 @@ use super::super::source::{MeasureSource, MeasuresFile};
 use super::super::{Action, Basis, List, Measure, Scenario, guards, schema};
 use super::parts::Part;
 use super::{Around, Loader, Place, Row, SourceFile, codes, line, list_codes, shared};
+use crate::book::source::Spanned;
 use crate::condition::Condition;
 use crate::event::{ListCode, MeasureId, ScenarioCode, StageCode};
 use crate::time::Date;
@@ -12,7 +13,6 @@ use crate::vocabulary::{
     SubjectKind,
 };
 use rustc_hash::FxHashMap;
-use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_saphyr::Spanned;
+use crate::book::source::Spanned;
 
 use super::super::source::{AppliesSource, BasisSource, MeasureSource, Text};
 use super::super::{ANY_FIELD, Book};

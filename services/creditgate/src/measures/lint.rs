@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use creditgate_measures::book::Book;
+
 use super::load;
 use crate::cli::BookArgs;
 use crate::failure::Failure;
@@ -17,55 +19,91 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
         book.edition().code
     );
     say!("version {}", book.version());
+    count_lists(&book);
+    count_rows(&book);
+    say!("scenarios  {}", book.scenarios().count());
+    say!("agreements {}", book.agreements().len());
+    say!("repair     {}", book.repair_rules().len());
+    say!(
+        "cases      {}",
+        book.measures().iter().map(|row| row.cases).sum::<usize>()
+    );
+    say!("every guard holds");
+    // Last and apart: what is not in the book is part of no figure above.
+    say!(
+        "not expressed {} (in no figure above; `measures show --list not-expressed` tells why)",
+        book.not_expressed().len()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn count_lists(book: &Book) {
     let lists = book.lists();
     say!(
         "lists      {}",
         counts(lists.iter().map(|list| list.colour.code()))
     );
-    say!("scenarios  {}", book.scenarios().count());
+    say!(
+        "  part       {}",
+        counts(lists.iter().map(|list| part(list.supplement.as_deref())))
+    );
+    say!(
+        "  confidence {}",
+        counts(lists.iter().map(|list| list.confidence.code()))
+    );
+}
+
+fn count_rows(book: &Book) {
     let rows = book.measures();
     say!(
         "rows       {}",
         counts(rows.iter().map(|row| row.action.direction().code()))
     );
     say!(
-        "active     {}",
-        counts(
-            rows.iter()
-                .map(|row| if row.active { "active" } else { "inactive" })
-        )
+        "  part       {}",
+        counts(rows.iter().map(|row| part(row.supplement.as_deref())))
+    );
+    let active = |active| if active { "active" } else { "inactive" };
+    say!(
+        "  active     {}",
+        counts(rows.iter().map(|row| active(row.active)))
     );
     say!(
-        "class      {}",
+        "  class      {}",
         counts(
             rows.iter()
                 .map(|row| row.class.map_or("none", |class| class.code()))
         )
     );
     say!(
-        "force      {}",
+        "  force      {}",
         counts(rows.iter().map(|row| row.force.code()))
     );
     say!(
-        "effect     {}",
+        "  effect     {}",
         counts(rows.iter().map(|row| row.action.code()))
     );
     say!(
-        "confidence {}",
+        "  confidence {}",
         counts(rows.iter().map(|row| row.confidence.code()))
     );
-    say!("agreements {}", book.agreements().len());
-    say!("every guard holds");
-    Ok(ExitCode::SUCCESS)
+}
+
+/// `national`, or the supplement.
+fn part(supplement: Option<&str>) -> String {
+    supplement.map_or_else(
+        || "national".to_owned(),
+        |code| format!("supplement {code}"),
+    )
 }
 
 /// `9: black 5, red 4`, the most frequent first.
-fn counts(words: impl Iterator<Item = &'static str>) -> String {
-    let mut by_word: BTreeMap<&str, usize> = BTreeMap::new();
-    words.for_each(|word| *by_word.entry(word).or_default() += 1);
+fn counts(words: impl Iterator<Item = impl Into<String>>) -> String {
+    let mut by_word: BTreeMap<String, usize> = BTreeMap::new();
+    words.for_each(|word| *by_word.entry(word.into()).or_default() += 1);
     let total: usize = by_word.values().sum();
     let mut sorted: Vec<_> = by_word.into_iter().collect();
-    sorted.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
+    sorted.sort_by(|(a, many), (b, more)| more.cmp(many).then_with(|| a.cmp(b)));
     let told: Vec<String> = sorted
         .iter()
         .map(|(word, count)| format!("{word} {count}"))
