@@ -19,14 +19,22 @@ pub struct Spanned<T> {
     pub defined: Location,
 }
 
+impl<T> Spanned<T> {
+    /// A value that stands there.
+    #[must_use]
+    pub const fn new(value: T, referenced: Location, defined: Location) -> Self {
+        Self {
+            value,
+            referenced,
+            defined,
+        }
+    }
+}
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let read = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
-        Ok(Self {
-            value: read.value,
-            referenced: read.referenced,
-            defined: read.defined,
-        })
+        Ok(Self::new(read.value, read.referenced, read.defined))
     }
 }
 
