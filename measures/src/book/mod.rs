@@ -22,7 +22,7 @@ use crate::vocabulary::{
     ListKind, Reach, Role, Severity, SubjectKind,
 };
 
-pub use load::{BookError, BookErrors, Deployment, SourceFile};
+pub use load::{BookError, BookErrors, Deployment, Signing, SourceFile};
 pub use source::Text;
 
 /// Content hash of a book and of what the deployment says about it.
@@ -49,6 +49,7 @@ pub struct Book {
     measures: Vec<Arc<Measure>>,
     agreements: Vec<Agreement>,
     not_connected: BTreeMap<ListCode, Arc<str>>,
+    signing: Signing,
 }
 
 impl Book {
@@ -123,6 +124,12 @@ impl Book {
     #[must_use]
     pub fn agreements(&self) -> &[Agreement] {
         &self.agreements
+    }
+
+    /// Who vouches for its files.
+    #[must_use]
+    pub const fn signing(&self) -> &Signing {
+        &self.signing
     }
 
     /// Why the deployment has not connected this list, if so.
