@@ -191,8 +191,8 @@ impl History for Past {
             .book_at(at)
             .map_err(|error| HistoryError::Log(Box::new(error)))?;
         let (files, deployment) = log::book_sources(record);
-        let book =
-            Book::load(&files, &deployment).map_err(|error| HistoryError::Log(Box::new(error)))?;
+        let book = Book::load_recorded(&files, &deployment)
+            .map_err(|error| HistoryError::Log(Box::new(error)))?;
         if book.version() != version {
             return Err(HistoryError::Unknown(format!(
                 "book {version}, as this program reads it,"
