@@ -50,6 +50,9 @@ impl Place {
         Options {
             data_dir: self.dir.path().to_owned(),
             book,
+            book_named: false,
+            signature: None,
+            trusted_keys: Default::default(),
             deployment: Deployment::default(),
             upstream: None,
             journal: journal_options(None),
