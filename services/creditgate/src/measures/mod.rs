@@ -1,8 +1,10 @@
 //! `creditgate measures`: a book checked, shown and compared without a service.
 
+mod confirm;
 mod lint;
+mod pack;
+mod publish;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use creditgate_measures::book::{Book, Deployment};
@@ -11,17 +13,17 @@ use crate::book;
 use crate::cli::BookArgs;
 use crate::failure::Failure;
 
+pub use confirm::confirm;
 pub use lint::lint;
+pub use pack::pack;
+pub use publish::{books, publish};
 
 fn load(args: &BookArgs) -> Result<Book, Failure> {
     let unread = |error| Failure::new("read the book", error);
-    let mut files = book::files(args.dir.as_deref()).map_err(unread)?;
-    for dir in &args.supplement {
-        files.extend(book::supplement(dir).map_err(unread)?);
-    }
+    let files = book::composed(args.dir.as_deref(), &args.supplement).map_err(unread)?;
     let deployment = Deployment {
         confirmations: book::confirmations(&args.confirmations).map_err(unread)?,
-        not_connected: BTreeMap::new(),
+        ..Deployment::default()
     };
     Book::load(&files, &deployment).map_err(|errors| Failure::plain(errors.to_string()))
 }
