@@ -1,5 +1,7 @@
 //! Lays the files of the catalogue into the binary: `built_in()` is made from what is in the tree.
 
+#![expect(clippy::expect_used, reason = "a build that cannot go on ends")]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 

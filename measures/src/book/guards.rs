@@ -191,14 +191,18 @@ fn dates(row: &Measure) -> Option<Broken> {
 }
 
 /// Related matters only (DP-04), and nothing on a score of persons.
+///
+/// A row without a field has been told so; which lists are its own cannot be said.
 pub(super) fn coupling(
     row: &Measure,
+    has_field: bool,
     lists: &FxHashMap<ListCode, Arc<List>>,
     scenarios: &BTreeMap<ScenarioCode, Scenario>,
 ) -> Vec<Broken> {
     let named = || row.lists.iter().filter_map(|code| lists.get(code));
     let mut broken: Vec<Broken> = named()
-        .filter(|list| list.field != row.field && !row.bases.iter().any(|b| b.reaches_field(&list.field)))
+        .filter(|list| has_field && list.field != row.field)
+        .filter(|list| !row.bases.iter().any(|basis| basis.reaches_field(&list.field)))
         .map(|list| {
             (
                 format!(

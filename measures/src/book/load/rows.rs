@@ -92,7 +92,12 @@ impl Loader {
             };
             for (rule, mend) in guards::broken(&measure, &source, around.edition, around.scenarios)
                 .into_iter()
-                .chain(guards::coupling(&measure, around.lists, around.scenarios))
+                .chain(guards::coupling(
+                    &measure,
+                    source.field.is_some(),
+                    around.lists,
+                    around.scenarios,
+                ))
             {
                 self.guard(place, line, rule, mend);
             }
