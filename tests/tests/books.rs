@@ -292,6 +292,13 @@ async fn without_trusted_keys_unsigned_books_are_taken_and_every_verdict_says_so
     let unkeyed = run(&["measures", "pack", "-o", &out], "");
     assert!(!unkeyed.status.success(), "a key, or --unsigned");
     assert!(done(&["measures", "pack", "-o", &out, "--unsigned"]).contains("by nobody"));
+
+    // An example is nobody's law.
+    let example = ["measures", "pack", "-o", &out, "--unsigned", "--supplement"];
+    let example = [&example[..], &["measures/examples/supplement-320500"]].concat();
+    let told = refused(&example);
+    assert!(told.contains("is an example"), "{told}");
+    done(&[&example[..], &["--allow-example"]].concat());
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ pub enum What {
         source_unit: String,
     },
     /// A book came into force.
-    Book(BookRecord),
+    Book(Box<BookRecord>),
     /// A kind this version does not know: nothing for the lists.
     Other,
 }
@@ -193,7 +193,7 @@ impl ChangeLog {
     pub fn book_entered_at(&self, position: Position) -> Result<(BookRecord, u64, Time), Error> {
         let entered = understand(self.journal.read_at(position)?)?;
         match entered.what {
-            What::Book(book) => Ok((book, entered.seq, entered.recorded_at)),
+            What::Book(book) => Ok((*book, entered.seq, entered.recorded_at)),
             _ => Err(Error::Record {
                 sequence: entered.seq,
                 reason: "a book was expected here",
@@ -238,7 +238,7 @@ impl What {
                 }
             }
             kind::BOOK => BookRecord::decode(payload)
-                .map(Self::Book)
+                .map(|book| Self::Book(Box::new(book)))
                 .map_err(|_| garbled("the payload is no book")),
             // A change of the lists that is passed over would make a listed party look clean, so only
             // records of other kinds may be unknown.

@@ -183,9 +183,10 @@ async fn what_is_wrong_keeps_the_last_good_book_and_is_shown_until_one_is_taken(
         ),
         "an unsigned book is refused at the start"
     );
-    place.signature = Some(ours.key.sign(&creditgate_measures::book::Book::content_hash(
-        &place.book,
-    )));
+    place.signature = Some(
+        ours.key
+            .sign(&creditgate_measures::book::Book::content_hash(&place.book)),
+    );
     let registry = place.open();
     let good = version(&registry);
     let head = registry.past().log().head().sequence;
@@ -219,13 +220,21 @@ async fn what_is_wrong_keeps_the_last_good_book_and_is_shown_until_one_is_taken(
         key_id: ours.key.key_id().into(),
     };
     assert_eq!(*registry.live().load().book.signing(), signed);
-    assert_eq!(done.expect("a sound book").book.to_string(), version(&registry));
+    assert_eq!(
+        done.expect("a sound book").book.to_string(),
+        version(&registry)
+    );
     assert!(standing(&place).1.contains("Ready") && !standing(&place).1.contains("ReadyBut"));
     let verdict = {
         let live = registry.live().load_full();
         judge(&live.lists, &live.book)
     };
-    assert!(verdict.flags.iter().all(|flag| flag.code() != "book_unsigned"));
+    assert!(
+        verdict
+            .flags
+            .iter()
+            .all(|flag| flag.code() != "book_unsigned")
+    );
     registry.close().await;
 
     // A deployment that trusts another key does not go on with it.
@@ -235,9 +244,11 @@ async fn what_is_wrong_keeps_the_last_good_book_and_is_shown_until_one_is_taken(
         Err(Error::Untrusted(Untrusted::OtherKey { .. }))
     ));
     // Given a book that it trusts, it does.
-    place.signature = Some(other.key.sign(&creditgate_measures::book::Book::content_hash(
-        &place.book,
-    )));
+    place.signature = Some(
+        other
+            .key
+            .sign(&creditgate_measures::book::Book::content_hash(&place.book)),
+    );
     let registry = loop {
         // The log of the start that failed is closed by a thread of its own.
         match place.try_open() {
@@ -309,10 +320,13 @@ async fn a_published_book_stays_over_restarts_and_an_older_one_comes_back() {
         let bytes: Vec<u8> = (0..32)
             .map(|at| u8::from_str_radix(&version[2 * at..2 * at + 2], 16).expect("digits"))
             .collect();
-        let version =
-            creditgate_measures::book::BookVersion(bytes.try_into().expect("a version"));
+        let version = creditgate_measures::book::BookVersion(bytes.try_into().expect("a version"));
         assert_eq!(
-            registry.past().book(version).expect("an earlier book").version(),
+            registry
+                .past()
+                .book(version)
+                .expect("an earlier book")
+                .version(),
             version
         );
     }
@@ -338,7 +352,11 @@ async fn a_published_book_brings_its_names_with_it() {
         .iter_mut()
         .find(|file| file.path == "names/simplify.txt")
         .expect("a table");
-    let kept: Vec<&str> = names.text.lines().filter(|l| !l.starts_with('龜')).collect();
+    let kept: Vec<&str> = names
+        .text
+        .lines()
+        .filter(|l| !l.starts_with('龜'))
+        .collect();
     names.text = format!("{}\n龜 龟\n甲 乙\n", kept.join("\n"));
     publish(&registry, &place, pack(&files, None))
         .await
@@ -370,7 +388,10 @@ async fn a_confirmed_row_is_active_until_its_book_has_it_no_more() {
     let inactive = {
         let live = registry.live().load();
         let mut rows = live.book.measures().iter();
-        rows.find(|row| !row.active).expect("an inactive row").id.to_string()
+        rows.find(|row| !row.active)
+            .expect("an inactive row")
+            .id
+            .to_string()
     };
     let confirmation = |measure: &str| Confirmation {
         measure: measure.to_owned(),

@@ -119,7 +119,9 @@ impl Keeper {
         let confirmed = confirmed::of(&log::book_sources(last.clone()).1.confirmations);
         let (book, deployment, ended) =
             load_with(&pack.files, &given, &confirmed).map_err(Refusal::from)?;
-        if book.version() == current && last.stays {
+        // Another signature is news to those who follow and trust its key.
+        let same_signature = signature_of(&last.key_id, last.signature) == pack.signature;
+        if book.version() == current && last.stays && same_signature {
             return Ok(self.in_force(true, ended));
         }
         let candidate = Candidate {

@@ -365,7 +365,7 @@ impl Keeper {
             if let What::Book(record) = &next.what {
                 self.take_run(std::mem::take(&mut run))?;
                 let version = log::version_of(record).ok_or_else(|| next.no_version())?;
-                let book = book_of(version, record.clone())?;
+                let book = book_of(version, BookRecord::clone(record))?;
                 let vouched = self.trusted_keys.verify_record(record);
                 self.take_run(vec![next])?;
                 match vouched {
