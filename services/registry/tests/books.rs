@@ -442,7 +442,7 @@ async fn a_confirmed_row_is_active_until_its_book_has_it_no_more() {
     let done = publish(&registry, &place, pack(&without, None)).await;
     assert_eq!(
         done.expect("a sound book").confirmations_ended,
-        [inactive.clone()]
+        std::slice::from_ref(&inactive)
     );
     assert!(!active(&registry));
     registry.close().await;
