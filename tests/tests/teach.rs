@@ -156,7 +156,9 @@ fn every_step_of_the_guide_for_editors_works() {
             ("sh", "") => desk.run(&block, 0),
             ("sh", "service") => desk.start(&block),
             ("sh", note) => {
-                let code = note.strip_prefix("exit=").and_then(|code| code.parse().ok());
+                let code = note
+                    .strip_prefix("exit=")
+                    .and_then(|code| code.parse().ok());
                 desk.run(&block, code.expect("`exit=` and a number"));
             }
             ("text", _) => desk.compare(&block),

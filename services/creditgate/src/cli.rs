@@ -1,9 +1,17 @@
 //! What can be typed: every command with its help and examples.
 
+mod measures;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
+
+pub use measures::{
+    BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
+    MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
+    TestArgs, WhichBook,
+};
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
 #[derive(Debug, Parser)]
@@ -114,6 +122,15 @@ pub struct ServeArgs {
     /// Directory of the book; without it the built-in catalogue is used.
     #[arg(long, value_name = "DIR")]
     pub catalogue_dir: Option<String>,
+    /// A packed book in its place (`creditgate measures pack`).
+    #[arg(long, value_name = "FILE")]
+    pub book: Option<String>,
+    /// Directory of a supplement to compose with the book; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<String>,
+    /// Public key of somebody who may sign books; may be repeated. With any, other books are refused.
+    #[arg(long, value_name = "FILE")]
+    pub trusted_key: Vec<String>,
     /// Files in which this deployment confirms rows, separated by commas.
     #[arg(long, value_name = "FILES")]
     pub confirmations: Option<String>,
@@ -333,243 +350,6 @@ pub struct StateArgs {
     pub json: bool,
 }
 
-/// `measures`.
-#[derive(Debug, Subcommand)]
-pub enum MeasuresCommand {
-    /// Check a book against every guard and count what it holds.
-    Lint(BookArgs),
-    /// Judge the cases that the rows carry.
-    Test(TestArgs),
-    /// Tell why each row did or did not match an event.
-    Explain(ExplainArgs),
-    /// Show the book as a published table, or everything about one row or list.
-    Show(BookShowArgs),
-    /// Say in words what differs between two books.
-    Diff(BookDiffArgs),
-    /// Draft rows of a book from a published table.
-    Import(TableArgs),
-    /// Print the JSON Schema of the files of a book.
-    Schema(SchemaArgs),
-}
-
-/// `measures test`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "With --mutate each field of each row is changed a little, as if it had been written wrongly; the book must
-refuse the change or a case of the row must fail. What nothing notices is printed.
-
-Exit code: 0 every case passed and, with --mutate, at least 90 of 100 changes are noticed; 1 a case
-failed or fewer changes are; 2 the book is refused.
-
-Examples:
-  creditgate measures test measures/catalogue --confirmations confirmations.yaml
-  creditgate measures test measures/catalogue --mutate --survivors 20"
-)]
-pub struct TestArgs {
-    /// The book.
-    #[command(flatten)]
-    pub book: BookArgs,
-    /// Change each field of each row, and tell which changes nothing notices.
-    #[arg(long)]
-    pub mutate: bool,
-    /// Print no more than this many of them.
-    #[arg(long, value_name = "N", requires = "mutate")]
-    pub survivors: Option<usize>,
-    /// Change this row only.
-    #[arg(long, value_name = "ID", requires = "mutate")]
-    pub row: Option<String>,
-}
-
-/// `measures explain`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "No service is asked. The entries count as known when the event took place, and every list of the
-book as confirmed when it is judged. Exit code: 0 told, 2 the book, the event or a file is refused.
-
-Examples:
-  creditgate measures explain event.json --lists lists.jsonl
-  creditgate measures explain event.json --lists a.csv --lists b.csv --row M09a
-  creditgate measures explain - --book measures/catalogue --at 2026-06-01T10:00:00+08:00 --all --json"
-)]
-pub struct ExplainArgs {
-    /// The event as JSON, as `creditgate check --file` takes it; `-` for standard input.
-    pub event: PathBuf,
-    /// Directory of the book; the built-in catalogue when left out.
-    #[arg(long, value_name = "DIR")]
-    pub book: Option<PathBuf>,
-    /// Directory of a supplement to compose with it; may be repeated.
-    #[arg(long, value_name = "DIR")]
-    pub supplement: Vec<PathBuf>,
-    /// Files of confirmations, separated by commas.
-    #[arg(long, value_name = "FILES", value_delimiter = ',')]
-    pub confirmations: Vec<PathBuf>,
-    /// File of entries, JSON Lines or CSV as `lists import` takes it; may be repeated.
-    #[arg(long, value_name = "FILE")]
-    pub lists: Vec<PathBuf>,
-    /// When it is judged; when the event takes place, if left out.
-    #[arg(long, value_name = "TIME")]
-    pub at: Option<String>,
-    /// Only this row.
-    #[arg(long, value_name = "ID")]
-    pub row: Option<String>,
-    /// Rows of other scenarios too.
-    #[arg(long)]
-    pub all: bool,
-    /// Print as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Which part of the book is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BookPart {
-    /// Penalties (失信惩戒措施清单).
-    Penalties,
-    /// Incentives (守信激励措施清单).
-    Incentives,
-    /// Lists of subjects.
-    Lists,
-    /// Scenarios with their stages.
-    Scenarios,
-    /// What the sources name and the book does not hold.
-    NotExpressed,
-}
-
-/// How a table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TableFormat {
-    /// Markdown.
-    Md,
-    /// JSON, with everything the book knows.
-    Json,
-    /// CSV of RFC 4180.
-    Csv,
-}
-
-/// `measures show`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  creditgate measures show                          penalties of the built-in catalogue
-  creditgate measures show M02                      everything about a row, all its versions
-  creditgate measures show B07                      everything about a list
-  creditgate measures show --list incentives --format csv --bom > incentives.csv
-  creditgate measures show --book measures/catalogue --list not-expressed")]
-pub struct BookShowArgs {
-    /// Id of a row, or code of a list.
-    pub id: Option<String>,
-    /// The book.
-    #[command(flatten)]
-    pub book: WhichBook,
-    /// Which table [default: penalties].
-    #[arg(long, value_enum, conflicts_with = "id")]
-    pub list: Option<BookPart>,
-    /// How it is written.
-    #[arg(long, value_enum, default_value = "md")]
-    pub format: TableFormat,
-    /// Begin CSV with the mark by which spreadsheets know UTF-8.
-    #[arg(long)]
-    pub bom: bool,
-}
-
-/// A book named by an option.
-#[derive(Debug, Clone, Args)]
-pub struct WhichBook {
-    /// Directory of the book; the built-in catalogue when left out.
-    #[arg(long = "book", value_name = "DIR")]
-    pub dir: Option<PathBuf>,
-    /// Directory of a supplement to compose with it; may be repeated.
-    #[arg(long, value_name = "DIR")]
-    pub supplement: Vec<PathBuf>,
-    /// Files of confirmations, separated by commas.
-    #[arg(long, value_name = "FILES", value_delimiter = ',')]
-    pub confirmations: Vec<PathBuf>,
-}
-
-/// `measures diff`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Exit code: 0 the books say the same, 1 they differ, 2 it could not be told.
-
-Examples:
-  creditgate measures diff old-catalogue new-catalogue
-  creditgate measures diff old-catalogue new-catalogue --json"
-)]
-pub struct BookDiffArgs {
-    /// The book as it was.
-    pub old: PathBuf,
-    /// The book as it is.
-    pub new: PathBuf,
-    /// Print as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Which published layout a table has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TableLayout {
-    /// 惩戒内容, 惩戒对象, 法规政策依据, 实施主体; the class on the left.
-    Penalties,
-    /// 序号, 守信激励事项, 激励内容, 激励对象, 政策依据, 实施层级, 实施频次.
-    Incentives,
-}
-
-/// `measures import`.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Makes drafts in the form of the book, each field that a person must fill in marked TODO.
-What is proposed was read out of the words of the table: check it against the law.
-
-Examples:
-  creditgate measures import 清单.xlsx --sheet 惩戒措施 --out supplements/320500
-  creditgate measures import 激励.csv > draft.yaml"
-)]
-pub struct TableArgs {
-    /// The table: XLSX, or CSV in UTF-8 or GB18030.
-    pub file: PathBuf,
-    /// Name of the sheet; the first with known headings when left out.
-    #[arg(long, value_name = "NAME")]
-    pub sheet: Option<String>,
-    /// Directory that gets the drafts; printed when left out.
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Layout; told from the headings when left out.
-    #[arg(long, value_enum)]
-    pub layout: Option<TableLayout>,
-    /// The book whose national items are proposed.
-    #[command(flatten)]
-    pub book: WhichBook,
-}
-
-/// `measures schema`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  creditgate measures schema                  the forms there are
-  creditgate measures schema measures         the schema of measures/*.yaml
-  creditgate measures schema --out measures/schema")]
-pub struct SchemaArgs {
-    /// Form of a file, such as `measures` or `lists`.
-    pub form: Option<String>,
-    /// Directory that gets a file for each form.
-    #[arg(long, value_name = "DIR", conflicts_with = "form")]
-    pub out: Option<PathBuf>,
-}
-
-/// A book on disk.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  creditgate measures lint measures/catalogue
-  creditgate measures test measures/catalogue --confirmations confirmations.yaml")]
-pub struct BookArgs {
-    /// Directory of the book; the built-in catalogue when left out.
-    pub dir: Option<PathBuf>,
-    /// Directory of a supplement to compose with it; may be repeated.
-    #[arg(long, value_name = "DIR")]
-    pub supplement: Vec<PathBuf>,
-    /// Files of confirmations, separated by commas.
-    #[arg(long, value_name = "FILES", value_delimiter = ',')]
-    pub confirmations: Vec<PathBuf>,
-}
-
 /// `replay`.
 #[derive(Debug, Args)]
 #[command(
@@ -631,20 +411,46 @@ pub struct TailArgs {
 /// `keys`.
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "The key is printed once; the file keeps only its SHA-256.
 
-Example:
-  creditgate keys tender-platform --may check,read --file keys.yaml"
+Examples:
+  creditgate keys tender-platform --may check,read --file keys.yaml
+  creditgate keys book --out ./signing"
 )]
 pub struct KeysArgs {
+    /// Another sort of keys.
+    #[command(subcommand)]
+    pub sort: Option<KeysCommand>,
     /// Name of the caller.
-    pub name: String,
-    /// What it may do: check, lists, read, watch.
+    #[arg(required = true)]
+    pub name: Option<String>,
+    /// What it may do: check, lists, read, watch, publish.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
     /// Add the lines to this keys file, which is made when it is missing; else print them.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// Other sorts of keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a pair of keys that signs books: the private one packs, the public one is trusted.
+    Book(BookKeysArgs),
+}
+
+/// `keys book`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Writes book-key.pem (private, its owner's alone) and book-key.pub.pem, and prints the key's id. Whoever \
+has the private key can put any book in force: keep it away from the service."
+)]
+pub struct BookKeysArgs {
+    /// Directory for both files.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `bench`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -34,12 +35,17 @@ pub type Gate = GateClient<InterceptedService<Channel, Bearer>>;
 /// The lists, called with the key.
 pub type Lists = ListsClient<InterceptedService<Channel, Bearer>>;
 
-/// Both services behind one connection.
+/// The books, called with the key.
+pub type Books = BooksClient<InterceptedService<Channel, Bearer>>;
+
+/// The services behind one connection.
 pub struct Client {
     /// Checks and verdicts.
     pub gate: Gate,
     /// Entries and their changes.
     pub lists: Lists,
+    /// Books and how they come into force.
+    pub books: Books,
 }
 
 impl Client {
@@ -82,7 +88,9 @@ impl Client {
             gate: GateClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
-            lists: ListsClient::new(service(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            lists: ListsClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            books: BooksClient::new(service(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX),
         })
     }
 }

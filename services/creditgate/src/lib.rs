@@ -56,6 +56,10 @@ pub fn run() -> ExitCode {
         Command::Measures(MeasuresCommand::Import(args)) => measures::import(&args),
         Command::Measures(MeasuresCommand::Schema(args)) => measures::schema(&args),
         Command::Measures(MeasuresCommand::Explain(args)) => measures::explain(&args),
+        Command::Measures(MeasuresCommand::Pack(args)) => measures::pack(&args),
+        Command::Measures(MeasuresCommand::Publish(args)) => block_on(measures::publish(args)),
+        Command::Measures(MeasuresCommand::Books(args)) => block_on(measures::books(args)),
+        Command::Measures(MeasuresCommand::Confirm(args)) => measures::confirm(args),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Keys(args) => keys::run(&args),
@@ -65,7 +69,9 @@ pub fn run() -> ExitCode {
 }
 
 /// Runs a client command; one thread is enough for it.
-fn block_on(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+pub(crate) fn block_on(
+    work: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

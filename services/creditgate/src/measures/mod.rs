@@ -1,14 +1,16 @@
 //! `creditgate measures`: a book checked, explained, shown and compared without a service.
 
+mod confirm;
 mod diff;
 mod explain;
 mod import;
 mod lint;
+mod pack;
+mod publish;
 mod schema;
 mod show;
 mod test;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,9 +20,12 @@ use crate::book;
 use crate::cli::{BookArgs, TableArgs, WhichBook};
 use crate::failure::Failure;
 
+pub use confirm::confirm;
 pub use diff::diff;
 pub use explain::explain;
 pub use lint::lint;
+pub use pack::pack;
+pub use publish::{books, publish};
 pub use schema::schema;
 pub use show::show;
 pub use test::test;
@@ -60,13 +65,10 @@ fn compose(
     supplements: &[PathBuf],
     confirmations: &[PathBuf],
 ) -> Result<(Vec<SourceFile>, Deployment), Failure> {
-    let mut files = load_any(path)?;
-    for dir in supplements {
-        files.extend(book::supplement(dir).map_err(unread)?);
-    }
+    let files = book::composed(path, supplements).map_err(unread)?;
     let deployment = Deployment {
         confirmations: book::confirmations(confirmations).map_err(unread)?,
-        not_connected: BTreeMap::new(),
+        ..Deployment::default()
     };
     Ok((files, deployment))
 }
