@@ -101,5 +101,6 @@ fn word(permission: Permission) -> &'static str {
         Permission::Lists => "lists",
         Permission::Read => "read",
         Permission::Watch => "watch",
+        Permission::Simulate => "simulate",
     }
 }

@@ -479,6 +479,12 @@ impl Grpc {
                 }
             }
         });
+        let simulation = self.gate.as_ref().map(|gate| {
+            let server = gate
+                .simulation_service()
+                .max_decoding_message_size(self.message_bytes);
+            InterceptedService::new(server, self.admission.clone())
+        });
         let gate = self.gate.map(|gate| {
             let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
             InterceptedService::new(server, self.admission.clone())
@@ -491,6 +497,7 @@ impl Grpc {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
             .add_optional_service(gate)
+            .add_optional_service(simulation)
             .add_service(InterceptedService::new(lists, self.admission))
             .add_service(health)
             .add_service(reflection_v1)

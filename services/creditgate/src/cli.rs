@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
 
+use crate::measures_simulate::{ShadowCommand, SimulateArgs};
+
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
 #[derive(Debug, Parser)]
 #[command(
@@ -340,6 +342,11 @@ pub enum MeasuresCommand {
     Lint(BookArgs),
     /// Judge the cases that the rows carry.
     Test(BookArgs),
+    /// Decide recorded events again with another book, and show who would be affected.
+    Simulate(SimulateArgs),
+    /// Let a book decide beside the one in force, without changing an answer.
+    #[command(subcommand)]
+    Shadow(ShadowCommand),
 }
 
 /// A book on disk.
@@ -424,7 +431,7 @@ Example:
 pub struct KeysArgs {
     /// Name of the caller.
     pub name: String,
-    /// What it may do: check, lists, read, watch.
+    /// What it may do: check, lists, read, watch, simulate.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
     /// Add the lines to this keys file, which is made when it is missing; else print them.

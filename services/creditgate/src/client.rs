@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
+use creditgate_proto::v1::simulation_client::SimulationClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -34,12 +35,17 @@ pub type Gate = GateClient<InterceptedService<Channel, Bearer>>;
 /// The lists, called with the key.
 pub type Lists = ListsClient<InterceptedService<Channel, Bearer>>;
 
-/// Both services behind one connection.
+/// Simulations and the shadow, called with the key.
+pub type Simulation = SimulationClient<InterceptedService<Channel, Bearer>>;
+
+/// All services behind one connection.
 pub struct Client {
     /// Checks and verdicts.
     pub gate: Gate,
     /// Entries and their changes.
     pub lists: Lists,
+    /// Simulations and the shadow.
+    pub simulation: Simulation,
 }
 
 impl Client {
@@ -82,7 +88,11 @@ impl Client {
             gate: GateClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
-            lists: ListsClient::new(service(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            lists: ListsClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            simulation: SimulationClient::new(service(channel))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
         })
     }
 }

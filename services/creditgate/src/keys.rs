@@ -11,10 +11,10 @@ use crate::failure::Failure;
 
 /// Writes the lines for the keys file, and tells the key itself once, on standard error.
 pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
-    const KNOWN: [&str; 4] = ["check", "lists", "read", "watch"];
+    const KNOWN: [&str; 5] = ["check", "lists", "read", "watch", "simulate"];
     if let Some(unknown) = args.may.iter().find(|may| !KNOWN.contains(&may.as_str())) {
         return Err(Failure::plain(format!(
-            "unknown permission `{unknown}`; write check, lists, read or watch"
+            "unknown permission `{unknown}`; write check, lists, read, watch or simulate"
         )));
     }
     let key = callers::generate_key().map_err(|error| Failure::new("make a key", error))?;

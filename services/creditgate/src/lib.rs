@@ -25,6 +25,7 @@ mod failure;
 mod keys;
 mod lists;
 mod measures;
+mod measures_simulate;
 mod render;
 mod replay;
 mod serve;
@@ -51,6 +52,12 @@ pub fn run() -> ExitCode {
         Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
+        Command::Measures(MeasuresCommand::Simulate(args)) => {
+            block_on(measures_simulate::simulate(args))
+        }
+        Command::Measures(MeasuresCommand::Shadow(command)) => {
+            block_on(measures_simulate::shadow(command))
+        }
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Keys(args) => keys::run(&args),

@@ -172,6 +172,7 @@ fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, 
                 Permission::Lists => "lists",
                 Permission::Read => "read",
                 Permission::Watch => "watch",
+                Permission::Simulate => "simulate",
             }
         )))
     }

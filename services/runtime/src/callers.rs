@@ -30,6 +30,8 @@ pub enum Permission {
     Read,
     /// Follow verdicts and entries as they come.
     Watch,
+    /// Decide recorded events again with another book, and let one run beside the book in force.
+    Simulate,
 }
 
 /// A set of permissions.
@@ -196,7 +198,7 @@ impl Caller {
 
 impl Permissions {
     /// Every permission there is.
-    pub const ALL: Permissions = Permissions(0b1111);
+    pub const ALL: Permissions = Permissions(0b10_1111);
 
     /// Whether the permission is in the set.
     pub fn contains(self, permission: Permission) -> bool {
@@ -205,11 +207,12 @@ impl Permissions {
 }
 
 impl Permission {
-    const EVERY: [Permission; 4] = [
+    const EVERY: [Permission; 5] = [
         Permission::Check,
         Permission::Lists,
         Permission::Read,
         Permission::Watch,
+        Permission::Simulate,
     ];
 
     fn bit(self) -> u8 {
@@ -218,6 +221,7 @@ impl Permission {
             Permission::Lists => 2,
             Permission::Read => 4,
             Permission::Watch => 8,
+            Permission::Simulate => 32,
         }
     }
 }
