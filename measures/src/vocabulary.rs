@@ -163,6 +163,28 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Who supplements the national list.
+    SupplementLevel {
+        /// 省级.
+        Province = "province",
+        /// 市级.
+        City = "city",
+    }
+}
+
+impl SupplementLevel {
+    /// Whether a region is one of this level, by the digits of GB/T 2260.
+    #[must_use]
+    pub fn fits(self, region: crate::event::Region) -> bool {
+        let code = region.to_string();
+        match self {
+            Self::Province => code.ends_with("0000"),
+            Self::City => code.ends_with("00") && !code.ends_with("0000"),
+        }
+    }
+}
+
+vocabulary! {
     /// How grave the breach is (失信程度), spec 3.
     Severity {
         /// 轻微: never more than `NOTICE`.

@@ -699,8 +699,8 @@ fn the_form_of_a_file_is_strict() {
     };
     own(
         "colour: red",
-        "unknown field `colour`; write one of id, title, content, direction, item, class, force, \
-effect, parameters, excluded_by, applies, lists, lists_of, severities, kinds, roles, scoped, extends_to, \
+        "unknown field `colour`; write one of id, title, content, field, varies, direction, item, \
+class, force, effect, parameters, excluded_by, applies, lists, lists_of, severities, kinds, roles, scoped, extends_to, \
 reaches_party, region, when, required, basis, published_at, published_in, effective_from, effective_to, \
 implementer, remedies, confidence, mark, cases",
     );

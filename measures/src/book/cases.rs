@@ -28,12 +28,23 @@ const WHERE: &str = "320500";
 pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<BookError> {
     let mut failed = Vec::new();
     for row in rows {
-        let alone = book.with_row_alone(row.as_written());
+        let written = row.as_written();
+        let told = written.told();
+        let alone = book.with_row_alone(written);
         for case in &row.source.cases {
             let outcome = judge(&alone, &row.measure, &case.value);
             let expected = &case.value.expect.value;
             let (rule, mend) = match outcome {
-                Ok(seen) if seen == *expected => continue,
+                Ok(seen) if seen == *expected => match not_shown(&told, &case.value) {
+                    None => continue,
+                    Some(missing) => (
+                        format!(
+                            "case `{}` expects that the row tells `{missing}`, and it does not",
+                            case.value.name
+                        ),
+                        "mend the row or the case".to_owned(),
+                    ),
+                },
                 Ok(seen) => (
                     format!(
                         "case `{}` expects `{expected}` and gets `{seen}`",
@@ -58,6 +69,14 @@ pub(super) fn run(book: &Book, rows: &[Row]) -> Vec<BookError> {
     failed
 }
 
+/// The first fragment of a case that the row does not tell.
+fn not_shown<'c>(told: &str, case: &'c CaseSource) -> Option<&'c str> {
+    case.shows
+        .iter()
+        .map(String::as_str)
+        .find(|fragment| !told.contains(*fragment))
+}
+
 impl Row {
     /// The row as it was written and as if it were active: a deployment's confirmation changes
     /// neither what its cases say nor what comes of them.
@@ -66,6 +85,8 @@ impl Row {
         Measure {
             active: true,
             confidence: confidence.unwrap_or(self.measure.confidence),
+            published_at: self.source.published_at.as_ref().map(|day| day.value.0),
+            published_in: self.source.published_in.as_deref().map(Arc::from),
             effective_from: self.source.effective_from.as_ref().map(|day| day.value.0),
             ..Measure::clone(&self.measure)
         }
@@ -82,13 +103,16 @@ impl Book {
             name: self.name.clone(),
             title: self.title.clone(),
             edition: self.edition.clone(),
+            supplements: Vec::new(),
             version: self.version,
             covers_from: self.covers_from,
             simplify: self.simplify.clone(),
             scenarios,
+            repair_rules: Vec::new(),
             lists: self.lists.clone(),
             measures: vec![row],
             agreements: self.agreements.clone(),
+            not_expressed: Vec::new(),
             not_connected: BTreeMap::new(),
         }
     }

@@ -7,8 +7,9 @@ mod fixed;
 mod guards;
 mod load;
 mod schema;
+mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -19,7 +20,7 @@ use crate::name::SimplifyTable;
 use crate::time::Date;
 use crate::vocabulary::{
     Actor, AttributeType, Benefit, Class, Colour, Confidence, Direction, Effect, Force, Level,
-    ListKind, Reach, Role, Severity, SubjectKind,
+    ListKind, Reach, Role, Severity, SubjectKind, SupplementLevel,
 };
 
 pub use load::{BookError, BookErrors, Deployment, SourceFile};
@@ -40,15 +41,99 @@ impl std::fmt::Display for BookVersion {
 pub struct Book {
     name: Arc<str>,
     title: Text,
-    edition: Arc<str>,
+    edition: Edition,
+    supplements: Vec<Supplement>,
     version: BookVersion,
     covers_from: Date,
     simplify: SimplifyTable,
     scenarios: BTreeMap<ScenarioCode, Scenario>,
+    repair_rules: Vec<RepairRule>,
     lists: FxHashMap<ListCode, Arc<List>>,
     measures: Vec<Arc<Measure>>,
     agreements: Vec<Agreement>,
+    not_expressed: Vec<NotExpressed>,
     not_connected: BTreeMap<ListCode, Arc<str>>,
+}
+
+/// The edition of the national list (全国失信惩戒措施基础清单): what may reduce rights at all.
+#[derive(Debug, Clone)]
+pub struct Edition {
+    /// Short name, such as `2024`.
+    pub code: Arc<str>,
+    /// Title of the document.
+    pub title: Text,
+    /// Document number.
+    pub document_no: Option<Arc<str>>,
+    /// Day of publication.
+    pub published_at: Option<Date>,
+    /// First day in force.
+    pub effective_from: Option<Date>,
+    /// Last day in force.
+    pub effective_to: Option<Date>,
+    /// Its items with their classes, by code.
+    pub items: BTreeMap<String, Item>,
+}
+
+/// One item of the national list.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// Its class.
+    pub class: Class,
+    /// Its name.
+    pub title: Text,
+    /// How sure we are of it.
+    pub confidence: Confidence,
+}
+
+/// What a province or city adds in its own region (补充清单).
+#[derive(Debug, Clone)]
+pub struct Supplement {
+    /// Code.
+    pub code: Arc<str>,
+    /// Title.
+    pub title: Text,
+    /// Province or city.
+    pub level: SupplementLevel,
+    /// Its region.
+    pub region: Region,
+    /// The local regulation that carries it.
+    pub basis: Basis,
+    /// It shows how a supplement is written, and is nobody's law.
+    pub example: bool,
+    /// First day in force.
+    pub effective_from: Option<Date>,
+    /// Last day in force.
+    pub effective_to: Option<Date>,
+}
+
+/// A version of a rule on credit repair.
+#[derive(Debug, Clone)]
+pub struct RepairRule {
+    /// Code, such as `order-36`.
+    pub version: Arc<str>,
+    /// Name.
+    pub title: Text,
+    /// Where it stands.
+    pub basis: Basis,
+    /// First day in force.
+    pub effective_from: Option<Date>,
+    /// Last day in force.
+    pub effective_to: Option<Date>,
+    /// How long entries are shown, by severity.
+    pub periods: source::PeriodsSource,
+    /// How sure we are of it.
+    pub confidence: Confidence,
+}
+
+/// What the sources name and the book does not hold; it counts in no figure.
+#[derive(Debug, Clone)]
+pub struct NotExpressed {
+    /// Id or code.
+    pub id: Arc<str>,
+    /// What it is.
+    pub title: Text,
+    /// Why it is not in the book.
+    pub reason: Text,
 }
 
 impl Book {
@@ -66,8 +151,26 @@ impl Book {
 
     /// The edition of the national list it stands on.
     #[must_use]
-    pub fn edition(&self) -> &str {
+    pub const fn edition(&self) -> &Edition {
         &self.edition
+    }
+
+    /// What provinces and cities add, by code.
+    #[must_use]
+    pub fn supplements(&self) -> &[Supplement] {
+        &self.supplements
+    }
+
+    /// The rules on credit repair, by version.
+    #[must_use]
+    pub fn repair_rules(&self) -> &[RepairRule] {
+        &self.repair_rules
+    }
+
+    /// What the sources name and the book does not hold, by id.
+    #[must_use]
+    pub fn not_expressed(&self) -> &[NotExpressed] {
+        &self.not_expressed
     }
 
     /// Content hash.
@@ -147,6 +250,8 @@ pub struct Scenario {
     pub stages: Vec<Stage>,
     /// Attributes it declares.
     pub attributes: BTreeMap<Arc<str>, AttributeType>,
+    /// Those of them that are scores of natural persons: no penalty may read them.
+    pub personal_scores: BTreeSet<Arc<str>>,
 }
 
 impl Scenario {
@@ -250,14 +355,18 @@ pub struct List {
     pub max_period_months: Option<u32>,
     /// Whether an entry stands until the duty is performed.
     pub until_performed: bool,
-    /// Repair rule with its version.
-    pub repair: Option<(Text, Arc<str>)>,
+    /// Versions of the rules by which entries are repaired, each with what is special to this list.
+    pub repair: Vec<(Arc<str>, Option<Text>)>,
     /// How old the last confirmation may be, in microseconds.
     pub freshness_budget_micros: i64,
     /// Severity of entries that state none.
     pub default_severity: Option<Severity>,
     /// Region of entries that state none.
     pub default_region: Option<Region>,
+    /// A score of natural persons: no penalty may rest on it.
+    pub personal_score: bool,
+    /// The supplement that keeps it; none for a national list.
+    pub supplement: Option<Arc<str>>,
     /// How sure we are of the definition.
     pub confidence: Confidence,
 }
@@ -293,6 +402,21 @@ pub struct Basis {
     pub issuer: Option<Arc<str>>,
     /// For a local regulation: the region of that legislature.
     pub region: Option<Region>,
+    /// Other fields whose lists it names; [`ANY_FIELD`] for every one (DP-04).
+    pub reaches: Vec<Arc<str>>,
+}
+
+/// In [`Basis::reaches`]: every field.
+pub const ANY_FIELD: &str = "any";
+
+impl Basis {
+    /// Whether it names lists of this field.
+    #[must_use]
+    pub fn reaches_field(&self, field: &str) -> bool {
+        self.reaches
+            .iter()
+            .any(|reached| **reached == *ANY_FIELD || **reached == *field)
+    }
 }
 
 /// What a row does.
@@ -333,6 +457,12 @@ pub struct Measure {
     pub title: Text,
     /// What is done.
     pub content: Text,
+    /// Its own field (领域).
+    pub field: Arc<str>,
+    /// The supplement it stands in; none for a national row.
+    pub supplement: Option<Arc<str>>,
+    /// In a supplement: the national row of which it is the local form.
+    pub varies: Option<MeasureId>,
     /// What it does.
     pub action: Action,
     /// National item.
@@ -453,6 +583,8 @@ pub struct Agreement {
     pub to: Region,
     /// Bases.
     pub bases: Vec<Basis>,
+    /// The supplement it stands in; none for a national one.
+    pub supplement: Option<Arc<str>>,
     /// First day.
     pub effective_from: Date,
     /// Last day.

@@ -42,6 +42,12 @@ pub struct EditionSource {
     pub title: Text,
     /// Document number.
     pub document_no: Option<String>,
+    /// Day on which it was published.
+    pub published_at: Option<DateText>,
+    /// First day in force.
+    pub effective_from: Option<DateText>,
+    /// Last day in force.
+    pub effective_to: Option<DateText>,
     /// The items.
     pub items: Vec<ItemSource>,
 }
@@ -104,6 +110,9 @@ pub struct AttributeSource {
     pub r#type: Spanned<String>,
     /// What it is.
     pub title: Text,
+    /// A score of natural persons (个人积分): no penalty may read it.
+    #[serde(default)]
+    pub personal_score: bool,
 }
 
 /// `lists/*.yaml`.
@@ -140,14 +149,18 @@ pub struct ListSource {
     /// Whether an entry stands until the duty is performed.
     #[serde(default)]
     pub until_performed: bool,
-    /// How an entry is repaired.
-    pub repair: Option<RepairSource>,
+    /// By which rules an entry is repaired: the list's own and the general ones.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub repair: Vec<RepairSource>,
     /// How old the source's last confirmation may be, in hours.
     pub freshness_budget_hours: u32,
     /// Severity of entries that state none.
     pub default_severity: Option<Spanned<String>>,
     /// Region of entries that state none.
     pub default_region: Option<Spanned<String>>,
+    /// A score of natural persons (个人积分): no penalty may rest on it.
+    #[serde(default)]
+    pub personal_score: bool,
     /// `verified` or `recalled`.
     pub confidence: Spanned<String>,
     /// Marks of the sources the definition rests on.
@@ -155,14 +168,84 @@ pub struct ListSource {
     pub mark: Option<String>,
 }
 
-/// How entries of a list are repaired (信用修复).
+/// Books recorded earlier name a single rule without brackets.
+fn one_or_many<'de, D>(deserializer: D) -> Result<Vec<RepairSource>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        Many(Vec<RepairSource>),
+        One(RepairSource),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::Many(many) => many,
+        OneOrMany::One(one) => vec![one],
+    })
+}
+
+/// One rule by which entries of a list are repaired (信用修复).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RepairSource {
-    /// The rule in words.
-    pub rule: Text,
-    /// Version of the rule, such as `order-36`.
+    /// Version of the rule, defined under `repair/`, such as `order-36`.
     pub version: String,
+    /// What is special to this list, in words.
+    pub rule: Option<Text>,
+}
+
+/// `repair/*.yaml`: the versions of the rules on credit repair.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepairFile {
+    /// The rules.
+    pub repair_rules: Vec<Spanned<RepairRuleSource>>,
+}
+
+/// A version of a rule on credit repair, with its periods.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepairRuleSource {
+    /// Its code, such as `order-36`.
+    pub version: Spanned<String>,
+    /// Its name.
+    pub title: Text,
+    /// Where it stands.
+    pub basis: BasisSource,
+    /// First day in force.
+    pub effective_from: Option<DateText>,
+    /// Last day in force.
+    pub effective_to: Option<DateText>,
+    /// How long entries are shown, by severity.
+    pub periods: Option<PeriodsSource>,
+    /// `verified` or `recalled`.
+    pub confidence: Spanned<String>,
+    /// Marks of the sources it rests on.
+    #[serde(default)]
+    pub mark: Option<String>,
+}
+
+/// Periods of display (公示期) by severity.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PeriodsSource {
+    /// Minor (轻微).
+    pub minor: Option<PeriodSource>,
+    /// General (一般).
+    pub general: Option<PeriodSource>,
+    /// Serious (严重).
+    pub serious: Option<PeriodSource>,
+}
+
+/// Shortest and longest time in months.
+#[derive(Debug, Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct PeriodSource {
+    /// Shortest; repair may be asked for after it.
+    pub months_min: Option<u32>,
+    /// Longest; display stops by itself.
+    pub months_max: Option<u32>,
 }
 
 /// A legal basis (法规政策依据).
@@ -181,6 +264,9 @@ pub struct BasisSource {
     pub issuer: Option<String>,
     /// For a local regulation: the region of that legislature.
     pub region: Option<Spanned<String>>,
+    /// Other fields whose lists this basis names; `any` where it names every one (DP-04).
+    #[serde(default)]
+    pub reaches: Vec<Spanned<String>>,
 }
 
 /// `agreements/*.yaml`.
@@ -210,6 +296,105 @@ pub struct AgreementSource {
     pub effective_from: DateText,
     /// Last day.
     pub effective_to: Option<DateText>,
+}
+
+/// `supplements/*/supplement.yaml`: what a province or city adds in its own region.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SupplementFile {
+    /// Its code.
+    pub supplement: Spanned<String>,
+    /// Its title.
+    pub title: Text,
+    /// `province` or `city`.
+    pub level: Spanned<String>,
+    /// The region it holds in.
+    pub region: Spanned<String>,
+    /// The local regulation that carries it.
+    pub basis: Spanned<BasisSource>,
+    /// It shows how a supplement is written, and is nobody's law.
+    #[serde(default)]
+    pub example: bool,
+    /// First day in force; its rows and lists name their own days.
+    pub effective_from: Option<DateText>,
+    /// Last day in force.
+    pub effective_to: Option<DateText>,
+}
+
+/// `commitments/*.yaml`: matters for which a commitment may take the place of proof (信用承诺事项).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitmentsFile {
+    /// The matters.
+    pub commitments: Vec<Spanned<CommitmentSource>>,
+}
+
+/// One matter for which a commitment may be used.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitmentSource {
+    /// Id of the row it becomes.
+    pub id: Spanned<String>,
+    /// Title.
+    pub title: Text,
+    /// What may be promised instead of proved.
+    pub content: Text,
+    /// Its field (领域).
+    pub field: Spanned<String>,
+    /// Matter code (事项编码) of the event.
+    pub matter: String,
+    /// Scenario in which the commitment is given.
+    pub scenario: Spanned<String>,
+    /// Stages of that scenario.
+    pub stages: Vec<Spanned<String>>,
+    /// Lists that exclude a subject, each with the basis for that.
+    #[serde(default)]
+    pub excluded_by: Vec<ExcludedBySource>,
+    /// Region in which it holds.
+    pub region: Option<Spanned<String>>,
+    /// Legal bases.
+    #[serde(default)]
+    pub basis: Vec<Spanned<BasisSource>>,
+    /// Day on which the list of matters was published.
+    pub published_at: Option<Spanned<DateText>>,
+    /// Where it was published.
+    pub published_in: Option<String>,
+    /// First day in force.
+    pub effective_from: Option<Spanned<DateText>>,
+    /// Last day in force.
+    pub effective_to: Option<Spanned<DateText>>,
+    /// Who takes the commitment.
+    pub implementer: Text,
+    /// How to object.
+    pub remedies: Text,
+    /// `verified` or `recalled`.
+    pub confidence: Spanned<String>,
+    /// Marks of the sources it rests on.
+    #[serde(default)]
+    pub mark: Option<String>,
+    /// Its cases.
+    #[serde(default)]
+    pub cases: Vec<Spanned<CaseSource>>,
+}
+
+/// `not-expressed.yaml`: what the sources name and the book does not hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotExpressedFile {
+    /// The rows, lists and items.
+    pub not_expressed: Vec<Spanned<NotExpressedSource>>,
+}
+
+/// A row, list or item that is not expressed, in whole or in part.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotExpressedSource {
+    /// Its id or code.
+    pub id: Spanned<String>,
+    /// What it is.
+    pub title: Text,
+    /// Why it is not in the book.
+    pub reason: Text,
 }
 
 /// A deployment's file of confirmations.
@@ -256,6 +441,11 @@ pub struct MeasureSource {
     pub title: Text,
     /// What is done (惩戒内容, 激励内容).
     pub content: Text,
+    /// The row's own field (领域): it names lists of this field, and of those its bases reach.
+    /// Books recorded before rows had fields lack it; a new book may not.
+    pub field: Option<Spanned<String>>,
+    /// In a supplement: the national row of which this is the local form.
+    pub varies: Option<Spanned<String>>,
     /// `penalty` or `incentive`.
     pub direction: Spanned<String>,
     /// National item, such as `MKT_ENTRY`; its class comes with it.
@@ -398,6 +588,9 @@ pub struct CaseSource {
     pub also_on: Option<Spanned<String>>,
     /// `effect E`, `proposed E`, `offered`, `withheld` or `no match`.
     pub expect: Spanned<String>,
+    /// Fragments that must stand in what the row tells: its law, figures, dates, who and how.
+    #[serde(default)]
+    pub shows: Vec<String>,
 }
 
 /// The event of a case.

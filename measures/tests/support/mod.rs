@@ -98,6 +98,7 @@ fn scenario(code: &str, actor: &str, stages: &str) -> String {
 const ROW: &[(&str, &str)] = &[
     ("title", "{ zh: 措施, en: measure }"),
     ("content", "{ zh: 内容, en: content }"),
+    ("field", "market"),
     ("direction", "penalty"),
     ("item", "MKT_ENTRY"),
     ("class", "A"),

@@ -5,8 +5,26 @@ use std::path::{Path, PathBuf};
 use creditgate_measures::book::SourceFile;
 use creditgate_measures::catalogue;
 
-/// What belongs to a book beside `book.yaml`.
-const FOLDERS: [&str; 5] = ["agreements", "lists", "measures", "names", "scenarios"];
+/// What belongs to a book beside `book.yaml` and `not-expressed.yaml`.
+const FOLDERS: [&str; 9] = [
+    "agreements",
+    "commitments",
+    "incentives",
+    "lists",
+    "measures",
+    "names",
+    "repair",
+    "scenarios",
+    "supplements",
+];
+/// What belongs to a supplement beside `supplement.yaml`.
+const OF_SUPPLEMENT: [&str; 5] = [
+    "agreements",
+    "commitments",
+    "incentives",
+    "lists",
+    "measures",
+];
 
 /// A book that could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,10 +45,32 @@ pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
         return Ok(catalogue::built_in());
     };
     let mut files = vec![SourceFile::new("book.yaml", text(&dir.join("book.yaml"))?)];
+    let left_out = dir.join("not-expressed.yaml");
+    if left_out.exists() {
+        files.push(SourceFile::new("not-expressed.yaml", text(&left_out)?));
+    }
     for folder in FOLDERS {
         let inside = dir.join(folder);
         if inside.is_dir() {
             below(&inside, folder, &mut files)?;
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// The files of a supplement that lies in a directory of its own, as part of a book.
+///
+/// # Errors
+/// When a directory or file cannot be read as text.
+pub fn supplement(dir: &Path) -> Result<Vec<SourceFile>, ReadError> {
+    let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
+    let head = format!("supplements/{name}/supplement.yaml");
+    let mut files = vec![SourceFile::new(head, text(&dir.join("supplement.yaml"))?)];
+    for folder in OF_SUPPLEMENT {
+        let inside = dir.join(folder);
+        if inside.is_dir() {
+            below(&inside, &format!("supplements/{name}/{folder}"), &mut files)?;
         }
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));

@@ -357,6 +357,9 @@ pub enum MeasuresCommand {
 pub struct BookArgs {
     /// Directory of the book; the built-in catalogue when left out.
     pub dir: Option<PathBuf>,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<PathBuf>,
     /// Files of confirmations, separated by commas.
     #[arg(long, value_name = "FILES", value_delimiter = ',')]
     pub confirmations: Vec<PathBuf>,

@@ -11,7 +11,10 @@ use crate::failure::Failure;
 
 fn load(args: &BookArgs) -> Result<Book, Failure> {
     let unread = |error| Failure::new("read the book", error);
-    let files = book::files(args.dir.as_deref()).map_err(unread)?;
+    let mut files = book::files(args.dir.as_deref()).map_err(unread)?;
+    for dir in &args.supplement {
+        files.extend(book::supplement(dir).map_err(unread)?);
+    }
     let deployment = Deployment {
         confirmations: book::confirmations(&args.confirmations).map_err(unread)?,
         not_connected: BTreeMap::new(),
@@ -26,7 +29,7 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
         "{} ({}), edition {}",
         book.name(),
         book.title().zh,
-        book.edition()
+        book.edition().code
     );
     say!("version {}", book.version());
     let lists = book.lists();

@@ -220,8 +220,8 @@ impl History for Past {
             return Ok(Arc::clone(book));
         }
         let (files, deployment) = log::book_sources(self.book_record(version)?);
-        let book =
-            Book::load(&files, &deployment).map_err(|error| HistoryError::Log(Box::new(error)))?;
+        let book = Book::load_recorded(&files, &deployment)
+            .map_err(|error| HistoryError::Log(Box::new(error)))?;
         if book.version() != version {
             return Err(HistoryError::Unknown(format!(
                 "book {version}, as this program reads it,"

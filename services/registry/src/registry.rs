@@ -412,7 +412,7 @@ fn choose_book(
                 "the book is refused and the last good one stays in force: {refused}"
             );
             let (files, deployment) = log::book_sources(log.book_at(at)?);
-            match Book::load(&files, &deployment) {
+            match Book::load_recorded(&files, &deployment) {
                 Ok(last) => Ok((Arc::new(last), Some(refused))),
                 Err(last) => Err(Error::LastBook { new: refused, last }),
             }

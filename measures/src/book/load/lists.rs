@@ -1,8 +1,9 @@
 //! List definitions and agreements: who keeps a list, on which basis, and how far it reaches.
 
 use super::super::source::{AgreementsFile, BasisSource, ListSource, ListsFile};
-use super::super::{Agreement, Basis, List};
-use super::{HOUR_MICROS, Loader, Place, SourceFile, codes, line, list_codes, shared};
+use super::super::{Agreement, Basis, List, RepairRule, guards};
+use super::parts::Part;
+use super::{HOUR_MICROS, Loader, Place, codes, line, list_codes, shared};
 use crate::event::ListCode;
 use crate::vocabulary::{Level, ListKind, Reach, Severity};
 use rustc_hash::FxHashMap;
@@ -10,12 +11,16 @@ use serde_saphyr::Spanned;
 use std::sync::Arc;
 
 impl Loader {
-    pub(super) fn load_lists<'f>(
+    pub(super) fn load_lists(
         &mut self,
-        files: impl Iterator<Item = &'f SourceFile>,
+        parts: &[Part<'_>],
+        repair_rules: &[RepairRule],
     ) -> FxHashMap<ListCode, Arc<List>> {
         let mut lists = FxHashMap::default();
-        for file in files {
+        let files = parts
+            .iter()
+            .flat_map(|part| part.inside("lists").map(move |file| (part, file)));
+        for (part, file) in files {
             let Some(parsed) = self.parse::<ListsFile>(file) else {
                 continue;
             };
@@ -25,9 +30,15 @@ impl Loader {
                     file: &file.path,
                     subject: &code,
                 };
-                let Some(list) = self.list(place, &source) else {
+                let Some(mut list) = self.list(place, &source) else {
                     continue;
                 };
+                list.supplement = part.code();
+                for (rule, mend) in
+                    guards::list_broken(&list, part.supplement.as_ref(), repair_rules)
+                {
+                    self.guard(place, line(&source), rule, mend);
+                }
                 if lists.insert(list.code.clone(), Arc::new(list)).is_some() {
                     self.refuse(place, line(&source), "the list stands twice", "remove one");
                 }
@@ -99,11 +110,14 @@ impl Loader {
             until_performed: source.until_performed,
             repair: source
                 .repair
-                .as_ref()
-                .map(|repair| (repair.rule.clone(), Arc::from(repair.version.as_str()))),
+                .iter()
+                .map(|repair| (Arc::from(repair.version.as_str()), repair.rule.clone()))
+                .collect(),
             freshness_budget_micros: i64::from(source.freshness_budget_hours) * HOUR_MICROS,
             default_severity,
             default_region,
+            personal_score: source.personal_score,
+            supplement: None,
             confidence: self.confidence(place, &source.confidence),
         })
     }
@@ -148,16 +162,24 @@ impl Loader {
             level,
             issuer: shared(source.issuer.as_ref()),
             region,
+            reaches: source
+                .reaches
+                .iter()
+                .map(|field| Arc::from(field.value.as_str()))
+                .collect(),
         })
     }
 
-    pub(super) fn load_agreements<'f>(
+    pub(super) fn load_agreements(
         &mut self,
-        files: impl Iterator<Item = &'f SourceFile>,
+        parts: &[Part<'_>],
         lists: &FxHashMap<ListCode, Arc<List>>,
     ) -> Vec<Agreement> {
         let mut agreements: Vec<Agreement> = Vec::new();
-        for file in files {
+        let files = parts
+            .iter()
+            .flat_map(|part| part.inside("agreements").map(move |file| (part, file)));
+        for (part, file) in files {
             let Some(parsed) = self.parse::<AgreementsFile>(file) else {
                 continue;
             };
@@ -190,7 +212,20 @@ impl Loader {
                 let (Some(from), Some(to)) = (from, to) else {
                     continue;
                 };
+                let outside = part
+                    .supplement
+                    .as_ref()
+                    .is_some_and(|supplement| !supplement.region.contains(to));
+                if outside {
+                    self.guard(
+                        place,
+                        line(&source.value.to),
+                        "an agreement of a supplement speaks for another region",
+                        "write `to` inside the region of the supplement",
+                    );
+                }
                 agreements.push(Agreement {
+                    supplement: part.code(),
                     id,
                     lists: list_codes(&source.value.lists),
                     from,

@@ -1,21 +1,24 @@
 //! From the files that people write to a book, or to the list of everything that is wrong with them.
 
 mod lists;
+mod parts;
 mod rows;
 mod scenarios;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 
 use super::source::{BookFile, ConfirmationSource, ConfirmationsFile, MeasureSource};
-use super::{Book, BookVersion, Measure, Scenario, StageRows, cases};
+use super::{Book, BookVersion, Edition, List, Measure, Scenario, StageRows, cases};
 use crate::event::{ListCode, Region, ScenarioCode};
 use crate::name::SimplifyTable;
-use crate::vocabulary::{Class, Colour, Confidence, Effect};
+use crate::vocabulary::{Colour, Confidence, Effect};
+use parts::Part;
 
 const HOUR_MICROS: i64 = 3_600 * 1_000_000;
 
@@ -86,7 +89,7 @@ impl Book {
         let mut loader = Loader::default();
         let book = loader.load(files, deployment);
         match book {
-            Some(book) if loader.errors.is_empty() => {
+            Some(book) if loader.errors.is_empty() && loader.broken.is_empty() => {
                 let failed = cases::run(&book, &loader.rows);
                 if failed.is_empty() {
                     Ok(book)
@@ -94,6 +97,28 @@ impl Book {
                     Err(BookErrors(failed))
                 }
             }
+            _ => {
+                loader.errors.append(&mut loader.broken);
+                loader.errors.sort();
+                Err(BookErrors(loader.errors))
+            }
+        }
+    }
+
+    /// Loads a book that was in force once, as a change log recorded it: to decide again as then.
+    ///
+    /// Its guards held and its cases passed by the rules of the program that took it; rules that
+    /// came later do not reach back.
+    ///
+    /// # Errors
+    /// When it cannot be read any more.
+    pub fn load_recorded(
+        files: &[SourceFile],
+        deployment: &Deployment,
+    ) -> Result<Self, BookErrors> {
+        let mut loader = Loader::default();
+        match loader.load(files, deployment) {
+            Some(book) if loader.errors.is_empty() => Ok(book),
             _ => {
                 loader.errors.sort();
                 Err(BookErrors(loader.errors))
@@ -117,11 +142,25 @@ pub(super) struct Place<'a> {
     pub subject: &'a str,
 }
 
+impl Place<'_> {
+    fn error(self, line: u64, rule: impl Into<String>, mend: impl Into<String>) -> BookError {
+        BookError {
+            file: self.file.to_owned(),
+            line,
+            subject: self.subject.to_owned(),
+            rule: rule.into(),
+            mend: mend.into(),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Loader {
+    /// What cannot be read.
     errors: Vec<BookError>,
+    /// What can be read and breaks a guard.
+    broken: Vec<BookError>,
     rows: Vec<Row>,
-    items: BTreeMap<String, Class>,
 }
 
 fn line<T>(spanned: &Spanned<T>) -> u64 {
@@ -140,13 +179,18 @@ impl Loader {
         rule: impl Into<String>,
         mend: impl Into<String>,
     ) {
-        self.errors.push(BookError {
-            file: place.file.to_owned(),
-            line,
-            subject: place.subject.to_owned(),
-            rule: rule.into(),
-            mend: mend.into(),
-        });
+        self.errors.push(place.error(line, rule, mend));
+    }
+
+    /// As [`Loader::refuse`], for a guard: it holds for books that are to come into force.
+    fn guard(
+        &mut self,
+        place: Place<'_>,
+        line: u64,
+        rule: impl Into<String>,
+        mend: impl Into<String>,
+    ) {
+        self.broken.push(place.error(line, rule, mend));
     }
 
     fn parse<T: DeserializeOwned>(&mut self, file: &SourceFile) -> Option<T> {
@@ -203,13 +247,6 @@ impl Loader {
     fn load(&mut self, files: &[SourceFile], deployment: &Deployment) -> Option<Book> {
         let mut sorted: Vec<&SourceFile> = files.iter().collect();
         sorted.sort_by(|a, b| a.path.cmp(&b.path));
-        let inside = |folder: &'static str| {
-            sorted.iter().copied().filter(move |file| {
-                file.path
-                    .strip_prefix(folder)
-                    .is_some_and(|rest| rest.starts_with('/'))
-            })
-        };
         let head = sorted.iter().find(|file| file.path == "book.yaml");
         let Some(head) = head else {
             let place = Place {
@@ -225,13 +262,23 @@ impl Loader {
             return None;
         };
         let head_file: BookFile = self.parse(head)?;
-        self.load_items(&head.path, &head_file);
-        let simplify = self.load_names(sorted.iter().find(|f| f.path == "names/simplify.txt"));
-        let lists = self.load_lists(inside("lists"));
-        let mut scenarios = self.load_scenarios(inside("scenarios"));
-        let agreements = self.load_agreements(inside("agreements"), &lists);
+        let edition = self.load_edition(&head.path, &head_file);
+        let file = |path: &str| sorted.iter().copied().find(|file| file.path == path);
+        let simplify = self.load_names(file("names/simplify.txt"));
+        let not_expressed = self.load_not_expressed(file("not-expressed.yaml"));
+        let parts = self.parts(&sorted);
+        let repair_rules = self.load_repair_rules(inside(&parts, "repair"));
+        let lists = self.load_lists(&parts, &repair_rules);
+        let mut scenarios = self.load_scenarios(inside(&parts, "scenarios"));
+        let agreements = self.load_agreements(&parts, &lists);
         let confirmations = self.load_confirmations(deployment);
-        let measures = self.load_measures(inside("measures"), &lists, &scenarios, &confirmations);
+        let around = Around {
+            edition: &edition,
+            lists: &lists,
+            scenarios: &scenarios,
+            confirmations: &confirmations,
+        };
+        let measures = self.load_measures(&parts, &around);
         for (id, (file, line)) in &confirmations.places {
             if !measures.iter().any(|row| row.id.as_str() == id) {
                 let place = Place { file, subject: id };
@@ -261,14 +308,20 @@ impl Loader {
         Some(Book {
             name: head_file.book.into(),
             title: head_file.title,
-            edition: head_file.edition.code.into(),
+            edition,
+            supplements: parts
+                .into_iter()
+                .filter_map(|part| part.supplement)
+                .collect(),
             version: version(&sorted, deployment),
             covers_from: head_file.covers_from.0,
             simplify,
             scenarios,
+            repair_rules,
             lists,
             measures,
             agreements,
+            not_expressed,
             not_connected: deployment
                 .not_connected
                 .iter()
@@ -277,34 +330,7 @@ impl Loader {
         })
     }
 
-    fn load_items(&mut self, file: &str, head: &BookFile) {
-        for item in &head.edition.items {
-            let place = Place {
-                file,
-                subject: &item.code.value,
-            };
-            self.confidence(place, &item.confidence);
-            let class = self.word(
-                place,
-                "class",
-                &item.class,
-                Class::parse,
-                codes(Class::ALL, Class::code),
-            );
-            if let Some(class) = class
-                && self.items.insert(item.code.value.clone(), class).is_some()
-            {
-                self.refuse(
-                    place,
-                    line(&item.code),
-                    "the item stands twice",
-                    "remove one",
-                );
-            }
-        }
-    }
-
-    fn load_names(&mut self, file: Option<&&SourceFile>) -> SimplifyTable {
+    fn load_names(&mut self, file: Option<&SourceFile>) -> SimplifyTable {
         let Some(file) = file else {
             return SimplifyTable::empty();
         };
@@ -371,6 +397,24 @@ impl Loader {
         }
         confirmations
     }
+}
+
+/// The files of a folder in every part.
+fn inside<'f>(
+    parts: &[Part<'f>],
+    folder: &'static str,
+) -> impl Iterator<Item = &'f SourceFile> + use<'f> {
+    let files: Vec<_> = parts.iter().flat_map(|part| part.inside(folder)).collect();
+    files.into_iter()
+}
+
+/// What a row is read against.
+#[derive(Clone, Copy)]
+struct Around<'a> {
+    edition: &'a Edition,
+    lists: &'a FxHashMap<ListCode, Arc<List>>,
+    scenarios: &'a BTreeMap<ScenarioCode, Scenario>,
+    confirmations: &'a Confirmations,
 }
 
 #[derive(Default)]

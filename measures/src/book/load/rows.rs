@@ -1,8 +1,9 @@
 //! Rows of measure lists: every word known, every condition checked, no version over another.
 
-use super::super::source::{ConfirmationSource, MeasureSource, MeasuresFile};
+use super::super::source::{MeasureSource, MeasuresFile};
 use super::super::{Action, Basis, List, Measure, Scenario, guards, schema};
-use super::{Confirmations, Loader, Place, Row, SourceFile, codes, line, list_codes, shared};
+use super::parts::Part;
+use super::{Around, Loader, Place, Row, SourceFile, codes, line, list_codes, shared};
 use crate::condition::Condition;
 use crate::event::{ListCode, MeasureId, ScenarioCode, StageCode};
 use crate::time::Date;
@@ -16,41 +17,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Loader {
-    pub(super) fn load_measures<'f>(
+    pub(super) fn load_measures(
         &mut self,
-        files: impl Iterator<Item = &'f SourceFile>,
-        lists: &FxHashMap<ListCode, Arc<List>>,
-        scenarios: &BTreeMap<ScenarioCode, Scenario>,
-        confirmations: &Confirmations,
+        parts: &[Part<'_>],
+        around: &Around<'_>,
     ) -> Vec<Arc<Measure>> {
-        for file in files {
-            let Some(parsed) = self.parse::<MeasuresFile>(file) else {
-                continue;
-            };
-            for source in parsed.measures {
-                let line = line(&source);
-                let source = source.value;
-                let id = source.id.value.clone();
-                let place = Place {
-                    file: &file.path,
-                    subject: &id,
-                };
-                let confirmation = confirmations.by_id.get(&id);
-                let Some(measure) =
-                    self.measure(place, line, &source, lists, scenarios, confirmation)
-                else {
-                    continue;
-                };
-                for (rule, mend) in guards::broken(&measure, &source, &self.items, scenarios) {
-                    self.refuse(place, line, rule, mend);
+        for part in parts {
+            for file in part.inside("measures") {
+                let rows = self.row_sources(file);
+                self.take_rows(part, file, rows, around);
+            }
+            for file in part.inside("incentives") {
+                let rows = self.row_sources(file);
+                for (line, row) in &rows {
+                    self.refuse_penalty(file, *line, row);
                 }
-                let measure = Arc::new(measure);
-                self.rows.push(Row {
-                    file: file.path.clone(),
-                    line,
-                    source,
-                    measure,
-                });
+                self.take_rows(part, file, rows, around);
+            }
+            for file in part.inside("commitments") {
+                let rows = self.commitments(file);
+                self.take_rows(part, file, rows, around);
             }
         }
         self.rows.sort_by(|a, b| {
@@ -58,10 +44,98 @@ impl Loader {
                 .cmp(&(&b.measure.id, b.measure.effective_from))
         });
         self.refuse_overlaps();
+        self.guard_supplements(parts);
         self.rows
             .iter()
             .map(|row| Arc::clone(&row.measure))
             .collect()
+    }
+
+    fn row_sources(&mut self, file: &SourceFile) -> Vec<(u64, MeasureSource)> {
+        let parsed = self.parse::<MeasuresFile>(file);
+        let rows = parsed.map(|parsed| parsed.measures).unwrap_or_default();
+        rows.into_iter()
+            .map(|row| (line(&row), row.value))
+            .collect()
+    }
+
+    fn refuse_penalty(&mut self, file: &SourceFile, line: u64, row: &MeasureSource) {
+        if row.direction.value != Direction::Incentive.code() {
+            let place = Place {
+                file: &file.path,
+                subject: &row.id.value,
+            };
+            self.guard(
+                place,
+                line,
+                "`incentives/` holds rewards only",
+                "move the row to `measures/`",
+            );
+        }
+    }
+
+    fn take_rows(
+        &mut self,
+        part: &Part<'_>,
+        file: &SourceFile,
+        rows: Vec<(u64, MeasureSource)>,
+        around: &Around<'_>,
+    ) {
+        for (line, source) in rows {
+            let id = source.id.value.clone();
+            let place = Place {
+                file: &file.path,
+                subject: &id,
+            };
+            let Some(measure) = self.measure(place, line, &source, part, around) else {
+                continue;
+            };
+            for (rule, mend) in guards::broken(&measure, &source, around.edition, around.scenarios)
+                .into_iter()
+                .chain(guards::coupling(
+                    &measure,
+                    source.field.is_some(),
+                    around.lists,
+                    around.scenarios,
+                ))
+            {
+                self.guard(place, line, rule, mend);
+            }
+            self.rows.push(Row {
+                file: file.path.clone(),
+                line,
+                source,
+                measure: Arc::new(measure),
+            });
+        }
+    }
+
+    /// What a supplement may not do to the national list.
+    fn guard_supplements(&mut self, parts: &[Part<'_>]) {
+        let mut broken = Vec::new();
+        for row in &self.rows {
+            let supplement = parts
+                .iter()
+                .filter_map(|part| part.supplement.as_ref())
+                .find(|supplement| row.measure.supplement.as_ref() == Some(&supplement.code));
+            let others = self.rows.iter().map(|row| &row.measure);
+            for (rule, mend) in guards::supplement_broken(&row.measure, supplement, others) {
+                broken.push((
+                    row.file.clone(),
+                    row.line,
+                    row.measure.id.clone(),
+                    rule,
+                    mend,
+                ));
+            }
+        }
+        for (file, line, id, rule, mend) in broken {
+            let place = Place {
+                file: &file,
+                subject: id.as_str(),
+            };
+            self.guard(place, line, rule, mend);
+        }
     }
 
     /// Rows of one id are versions: sorted by first day, each ends before the next begins.
@@ -95,10 +169,16 @@ impl Loader {
         place: Place<'_>,
         row_line: u64,
         source: &MeasureSource,
-        lists: &FxHashMap<ListCode, Arc<List>>,
-        scenarios: &BTreeMap<ScenarioCode, Scenario>,
-        confirmation: Option<&ConfirmationSource>,
+        part: &Part<'_>,
+        around: &Around<'_>,
     ) -> Option<Measure> {
+        let Around {
+            lists,
+            scenarios,
+            confirmations,
+            ..
+        } = *around;
+        let confirmation = confirmations.by_id.get(&source.id.value);
         let before = self.errors.len();
         let action = self.action(place, source);
         let force = self.word(
@@ -159,7 +239,16 @@ impl Loader {
         let region = source
             .region
             .as_ref()
-            .and_then(|written| self.region(place, written));
+            .and_then(|written| self.region(place, written))
+            .or_else(|| part.supplement.as_ref().map(|supplement| supplement.region));
+        if source.field.is_none() {
+            self.guard(
+                place,
+                row_line,
+                "the row names no field (领域)",
+                "add `field`: the field whose lists it may name",
+            );
+        }
         let bases = self.bases(place, &source.basis);
         let required: Vec<Arc<str>> = source
             .required
@@ -202,6 +291,15 @@ impl Loader {
             id: MeasureId::new(source.id.value.as_str()),
             title: source.title.clone(),
             content: source.content.clone(),
+            field: source
+                .field
+                .as_ref()
+                .map_or_else(Arc::default, |field| field.value.as_str().into()),
+            supplement: part.code(),
+            varies: source
+                .varies
+                .as_ref()
+                .map(|varied| MeasureId::new(varied.value.as_str())),
             action: action?,
             item: source
                 .item

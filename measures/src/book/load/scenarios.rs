@@ -1,7 +1,7 @@
 //! Scenarios: their stages, in the fixed order, and the attributes that their events may carry.
 
 use super::super::source::ScenarioFile;
-use super::super::{Scenario, Stage, StageRows, fixed, schema};
+use super::super::{Scenario, Stage, StageRows, fixed, guards, schema};
 use super::{Loader, Place, SourceFile, codes, line};
 use crate::event::{ScenarioCode, StageCode};
 use crate::vocabulary::{Actor, AttributeType};
@@ -112,6 +112,12 @@ impl Loader {
                 })
                 .collect(),
             attributes,
+            personal_scores: source
+                .attributes
+                .iter()
+                .filter(|attribute| attribute.value.personal_score)
+                .map(|attribute| Arc::from(attribute.value.name.value.as_str()))
+                .collect(),
         })
     }
 
@@ -131,6 +137,19 @@ impl Loader {
                 AttributeType::parse,
                 codes(AttributeType::ALL, AttributeType::code),
             );
+            if !attribute.value.personal_score
+                && guards::names_personal_score(&attribute.value.title)
+            {
+                self.guard(
+                    place,
+                    line(name),
+                    format!(
+                        "attribute `{}` is by its title a score of persons",
+                        name.value
+                    ),
+                    "write `personal_score: true`: no penalty may read it",
+                );
+            }
             let taken = own.iter().any(|field| *field.name == *name.value);
             let Some(ty) = ty else { continue };
             if taken

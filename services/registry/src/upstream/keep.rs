@@ -431,7 +431,8 @@ impl Keeper {
 /// The book that a record brings, when this version reads it as it was recorded.
 pub(crate) fn book_of(version: BookVersion, record: BookRecord) -> Result<Book, Fault> {
     let (files, deployment) = log::book_sources(record);
-    let book = Book::load(&files, &deployment).map_err(|source| Fault::Book { version, source })?;
+    let book = Book::load_recorded(&files, &deployment)
+        .map_err(|source| Fault::Book { version, source })?;
     if book.version() != version {
         return Err(Fault::OtherBook {
             version,
