@@ -160,6 +160,7 @@ impl Simulation<'_> {
             return report.not_decidable(unreadable, task.position);
         };
         let new = recalled.decide(&task.lists, self.candidate);
+        (self.see)(task.position, &new);
         let again = Again {
             position: task.position,
             event: &recalled.event,

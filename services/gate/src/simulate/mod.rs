@@ -19,12 +19,14 @@ use std::time::{Duration, Instant};
 
 use creditgate_measures::book::Book;
 use creditgate_measures::time::Time;
+use creditgate_measures::verdict::Verdict;
 use creditgate_proto::records::kind;
 use creditgate_proto::v1;
 use creditgate_runtime::journal::{Journal, Position, ReadError, Reader, Record};
 use creditgate_runtime::live::Live;
 use creditgate_runtime::ports::{History, HistoryError, Wanted};
 
+use crate::gate::Gate;
 use crate::watch::boundary;
 
 pub(crate) use kept::{Kept, small_journal};
@@ -97,6 +99,8 @@ pub(crate) struct Simulation<'a> {
     /// Set by whoever does not want the result any more.
     pub cancelled: &'a AtomicBool,
     pub tell: &'a (dyn Fn(Progress) + Sync),
+    /// Sees each new verdict, with the position of the recorded one.
+    pub see: &'a (dyn Fn(u64, &Verdict) + Sync),
 }
 
 /// What came of a simulation.
@@ -105,6 +109,35 @@ pub(crate) struct Done {
     pub result: v1::SimulationResult,
     /// Where it began, and before which position it ended.
     pub positions: (u64, u64),
+}
+
+impl Gate {
+    /// Decides recorded events again with a candidate, without a record of it, and shows each new
+    /// verdict with the journal position of the recorded one, from several threads. Blocks.
+    ///
+    /// # Errors
+    /// When journal or change log cannot be read.
+    pub fn simulate_seeing(
+        &self,
+        candidate: &Arc<Book>,
+        scope: &Scope,
+        samples: &Samples,
+        see: &(dyn Fn(u64, &Verdict) + Sync),
+    ) -> Result<v1::SimulationResult, Error> {
+        let simulation = Simulation {
+            journal: self.inner.records.journal(),
+            history: self.inner.history.as_ref(),
+            live: &self.inner.live,
+            candidate,
+            scope,
+            samples,
+            workers: workers(),
+            cancelled: &AtomicBool::new(false),
+            tell: &|_| {},
+            see,
+        };
+        simulation.run().map(|done| done.result)
+    }
 }
 
 /// How many threads may decide at once on this machine.

@@ -323,6 +323,7 @@ impl Inner {
             workers: workers(),
             cancelled,
             tell: &tell,
+            see: &|_, _| {},
         };
         let Done {
             mut result,
