@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         kafka: None,
     })?;
     println!("gate open in {:.1} s", began.elapsed().as_secs_f64());
-    let candidate = Arc::new(Book::load(&without("M59"), &Deployment::default())?);
+    let candidate = Arc::new(Book::load(&without("M12a"), &Deployment::default())?);
     memory("before");
     for _ in 0..3 {
         let began = Instant::now();
