@@ -39,6 +39,8 @@ pub struct BookFiles {
     pub deployment: Deployment,
 }
 
+/// Largest message with the files of a book.
+const BOOK_BYTES_MAX: usize = 32 << 20;
 /// Bytes that a connection may have on their way to us.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Bytes that one stream may.
@@ -482,7 +484,7 @@ impl Grpc {
         let simulation = self.gate.as_ref().map(|gate| {
             let server = gate
                 .simulation_service()
-                .max_decoding_message_size(self.message_bytes);
+                .max_decoding_message_size(self.message_bytes.max(BOOK_BYTES_MAX));
             InterceptedService::new(server, self.admission.clone())
         });
         let gate = self.gate.map(|gate| {
