@@ -217,7 +217,12 @@ fn evaluation(n: u64, subjects: Vec<v1::Subject>) -> v1::Event {
         id: format!("e{n}"),
         case_id: format!("c{n}"),
         scenario: "tender".to_owned(),
-        stage: if n.is_multiple_of(4) { "award" } else { "evaluate" }.to_owned(),
+        stage: if n.is_multiple_of(4) {
+            "award"
+        } else {
+            "evaluate"
+        }
+        .to_owned(),
         region: "320500".to_owned(),
         subjects,
         ..Default::default()
@@ -531,7 +536,10 @@ async fn counts_are_those_computed_by_hand() {
     };
     assert_eq!(of(&result(&gate, before).await.totals.unwrap())[0], 0);
 
-    let same = v1::SimulateRequest { book: None, ..asked };
+    let same = v1::SimulateRequest {
+        book: None,
+        ..asked
+    };
     let told = result(&gate, same).await;
     assert_eq!(of(&told.totals.unwrap()), [14, 14, 0, 0, 0]);
     assert_eq!(told.newly_limited.unwrap().times, 0);
@@ -678,7 +686,11 @@ async fn the_shadow_counts_and_keeps_what_it_would_say_otherwise() {
     assert_eq!(differences(&gate, &[]).await.len(), 9);
     let barred = differences(&gate, &["T1"]).await;
     assert_eq!(barred.len(), 3);
-    assert!(barred.iter().all(|d| d.old == "PROHIBIT" && d.new == "PASS"));
+    assert!(
+        barred
+            .iter()
+            .all(|d| d.old == "PROHIBIT" && d.new == "PASS")
+    );
     // The answers are those of the book in force, which a simulation with it confirms.
     let asked = v1::SimulateRequest {
         purpose: "a test".to_owned(),
