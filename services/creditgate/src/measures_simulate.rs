@@ -34,6 +34,9 @@ pub struct SimulateArgs {
     /// Directory of the candidate; the book in force when left out.
     #[arg(long, value_name = "DIR")]
     pub book: Option<PathBuf>,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR", requires = "book")]
+    pub supplement: Vec<PathBuf>,
     /// Only events judged at this time or later.
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
@@ -96,6 +99,9 @@ pub struct SetArgs {
     /// Directory of the book.
     #[arg(long, value_name = "DIR")]
     pub book: PathBuf,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<PathBuf>,
     /// Why.
     #[arg(long, value_name = "TEXT")]
     pub purpose: String,
@@ -145,8 +151,11 @@ pub struct DifferencesArgs {
 
 /// Asks the service what another book would have said.
 pub async fn simulate(args: SimulateArgs) -> Result<ExitCode, Failure> {
+    let book = args.book.as_deref();
     let request = v1::SimulateRequest {
-        book: args.book.as_deref().map(candidate).transpose()?,
+        book: book
+            .map(|dir| candidate(dir, &args.supplement))
+            .transpose()?,
         from: time("--from", args.from.as_deref())?,
         to: time("--to", args.to.as_deref())?,
         from_position: args.from_position,
@@ -217,7 +226,7 @@ pub async fn shadow(command: ShadowCommand) -> Result<ExitCode, Failure> {
 
 async fn set(args: SetArgs) -> Result<ExitCode, Failure> {
     let request = v1::SetShadowRequest {
-        book: Some(candidate(&args.book)?),
+        book: Some(candidate(&args.book, &args.supplement)?),
         purpose: args.purpose,
     };
     let mut client = Client::connect(&args.server).await?;
@@ -304,9 +313,13 @@ async fn differences(args: DifferencesArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The files of a book in a directory.
-fn candidate(dir: &Path) -> Result<v1::CandidateBook, Failure> {
-    let files = book::files(Some(dir)).map_err(|error| Failure::new("read the book", error))?;
+/// The files of a book in a directory, with supplements.
+fn candidate(dir: &Path, supplements: &[PathBuf]) -> Result<v1::CandidateBook, Failure> {
+    let unread = |error| Failure::new("read the book", error);
+    let mut files = book::files(Some(dir)).map_err(unread)?;
+    for supplement in supplements {
+        files.extend(book::supplement(supplement).map_err(unread)?);
+    }
     let files = files.into_iter().map(|file| v1::CandidateFile {
         path: file.path,
         text: file.text,
