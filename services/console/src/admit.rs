@@ -102,5 +102,6 @@ fn word(permission: Permission) -> &'static str {
         Permission::Read => "read",
         Permission::Watch => "watch",
         Permission::Publish => "publish",
+        Permission::Simulate => "simulate",
     }
 }

@@ -46,6 +46,8 @@ pub struct BookFiles {
     pub deployment: Deployment,
 }
 
+/// Largest message with the files of a book.
+const BOOK_BYTES_MAX: usize = 32 << 20;
 /// Bytes that a connection may have on their way to us.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Bytes that one stream may.
@@ -494,6 +496,12 @@ impl Grpc {
                 }
             }
         });
+        let simulation = self.gate.as_ref().map(|gate| {
+            let server = gate
+                .simulation_service()
+                .max_decoding_message_size(self.message_bytes.max(BOOK_BYTES_MAX));
+            InterceptedService::new(server, self.admission.clone())
+        });
         let gate = self.gate.map(|gate| {
             let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
             InterceptedService::new(server, self.admission.clone())
@@ -508,6 +516,7 @@ impl Grpc {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_stream_window_size(STREAM_WINDOW)
             .add_optional_service(gate)
+            .add_optional_service(simulation)
             .add_service(InterceptedService::new(lists, self.admission.clone()))
             .add_service(InterceptedService::new(books, self.admission))
             .add_service(health)

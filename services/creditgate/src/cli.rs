@@ -426,7 +426,7 @@ pub struct KeysArgs {
     /// Name of the caller.
     #[arg(required = true)]
     pub name: Option<String>,
-    /// What it may do: check, lists, read, watch, publish.
+    /// What it may do: check, lists, read, watch, publish, simulate.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
     /// Add the lines to this keys file, which is made when it is missing; else print them.

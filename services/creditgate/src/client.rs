@@ -5,6 +5,7 @@ use std::time::Duration;
 use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
+use creditgate_proto::v1::simulation_client::SimulationClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -38,7 +39,10 @@ pub type Lists = ListsClient<InterceptedService<Channel, Bearer>>;
 /// The books, called with the key.
 pub type Books = BooksClient<InterceptedService<Channel, Bearer>>;
 
-/// The services behind one connection.
+/// Simulations and the shadow, called with the key.
+pub type Simulation = SimulationClient<InterceptedService<Channel, Bearer>>;
+
+/// All services behind one connection.
 pub struct Client {
     /// Checks and verdicts.
     pub gate: Gate,
@@ -46,6 +50,8 @@ pub struct Client {
     pub lists: Lists,
     /// Books and how they come into force.
     pub books: Books,
+    /// Simulations and the shadow.
+    pub simulation: Simulation,
 }
 
 impl Client {
@@ -90,7 +96,11 @@ impl Client {
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             lists: ListsClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
-            books: BooksClient::new(service(channel)).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            books: BooksClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            simulation: SimulationClient::new(service(channel))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
         })
     }
 }

@@ -14,10 +14,10 @@ pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
     if let Some(KeysCommand::Book(args)) = &args.sort {
         return book(&args.out);
     }
-    const KNOWN: [&str; 5] = ["check", "lists", "read", "watch", "publish"];
+    const KNOWN: [&str; 6] = ["check", "lists", "read", "watch", "publish", "simulate"];
     if let Some(unknown) = args.may.iter().find(|may| !KNOWN.contains(&may.as_str())) {
         return Err(Failure::plain(format!(
-            "unknown permission `{unknown}`; write check, lists, read, watch or publish"
+            "unknown permission `{unknown}`; write check, lists, read, watch, publish or simulate"
         )));
     }
     let name = args.name.as_deref().unwrap_or_default();

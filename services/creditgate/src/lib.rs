@@ -60,6 +60,8 @@ pub fn run() -> ExitCode {
         Command::Measures(MeasuresCommand::Publish(args)) => block_on(measures::publish(args)),
         Command::Measures(MeasuresCommand::Books(args)) => block_on(measures::books(args)),
         Command::Measures(MeasuresCommand::Confirm(args)) => measures::confirm(args),
+        Command::Measures(MeasuresCommand::Simulate(args)) => block_on(measures::simulate(args)),
+        Command::Measures(MeasuresCommand::Shadow(command)) => block_on(measures::shadow(command)),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Keys(args) => keys::run(&args),

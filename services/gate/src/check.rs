@@ -186,6 +186,13 @@ impl Inner {
             &generation.lists,
             &generation.book,
         );
+        self.shadow.offer(
+            &asked.event,
+            case,
+            &generation.lists,
+            lists_behind,
+            &verdict,
+        );
         self.decided(asked, claim, verdict, case, &generation.book)
     }
 

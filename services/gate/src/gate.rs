@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use creditgate_measures::time::Time;
 use creditgate_proto::decode;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
@@ -21,6 +22,8 @@ use crate::case_state::{self, CaseState, Follower};
 use crate::content::{ContentKey, KEY_BYTES};
 use crate::outbox::Outbox;
 use crate::records::{self, Indexer, Records, Watched};
+use crate::shadow::Shadow;
+use crate::simulate::Kept;
 use crate::tally::Tally;
 
 /// The name under which the gate speaks to readiness.
@@ -122,6 +125,14 @@ pub(crate) struct Inner {
     pub outbox: Option<Arc<Outbox>>,
     /// What others have decided, when Kafka keeps the journal.
     pub case_state: Option<Arc<CaseState>>,
+    /// The records of simulations.
+    pub simulations: Kept,
+    /// Held by the simulation that runs.
+    pub simulating: tokio::sync::Mutex<()>,
+    /// The book that runs beside the one in force, if there is one.
+    pub shadow: Shadow,
+    /// Held while the shadow is set or cleared.
+    pub setting_shadow: tokio::sync::Mutex<()>,
     indexer: Mutex<Option<Indexer>>,
     follower: Mutex<Option<JoinHandle<()>>>,
 }
@@ -190,6 +201,13 @@ impl Gate {
             follower = Some(following.start().map_err(on_kafka)?);
             outbox = Some(Arc::new(Outbox::open(&cluster).map_err(on_kafka)?));
         }
+        let shadow = Shadow::open(
+            &data_dir,
+            metrics.clone(),
+            &live.load().book,
+            history.as_ref(),
+            Time::from_micros(clock.now_micros()),
+        );
         readiness.ready(COMPONENT);
         let inner = Inner {
             live,
@@ -205,6 +223,10 @@ impl Gate {
             lists_were_late: Mutex::default(),
             outbox,
             case_state: state,
+            simulations: Kept::new(&data_dir),
+            simulating: tokio::sync::Mutex::default(),
+            shadow,
+            setting_shadow: tokio::sync::Mutex::default(),
             indexer: Mutex::new(Some(indexer)),
             follower: Mutex::new(follower),
         };
@@ -234,6 +256,10 @@ impl Gate {
             // A panic in it has been printed.
             let _ = tokio::task::spawn_blocking(move || follower.join()).await;
         }
+        inner.simulations.close().await;
+        let shadow = Arc::clone(inner);
+        // As above.
+        let _ = tokio::task::spawn_blocking(move || shadow.shadow.stop()).await;
         // The journal last: it holds the lock that keeps others out of the directory.
         let indexer = inner.indexer.lock().take();
         if let Some(indexer) = indexer {

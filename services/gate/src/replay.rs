@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use creditgate_measures::book::BookVersion;
-use creditgate_measures::verdict::{Cause, Flag, VerdictId};
+use creditgate_measures::book::{Book, BookVersion};
+use creditgate_measures::case::CaseView;
+use creditgate_measures::event::Event;
+use creditgate_measures::lists::Lists;
+use creditgate_measures::time::Time;
+use creditgate_measures::verdict::{Cause, Flag, Verdict, VerdictId};
 use creditgate_measures::{Question, decide};
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::{digest_to_text, time_from_proto, verdict_to_proto};
@@ -23,42 +27,72 @@ pub(crate) enum Error {
     History(#[from] HistoryError),
 }
 
+/// What a record holds of a decision.
+pub(crate) struct Recalled {
+    pub event: Event,
+    pub at: Time,
+    pub cause: Cause,
+    pub supersedes: Option<VerdictId>,
+    pub lists_behind: bool,
+    pub case: CaseView,
+}
+
+impl Recalled {
+    /// Reads a record whose verdict this is.
+    pub(crate) fn of(record: &VerdictRecord, stored: &v1::Verdict) -> Result<Self, Error> {
+        let event = event_from_record(record).map_err(|_| Error::Record("event"))?;
+        let at = stored
+            .evaluated_at
+            .as_ref()
+            .and_then(time_from_proto)
+            .ok_or(Error::Record("time"))?;
+        let cause = cause(&stored.cause).ok_or(Error::Record("cause"))?;
+        let supersedes = supersedes(stored)?;
+        let case = record
+            .case_view
+            .as_ref()
+            .map(case_view_from_proto)
+            .unwrap_or_default();
+        // Whether the lists asked for were there, only the record can tell.
+        let lists_behind = stored
+            .flags
+            .iter()
+            .any(|flag| flag == Flag::ListsBehind.code());
+        Ok(Self {
+            event,
+            at,
+            cause,
+            supersedes,
+            lists_behind,
+            case,
+        })
+    }
+
+    /// Decides again.
+    pub(crate) fn decide(&self, lists: &Lists, book: &Book) -> Verdict {
+        let question = Question {
+            event: &self.event,
+            cause: &self.cause,
+            supersedes: self.supersedes,
+            lists_behind: self.lists_behind,
+        };
+        decide(question, self.at, &self.case, lists, book)
+    }
+}
+
 /// Decides again with what was known then. Blocks: the history reads its log.
 pub(crate) fn replay(
     record: &VerdictRecord,
     history: &Arc<dyn History>,
 ) -> Result<v1::ReplayResponse, Error> {
-    let event = event_from_record(record).map_err(|_| Error::Record("event"))?;
     let stored = record.verdict.as_ref().ok_or(Error::Record("verdict"))?;
-    let at = stored
-        .evaluated_at
-        .as_ref()
-        .and_then(time_from_proto)
-        .ok_or(Error::Record("time"))?;
-    let cause = cause(&stored.cause).ok_or(Error::Record("cause"))?;
-    let supersedes = supersedes(stored)?;
-    let case = record
-        .case_view
-        .as_ref()
-        .map(case_view_from_proto)
-        .unwrap_or_default();
+    let recalled = Recalled::of(record, stored)?;
     let version =
         list_version_from_text(&stored.list_version).map_err(|_| Error::Record("list version"))?;
     let book_version = book_version(&stored.book_version).ok_or(Error::Record("book version"))?;
     let book = history.book(book_version)?;
-    let lists = history.lists_as_of(version, &event, &book)?;
-    // Whether the lists asked for were there, only the record can tell.
-    let lists_behind = stored
-        .flags
-        .iter()
-        .any(|flag| flag == Flag::ListsBehind.code());
-    let question = Question {
-        event: &event,
-        cause: &cause,
-        supersedes,
-        lists_behind,
-    };
-    let verdict = decide(question, at, &case, &lists, &book);
+    let lists = history.lists_as_of(version, &recalled.event, &book)?;
+    let verdict = recalled.decide(&lists, &book);
     let explanation: Vec<_> = verdict.explanation.iter().map(explained_to_proto).collect();
     let digest_replayed = digest_to_text(&verdict.digest);
     Ok(v1::ReplayResponse {

@@ -275,7 +275,10 @@ impl ports::Check for Gate {
 }
 
 /// The caller, if it may do this.
-fn permitted(caller: Option<&Caller>, permission: Permission) -> Result<&Caller, Failure> {
+pub(crate) fn permitted(
+    caller: Option<&Caller>,
+    permission: Permission,
+) -> Result<&Caller, Failure> {
     let caller = caller.ok_or(Failure::Unauthenticated)?;
     if caller.may(permission) {
         Ok(caller)

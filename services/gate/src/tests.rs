@@ -28,6 +28,7 @@ mod disk;
 mod groups;
 mod index;
 mod one;
+mod simulate;
 mod wire;
 
 /// 2026-06-01T02:00:00Z.

@@ -148,7 +148,7 @@ fn read(
 }
 
 /// The first beginning of a record that is not before the position; at most the head.
-fn boundary(journal: &Journal, position: u64) -> Result<Position, ReadError> {
+pub(crate) fn boundary(journal: &Journal, position: u64) -> Result<Position, ReadError> {
     let head = journal.head().next_position;
     if position == 0 || position >= head.0 {
         return Ok(Position(position.min(head.0)));

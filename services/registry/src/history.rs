@@ -6,18 +6,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use creditgate_measures::book::{Book, BookVersion};
+use creditgate_measures::book::{Book, BookVersion, Deployment};
 use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_measures::event::{Event, SubjectIdentifier};
 use creditgate_measures::identifier::Key;
-use creditgate_measures::lists::{ListVersion, Lists, keys};
+use creditgate_measures::lists::{ListVersion, Lists, entry_id_key, keys};
 use creditgate_measures::name::NormalName;
 use creditgate_proto::encode::time_to_proto;
-use creditgate_proto::journal::v1::EntryPut;
+use creditgate_proto::journal::v1::{BookRecord, EntryPut};
 use creditgate_proto::v1;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::Live;
-use creditgate_runtime::ports::{History, HistoryError};
+use creditgate_runtime::ports::{History, HistoryError, Sweep, Wanted};
 use rustc_hash::FxHashSet;
 
 use crate::error::Error;
@@ -148,6 +148,45 @@ impl Past {
         lists.advance(seq);
         Ok((lists, grown))
     }
+
+    /// Reads the log once up to a version; adds the further identifiers of the subjects that a key in
+    /// `wanted` leads to, and tells whether there were any.
+    fn grow(&self, up_to: u64, wanted: &mut FxHashSet<Key>) -> Result<bool, Error> {
+        let mut grown = false;
+        for entered in self.log.read_from(Position(0)) {
+            let entered = entered?;
+            if entered.seq > up_to {
+                break;
+            }
+            let What::Put(put) = entered.what else {
+                continue;
+            };
+            let Ok(stored) = StoredEntry::read(&put.stored) else {
+                continue;
+            };
+            // A subject of one identifier leads no further.
+            let of_subject = || stored.identifier.iter().chain(&stored.aliases);
+            if of_subject().count() > 1 && of_subject().any(|i| wanted.contains(&i.key())) {
+                for identifier in of_subject() {
+                    grown |= wanted.insert(identifier.key());
+                }
+            }
+        }
+        Ok(grown)
+    }
+
+    /// The record of a book that was in force once.
+    fn book_record(&self, version: BookVersion) -> Result<BookRecord, HistoryError> {
+        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = recorded
+            .get(&version)
+            .copied()
+            .ok_or_else(|| HistoryError::Unknown(format!("book {version}")))?;
+        drop(recorded);
+        self.log
+            .book_at(at)
+            .map_err(|error| HistoryError::Log(Box::new(error)))
+    }
 }
 
 impl History for Past {
@@ -193,17 +232,7 @@ impl History for Past {
         if let Some(book) = loaded().get(&version) {
             return Ok(Arc::clone(book));
         }
-        let recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = recorded
-            .get(&version)
-            .copied()
-            .ok_or_else(|| HistoryError::Unknown(format!("book {version}")))?;
-        drop(recorded);
-        let record = self
-            .log
-            .book_at(at)
-            .map_err(|error| HistoryError::Log(Box::new(error)))?;
-        let (files, deployment) = log::book_sources(record);
+        let (files, deployment) = log::book_sources(self.book_record(version)?);
         let book = Book::load_recorded(&files, &deployment)
             .map_err(|error| HistoryError::Log(Box::new(error)))?;
         if book.version() != version {
@@ -218,6 +247,109 @@ impl History for Past {
         }
         kept.insert(version, Arc::clone(&book));
         Ok(book)
+    }
+
+    fn deployment(&self, version: BookVersion) -> Result<Deployment, HistoryError> {
+        let record = self.book_record(version)?;
+        Ok(log::book_sources(record).1)
+    }
+
+    fn sweep(&self, wanted: Wanted) -> Result<Box<dyn Sweep>, HistoryError> {
+        let head = self.log.head().sequence;
+        let Wanted { keys, book, up_to } = wanted;
+        if up_to > head {
+            let version = self.log.version(up_to);
+            return Err(HistoryError::Unknown(format!("list version {version}")));
+        }
+        let mut keys: FxHashSet<Key> = keys.into_iter().collect();
+        while self
+            .grow(up_to, &mut keys)
+            .map_err(|error| HistoryError::Log(Box::new(error)))?
+        {}
+        Ok(Box::new(Walk {
+            lists: Lists::empty(self.log.log_id(), book.simplify()),
+            entered: Box::new(self.log.read_on()),
+            next: None,
+            wanted: keys,
+            held: FxHashSet::default(),
+            book,
+            up_to,
+        }))
+    }
+}
+
+/// See [`Past::sweep`]. INVARIANT (as of): at each version these are the lists that
+/// [`Past::lists_as_of`] gives for any event whose keys are among those wanted; entries of the other
+/// events stand under keys that nobody asks for.
+struct Walk {
+    lists: Lists,
+    entered: Box<dyn Iterator<Item = Result<Entered, Error>> + Send>,
+    /// Read, and not yet due.
+    next: Option<Entered>,
+    wanted: FxHashSet<Key>,
+    /// Ids of the entries in the lists, as keys: such an entry is kept up to date, whomever it
+    /// comes to concern.
+    held: FxHashSet<Key>,
+    book: Arc<Book>,
+    up_to: u64,
+}
+
+impl Walk {
+    fn apply(&mut self, what: What) {
+        match what {
+            What::Put(put) => {
+                let Ok(stored) = StoredEntry::read(&put.stored) else {
+                    return;
+                };
+                let id = entry_id_key(stored.entry_id);
+                let simplify = self.book.simplify();
+                let concerns = self.held.contains(&id)
+                    || keys(&stored, simplify)
+                        .iter()
+                        .any(|key| self.wanted.contains(key));
+                if concerns {
+                    self.held.insert(id);
+                    self.lists.put_stored(&put.stored, simplify);
+                }
+            }
+            What::Confirmed { list, at, .. } => self.lists.confirm(list, at),
+            What::Book(_) | What::Other => {}
+        }
+    }
+}
+
+impl Sweep for Walk {
+    fn log_id(&self) -> uuid::Uuid {
+        self.lists.version().log_id
+    }
+
+    fn advance_to(&mut self, seq: u64) -> Result<&Lists, HistoryError> {
+        if seq < self.lists.version().seq || seq > self.up_to {
+            let version = format!("list version {}:{seq}, on this walk,", self.log_id());
+            return Err(HistoryError::Unknown(version));
+        }
+        while self.lists.version().seq < seq {
+            let next = match self.next.take() {
+                Some(next) => Some(next),
+                None => self
+                    .entered
+                    .next()
+                    .transpose()
+                    .map_err(|error| HistoryError::Log(Box::new(error)))?,
+            };
+            match next {
+                Some(entered) if entered.seq <= seq => {
+                    self.lists.advance(entered.seq);
+                    self.apply(entered.what);
+                }
+                // Numbers are dense; a log that skips one is told as it is.
+                later => {
+                    self.next = later;
+                    self.lists.advance(seq);
+                }
+            }
+        }
+        Ok(&self.lists)
     }
 }
 

@@ -178,6 +178,12 @@ impl ChangeLog {
         })
     }
 
+    /// All records up to the durable head, for whoever keeps the reader.
+    pub fn read_on(&self) -> impl Iterator<Item = Result<Entered, Error>> + Send + use<> {
+        let records = self.journal.read_from(Position(0));
+        records.map(|record| understand(record?))
+    }
+
     /// The book record at a position.
     ///
     /// # Errors

@@ -173,6 +173,7 @@ pub(crate) fn permitted<T>(request: &Request<T>, permission: Permission) -> Resu
                 Permission::Read => "read",
                 Permission::Watch => "watch",
                 Permission::Publish => "publish",
+                Permission::Simulate => "simulate",
             }
         )))
     }

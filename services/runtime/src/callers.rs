@@ -32,6 +32,8 @@ pub enum Permission {
     Watch,
     /// Put books in force, and confirm rows of them.
     Publish,
+    /// Decide recorded events again with another book, and let one run beside the book in force.
+    Simulate,
 }
 
 /// A set of permissions.
@@ -198,7 +200,7 @@ impl Caller {
 
 impl Permissions {
     /// Every permission there is.
-    pub const ALL: Permissions = Permissions(0b10_1111);
+    pub const ALL: Permissions = Permissions(0b11_1111);
 
     /// Whether the permission is in the set.
     pub fn contains(self, permission: Permission) -> bool {
@@ -207,12 +209,13 @@ impl Permissions {
 }
 
 impl Permission {
-    const EVERY: [Permission; 5] = [
+    const EVERY: [Permission; 6] = [
         Permission::Check,
         Permission::Lists,
         Permission::Read,
         Permission::Watch,
         Permission::Publish,
+        Permission::Simulate,
     ];
 
     fn bit(self) -> u8 {
@@ -222,6 +225,7 @@ impl Permission {
             Permission::Read => 4,
             Permission::Watch => 8,
             Permission::Publish => 32,
+            Permission::Simulate => 16,
         }
     }
 }

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use creditgate_measures::book::{Book, BookVersion};
+use creditgate_measures::book::{Book, BookVersion, Deployment};
 use creditgate_measures::event::Event;
+use creditgate_measures::identifier::Key;
 use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_proto::v1;
 
@@ -142,6 +143,48 @@ pub trait History: Send + Sync {
     /// # Errors
     /// When it is not in the change log, or cannot be loaded any more.
     fn book(&self, version: BookVersion) -> Result<Arc<Book>, HistoryError>;
+
+    /// What the deployment said about a book that was in force once.
+    ///
+    /// # Errors
+    /// When that book is not in the change log, or the log cannot be read.
+    fn deployment(&self, version: BookVersion) -> Result<Deployment, HistoryError> {
+        Err(HistoryError::Unknown(format!("book {version}")))
+    }
+
+    /// The lists as they were at one version after the other, for many events at once: the entries
+    /// that these keys lead to, as [`History::lists_as_of`] gives them for one event. Takes time.
+    ///
+    /// # Errors
+    /// When versions up to `up_to` are not all in the log, or it cannot be read.
+    fn sweep(&self, wanted: Wanted) -> Result<Box<dyn Sweep>, HistoryError> {
+        let Wanted { up_to, .. } = wanted;
+        Err(HistoryError::Unknown(format!("list version {up_to}")))
+    }
+}
+
+/// What a walk through the past is for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The keys under which decisions will look, further identifiers of the subjects not yet.
+    pub keys: Vec<Key>,
+    /// By which names were made to keys, and entries will be.
+    pub book: Arc<Book>,
+    /// The last version that will be asked for.
+    pub up_to: u64,
+}
+
+/// A walk through the past of the lists. It only goes forward; clones of the lists stay as they
+/// are, and are cheap.
+pub trait Sweep: Send {
+    /// The name of the change log.
+    fn log_id(&self) -> uuid::Uuid;
+
+    /// The lists as they were at this version, which must not lie before the last one asked for.
+    ///
+    /// # Errors
+    /// When it lies before or behind what can be told, or the log cannot be read.
+    fn advance_to(&mut self, seq: u64) -> Result<&Lists, HistoryError>;
 }
 
 /// Why an earlier state cannot be told.

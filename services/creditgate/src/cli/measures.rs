@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::ServerArgs;
+use crate::measures::{ShadowCommand, SimulateArgs};
 
 /// `measures`.
 #[derive(Debug, Subcommand)]
@@ -31,6 +32,11 @@ pub enum MeasuresCommand {
     Books(BooksArgs),
     /// Confirm an inactive or recalled row for this deployment.
     Confirm(ConfirmArgs),
+    /// Decide recorded events again with another book, and show who would be affected.
+    Simulate(SimulateArgs),
+    /// Let a book decide beside the one in force, without changing an answer.
+    #[command(subcommand)]
+    Shadow(ShadowCommand),
 }
 
 /// `measures test`.

@@ -9,6 +9,7 @@ mod pack;
 mod publish;
 mod schema;
 mod show;
+mod simulate;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ pub use pack::pack;
 pub use publish::{books, publish};
 pub use schema::schema;
 pub use show::show;
+pub use simulate::{ShadowCommand, SimulateArgs, shadow, simulate};
 pub use test::test;
 
 /// The files of the book at a path; without one, those of the built-in catalogue.

@@ -127,6 +127,16 @@ labels! {
 }
 
 labels! {
+    /// Why a verdict was not compared with the book that runs beside the one in force.
+    NotCompared {
+        /// Too much was to be compared already.
+        Busy = "busy",
+        /// The lists are indexed with another table of characters than that of the book.
+        NameTable = "name_table",
+    }
+}
+
+labels! {
     /// What is exported.
     Signal {
         /// Traces.

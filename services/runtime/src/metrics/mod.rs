@@ -16,7 +16,9 @@ use parking_lot::RwLock;
 use crate::clock::Clock;
 
 pub use self::cells::{Counter, DurationCounts, Durations, Gauge, UpDown};
-pub use self::labels::{ChangeRefusal, Refusal, Signal, StreamEnd, TransactionEnd, Transport};
+pub use self::labels::{
+    ChangeRefusal, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
+};
 pub(crate) use self::otlp::export_request;
 pub use self::shown::{Family, Number, Sample};
 pub use self::text::CONTENT_TYPE;
@@ -99,6 +101,11 @@ struct Cells {
     rows_active: Gauge,
     rows_inactive: Gauge,
     book_refused: Counter,
+    shadow_same: Counter,
+    shadow_different: Counter,
+    shadow_not_compared: [Counter; NotCompared::COUNT],
+    shadow_transitions: RwLock<BTreeMap<(&'static str, &'static str), u64>>,
+    shadow_rows: RwLock<BTreeMap<String, u64>>,
     export_failures: [Counter; Signal::COUNT],
 }
 
@@ -129,6 +136,11 @@ impl Metrics {
             rows_active: Gauge::default(),
             rows_inactive: Gauge::default(),
             book_refused: Counter::default(),
+            shadow_same: Counter::default(),
+            shadow_different: Counter::default(),
+            shadow_not_compared: Default::default(),
+            shadow_transitions: RwLock::default(),
+            shadow_rows: RwLock::default(),
             export_failures: Default::default(),
         }))
     }
@@ -227,6 +239,38 @@ impl Metrics {
     /// Counts a book that was refused.
     pub fn book_refused(&self) {
         self.0.book_refused.inc();
+    }
+
+    /// Counts a verdict for which the book beside the one in force says the same.
+    pub fn shadow_same(&self) {
+        self.0.shadow_same.inc();
+    }
+
+    /// Counts a verdict for which it says something else: the outcomes' fixed texts.
+    pub fn shadow_different(&self, old: &'static str, new: &'static str) {
+        self.0.shadow_different.inc();
+        *self
+            .0
+            .shadow_transitions
+            .write()
+            .entry((old, new))
+            .or_default() += 1;
+    }
+
+    /// Counts a row that is different for a subject.
+    pub fn shadow_row(&self, row: &str) {
+        let mut rows = self.0.shadow_rows.write();
+        match rows.get_mut(row) {
+            Some(count) => *count += 1,
+            None => {
+                rows.insert(row.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Counts a verdict that was not compared.
+    pub fn shadow_not_compared(&self, reason: NotCompared) {
+        self.0.shadow_not_compared[reason.index()].inc();
     }
 
     /// Counts an export to the collector that failed.

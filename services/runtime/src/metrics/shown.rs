@@ -2,7 +2,9 @@
 
 use super::Metrics;
 use super::cells::DurationCounts;
-use super::labels::{ChangeRefusal, Refusal, Signal, StreamEnd, TransactionEnd, Transport};
+use super::labels::{
+    ChangeRefusal, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
+};
 use crate::telemetry::names::metric::{self, Metric};
 
 /// One metric with its samples.
@@ -105,6 +107,30 @@ impl Metrics {
                 )
             })
             .collect();
+        let compared = vec![
+            by("same", Number::Count(cells.shadow_same.get())),
+            by("different", Number::Count(cells.shadow_different.get())),
+        ];
+        let not_compared = NotCompared::ALL
+            .iter()
+            .map(|reason| {
+                let count = cells.shadow_not_compared[reason.index()].get();
+                by(reason.label(), Number::Count(count))
+            })
+            .collect();
+        let transitions = cells.shadow_transitions.read();
+        let transitions = transitions
+            .iter()
+            .map(|((old, new), count)| Sample {
+                labels: vec![(*old).to_owned(), (*new).to_owned()],
+                number: Number::Count(*count),
+            })
+            .collect();
+        let shadow_rows = cells.shadow_rows.read();
+        let shadow_rows = shadow_rows
+            .iter()
+            .map(|(row, count)| by(row, Number::Count(*count)))
+            .collect();
         let exports = Signal::ALL
             .iter()
             .map(|signal| {
@@ -203,6 +229,10 @@ impl Metrics {
                 metric::BOOK_REFUSED,
                 Number::Count(cells.book_refused.get()),
             ),
+            of(metric::SHADOW_COMPARED, compared),
+            of(metric::SHADOW_NOT_COMPARED, not_compared),
+            of(metric::SHADOW_TRANSITIONS, transitions),
+            of(metric::SHADOW_ROWS, shadow_rows),
             of(metric::EXPORT_FAILURES, exports),
             one(
                 metric::CLOCK_JUMPS_BACK,

@@ -290,6 +290,30 @@ pub mod metric {
         &[],
         "Books refused whole; the last good one stayed.",
     );
+    /// Comparisons with the shadow.
+    pub const SHADOW_COMPARED: Metric = counter(
+        "creditgate_shadow_compared_total",
+        &["result"],
+        "Verdicts compared with those of the book that runs beside the one in force.",
+    );
+    /// Comparisons left out.
+    pub const SHADOW_NOT_COMPARED: Metric = counter(
+        "creditgate_shadow_not_compared_total",
+        &["reason"],
+        "Verdicts not compared with the book that runs beside the one in force.",
+    );
+    /// Transitions.
+    pub const SHADOW_TRANSITIONS: Metric = counter(
+        "creditgate_shadow_transitions_total",
+        &["old", "new"],
+        "Verdicts for which the book that runs beside the one in force says something else, by outcomes.",
+    );
+    /// Rows.
+    pub const SHADOW_ROWS: Metric = counter(
+        "creditgate_shadow_rows_total",
+        &["row"],
+        "Rows that are different for a subject with the book that runs beside the one in force.",
+    );
     /// Export failures.
     pub const EXPORT_FAILURES: Metric = counter(
         "creditgate_export_failures_total",
@@ -345,6 +369,10 @@ pub mod metric {
         BOOK_INFO,
         BOOK_ROWS,
         BOOK_REFUSED,
+        SHADOW_COMPARED,
+        SHADOW_NOT_COMPARED,
+        SHADOW_TRANSITIONS,
+        SHADOW_ROWS,
         EXPORT_FAILURES,
         CLOCK_JUMPS_BACK,
         UPTIME,

@@ -1,0 +1,92 @@
+//! The records of simulations: who asked what, why, and what came of it. A journal of their own.
+
+use std::path::{Path, PathBuf};
+
+use creditgate_proto::records::kind;
+use creditgate_proto::v1;
+use creditgate_runtime::journal::{AppendError, Journal, OpenError, Options, Position, ReadError};
+use parking_lot::Mutex;
+use prost::Message;
+
+/// One file holds some thousand simulations.
+const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// See the module. The journal is opened with the first record that is written or looked for.
+pub(crate) struct Kept {
+    dir: PathBuf,
+    journal: Mutex<Option<Journal>>,
+}
+
+/// Why a record was not kept or found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("open the journal of simulations")]
+    Open(#[from] OpenError),
+    #[error("keep the record of a simulation")]
+    Append(#[from] AppendError),
+    #[error("read the journal of simulations")]
+    Read(#[from] ReadError),
+    #[error("read the record of a simulation")]
+    Record(#[from] prost::DecodeError),
+}
+
+impl Kept {
+    /// The records below a data directory.
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        Self {
+            dir: data_dir.join("simulations"),
+            journal: Mutex::default(),
+        }
+    }
+
+    fn journal(&self) -> Result<Journal, OpenError> {
+        let mut journal = self.journal.lock();
+        if let Some(journal) = &*journal {
+            return Ok(journal.clone());
+        }
+        let options = small_journal(SEGMENT_BYTES);
+        let (opened, _) = Journal::open(&self.dir, options)?;
+        Ok(journal.insert(opened).clone())
+    }
+
+    /// Keeps a record. Blocks until it is durable.
+    pub(crate) fn append(&self, record: &v1::SimulationRecord, now: i64) -> Result<(), Error> {
+        let payload = record.encode_to_vec();
+        self.journal()?
+            .append_blocking(kind::SIMULATION, now, payload)?;
+        Ok(())
+    }
+
+    /// The record with this id. Blocks.
+    pub(crate) fn find(&self, id: &str) -> Result<Option<v1::SimulationRecord>, Error> {
+        for record in self.journal()?.read_from(Position(0)) {
+            let record = record?;
+            if record.kind != kind::SIMULATION {
+                continue;
+            }
+            let simulation = v1::SimulationRecord::decode(record.payload)?;
+            if simulation.simulation_id == id {
+                return Ok(Some(simulation));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Closes the journal, if it was opened.
+    pub(crate) async fn close(&self) {
+        let journal = self.journal.lock().take();
+        if let Some(journal) = journal {
+            // What was answered is durable, whatever the journal says now.
+            let _ = journal.close().await;
+        }
+    }
+}
+
+/// How journals beside that of verdicts are written.
+pub(crate) fn small_journal(segment_bytes: u64) -> Options {
+    Options {
+        segment_bytes,
+        preallocate: false,
+        ..Options::default()
+    }
+}
