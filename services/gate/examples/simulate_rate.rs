@@ -271,7 +271,7 @@ fn compare(
     let mut sampled = BTreeMap::new();
     for record in journal.read_from(Position(0)) {
         let record = record?;
-        if record.sequence % every == 0 {
+        if (record.sequence - 1).is_multiple_of(every) {
             sampled.insert(record.position.0, record.payload);
         }
     }
@@ -314,6 +314,7 @@ fn compare(
             "the event at {position}"
         );
     }
+    assert!(hits > 0, "the sample met no entry");
     println!(
         "{} events compared with `decide` at their own version, {hits} of them with entries: all equal ({:.0} s)",
         sampled.len(),
