@@ -198,7 +198,7 @@ impl Caller {
 
 impl Permissions {
     /// Every permission there is.
-    pub const ALL: Permissions = Permissions(0b10_1111);
+    pub const ALL: Permissions = Permissions(0b1_1111);
 
     /// Whether the permission is in the set.
     pub fn contains(self, permission: Permission) -> bool {
@@ -221,7 +221,7 @@ impl Permission {
             Permission::Lists => 2,
             Permission::Read => 4,
             Permission::Watch => 8,
-            Permission::Simulate => 32,
+            Permission::Simulate => 16,
         }
     }
 }
