@@ -232,6 +232,11 @@ fn evaluation(n: u64, subjects: Vec<v1::Subject>) -> v1::Event {
     }
 }
 
+/// Firms that entries name; some are met only through further identifiers of others.
+const IN_ENTRIES: u64 = 12;
+/// Firms that take part in events.
+const IN_EVENTS: u64 = 4;
+
 /// A small generator of its own, so that every run is the same.
 struct Random(u64);
 
@@ -243,9 +248,9 @@ impl Random {
         self.0 % n
     }
 
-    /// An identifier of one of few firms, of any type, or none.
-    fn identifier(&mut self) -> (&'static str, String) {
-        let firm = self.below(8);
+    /// An identifier of one of so many firms, of any type, or none.
+    fn identifier(&mut self, firms: u64) -> (&'static str, String) {
+        let firm = self.below(firms);
         match self.below(5) {
             0 => ("ORG9", invented::org9(firm)),
             1 => ("REG15", invented::reg15(firm)),
@@ -254,19 +259,19 @@ impl Random {
         }
     }
 
-    fn name(&mut self) -> String {
-        format!("示例{}号公司", self.below(8))
+    fn name(&mut self, firms: u64) -> String {
+        format!("示例{}号公司", self.below(firms))
     }
 
     fn entry(&mut self) -> v1::Entry {
-        let (id_type, id) = self.identifier();
+        let (id_type, id) = self.identifier(IN_ENTRIES);
         let list = ["B07", "B03"][usize::try_from(self.below(2)).unwrap()];
-        let name = self.name();
+        let name = self.name(IN_ENTRIES);
         let mut entry = entry(self.below(20), list, id_type, id, &name);
         if !id_type.is_empty() && self.below(2) == 0 {
             entry.aliases.push(v1::Alias {
                 id_type: "REG15".to_owned(),
-                id: invented::reg15(self.below(8)),
+                id: invented::reg15(self.below(IN_ENTRIES)),
                 issuer: String::new(),
             });
         }
@@ -274,7 +279,7 @@ impl Random {
             entry.related.push(v1::RelatedSubject {
                 role: "actual_controller".to_owned(),
                 id_type: "USCC".to_owned(),
-                id: invented::uscc(self.below(8)),
+                id: invented::uscc(self.below(IN_ENTRIES)),
                 ..Default::default()
             });
         }
@@ -343,8 +348,8 @@ async fn each_event_is_decided_with_the_lists_of_its_own_version() {
             n += 1;
             let subjects = (0..=random.below(2))
                 .map(|_| {
-                    let (id_type, id) = random.identifier();
-                    let name = random.name();
+                    let (id_type, id) = random.identifier(IN_EVENTS);
+                    let name = random.name(IN_EVENTS);
                     bidder(id_type, id, &name)
                 })
                 .collect();
