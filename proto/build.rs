@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
     "creditgate/v1/gate.proto",
     "creditgate/v1/lists.proto",
+    "creditgate/v1/books.proto",
     "creditgate/v1/simulation.proto",
     "creditgate/journal/v1/records.proto",
 ];

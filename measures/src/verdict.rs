@@ -131,6 +131,8 @@ pub enum Flag {
     ListsBehind,
     /// The book does not know the scenario or stage; review.
     ScenarioUnknown,
+    /// Nobody has signed the book.
+    BookUnsigned,
 }
 
 impl Flag {
@@ -154,6 +156,7 @@ impl Flag {
             Self::ListsStale => "lists_stale",
             Self::ListsBehind => "lists_behind",
             Self::ScenarioUnknown => "scenario_unknown",
+            Self::BookUnsigned => "book_unsigned",
         }
     }
 }

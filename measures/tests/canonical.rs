@@ -455,6 +455,7 @@ fn every_other_field_changes_the_digest() {
         ("reward entry", |v| v.subjects[0].offered[0].entry = None),
         ("flags", |v| v.flags.clear()),
         ("flag more", |v| v.flags.push(Flag::ScenarioUnknown)),
+        ("flag of the book", |v| v.flags.push(Flag::BookUnsigned)),
         ("not checked list", |v| v.not_checked[0].list = "B03".into()),
         ("not checked why", |v| {
             v.not_checked[0].why = NotCheckedWhy::NotLoaded

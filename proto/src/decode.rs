@@ -575,6 +575,7 @@ mod tests {
             attributes: attributes
                 .map(|(name, kind)| (Arc::from(name), kind))
                 .into(),
+            personal_scores: std::collections::BTreeSet::new(),
         };
         let check = |name: &str, value: AttributeValue, expected: &str| {
             let mut v = Vec::new();

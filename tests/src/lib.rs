@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use creditgate_proto::v1;
+use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use tonic::transport::Channel;
@@ -213,6 +214,11 @@ impl Service {
     /// A client of the lists.
     pub async fn lists(&self) -> ListsClient<Channel> {
         ListsClient::new(self.channel().await)
+    }
+
+    /// A client of the books.
+    pub async fn books(&self) -> BooksClient<Channel> {
+        BooksClient::new(self.channel().await).max_encoding_message_size(64 << 20)
     }
 
     async fn channel(&self) -> Channel {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::load::{BookError, Row, index};
 use super::source::{CaseEntry, CaseSource, CaseValue};
-use super::{Book, Measure};
+use super::{Book, Measure, Signing};
 use crate::case::CaseView;
 use crate::decide::{Question, decide};
 use crate::entry::{Entry, Related, StateChange};
@@ -114,6 +114,7 @@ impl Book {
             agreements: self.agreements.clone(),
             not_expressed: Vec::new(),
             not_connected: BTreeMap::new(),
+            signing: Signing::Untold,
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::vocabulary::{
     ListKind, Reach, Role, Severity, SubjectKind, SupplementLevel,
 };
 
-pub use load::{BookError, BookErrors, Deployment, SourceFile};
+pub use load::{BookError, BookErrors, Deployment, Signing, SourceFile};
 pub use source::Text;
 
 /// Content hash of a book and of what the deployment says about it.
@@ -53,6 +53,7 @@ pub struct Book {
     agreements: Vec<Agreement>,
     not_expressed: Vec<NotExpressed>,
     not_connected: BTreeMap<ListCode, Arc<str>>,
+    signing: Signing,
 }
 
 /// The edition of the national list (全国失信惩戒措施基础清单): what may reduce rights at all.
@@ -226,6 +227,12 @@ impl Book {
     #[must_use]
     pub fn agreements(&self) -> &[Agreement] {
         &self.agreements
+    }
+
+    /// Who vouches for its files.
+    #[must_use]
+    pub const fn signing(&self) -> &Signing {
+        &self.signing
     }
 
     /// Why the deployment has not connected this list, if so.

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use smallvec::SmallVec;
 
-use crate::book::{Book, List, Measure, Scenario, Stage};
+use crate::book::{Book, List, Measure, Scenario, Signing, Stage};
 use crate::condition::Record;
 use crate::decide::Question;
 use crate::event::{Event, ListCode};
@@ -79,6 +79,9 @@ impl<'a> Setting<'a> {
             record: OnceCell::new(),
         };
         setting.look_at_time();
+        if *book.signing() == Signing::Unsigned {
+            setting.flags.push(Flag::BookUnsigned);
+        }
         if question.lists_behind {
             setting.demand_review(Flag::ListsBehind);
         }

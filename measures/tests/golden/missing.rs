@@ -1,5 +1,6 @@
 //! What is not known, and what comes too late (spec 6, 7, 8).
 
+use creditgate_measures::book::Signing;
 use creditgate_measures::case::{CaseCheck, subject_key};
 use creditgate_measures::event::Event;
 use creditgate_measures::vocabulary::Role;
@@ -38,6 +39,29 @@ fn on_an_empty_system_every_needed_list_is_not_checked() {
         bidder verified MANUAL_REVIEW review
         ",
     );
+}
+
+#[test]
+fn a_book_that_nobody_signed_is_named_and_changes_nothing_else() {
+    let signed = Signing::Signed {
+        key_id: "0123456789abcdef".into(),
+    };
+    for (signing, event) in [
+        (Signing::Untold, "event PASS"),
+        (signed, "event PASS"),
+        (Signing::Unsigned, "event PASS [book_unsigned]"),
+    ] {
+        row(BARRED).signing(signing).with([]).check(
+            &evaluation([bidder(1)]),
+            &format!(
+                "
+            {event}
+            party #0 PASS
+            bidder verified PASS
+            "
+            ),
+        );
+    }
 }
 
 #[test]

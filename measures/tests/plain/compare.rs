@@ -556,6 +556,7 @@ impl Seen {
                 "lists_stale",
                 "scenario_unknown",
                 "lists_behind",
+                "book_unsigned",
             ],
         );
         // `third_party` cannot be told: the book refuses rows above NOTICE in such scenarios.

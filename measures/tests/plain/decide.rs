@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use creditgate_measures::book::{Agreement, Book, List, Measure};
+use creditgate_measures::book::{Agreement, Book, List, Measure, Signing};
 use creditgate_measures::case::{CaseView, subject_key};
 use creditgate_measures::condition::{Bindings, Record, Value};
 use creditgate_measures::entry::Entry;
@@ -392,6 +392,11 @@ impl<'a> Scene<'a> {
             ),
             ("scenario_unknown", !known_stage, true),
             ("lists_behind", self.lists_behind, true),
+            (
+                "book_unsigned",
+                *self.book.signing() == Signing::Unsigned,
+                false,
+            ),
             ("rows_inactive", self.decisive && inactive_only, true),
         ];
         for (flag, _, review) in flags.into_iter().filter(|(_, holds, _)| *holds) {

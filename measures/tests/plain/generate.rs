@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use creditgate_measures::book::{Book, Deployment, SourceFile};
+use creditgate_measures::book::{Book, Deployment, Signing, SourceFile};
 use creditgate_measures::case::{CaseCheck, CaseView, subject_key};
 use creditgate_measures::entry::{Entry, Related, StateChange};
 use creditgate_measures::event::{
@@ -161,6 +161,13 @@ pub fn shelf(dice: &mut Dice) -> Shelf {
             deployment.not_connected.insert((*list).to_owned(), why);
         }
     }
+    deployment.signing = match dice.below(10) {
+        0 => Signing::Untold,
+        1 | 2 => Signing::Unsigned,
+        _ => Signing::Signed {
+            key_id: "0123456789abcdef".into(),
+        },
+    };
     let mut rows = Vec::new();
     let mut confirmations = String::from("confirmations:\n");
     // A thin book has decisive stages with inactive rows only.

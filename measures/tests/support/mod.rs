@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use creditgate_measures::book::{Book, BookErrors, Deployment, SourceFile};
+use creditgate_measures::book::{Book, BookErrors, Deployment, Signing, SourceFile};
 use creditgate_measures::case::CaseView;
 use creditgate_measures::entry::{Entry, Related, StateChange};
 use creditgate_measures::event::{
@@ -253,6 +253,12 @@ impl Catalogue {
         self.deployment
             .not_connected
             .insert(list.into(), why.into());
+        self
+    }
+
+    /// Who vouches for the book.
+    pub fn signing(mut self, signing: Signing) -> Self {
+        self.deployment.signing = signing;
         self
     }
 

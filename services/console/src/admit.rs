@@ -101,6 +101,7 @@ fn word(permission: Permission) -> &'static str {
         Permission::Lists => "lists",
         Permission::Read => "read",
         Permission::Watch => "watch",
+        Permission::Publish => "publish",
         Permission::Simulate => "simulate",
     }
 }

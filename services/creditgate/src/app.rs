@@ -9,6 +9,7 @@ use creditgate_gate::{self as gate, Gate, OnKafka};
 use creditgate_measures::book::{Deployment, SourceFile};
 use creditgate_proto::v1;
 use creditgate_proto::v1::gate_server::GateServer;
+use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::{self as registry, Registry};
 use creditgate_runtime::callers::{self, Caller, Callers};
 use creditgate_runtime::clock::Clock;
@@ -35,6 +36,12 @@ use crate::admission::Admission;
 pub struct BookFiles {
     /// The files.
     pub files: Vec<SourceFile>,
+    /// Whether somebody named them; else they are those built in.
+    pub named: bool,
+    /// The signature of the pack they came in.
+    pub signature: Option<Signature>,
+    /// Who may sign books.
+    pub trusted_keys: TrustedKeys,
     /// What the deployment says.
     pub deployment: Deployment,
 }
@@ -45,6 +52,8 @@ const BOOK_BYTES_MAX: usize = 32 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Bytes that one stream may.
 const STREAM_WINDOW: u32 = 1 << 20;
+/// Bytes of a packed book, which is one message.
+const PACK_BYTES: usize = 32 << 20;
 /// Time for clients to hang up after everything under way has ended.
 const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
 
@@ -370,6 +379,9 @@ async fn open(
         let registry = Registry::open(registry::Options {
             data_dir: config.data_dir.clone(),
             book: book.files,
+            book_named: book.named,
+            signature: book.signature,
+            trusted_keys: book.trusted_keys,
             deployment: book.deployment,
             upstream: kafka.as_ref().map(|kafka| registry::Upstream {
                 cluster: kafka.cluster.clone(),
@@ -475,6 +487,9 @@ impl Grpc {
                 reporter
                     .set_service_status("creditgate.v1.Lists", status)
                     .await;
+                reporter
+                    .set_service_status("creditgate.v1.Books", status)
+                    .await;
                 tokio::select! {
                     () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
                     changed = follow.changed() => if changed.is_err() { return Ok(()) },
@@ -491,8 +506,10 @@ impl Grpc {
             let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
             InterceptedService::new(server, self.admission.clone())
         });
-        let lists =
-            registry::Service::server(self.registry).max_decoding_message_size(self.message_bytes);
+        let lists = registry::Service::server(self.registry.clone())
+            .max_decoding_message_size(self.message_bytes);
+        let books = registry::BooksService::server(self.registry)
+            .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));
         let server = Server::builder()
             // Small items of an eager stream are bounded by the window in bytes, and by a share of it
             // in frames; the default lets one stream end its connection.
@@ -500,7 +517,8 @@ impl Grpc {
             .initial_stream_window_size(STREAM_WINDOW)
             .add_optional_service(gate)
             .add_optional_service(simulation)
-            .add_service(InterceptedService::new(lists, self.admission))
+            .add_service(InterceptedService::new(lists, self.admission.clone()))
+            .add_service(InterceptedService::new(books, self.admission))
             .add_service(health)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)

@@ -1,9 +1,10 @@
-//! Book files from the disk, or from the binary.
+//! Book files from the disk, from a pack, or from the binary.
 
 use std::path::{Path, PathBuf};
 
 use creditgate_measures::book::SourceFile;
 use creditgate_measures::catalogue;
+use creditgate_registry::book::{self as packed, PackError, Signature};
 
 /// What belongs to a book beside `book.yaml` and `not-expressed.yaml`.
 const FOLDERS: [&str; 9] = [
@@ -28,15 +29,46 @@ const OF_SUPPLEMENT: [&str; 5] = [
 
 /// A book that could not be read.
 #[derive(Debug, thiserror::Error)]
-#[error("read `{}`", path.display())]
-pub struct ReadError {
-    /// What was read.
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
+pub enum ReadError {
+    /// The file system refused.
+    #[error("read `{}`", path.display())]
+    File {
+        /// What was read.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no pack, or was changed.
+    #[error("open `{}`", path.display())]
+    Pack {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: PackError,
+    },
 }
 
-/// The files of a book: those below a directory, or the built-in catalogue.
+/// The files of a book that lies in a directory or in a pack, and the signature of a pack that has
+/// one. Nobody has verified it yet.
+///
+/// # Errors
+/// When a file cannot be read, or is no pack.
+pub fn source_of(path: &Path) -> Result<(Vec<SourceFile>, Option<Signature>), ReadError> {
+    if path.is_dir() {
+        return Ok((files(Some(path))?, None));
+    }
+    let bytes = std::fs::read(path).map_err(|source| ReadError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let pack = packed::open(&bytes).map_err(|source| ReadError::Pack {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok((pack.files, pack.signature))
+}
+
+/// The files of a book: those below a directory, those of a pack, or the built-in catalogue.
 ///
 /// # Errors
 /// When a directory or file cannot be read as text.
@@ -44,6 +76,9 @@ pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
     let Some(dir) = dir else {
         return Ok(catalogue::built_in());
     };
+    if dir.is_file() {
+        return source_of(dir).map(|(files, _)| files);
+    }
     let mut files = vec![SourceFile::new("book.yaml", text(&dir.join("book.yaml"))?)];
     let left_out = dir.join("not-expressed.yaml");
     if left_out.exists() {
@@ -77,6 +112,19 @@ pub fn supplement(dir: &Path) -> Result<Vec<SourceFile>, ReadError> {
     Ok(files)
 }
 
+/// The files of a book with those of supplements.
+///
+/// # Errors
+/// As [`files`] and [`supplement`].
+pub fn composed(dir: Option<&Path>, supplements: &[PathBuf]) -> Result<Vec<SourceFile>, ReadError> {
+    let mut files = files(dir)?;
+    for supplement_dir in supplements {
+        files.extend(supplement(supplement_dir)?);
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
 /// Files of confirmations, named by their paths as given.
 ///
 /// # Errors
@@ -89,7 +137,7 @@ pub fn confirmations(paths: &[PathBuf]) -> Result<Vec<SourceFile>, ReadError> {
 }
 
 fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), ReadError> {
-    let failed = |source| ReadError {
+    let failed = |source| ReadError::File {
         path: dir.to_owned(),
         source,
     };
@@ -118,7 +166,7 @@ fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), Rea
 }
 
 fn text(path: &Path) -> Result<String, ReadError> {
-    std::fs::read_to_string(path).map_err(|source| ReadError {
+    std::fs::read_to_string(path).map_err(|source| ReadError::File {
         path: path.to_owned(),
         source,
     })

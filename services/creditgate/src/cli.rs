@@ -116,6 +116,15 @@ pub struct ServeArgs {
     /// Directory of the book; without it the built-in catalogue is used.
     #[arg(long, value_name = "DIR")]
     pub catalogue_dir: Option<String>,
+    /// A packed book in its place (`creditgate measures pack`).
+    #[arg(long, value_name = "FILE")]
+    pub book: Option<String>,
+    /// Directory of a supplement to compose with the book; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<String>,
+    /// Public key of somebody who may sign books; may be repeated. With any, other books are refused.
+    #[arg(long, value_name = "FILE")]
+    pub trusted_key: Vec<String>,
     /// Files in which this deployment confirms rows, separated by commas.
     #[arg(long, value_name = "FILES")]
     pub confirmations: Option<String>,
@@ -342,11 +351,133 @@ pub enum MeasuresCommand {
     Lint(BookArgs),
     /// Judge the cases that the rows carry.
     Test(BookArgs),
+    /// Check a book and write it into one signed file.
+    Pack(PackArgs),
+    /// Put a packed book in force in the service.
+    Publish(PublishArgs),
+    /// List the books that were in force in the service.
+    Books(BooksArgs),
+    /// Confirm an inactive or recalled row for this deployment.
+    Confirm(ConfirmArgs),
     /// Decide recorded events again with another book, and show who would be affected.
     Simulate(SimulateArgs),
     /// Let a book decide beside the one in force, without changing an answer.
     #[command(subcommand)]
     Shadow(ShadowCommand),
+}
+
+/// `measures pack`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The same book, key and time give the same bytes; SOURCE_DATE_EPOCH may tell the time.
+
+Examples:
+  creditgate measures pack measures/catalogue -o book.pack --key book-key.pem
+  creditgate measures pack measures/catalogue --supplement ../320500 -o book.pack --key book-key.pem"
+)]
+pub struct PackArgs {
+    /// Directory of the book; the built-in catalogue when left out.
+    pub dir: Option<PathBuf>,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR")]
+    pub supplement: Vec<PathBuf>,
+    /// The file that is written.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Private key that signs it (`creditgate keys book`).
+    #[arg(long, value_name = "FILE", required_unless_present = "unsigned")]
+    pub key: Option<PathBuf>,
+    /// Pack without a signature; verdicts then say `book_unsigned`.
+    #[arg(long, conflicts_with = "key")]
+    pub unsigned: bool,
+    /// Pack supplements that are examples and nobody's law.
+    #[arg(long)]
+    pub allow_example: bool,
+}
+
+/// `measures publish`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "An older book comes back by publishing its pack again. Whatever is wrong, the last good book stays.
+
+Example:
+  creditgate measures publish book.pack --reason 'edition 2026' --simulation 5b6c3a54-1c2d-8e3f-9a0b-1c2d3e4f5a6b"
+)]
+pub struct PublishArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The pack.
+    pub file: PathBuf,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Id of the simulation that was looked at before.
+    #[arg(long, value_name = "ID")]
+    pub simulation: Option<String>,
+    /// Version that must still be in force; another one is not replaced.
+    #[arg(long, value_name = "VERSION")]
+    pub expect: Option<String>,
+}
+
+/// `measures books`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  creditgate measures books
+  creditgate measures books --json")]
+pub struct BooksArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Most books to show, the last one first; 0: 100.
+    #[arg(long, default_value_t = 0)]
+    pub limit: u32,
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `measures confirm`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Asks the service, unless --file names a file of confirmations: then the row is added there, after \
+the whole was checked against the book.
+
+Examples:
+  creditgate measures confirm M14a --document 示例〔2026〕1号 --by 示例市信用办
+  creditgate measures confirm M14a --document 示例〔2026〕1号 --by 示例市信用办 \\
+    --file confirmations.yaml --book measures/catalogue"
+)]
+pub struct ConfirmArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Id of the row.
+    pub id: String,
+    /// Document by which it is confirmed.
+    #[arg(long, value_name = "TEXT")]
+    pub document: String,
+    /// Who confirms it: an office.
+    #[arg(long, value_name = "NAME")]
+    pub by: String,
+    /// Day of publication, where the row has none.
+    #[arg(long, value_name = "DAY")]
+    pub published_at: Option<String>,
+    /// Place of publication, where the row has none.
+    #[arg(long, value_name = "TEXT")]
+    pub published_in: Option<String>,
+    /// First day in force, where the row has none.
+    #[arg(long, value_name = "DAY")]
+    pub effective_from: Option<String>,
+    /// File of confirmations to add it to; made when it is missing.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Directory or pack of the book to check that file against; the built-in catalogue when left out.
+    #[arg(long, value_name = "BOOK", requires = "file")]
+    pub book: Option<PathBuf>,
+    /// Directory of a supplement to compose with it; may be repeated.
+    #[arg(long, value_name = "DIR", requires = "file")]
+    pub supplement: Vec<PathBuf>,
 }
 
 /// A book on disk.
@@ -355,7 +486,7 @@ pub enum MeasuresCommand {
   creditgate measures lint measures/catalogue
   creditgate measures test measures/catalogue --confirmations confirmations.yaml")]
 pub struct BookArgs {
-    /// Directory of the book; the built-in catalogue when left out.
+    /// Directory of the book, or a pack; the built-in catalogue when left out.
     pub dir: Option<PathBuf>,
     /// Directory of a supplement to compose with it; may be repeated.
     #[arg(long, value_name = "DIR")]
@@ -426,20 +557,46 @@ pub struct TailArgs {
 /// `keys`.
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "The key is printed once; the file keeps only its SHA-256.
 
-Example:
-  creditgate keys tender-platform --may check,read --file keys.yaml"
+Examples:
+  creditgate keys tender-platform --may check,read --file keys.yaml
+  creditgate keys book --out ./signing"
 )]
 pub struct KeysArgs {
+    /// Another sort of keys.
+    #[command(subcommand)]
+    pub sort: Option<KeysCommand>,
     /// Name of the caller.
-    pub name: String,
-    /// What it may do: check, lists, read, watch, simulate.
+    #[arg(required = true)]
+    pub name: Option<String>,
+    /// What it may do: check, lists, read, watch, publish, simulate.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
     /// Add the lines to this keys file, which is made when it is missing; else print them.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+/// Other sorts of keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a pair of keys that signs books: the private one packs, the public one is trusted.
+    Book(BookKeysArgs),
+}
+
+/// `keys book`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Writes book-key.pem (private, its owner's alone) and book-key.pub.pem, and prints the key's id. Whoever \
+has the private key can put any book in force: keep it away from the service."
+)]
+pub struct BookKeysArgs {
+    /// Directory for both files.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `bench`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::simulation_client::SimulationClient;
@@ -35,6 +36,9 @@ pub type Gate = GateClient<InterceptedService<Channel, Bearer>>;
 /// The lists, called with the key.
 pub type Lists = ListsClient<InterceptedService<Channel, Bearer>>;
 
+/// The books, called with the key.
+pub type Books = BooksClient<InterceptedService<Channel, Bearer>>;
+
 /// Simulations and the shadow, called with the key.
 pub type Simulation = SimulationClient<InterceptedService<Channel, Bearer>>;
 
@@ -44,6 +48,8 @@ pub struct Client {
     pub gate: Gate,
     /// Entries and their changes.
     pub lists: Lists,
+    /// Books and how they come into force.
+    pub books: Books,
     /// Simulations and the shadow.
     pub simulation: Simulation,
 }
@@ -89,6 +95,8 @@ impl Client {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             lists: ListsClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            books: BooksClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             simulation: SimulationClient::new(service(channel))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)

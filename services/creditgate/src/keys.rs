@@ -1,4 +1,4 @@
-//! `creditgate keys`: a bearer key for a caller.
+//! `creditgate keys`: a bearer key for a caller, or a pair of keys that signs books.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,21 +6,25 @@ use std::process::ExitCode;
 
 use creditgate_runtime::callers;
 
-use crate::cli::KeysArgs;
+use crate::cli::{KeysArgs, KeysCommand};
 use crate::failure::Failure;
 
 /// Writes the lines for the keys file, and tells the key itself once, on standard error.
 pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
-    const KNOWN: [&str; 5] = ["check", "lists", "read", "watch", "simulate"];
+    if let Some(KeysCommand::Book(args)) = &args.sort {
+        return book(&args.out);
+    }
+    const KNOWN: [&str; 6] = ["check", "lists", "read", "watch", "publish", "simulate"];
     if let Some(unknown) = args.may.iter().find(|may| !KNOWN.contains(&may.as_str())) {
         return Err(Failure::plain(format!(
-            "unknown permission `{unknown}`; write check, lists, read, watch or simulate"
+            "unknown permission `{unknown}`; write check, lists, read, watch, publish or simulate"
         )));
     }
+    let name = args.name.as_deref().unwrap_or_default();
     let key = callers::generate_key().map_err(|error| Failure::new("make a key", error))?;
     let lines = format!(
         "  - name: {}\n    key_sha256: {}\n    may: [{}]\n",
-        serde_json::Value::from(args.name.as_str()),
+        serde_json::Value::from(name),
         callers::hash_key(key.reveal()),
         args.may.join(", ")
     );
@@ -29,8 +33,38 @@ pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::new(format!("write `{}`", file.display()), error))?,
         None => say_part!("callers:\n{lines}"),
     }
-    eprintln!("key of {}, shown this once: {}", args.name, key.reveal());
+    eprintln!("key of {name}, shown this once: {}", key.reveal());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a new pair of keys into a directory. Keys that are there stay.
+fn book(dir: &Path) -> Result<ExitCode, Failure> {
+    let keys = creditgate_registry::book::generate()
+        .map_err(|error| Failure::new("make the keys", error))?;
+    std::fs::create_dir_all(dir)
+        .map_err(|error| Failure::new(format!("make `{}`", dir.display()), error))?;
+    for (name, text, mode) in [
+        ("book-key.pem", &keys.private_pem, 0o600),
+        ("book-key.pub.pem", &keys.public_pem, 0o644),
+    ] {
+        let path = dir.join(name);
+        write_new(&path, text, mode)
+            .map_err(|error| Failure::new(format!("write `{}`", path.display()), error))?;
+        eprintln!("wrote {}", path.display());
+    }
+    say!("{}", keys.key_id);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg_attr(not(unix), expect(unused_variables, reason = "modes are of Unix"))]
+fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+    let mut open = std::fs::File::options();
+    open.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut open, mode);
+    let mut file = open.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 /// Adds lines to the keys file; a new one is its owner's alone.

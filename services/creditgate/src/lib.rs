@@ -52,6 +52,10 @@ pub fn run() -> ExitCode {
         Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
+        Command::Measures(MeasuresCommand::Pack(args)) => measures::pack(&args),
+        Command::Measures(MeasuresCommand::Publish(args)) => block_on(measures::publish(args)),
+        Command::Measures(MeasuresCommand::Books(args)) => block_on(measures::books(args)),
+        Command::Measures(MeasuresCommand::Confirm(args)) => measures::confirm(args),
         Command::Measures(MeasuresCommand::Simulate(args)) => {
             block_on(measures_simulate::simulate(args))
         }
@@ -67,7 +71,9 @@ pub fn run() -> ExitCode {
 }
 
 /// Runs a client command; one thread is enough for it.
-fn block_on(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+pub(crate) fn block_on(
+    work: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use creditgate_measures::book::{Book, Deployment};
+use creditgate_registry::book::TrustedKeys;
 use creditgate_runtime::callers::Callers;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{
@@ -81,6 +82,9 @@ fn configure(args: &ServeArgs) -> Result<Config, Failure> {
         roles: args.roles.clone(),
         catalogue_dir: args.catalogue_dir.clone(),
         confirmations: args.confirmations.clone(),
+        book: args.book.clone(),
+        supplements: args.supplement.clone(),
+        trusted_keys: args.trusted_key.clone(),
         keys_file: args.keys_file.clone(),
         kafka: args.kafka.clone(),
         kafka_config: args.kafka_config.clone(),
@@ -101,11 +105,26 @@ fn configure(args: &ServeArgs) -> Result<Config, Failure> {
 /// The files of the book and what the deployment says about it.
 fn book_files(config: &Config) -> Result<BookFiles, Failure> {
     let unread = |error| Failure::new("read the book", error);
+    let (files, signature) = match &config.book.pack {
+        Some(pack) => book::source_of(pack).map_err(unread)?,
+        None => {
+            let dir = config.catalogue_dir.as_deref();
+            let files = book::composed(dir, &config.book.supplements).map_err(unread)?;
+            (files, None)
+        }
+    };
     Ok(BookFiles {
-        files: book::files(config.catalogue_dir.as_deref()).map_err(unread)?,
+        files,
+        named: config.book.pack.is_some()
+            || config.catalogue_dir.is_some()
+            || !config.book.supplements.is_empty(),
+        signature,
+        trusted_keys: TrustedKeys::load(&config.book.trusted_keys)
+            .map_err(|error| Failure::new("read the keys that may sign books", error))?,
         deployment: Deployment {
             confirmations: book::confirmations(&config.confirmations).map_err(unread)?,
             not_connected: config.lists.not_connected.clone(),
+            ..Deployment::default()
         },
     })
 }
@@ -122,6 +141,10 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
             .iter()
             .for_each(|warning| eprintln!("warning: {warning}"));
     }
+    files
+        .trusted_keys
+        .verify(&Book::content_hash(&files.files), files.signature.as_ref())
+        .map_err(|why| Failure::plain(why.to_string()))?;
     let book = Book::load(&files.files, &files.deployment)
         .map_err(|errors| Failure::plain(errors.to_string()))?;
     say!(

@@ -117,6 +117,9 @@ fn open(dir: &std::path::Path) -> Registry {
     Registry::open(Options {
         data_dir: dir.to_owned(),
         book: catalogue::built_in(),
+        book_named: false,
+        signature: None,
+        trusted_keys: Default::default(),
         deployment: Deployment::default(),
         upstream: None,
         journal: journal::Options::default(),

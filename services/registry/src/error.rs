@@ -12,6 +12,7 @@ use creditgate_runtime::metrics::ChangeRefusal;
 use creditgate_runtime::origin;
 use tonic::Status;
 
+use crate::book::{Refusal, Untrusted};
 use crate::upstream;
 
 /// Why the registry did not open.
@@ -49,12 +50,20 @@ pub enum Error {
     NoBook,
     /// The book is refused and there is no earlier one to keep.
     #[error("load the book, there being no earlier one to keep")]
-    Book(#[source] BookErrors),
+    Book(#[source] Refusal),
+    /// Nobody who is trusted vouches for the book of the change log, nor for the one given.
+    #[error(
+        "take the book of the change log (start with the pack of a book that is signed with a trusted key: `book.pack`)"
+    )]
+    Untrusted(#[source] Untrusted),
+    /// The published book cannot be read any more.
+    #[error("load the published book: use the version that recorded it, or a later one")]
+    Published(#[source] BookErrors),
     /// The book is refused, and so is the last one that was in force.
     #[error("load the last good book, the new one being refused ({new})")]
     LastBook {
         /// What is wrong with the new one.
-        new: BookErrors,
+        new: Refusal,
         /// What is wrong with the last one.
         #[source]
         last: BookErrors,

@@ -33,11 +33,14 @@ pub struct Past {
     live: Live,
     /// Where the books of the log stand.
     recorded: Arc<Mutex<BTreeMap<BookVersion, Position>>>,
+    /// The same in the order in which they came into force; one may come back.
+    in_order: Arc<Mutex<Vec<Position>>>,
     loaded: Arc<Mutex<BTreeMap<BookVersion, Arc<Book>>>>,
 }
 
 impl Past {
     pub(crate) fn new(log: ChangeLog, live: Live, books: Vec<(BookVersion, u64)>) -> Self {
+        let in_order = books.iter().map(|(_, at)| Position(*at)).collect();
         let recorded = books
             .into_iter()
             .map(|(version, at)| (version, Position(at)))
@@ -46,6 +49,7 @@ impl Past {
             log,
             live,
             recorded: Arc::new(Mutex::new(recorded)),
+            in_order: Arc::new(Mutex::new(in_order)),
             loaded: Arc::default(),
         }
     }
@@ -60,6 +64,15 @@ impl Past {
     pub(crate) fn note_book(&self, version: BookVersion, at: Position) {
         let mut recorded = self.recorded.lock().unwrap_or_else(PoisonError::into_inner);
         recorded.insert(version, at);
+        drop(recorded);
+        let mut in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+        in_order.push(at);
+    }
+
+    /// Where the books of the log stand, the last one first.
+    pub(crate) fn books(&self) -> Vec<Position> {
+        let in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+        in_order.iter().rev().copied().collect()
     }
 
     /// The recorded changes of these entries, in order, up to a version. Reads the whole log.

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use creditgate_measures::book::Book;
+use creditgate_measures::book::{Book, Deployment};
 use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_measures::event::{EntryId, ListCode};
 use creditgate_measures::lists::{Base, ListVersion, Lists};
@@ -25,6 +25,7 @@ use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base_file::{self, Names};
+use crate::book::{BookChange, InForce, PublishError, TrustedKeys};
 use crate::change::Change;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
@@ -59,6 +60,15 @@ pub enum Command {
         job: Box<Job>,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<v1::ImportSummary, ChangeError>>,
+    },
+    /// Another book, or a row of it confirmed.
+    Book {
+        /// The change.
+        change: Box<BookChange>,
+        /// Who asks, by name.
+        caller: Arc<str>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<InForce, PublishError>>,
     },
     /// Records of the topic that this process follows.
     Arrived(Vec<Incoming>),
@@ -121,6 +131,10 @@ pub(crate) struct Keeper {
     pub lists: Lists,
     pub beside: Beside,
     pub book: Arc<Book>,
+    /// What the deployment says about any book.
+    pub deployment: Deployment,
+    /// Who may sign books.
+    pub trusted_keys: TrustedKeys,
     pub live: Live,
     pub clock: Clock,
     pub metrics: Metrics,
@@ -183,6 +197,13 @@ impl Keeper {
             Command::Import { job, reply } => {
                 let taken = self.source.may_change().and_then(|()| self.import(*job));
                 let _ = reply.send(taken);
+            }
+            Command::Book {
+                change,
+                caller,
+                reply,
+            } => {
+                let _ = reply.send(self.change_book(*change, &caller));
             }
             Command::Arrived(records) => self.arrived(records),
             Command::Complete => self.complete(),
@@ -299,7 +320,7 @@ impl Keeper {
         });
         let count = planned.len() as u64;
         match self.record(records.collect())? {
-            Recorded::Appended => self.apply(first, planned),
+            Recorded::Appended(_) => self.apply(first, planned),
             // The lists have them already.
             Recorded::Taken => {}
         }
@@ -448,6 +469,9 @@ impl Keeper {
             }
             Command::Import { reply, .. } => {
                 let _ = reply.send(Err(self.closed()));
+            }
+            Command::Book { reply, .. } => {
+                let _ = reply.send(Err(self.closed().into()));
             }
             Command::Arrived(_) | Command::Complete | Command::Lost(_) | Command::Settle => {}
             Command::Merged(merged) => self.adopt(*merged),

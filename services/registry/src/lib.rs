@@ -5,8 +5,9 @@
 //! by which everybody speaks to it, [`Service`] the same over gRPC. Everything but the log can be
 //! thrown away: base files ([`base_file`]) only make the start fast. This crate knows nothing of
 //! verdicts; what was known when one was given, [`history`] tells. Where the log is shared over Kafka,
-//! [`upstream`] brings it here.
+//! [`upstream`] brings it here. How a book comes into force, [`book`] tells.
 
+pub mod book;
 pub mod change;
 pub mod error;
 pub mod files;
@@ -23,6 +24,7 @@ mod registry;
 mod service;
 mod spool;
 
+pub use book::BooksService;
 pub use error::{ChangeError, Error};
 pub use keeper::{Applied, COMPONENT};
 pub use registry::{Import, OVERLAY_MIN, Options, Registry};

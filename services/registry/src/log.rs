@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use bytes::Bytes;
-use creditgate_measures::book::{BookVersion, Deployment, SourceFile};
+use creditgate_measures::book::{Book, BookVersion, Deployment, Signing, SourceFile};
 use creditgate_measures::entry::StoredEntry;
 use creditgate_measures::event::ListCode;
 use creditgate_measures::lists::{ListVersion, Lists};
@@ -24,6 +24,7 @@ use creditgate_runtime::journal::{
 use prost::Message;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::book::Signature;
 use crate::error::Error;
 use crate::life::{ABSENT_FROM_SOURCE, action};
 
@@ -75,7 +76,7 @@ pub enum What {
         source_unit: String,
     },
     /// A book came into force.
-    Book(BookRecord),
+    Book(Box<BookRecord>),
     /// A kind this version does not know: nothing for the lists.
     Other,
 }
@@ -188,9 +189,17 @@ impl ChangeLog {
     /// # Errors
     /// When it cannot be read or is none.
     pub fn book_at(&self, position: Position) -> Result<BookRecord, Error> {
+        self.book_entered_at(position).map(|(book, ..)| book)
+    }
+
+    /// The book record at a position, with its number and its time.
+    ///
+    /// # Errors
+    /// When it cannot be read or is none.
+    pub fn book_entered_at(&self, position: Position) -> Result<(BookRecord, u64, Time), Error> {
         let entered = understand(self.journal.read_at(position)?)?;
         match entered.what {
-            What::Book(book) => Ok(book),
+            What::Book(book) => Ok((*book, entered.seq, entered.recorded_at)),
             _ => Err(Error::Record {
                 sequence: entered.seq,
                 reason: "a book was expected here",
@@ -235,7 +244,7 @@ impl What {
                 }
             }
             kind::BOOK => BookRecord::decode(payload)
-                .map(Self::Book)
+                .map(|book| Self::Book(Box::new(book)))
                 .map_err(|_| garbled("the payload is no book")),
             // A change of the lists that is passed over would make a listed party look clean, so only
             // records of other kinds may be unknown.
@@ -284,14 +293,55 @@ fn change_record(seq: u64, now: Time, change: Change) -> NewRecord {
     )
 }
 
+/// A book that comes into force, with everything its record tells.
+#[derive(Debug)]
+pub struct NewBook<'a> {
+    /// The book.
+    pub book: &'a Book,
+    /// Its files.
+    pub files: &'a [SourceFile],
+    /// What the deployment says about it.
+    pub deployment: &'a Deployment,
+    /// The signature of its files, if any.
+    pub signature: Option<&'a Signature>,
+    /// How it comes into force.
+    pub origin: BookOrigin,
+    /// Its files were published, now or earlier.
+    pub stays: bool,
+    /// Who puts it in force.
+    pub published_by: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// The simulation that was looked at before.
+    pub simulation_id: &'a str,
+}
+
+/// How a book came into force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BookOrigin {
+    /// With the process.
+    Started,
+    /// It was published.
+    Published,
+    /// A row of the book before it was confirmed.
+    Confirmed,
+}
+
+impl BookOrigin {
+    /// The code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Published => "published",
+            Self::Confirmed => "confirmed",
+        }
+    }
+}
+
 /// A record that keeps a book whole.
 #[must_use]
-pub fn book_record(
-    now: Time,
-    files: &[SourceFile],
-    deployment: &Deployment,
-    version: BookVersion,
-) -> NewRecord {
+pub fn book_record(now: Time, new: &NewBook<'_>) -> NewRecord {
     let kept = |files: &[SourceFile]| {
         let file = |file: &SourceFile| BookFile {
             path: file.path.clone(),
@@ -299,21 +349,56 @@ pub fn book_record(
         };
         files.iter().map(file).collect()
     };
+    let signature = new.signature;
     let record = BookRecord {
-        files: kept(files),
-        confirmations: kept(&deployment.confirmations),
-        not_connected: deployment
+        files: kept(new.files),
+        confirmations: kept(&new.deployment.confirmations),
+        not_connected: new
+            .deployment
             .not_connected
             .iter()
             .map(|(list, why)| (list.clone(), why.clone()))
             .collect(),
-        book_version: version.0.to_vec(),
+        book_version: new.book.version().0.to_vec(),
+        content_hash: Book::content_hash(new.files).to_vec(),
+        signature: signature.map_or_else(Vec::new, |signature| signature.bytes.clone()),
+        key_id: signature.map_or_else(String::new, |signature| signature.key_id.to_string()),
+        signing: match new.deployment.signing {
+            Signing::Untold => "",
+            Signing::Unsigned => UNSIGNED,
+            Signing::Signed { .. } => SIGNED,
+        }
+        .to_owned(),
+        origin: new.origin.code().to_owned(),
+        published_by: new.published_by.to_owned(),
+        reason: new.reason.to_owned(),
+        simulation_id: new.simulation_id.to_owned(),
+        stays: new.stays,
+        name: new.book.name().to_owned(),
+        edition: new.book.edition().code.to_string(),
     };
     NewRecord::new(
         kind::BOOK,
         now.micros(),
         Bytes::from(record.encode_to_vec()),
     )
+}
+
+/// `signing` of a book record.
+const UNSIGNED: &str = "unsigned";
+/// The same.
+const SIGNED: &str = "signed";
+
+/// Who vouched for a book when it was recorded.
+#[must_use]
+pub fn signing_of(record: &BookRecord) -> Signing {
+    match record.signing.as_str() {
+        SIGNED => Signing::Signed {
+            key_id: record.key_id.as_str().into(),
+        },
+        UNSIGNED => Signing::Unsigned,
+        _ => Signing::Untold,
+    }
 }
 
 /// The version of a book, as its record names it.
@@ -332,9 +417,11 @@ pub fn book_sources(record: BookRecord) -> (Vec<SourceFile>, Deployment) {
             .map(|file| SourceFile::new(file.path, file.text))
             .collect()
     };
+    let signing = signing_of(&record);
     let deployment = Deployment {
         confirmations: read(record.confirmations),
         not_connected: record.not_connected.into_iter().collect(),
+        signing,
     };
     (read(record.files), deployment)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, SourceFile};
+use creditgate_measures::book::{Book, BookVersion, Deployment, SourceFile};
 use creditgate_measures::lists::Lists;
 use creditgate_measures::time::Time;
 use creditgate_proto::v1;
@@ -20,6 +20,10 @@ use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::base_file::{self, Names};
+use crate::book::{
+    self, BookChange, Chosen, Confirmation, InForce, Publication, PublishError, Refusal, Signature,
+    TrustedKeys,
+};
 use crate::change::Change;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
@@ -42,7 +46,13 @@ pub struct Options {
     pub data_dir: PathBuf,
     /// The files of the book; a process that follows takes the book of the change log instead.
     pub book: Vec<SourceFile>,
-    /// What the deployment says about the book.
+    /// Whether somebody named it; else it is the one that is built in.
+    pub book_named: bool,
+    /// The signature of its files, when they came in a pack that has one.
+    pub signature: Option<Signature>,
+    /// Who may sign books; none: unsigned ones are taken.
+    pub trusted_keys: TrustedKeys,
+    /// What the deployment says about the book; who vouches for it is found out here.
     pub deployment: Deployment,
     /// The change log on Kafka; none: it is kept in the data directory alone.
     pub upstream: Option<Upstream>,
@@ -74,8 +84,9 @@ struct Inner {
     commands: mpsc::Sender<Command>,
     clock: Clock,
     metrics: Metrics,
+    readiness: Readiness,
     lists_dir: PathBuf,
-    book_refused: Option<BookErrors>,
+    book_refused: Option<Refusal>,
     follows: bool,
     ended: watch::Receiver<bool>,
 }
@@ -106,8 +117,12 @@ impl Registry {
         let base = base_file::open_newest(&lists_dir, log.log_id(), log.head().sequence)?;
         let from = base.as_ref().map_or(Position(0), |base| base.next);
         let base_seq = base.as_ref().map_or(0, |base| base.version.seq);
-        let recorded = last_book(&log, base.as_ref().map(|base| &base.beside), from)?;
-        let (book, book_refused) = choose_book(&options, &log, &mut source, recorded)?;
+        let recorded = books_of(&log, base.as_ref().map(|base| &base.beside), from)?;
+        let Chosen {
+            book,
+            well,
+            refused: book_refused,
+        } = book::choose(&options, &log, &mut source, &recorded)?;
         let (lists, beside) = read_lists(&log, base, &book, &lists_dir)?;
         base_file::remove_older(&lists_dir, base_seq);
         let live = Live::new(Generation {
@@ -126,12 +141,6 @@ impl Registry {
         let past = Past::new(log.clone(), live.clone(), beside.books.clone());
         let (commands, received) = mpsc::channel(QUEUE);
         let (ending, ended) = watch::channel(false);
-        let well = match &book_refused {
-            None => State::Ready,
-            Some(refused) => {
-                State::ReadyBut(format!("the last good book stays in force: {refused}"))
-            }
-        };
         let follows = matches!(source, Source::Follows(_));
         if let Some(reader) = reader {
             if follows {
@@ -146,6 +155,8 @@ impl Registry {
             lists,
             beside,
             book,
+            deployment: options.deployment.clone(),
+            trusted_keys: options.trusted_keys.clone(),
             live: live.clone(),
             clock: options.clock.clone(),
             metrics: options.metrics.clone(),
@@ -178,6 +189,7 @@ impl Registry {
                 commands,
                 clock: options.clock,
                 metrics: options.metrics,
+                readiness: options.readiness,
                 lists_dir,
                 book_refused,
                 follows,
@@ -198,9 +210,9 @@ impl Registry {
         &self.inner.past
     }
 
-    /// Why the book that was given is not in use, when the last good one is kept instead.
+    /// Why the book that was given at the start is not in use, when the last good one is kept instead.
     #[must_use]
-    pub fn book_refused(&self) -> Option<&BookErrors> {
+    pub fn book_refused(&self) -> Option<&Refusal> {
         self.inner.book_refused.as_ref()
     }
 
@@ -229,6 +241,59 @@ impl Registry {
         };
         self.send(command).await?;
         answer.await.unwrap_or(Err(ChangeError::Closed))
+    }
+
+    /// Puts a packed book in force, and returns when it is durable and published.
+    ///
+    /// # Errors
+    /// When it is refused, or could not be recorded; the book before it stays.
+    pub async fn publish_book(
+        &self,
+        publication: Publication,
+        caller: &Caller,
+    ) -> Result<InForce, PublishError> {
+        self.change_book(BookChange::Publish(publication), caller)
+            .await
+    }
+
+    /// Confirms a row of the book in force, and returns when that is durable and published.
+    ///
+    /// # Errors
+    /// As [`Registry::publish_book`].
+    pub async fn confirm_row(
+        &self,
+        confirmation: Confirmation,
+        caller: &Caller,
+    ) -> Result<InForce, PublishError> {
+        self.change_book(BookChange::Confirm(confirmation), caller)
+            .await
+    }
+
+    async fn change_book(
+        &self,
+        change: BookChange,
+        caller: &Caller,
+    ) -> Result<InForce, PublishError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Book {
+            change: Box::new(change),
+            caller: caller.shared_name(),
+            reply,
+        };
+        self.send(command).await?;
+        answer
+            .await
+            .unwrap_or(Err(PublishError::Change(ChangeError::Closed)))
+    }
+
+    /// Why a book that was offered is not in force, as readiness shows it; empty when none was
+    /// refused since one was taken.
+    pub(crate) fn book_trouble(&self) -> String {
+        let snapshot = self.inner.readiness.snapshot();
+        match snapshot.components.get(COMPONENT) {
+            Some(State::ReadyBut(why)) => why.clone(),
+            _ => String::new(),
+        }
     }
 
     /// Begins an import; nothing changes before [`Import::finish`].
@@ -358,66 +423,26 @@ fn open_log(options: &Options) -> Result<Opened, Error> {
     })
 }
 
-/// The last book in the log, as it was recorded.
-fn last_book(
+/// Where the books of the log stand, in order.
+fn books_of(
     log: &ChangeLog,
     beside: Option<&Beside>,
     from: Position,
-) -> Result<Option<(BookVersion, Position)>, Error> {
-    let mut last = beside
-        .and_then(|beside| beside.books.last())
-        .map(|(version, at)| (*version, Position(*at)));
+) -> Result<Vec<(BookVersion, Position)>, Error> {
+    let mut books: Vec<_> = beside
+        .iter()
+        .flat_map(|beside| &beside.books)
+        .map(|(version, at)| (*version, Position(*at)))
+        .collect();
     for entered in log.read_from(from) {
         let entered = entered?;
         if let What::Book(book) = entered.what
             && let Some(version) = log::version_of(&book)
         {
-            last = Some((version, entered.position));
+            books.push((version, entered.position));
         }
     }
-    Ok(last)
-}
-
-/// The book that was given, recorded when it is new; or the last good one, with the reason. One that
-/// follows has the book that was recorded, or none.
-fn choose_book(
-    options: &Options,
-    log: &ChangeLog,
-    source: &mut Source,
-    recorded: Option<(BookVersion, Position)>,
-) -> Result<(Arc<Book>, Option<BookErrors>), Error> {
-    if let Source::Follows(_) = source {
-        let (version, at) = recorded.ok_or(Error::NoBook)?;
-        let book = upstream::book_of(version, log.book_at(at)?).map_err(upstream::Error::from)?;
-        return Ok((Arc::new(book), None));
-    }
-    match Book::load(&options.book, &options.deployment) {
-        Ok(book) => {
-            if recorded.is_none_or(|(version, _)| version != book.version()) {
-                let now = Time::from_micros(options.clock.now_micros());
-                let record =
-                    log::book_record(now, &options.book, &options.deployment, book.version());
-                source.record_at_open(log, vec![record])?;
-                tracing::info!(book_version = %book.version(), "a new book is in force");
-            }
-            Ok((Arc::new(book), None))
-        }
-        Err(refused) => {
-            options.metrics.book_refused();
-            let Some((version, at)) = recorded else {
-                return Err(Error::Book(refused));
-            };
-            tracing::error!(
-                kept = %version,
-                "the book is refused and the last good one stays in force: {refused}"
-            );
-            let (files, deployment) = log::book_sources(log.book_at(at)?);
-            match Book::load_recorded(&files, &deployment) {
-                Ok(last) => Ok((Arc::new(last), Some(refused))),
-                Err(last) => Err(Error::LastBook { new: refused, last }),
-            }
-        }
-    }
+    Ok(books)
 }
 
 /// The lists as the log has them, from the newest base on, with the names as this book writes them.

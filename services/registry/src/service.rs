@@ -156,7 +156,7 @@ impl Service {
     }
 }
 
-fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
+pub(crate) fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
     let caller = request
         .extensions()
         .get::<Caller>()
@@ -172,6 +172,7 @@ fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, 
                 Permission::Lists => "lists",
                 Permission::Read => "read",
                 Permission::Watch => "watch",
+                Permission::Publish => "publish",
                 Permission::Simulate => "simulate",
             }
         )))
@@ -182,7 +183,7 @@ fn invalid(field: &str, rule: &str) -> Status {
     status::refused_status(&Refused::one(field, rule))
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<Response<T>, Status> {
     tokio::task::spawn_blocking(work)

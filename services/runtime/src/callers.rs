@@ -30,6 +30,8 @@ pub enum Permission {
     Read,
     /// Follow verdicts and entries as they come.
     Watch,
+    /// Put books in force, and confirm rows of them.
+    Publish,
     /// Decide recorded events again with another book, and let one run beside the book in force.
     Simulate,
 }
@@ -198,7 +200,7 @@ impl Caller {
 
 impl Permissions {
     /// Every permission there is.
-    pub const ALL: Permissions = Permissions(0b1_1111);
+    pub const ALL: Permissions = Permissions(0b11_1111);
 
     /// Whether the permission is in the set.
     pub fn contains(self, permission: Permission) -> bool {
@@ -207,11 +209,12 @@ impl Permissions {
 }
 
 impl Permission {
-    const EVERY: [Permission; 5] = [
+    const EVERY: [Permission; 6] = [
         Permission::Check,
         Permission::Lists,
         Permission::Read,
         Permission::Watch,
+        Permission::Publish,
         Permission::Simulate,
     ];
 
@@ -221,6 +224,7 @@ impl Permission {
             Permission::Lists => 2,
             Permission::Read => 4,
             Permission::Watch => 8,
+            Permission::Publish => 32,
             Permission::Simulate => 16,
         }
     }
@@ -453,7 +457,7 @@ mod tests {
             .iter()
             .map(|one| caller.may(*one))
             .collect();
-        assert_eq!(may, [true, false, true, false, false]);
+        assert_eq!(may, [true, false, true, false, false, false]);
         assert_eq!(
             Permission::EVERY.into_iter().collect::<Permissions>(),
             Permissions::ALL

@@ -49,6 +49,23 @@ pub struct Deployment {
     pub confirmations: Vec<SourceFile>,
     /// Lists that are not connected, with the reason.
     pub not_connected: BTreeMap<String, String>,
+    /// Who vouches for the files.
+    pub signing: Signing,
+}
+
+/// Who vouches for the files of a book.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Signing {
+    /// Nobody said: books recorded before books were signed.
+    #[default]
+    Untold,
+    /// Nobody does; every verdict says so.
+    Unsigned,
+    /// The holder of a key, whose signature was verified.
+    Signed {
+        /// Id of the key.
+        key_id: Arc<str>,
+    },
 }
 
 /// One thing that is wrong with a book.
@@ -81,6 +98,19 @@ impl std::fmt::Display for BookErrors {
 }
 
 impl Book {
+    /// SHA-256 over the files alone, in the order of their paths: what is signed.
+    #[must_use]
+    pub fn content_hash(files: &[SourceFile]) -> [u8; 32] {
+        let mut sorted: Vec<&SourceFile> = files.iter().collect();
+        sorted.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut hash = Sha256::new();
+        for file in sorted {
+            add(&mut hash, &file.path);
+            add(&mut hash, &file.text);
+        }
+        hash.finalize().into()
+    }
+
     /// Loads a book from its files, in any order.
     ///
     /// # Errors
@@ -321,6 +351,7 @@ impl Loader {
             lists,
             measures,
             agreements,
+            signing: deployment.signing.clone(),
             not_expressed,
             not_connected: deployment
                 .not_connected
@@ -517,10 +548,7 @@ impl StageRows {
 /// SHA-256 over everything the book was made of, in the order of the paths.
 fn version(files: &[&SourceFile], deployment: &Deployment) -> BookVersion {
     let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    };
+    let mut part = |text: &str| add(&mut hash, text);
     let mut confirmations: Vec<_> = deployment.confirmations.iter().collect();
     confirmations.sort_by(|a, b| a.path.cmp(&b.path));
     for (kind, files) in [("book", files), ("confirmation", &confirmations)] {
@@ -535,5 +563,20 @@ fn version(files: &[&SourceFile], deployment: &Deployment) -> BookVersion {
         part(list);
         part(why);
     }
+    match &deployment.signing {
+        // Adds nothing: books that were recorded before keep their versions.
+        Signing::Untold => {}
+        Signing::Unsigned => part("unsigned"),
+        Signing::Signed { key_id } => {
+            part("signed");
+            part(key_id);
+        }
+    }
     BookVersion(hash.finalize().into())
+}
+
+/// Adds a text to a hash, length first: two texts never pass for one.
+fn add(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use creditgate_measures::book::Deployment;
 use creditgate_measures::time::Time;
+use creditgate_registry::book::TrustedKeys;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{Config, Overrides, Sources};
 
@@ -268,6 +269,9 @@ pub async fn serve_real(data_dir: &Path, entries: u64) -> Result<ExitCode, Failu
     .map_err(|errors| Failure::new("configure the service", errors.to_string()))?;
     let files = BookFiles {
         files: book::files(None).map_err(|error| Failure::new("read the book", error))?,
+        named: false,
+        signature: None,
+        trusted_keys: TrustedKeys::default(),
         deployment: Deployment::default(),
     };
     let clock = Clock::system();

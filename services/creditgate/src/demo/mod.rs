@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use creditgate_measures::book::{Deployment, SourceFile};
+use creditgate_measures::book::{Book, Deployment, SourceFile};
+use creditgate_registry::book as keys;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{Config, Overrides, Sources};
 
@@ -43,14 +44,9 @@ async fn play(args: DemoArgs) -> Result<ExitCode, Failure> {
         (Clock::system(), None)
     };
     let config = config(dir.path())?;
-    let files = BookFiles {
-        files: book::files(args.catalogue_dir.as_deref())
-            .map_err(|error| Failure::new("read the book", error))?,
-        deployment: Deployment {
-            confirmations: vec![SourceFile::new("demo/confirmations.yaml", CONFIRMATIONS)],
-            not_connected: BTreeMap::new(),
-        },
-    };
+    let files = book::files(args.catalogue_dir.as_deref())
+        .map_err(|error| Failure::new("read the book", error))?;
+    let files = signed(files, dir.path())?;
     let app = App::start(&config, files, clock.clone())
         .await
         .map_err(|error| Failure::new("start the service", error))?;
@@ -81,6 +77,27 @@ async fn play(args: DemoArgs) -> Result<ExitCode, Failure> {
     closed?;
     stopped.map_err(|error| Failure::new("stop the service", error))?;
     Ok(code)
+}
+
+/// The book, signed with a key of this demonstration alone.
+fn signed(files: Vec<SourceFile>, dir: &std::path::Path) -> Result<BookFiles, Failure> {
+    let unmade = |error| Failure::new("sign the book", error);
+    let made = keys::generate().map_err(unmade)?;
+    let [private, public] = ["key.pem", "key.pub.pem"].map(|name| dir.join(name));
+    for (path, text) in [(&private, made.private_pem), (&public, made.public_pem)] {
+        std::fs::write(path, text).map_err(|error| Failure::new("write a key", error))?;
+    }
+    let key = keys::SigningKey::load(&private).map_err(unmade)?;
+    Ok(BookFiles {
+        named: true,
+        signature: Some(key.sign(&Book::content_hash(&files))),
+        trusted_keys: keys::TrustedKeys::load(&[public]).map_err(unmade)?,
+        files,
+        deployment: Deployment {
+            confirmations: vec![SourceFile::new("demo/confirmations.yaml", CONFIRMATIONS)],
+            ..Deployment::default()
+        },
+    })
 }
 
 fn config(dir: &std::path::Path) -> Result<Config, Failure> {

@@ -1,16 +1,14 @@
 //! The loop's part in it: records are written where the truth is, and taken from there.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use creditgate_measures::book::{Book, BookVersion};
 use creditgate_measures::entry::StoredEntry;
-use creditgate_measures::lists::Lists;
 use creditgate_measures::time::Time;
 use creditgate_proto::Refused;
 use creditgate_proto::journal::v1::BookRecord;
 use creditgate_runtime::errors::Chain as ErrorChain;
-use creditgate_runtime::journal::{NewRecord, Position};
+use creditgate_runtime::journal::{Appended, NewRecord};
 use creditgate_runtime::kafka::{self, Incoming, Reader, Topic, Unwritten};
 
 use super::Source;
@@ -19,7 +17,6 @@ use super::follow::read_batch;
 use super::lead::Standing;
 use super::place::{Copy, Place};
 use super::record::PARTITION;
-use crate::base_file::{self, Names};
 use crate::error::{ChangeError, Error};
 use crate::keeper::{COMPONENT, Command, Keeper};
 use crate::log::{self, ChangeLog, Entered, What};
@@ -54,8 +51,8 @@ impl Arrived {
 
 /// What became of records that this process wrote.
 pub(crate) enum Recorded {
-    /// They are in the log; the lists do not have them yet.
-    Appended,
+    /// They are in the log, here; the lists do not have them yet.
+    Appended(Vec<Appended>),
     /// They were read back from the topic, and the lists have them.
     Taken,
 }
@@ -177,17 +174,16 @@ impl Keeper {
     pub(crate) fn record(&mut self, records: Vec<NewRecord>) -> Result<Recorded, ChangeError> {
         self.source.may_change()?;
         let Source::Leads(leader) = &mut self.source else {
-            self.append(records)?;
-            return Ok(Recorded::Appended);
+            return Ok(Recorded::Appended(self.append(records)?));
         };
         let (end, written) = leader.write(&records);
         match written {
             Ok(()) => match self.append(records) {
-                Ok(_) => {
+                Ok(appended) => {
                     if let Some(copy) = self.source.copy() {
                         copy.wrote(end);
                     }
-                    Ok(Recorded::Appended)
+                    Ok(Recorded::Appended(appended))
                 }
                 // The topic has them: they are read from there as soon as the disk takes them.
                 Err(_) => Err(self.unsettled()),
@@ -369,14 +365,27 @@ impl Keeper {
             if let What::Book(record) = &next.what {
                 self.take_run(std::mem::take(&mut run))?;
                 let version = log::version_of(record).ok_or_else(|| next.no_version())?;
-                let book = book_of(version, record.clone())?;
+                let book = book_of(version, BookRecord::clone(record))?;
+                let vouched = self.trusted_keys.verify_record(record);
                 self.take_run(vec![next])?;
-                self.go_over_to(book)?;
+                match vouched {
+                    Ok(_) => self.take_book(book)?,
+                    Err(why) => self.distrust(version, &why),
+                }
             } else {
                 run.push(next);
             }
         }
         self.take_run(run)
+    }
+
+    fn take_book(&mut self, book: Book) -> Result<(), Fault> {
+        let lists = self
+            .indexed_for(book.simplify())
+            .map_err(|source| Fault::Names(Box::new(source)))?;
+        self.go_over_to(book, lists);
+        self.trust_again();
+        Ok(())
     }
 
     fn take_run(&mut self, run: Vec<Arrived>) -> Result<(), Fault> {
@@ -403,27 +412,6 @@ impl Keeper {
                 },
             )?;
         }
-        Ok(())
-    }
-
-    /// Goes over to the book that was recorded last.
-    fn go_over_to(&mut self, book: Book) -> Result<(), Fault> {
-        if let Some((version, at)) = self.beside.books.last() {
-            self.past.note_book(*version, Position(*at));
-        }
-        let simplify = book.simplify();
-        if !self.lists.normalised_by(simplify) {
-            tracing::info!("the book writes names in another way; they are indexed anew");
-            let next = self.log.head().next_position;
-            let names = Names::Anew(simplify);
-            let base = base_file::write(&self.lists_dir, &self.lists, &self.beside, next, names)
-                .map_err(|source| Fault::Names(Box::new(source)))?;
-            let (version, confirmed) = (self.lists.version(), self.lists.confirmations().clone());
-            self.lists = Lists::over(base, version, confirmed, simplify);
-        }
-        tracing::info!(book_version = %book.version(), "a new book is in force");
-        crate::registry::show_book(&self.metrics, &book);
-        self.book = Arc::new(book);
         Ok(())
     }
 }

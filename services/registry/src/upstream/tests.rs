@@ -20,6 +20,7 @@ use super::place::Copy;
 use super::record::tests::delivered;
 use super::record::{Chain, Sealed};
 use super::{Follower, Opened, Source};
+use crate::book::{Publication, SigningKey, TrustedKeys, generate, seal};
 use crate::change::Change;
 use crate::keeper::{COMPONENT, Command};
 use crate::log::ChangeLog;
@@ -30,6 +31,7 @@ struct Place {
     dir: TempDir,
     readiness: Readiness,
     overlay_min: usize,
+    trusted_keys: TrustedKeys,
 }
 
 impl Place {
@@ -38,6 +40,7 @@ impl Place {
             dir: tempfile::tempdir().unwrap(),
             readiness: Readiness::expecting([COMPONENT]),
             overlay_min: OVERLAY_MIN,
+            trusted_keys: TrustedKeys::default(),
         }
     }
 
@@ -50,6 +53,9 @@ impl Place {
         Options {
             data_dir: self.dir.path().to_owned(),
             book,
+            book_named: false,
+            signature: None,
+            trusted_keys: self.trusted_keys.clone(),
             deployment: Deployment::default(),
             upstream: None,
             journal: journal_options(None),
@@ -81,6 +87,10 @@ impl Place {
             reader: None,
         };
         Registry::over(self.options(Vec::new()), opened).unwrap()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.readiness.snapshot().ready
     }
 
     fn standing(&self) -> String {
@@ -366,6 +376,79 @@ async fn a_book_that_cannot_be_loaded_stops_the_follower_before_it() {
     assert_eq!(follower.live().load().lists.version().seq, last as u64);
     follower.close().await;
     assert_eq!(follower.past().log().head().sequence, last as u64);
+    leader.close().await;
+}
+
+/// A key that signs books, and the keys of one who trusts it.
+fn signer(dir: &TempDir) -> (SigningKey, TrustedKeys) {
+    let made = generate().unwrap();
+    let [private, public] = ["key.pem", "key.pub.pem"].map(|name| dir.path().join(name));
+    std::fs::write(&private, made.private_pem).unwrap();
+    std::fs::write(&public, made.public_pem).unwrap();
+    let trusted = TrustedKeys::load(&[public]).unwrap();
+    (SigningKey::load(&private).unwrap(), trusted)
+}
+
+async fn publish(leader: &Registry, files: &[SourceFile], key: Option<&SigningKey>) {
+    let publication = Publication {
+        pack: seal(
+            files,
+            key,
+            creditgate_measures::time::Time::from_micros(0),
+            "tests",
+        ),
+        reason: "示例".to_owned(),
+        ..Publication::default()
+    };
+    leader.publish_book(publication, &caller()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_follower_keeps_its_book_when_it_does_not_trust_the_one_that_came() {
+    let (here, mut there) = (Place::new(), Place::new());
+    let (key, trusted) = signer(&there.dir);
+    there.trusted_keys = trusted;
+    // The registry trusts nobody in particular, and so takes what is not signed.
+    let leader = here.lead(catalogue::built_in());
+    publish(&leader, &catalogue::built_in(), Some(&key)).await;
+    let records = topic_of(&leader);
+    let follower = there.follow(records[0].log_id, &records);
+    let mut fed = records.len();
+    let own = follower.live().load().book.version();
+    assert_eq!(own, leader.live().load().book.version());
+    assert!(there.is_ready());
+
+    publish(&leader, &other_names(), None).await;
+    import(&leader, 0..5).await;
+    let records = topic_of(&leader);
+    feed(&follower, &records[fed..]).await;
+    fed = records.len();
+    reached(&follower, records.len() as u64).await;
+    // It goes on with the lists, by the book before, and says that it is not as the others are.
+    assert_eq!(follower.live().load().book.version(), own);
+    assert_eq!(follower.live().load().lists.len(), 5);
+    assert!(!there.is_ready());
+    assert!(
+        there.standing().contains("is not trusted here"),
+        "{}",
+        there.standing()
+    );
+    follower.close().await;
+    // So it does after a restart.
+    let follower = there.follow(records[0].log_id, &[]);
+    assert_eq!(follower.live().load().book.version(), own);
+    assert!(there.standing().contains("is not trusted here"));
+
+    publish(&leader, &other_names(), Some(&key)).await;
+    let records = topic_of(&leader);
+    feed(&follower, &records[fed..]).await;
+    reached(&follower, records.len() as u64).await;
+    until("it is ready", || there.is_ready()).await;
+    let now = follower.live().load_full();
+    assert_eq!(now.book.version(), leader.live().load().book.version());
+    assert!(now.lists.normalised_by(now.book.simplify()));
+    assert_eq!(state(&follower), state(&leader));
+    follower.close().await;
     leader.close().await;
 }
 

@@ -10,6 +10,7 @@ use creditgate_measures::entry::Entry;
 use creditgate_measures::identifier::invented;
 use creditgate_measures::vocabulary::State;
 use creditgate_proto::v1;
+use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::change::Change;
 use creditgate_registry::{Error, OVERLAY_MIN, Options, Registry};
 use creditgate_runtime::callers::{Caller, Callers};
@@ -21,6 +22,9 @@ use creditgate_runtime::metrics::{Build, Metrics};
 pub struct Place {
     dir: Dir,
     pub book: Vec<SourceFile>,
+    pub signature: Option<Signature>,
+    pub trusted_keys: TrustedKeys,
+    pub deployment: Deployment,
     overlay_min: usize,
     pub caller: Caller,
     pub metrics: Metrics,
@@ -51,6 +55,9 @@ impl Place {
         Self {
             dir,
             book: catalogue::built_in(),
+            signature: None,
+            trusted_keys: TrustedKeys::default(),
+            deployment: Deployment::default(),
             overlay_min: OVERLAY_MIN,
             caller: Callers::loopback_only()
                 .authenticate(None, true)
@@ -82,7 +89,10 @@ impl Place {
         Registry::open(Options {
             data_dir: self.dir().to_owned(),
             book: self.book.clone(),
-            deployment: Deployment::default(),
+            book_named: true,
+            signature: self.signature.clone(),
+            trusted_keys: self.trusted_keys.clone(),
+            deployment: self.deployment.clone(),
             upstream: None,
             journal: journal::Options {
                 segment_bytes: 1 << 20,

@@ -122,6 +122,29 @@ pub const KEYS: &[Key] = &[
         "File that names the callers and the SHA-256 of their bearer keys. Nothing: only loopback may call, as `local`.",
     ),
     key(
+        "book.pack",
+        "CREDITGATE_BOOK_PACK",
+        Form::Optional,
+        "",
+        "A packed book (`creditgate measures pack`) in the place of `catalogue_dir`. Once a book was published, that one \
+         stays in force, whatever is named here.",
+    ),
+    key(
+        "book.supplements",
+        "CREDITGATE_BOOK_SUPPLEMENTS",
+        Form::Many,
+        "",
+        "Directories of supplements that are composed with the book of `catalogue_dir` or the built-in one.",
+    ),
+    key(
+        "book.trusted_keys",
+        "CREDITGATE_BOOK_TRUSTED_KEYS",
+        Form::Many,
+        "",
+        "Files with the public keys (PEM) of those who may sign books (`creditgate keys book`). With any, a book that none of \
+         them signed is refused; without, unsigned books are taken and every verdict says `book_unsigned`.",
+    ),
+    key(
         "journal.ack",
         "CREDITGATE_JOURNAL_ACK",
         Form::One,

@@ -50,6 +50,12 @@ pub struct Overrides {
     pub catalogue_dir: Option<String>,
     /// `--confirmations`
     pub confirmations: Option<String>,
+    /// `--book`
+    pub book: Option<String>,
+    /// `--supplement`, once for each.
+    pub supplements: Vec<String>,
+    /// `--trusted-key`, once for each.
+    pub trusted_keys: Vec<String>,
     /// `--keys-file`
     pub keys_file: Option<String>,
     /// `--journal-ack`
@@ -85,6 +91,8 @@ pub struct Config {
     pub confirmations: Vec<PathBuf>,
     /// The callers and their keys; none: loopback only.
     pub keys_file: Option<PathBuf>,
+    /// The book.
+    pub book: Book,
     /// The journal.
     pub journal: Journal,
     /// Kafka.
@@ -111,6 +119,17 @@ pub enum Role {
     Http,
     /// Events from Kafka.
     Stream,
+}
+
+/// The book besides `catalogue_dir`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Book {
+    /// A packed book.
+    pub pack: Option<PathBuf>,
+    /// Supplements to compose with it.
+    pub supplements: Vec<PathBuf>,
+    /// Public keys of those who may sign books; none: unsigned ones are taken.
+    pub trusted_keys: Vec<PathBuf>,
 }
 
 /// How the journal keeps records.
@@ -277,6 +296,11 @@ impl Config {
             catalogue_dir: read.optional("catalogue_dir", PATH, path),
             confirmations: read.many("confirmations", "must be a list of paths", path),
             keys_file: read.optional("keys_file", PATH, path),
+            book: Book {
+                pack: read.optional("book.pack", PATH, path),
+                supplements: read.many("book.supplements", "must be a list of paths", path),
+                trusted_keys: read.many("book.trusted_keys", "must be a list of paths", path),
+            },
             journal: Journal {
                 ack: read.one("journal.ack", "must be `durable` or `written`", Ack::named),
                 segment_mib: read.number("journal.segment_mib", 1..=4096),
@@ -361,6 +385,14 @@ impl Config {
                 "is empty; name one or more of `registry`, `gate`, `http`, `stream`",
             );
         }
+        if self.book.pack.is_some()
+            && (self.catalogue_dir.is_some() || !self.book.supplements.is_empty())
+        {
+            read.refuse(
+                "book.pack",
+                "is a whole book, and `catalogue_dir` or `book.supplements` names another; keep one of them",
+            );
+        }
         if let Some(own) = self
             .kafka
             .config
@@ -443,6 +475,7 @@ impl Overrides {
             ("roles", "--roles", &self.roles),
             ("catalogue_dir", "--catalogue-dir", &self.catalogue_dir),
             ("confirmations", "--confirmations", &self.confirmations),
+            ("book.pack", "--book", &self.book),
             ("keys_file", "--keys-file", &self.keys_file),
             ("journal.ack", "--journal-ack", &self.journal_ack),
             ("kafka.brokers", "--kafka", &self.kafka),
@@ -462,6 +495,14 @@ impl Overrides {
         for (path, flag, text) in flags {
             if let Some(text) = text {
                 written.add_flag(path, flag, text);
+            }
+        }
+        for (path, flag, texts) in [
+            ("book.supplements", "--supplement", &self.supplements),
+            ("book.trusted_keys", "--trusted-key", &self.trusted_keys),
+        ] {
+            if !texts.is_empty() {
+                written.add_flag_list(path, flag, texts);
             }
         }
         if !self.kafka_config.is_empty() {

@@ -109,11 +109,38 @@ fn lists_and_tables_read_from_the_file_and_from_variables() {
 }
 
 #[test]
+fn a_book_is_one_pack_or_composed_and_its_keys_are_files() {
+    let overrides = Overrides {
+        supplements: vec!["a,b".into(), "c".into()],
+        trusted_keys: vec!["k.pem".into()],
+        ..Overrides::default()
+    };
+    check(
+        "book: {trusted_keys: [other.pem]}\n",
+        &[],
+        overrides,
+        "  supplements:\n  - a,b\n  - c\n  trusted_keys:\n  - k.pem",
+    );
+    let rule = "is a whole book, and `catalogue_dir` or `book.supplements` names another; keep one of them";
+    for other in ["catalogue_dir: d\n", ""] {
+        let supplements = if other.is_empty() {
+            ", supplements: [s]"
+        } else {
+            ""
+        };
+        check_file(
+            &format!("book: {{pack: p{supplements}}}\n{other}"),
+            &format!("c.yaml:1: `book.pack` = `p` {rule}"),
+        );
+    }
+}
+
+#[test]
 fn unknown_keys_are_all_named_with_their_lines() {
     check_file(
         "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
         "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
-         `confirmations`, `keys_file`, `journal`, `kafka`, `lists`, `limits`, `telemetry`, `shutdown`\n\
+         `confirmations`, `keys_file`, `book`, `journal`, `kafka`, `lists`, `limits`, `telemetry`, `shutdown`\n\
          c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`\n\
          c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
          `min_list_version_wait_ms`",

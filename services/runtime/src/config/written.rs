@@ -100,6 +100,17 @@ impl Written {
         );
     }
 
+    /// A list from the command line, one flag for each of its values.
+    pub fn add_flag_list(&mut self, path: &'static str, flag: &'static str, texts: &[String]) {
+        self.0.insert(
+            path,
+            Setting {
+                value: Value::Many(texts.to_vec()),
+                origin: Origin::Flag(flag),
+            },
+        );
+    }
+
     /// A table from the command line, one flag for each of its entries.
     pub fn add_flag_table(
         &mut self,

@@ -1,26 +1,11 @@
-//! `creditgate measures`: a book checked without a service.
+//! `measures lint`: every guard checked, and what the book holds counted.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use creditgate_measures::book::{Book, Deployment};
-
-use crate::book;
+use super::load;
 use crate::cli::BookArgs;
 use crate::failure::Failure;
-
-fn load(args: &BookArgs) -> Result<Book, Failure> {
-    let unread = |error| Failure::new("read the book", error);
-    let mut files = book::files(args.dir.as_deref()).map_err(unread)?;
-    for dir in &args.supplement {
-        files.extend(book::supplement(dir).map_err(unread)?);
-    }
-    let deployment = Deployment {
-        confirmations: book::confirmations(&args.confirmations).map_err(unread)?,
-        not_connected: BTreeMap::new(),
-    };
-    Book::load(&files, &deployment).map_err(|errors| Failure::plain(errors.to_string()))
-}
 
 /// Checks the book against every guard and counts what it holds.
 pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
@@ -71,14 +56,6 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
     );
     say!("agreements {}", book.agreements().len());
     say!("every guard holds");
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Judges the cases of every row; loading a book does, and refuses it when one fails.
-pub fn test(args: &BookArgs) -> Result<ExitCode, Failure> {
-    let book = load(args)?;
-    let cases: usize = book.measures().iter().map(|row| row.cases).sum();
-    say!("{cases} cases of {} rows passed", book.measures().len());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,32 @@
+//! How a book comes into force: packed, signed, verified, validated, recorded, and then in use.
+
+mod confirmed;
+mod error;
+mod force;
+mod info;
+mod keys;
+mod pack;
+mod service;
+mod start;
+
+pub use confirmed::Confirmation;
+pub use error::{PublishError, Refusal};
+pub use force::{InForce, Publication};
+pub use keys::{KeyError, NewKeys, Signature, SigningKey, TrustedKeys, Untrusted, generate};
+pub use pack::{Pack, PackError, open, seal};
+pub use service::BooksService;
+
+pub(crate) use force::BookChange;
+pub(crate) use start::{Chosen, choose};
+
+/// Digits of some bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+#[cfg(test)]
+mod tests;
