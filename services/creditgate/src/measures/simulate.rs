@@ -31,8 +31,8 @@ pub struct SimulateArgs {
     /// The service.
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Directory of the candidate; the book in force when left out.
-    #[arg(long, value_name = "DIR")]
+    /// Directory or pack of the candidate; the book in force when left out.
+    #[arg(long, value_name = "BOOK")]
     pub book: Option<PathBuf>,
     /// Directory of a supplement to compose with it; may be repeated.
     #[arg(long, value_name = "DIR", requires = "book")]
@@ -96,8 +96,8 @@ pub struct SetArgs {
     /// The service.
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Directory of the book.
-    #[arg(long, value_name = "DIR")]
+    /// Directory or pack of the book.
+    #[arg(long, value_name = "BOOK")]
     pub book: PathBuf,
     /// Directory of a supplement to compose with it; may be repeated.
     #[arg(long, value_name = "DIR")]
@@ -313,13 +313,10 @@ async fn differences(args: DifferencesArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The files of a book in a directory, with supplements.
+/// The files of a book in a directory or a pack, with supplements.
 fn candidate(dir: &Path, supplements: &[PathBuf]) -> Result<v1::CandidateBook, Failure> {
-    let unread = |error| Failure::new("read the book", error);
-    let mut files = book::files(Some(dir)).map_err(unread)?;
-    for supplement in supplements {
-        files.extend(book::supplement(supplement).map_err(unread)?);
-    }
+    let files = book::composed(Some(dir), supplements)
+        .map_err(|error| Failure::new("read the book", error))?;
     let files = files.into_iter().map(|file| v1::CandidateFile {
         path: file.path,
         text: file.text,
@@ -458,6 +455,9 @@ fn print(result: &v1::SimulationResult) {
     }
     say!("simulation {}", result.simulation_id);
     say!("candidate  {}", result.book_version);
+    if !result.content_hash.is_empty() {
+        say!("its files  {}", result.content_hash);
+    }
     say!("in force   {}", result.live_book_version);
     say!("took       {} ms", result.took_ms);
 }

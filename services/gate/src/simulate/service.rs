@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use creditgate_measures::book::{Book, BookErrors, SourceFile};
+use creditgate_measures::book::{Book, BookErrors, BookVersion, SourceFile};
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::Outcome;
 use creditgate_proto::encode::{time_from_proto, time_to_proto};
@@ -40,7 +40,8 @@ type Part = Result<v1::SimulateResponse, Status>;
 
 /// A candidate, or everything that is wrong with it.
 enum Candidate {
-    Sound(Arc<Book>),
+    /// The book, and the hash of its files.
+    Sound(Arc<Book>, BookVersion),
     Refused(BookErrors),
 }
 
@@ -118,7 +119,7 @@ impl simulation_server::Simulation for Gate {
         let book = request.book.ok_or_else(book_missing)?;
         let files = book.clone();
         let candidate = match candidate(Arc::clone(&self.inner), files).await? {
-            Candidate::Sound(book) => book,
+            Candidate::Sound(book, _) => book,
             Candidate::Refused(errors) => return Err(refused_status(&errors)),
         };
         let _alone = self.inner.setting_shadow.lock().await;
@@ -261,10 +262,11 @@ impl Inner {
                 "another simulation runs; try again when it is done",
             ));
         };
-        let candidate = match book {
-            None => Arc::clone(&self.live.load().book),
+        let (candidate, content_hash) = match book {
+            // Its files are known by its version.
+            None => (Arc::clone(&self.live.load().book), String::new()),
             Some(book) => match candidate(Arc::clone(&self), book).await? {
-                Candidate::Sound(book) => book,
+                Candidate::Sound(book, files) => (book, files.to_string()),
                 Candidate::Refused(errors) => {
                     let refused = part(v1::simulate_response::Part::Refused(refusal(&errors)));
                     let _ = sender.send(Ok(refused)).await;
@@ -276,7 +278,10 @@ impl Inner {
         let work = {
             let (inner, sender) = (Arc::clone(&self), sender.clone());
             let cancelled = Arc::clone(&cancelled);
-            move || inner.simulate_blocking(&candidate, &asked, &cancelled, &sender)
+            move || {
+                let candidate = (&candidate, content_hash);
+                inner.simulate_blocking(candidate, &asked, &cancelled, &sender)
+            }
         };
         let mut work = tokio::task::spawn_blocking(work);
         let done = tokio::select! {
@@ -302,7 +307,7 @@ impl Inner {
 
     fn simulate_blocking(
         &self,
-        candidate: &Arc<Book>,
+        (candidate, content_hash): (&Arc<Book>, String),
         asked: &Asked,
         cancelled: &AtomicBool,
         sender: &mpsc::Sender<Part>,
@@ -331,6 +336,7 @@ impl Inner {
         } = simulation.run().map_err(|error| status_of(&error))?;
         result.simulation_id = new_id()?;
         result.book_version = candidate.version().to_string();
+        result.content_hash = content_hash;
         result.live_book_version = live_book_version;
         result.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let now = self.clock.now_micros();
@@ -361,6 +367,7 @@ fn record_of(
         caller: asked.caller.as_ref().to_owned(),
         purpose: asked.purpose.clone(),
         book_version: result.book_version.clone(),
+        content_hash: result.content_hash.clone(),
         live_book_version: result.live_book_version.clone(),
         from: asked.scope.from.map(time_to_proto),
         to: asked.scope.to.map(time_to_proto),
@@ -488,7 +495,10 @@ async fn candidate(inner: Arc<Inner>, book: v1::CandidateBook) -> Result<Candida
             .map(|file| SourceFile::new(file.path, file.text))
             .collect();
         Ok::<_, HistoryError>(match Book::load(&files, &deployment) {
-            Ok(book) => Candidate::Sound(Arc::new(book)),
+            Ok(book) => {
+                let files = BookVersion(Book::content_hash(&files));
+                Candidate::Sound(Arc::new(book), files)
+            }
             Err(errors) => Candidate::Refused(errors),
         })
     };
