@@ -58,9 +58,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let registry = Registry::open(creditgate_registry::Options {
         data_dir: dir.path().to_owned(),
         book: catalogue::built_in(),
-        book_named: false,
-        signature: None,
-        trusted_keys: Default::default(),
         deployment: Deployment::default(),
         book_named: true,
         signature: None,

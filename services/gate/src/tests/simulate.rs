@@ -122,9 +122,6 @@ impl Place {
         let registry = Registry::open(creditgate_registry::Options {
             data_dir: dir.path().to_owned(),
             book: files(ROWS),
-            book_named: false,
-            signature: None,
-            trusted_keys: creditgate_registry::book::TrustedKeys::default(),
             deployment: Deployment::default(),
             book_named: true,
             signature: None,
