@@ -448,3 +448,29 @@ fn a_book_that_was_in_force_loads_without_the_guards_that_came_later() {
     let unreadable = row("id: P1\nlists: [B99]");
     assert!(Book::load_recorded(&unreadable.files(), &unreadable.deployment).is_err());
 }
+
+#[test]
+fn a_file_in_no_place_of_a_book_is_not_passed_over() {
+    let with = |path: &str| Catalogue::default().file(path, "measures: []");
+    for path in [
+        "measure/x.yaml",
+        "measures/x.yml",
+        "x.yaml",
+        "措施/x.yaml",
+        "names/other.txt",
+        "supplements/x.yaml",
+    ] {
+        check(
+            &with(path),
+            &format!(
+                "{path}:0: book: the file belongs to no part of a book and would be passed over; end it in `.yaml` and \
+lay it into one of agreements, commitments, incentives, lists, measures, names, repair, scenarios, or take it away"
+            ),
+        );
+    }
+    check(
+        &with("measures/x.yaml").file("measures/x.yaml", "measures: []"),
+        "measures/x.yaml:0: book: the file stands twice: two supplements of one name, perhaps; \
+give each supplement a directory name of its own",
+    );
+}

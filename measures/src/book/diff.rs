@@ -250,7 +250,7 @@ impl BookDiff {
             out.push_str(if self.old == self.new {
                 "the books are the same\n"
             } else {
-                "the books say the same; their files differ in comments, cases or the table of names\n"
+                "the books say the same; their files differ in comments or cases\n"
             });
         } else {
             let _ = writeln!(out, "\n{}", self.summary);

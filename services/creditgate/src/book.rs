@@ -6,27 +6,6 @@ use creditgate_measures::book::SourceFile;
 use creditgate_measures::catalogue;
 use creditgate_registry::book::{self as packed, PackError, Signature};
 
-/// What belongs to a book beside `book.yaml` and `not-expressed.yaml`.
-const FOLDERS: [&str; 9] = [
-    "agreements",
-    "commitments",
-    "incentives",
-    "lists",
-    "measures",
-    "names",
-    "repair",
-    "scenarios",
-    "supplements",
-];
-/// What belongs to a supplement beside `supplement.yaml`.
-const OF_SUPPLEMENT: [&str; 5] = [
-    "agreements",
-    "commitments",
-    "incentives",
-    "lists",
-    "measures",
-];
-
 /// A book that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -37,6 +16,12 @@ pub enum ReadError {
         path: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A directory that is no book.
+    #[error("`{}` is no book: one has `book.yaml`, and penalties under `measures/`", path.display())]
+    NoBook {
+        /// The directory.
+        path: PathBuf,
     },
     /// It is no pack, or was changed.
     #[error("open `{}`", path.display())]
@@ -79,16 +64,17 @@ pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
     if dir.is_file() {
         return source_of(dir).map(|(files, _)| files);
     }
-    let mut files = vec![SourceFile::new("book.yaml", text(&dir.join("book.yaml"))?)];
-    let left_out = dir.join("not-expressed.yaml");
-    if left_out.exists() {
-        files.push(SourceFile::new("not-expressed.yaml", text(&left_out)?));
-    }
-    for folder in FOLDERS {
-        let inside = dir.join(folder);
-        if inside.is_dir() {
-            below(&inside, folder, &mut files)?;
-        }
+    let mut files = Vec::new();
+    below(dir, "", &mut files)?;
+    let holds = |folder| {
+        files
+            .iter()
+            .any(|file: &SourceFile| file.path.starts_with(folder))
+    };
+    if !holds("book.yaml") || !holds("measures/") {
+        return Err(ReadError::NoBook {
+            path: dir.to_owned(),
+        });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
@@ -99,15 +85,17 @@ pub fn files(dir: Option<&Path>) -> Result<Vec<SourceFile>, ReadError> {
 /// # Errors
 /// When a directory or file cannot be read as text.
 pub fn supplement(dir: &Path) -> Result<Vec<SourceFile>, ReadError> {
-    let name = dir.file_name().unwrap_or(dir.as_os_str()).to_string_lossy();
-    let head = format!("supplements/{name}/supplement.yaml");
-    let mut files = vec![SourceFile::new(head, text(&dir.join("supplement.yaml"))?)];
-    for folder in OF_SUPPLEMENT {
-        let inside = dir.join(folder);
-        if inside.is_dir() {
-            below(&inside, &format!("supplements/{name}/{folder}"), &mut files)?;
-        }
-    }
+    let whole = dir.canonicalize().map_err(|source| ReadError::File {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let name = whole.file_name().unwrap_or(whole.as_os_str());
+    let mut files = Vec::new();
+    below(
+        dir,
+        &format!("supplements/{}", name.to_string_lossy()),
+        &mut files,
+    )?;
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
 }
@@ -148,18 +136,21 @@ fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), Rea
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        // Editors leave hidden files and backups; a book is `.yaml` and `.txt`.
-        if name.starts_with('.') {
+        // Hidden files, backups of editors and explanations are no part of a book.
+        if name.starts_with('.') || name.ends_with('~') || name.ends_with(".md") {
             continue;
         }
-        let inside = format!("{under}/{name}");
+        let inside = match under {
+            "" => name,
+            under => format!("{under}/{name}"),
+        };
         if path.is_dir() {
             below(&path, &inside, files)?;
-        } else if path
-            .extension()
-            .is_some_and(|ending| ending == "yaml" || ending == "txt")
-        {
+        } else if inside.ends_with(".yaml") || inside.ends_with(".txt") {
             files.push(SourceFile::new(inside, text(&path)?));
+        } else {
+            // Not read, and not passed over either: the book is refused for it by name.
+            files.push(SourceFile::new(inside, ""));
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ impl Failure {
 
     /// Tells the failure on standard error.
     pub fn report(self) -> ExitCode {
-        eprintln!("creditgate: {self}");
+        note!("creditgate: {self}");
         self.code()
     }
 

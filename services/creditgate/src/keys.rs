@@ -33,7 +33,7 @@ pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
             .map_err(|error| Failure::new(format!("write `{}`", file.display()), error))?,
         None => say_part!("callers:\n{lines}"),
     }
-    eprintln!("key of {name}, shown this once: {}", key.reveal());
+    note!("key of {name}, shown this once: {}", key.reveal());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -50,7 +50,7 @@ fn book(dir: &Path) -> Result<ExitCode, Failure> {
         let path = dir.join(name);
         write_new(&path, text, mode)
             .map_err(|error| Failure::new(format!("write `{}`", path.display()), error))?;
-        eprintln!("wrote {}", path.display());
+        note!("wrote {}", path.display());
     }
     say!("{}", keys.key_id);
     Ok(ExitCode::SUCCESS)

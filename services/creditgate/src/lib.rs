@@ -13,6 +13,17 @@ macro_rules! say_part {
     ($($part:tt)*) => { $crate::terminal::write(format_args!($($part)*)) };
 }
 
+/// Prints a line on standard error, where nobody may be reading.
+macro_rules! note {
+    () => { $crate::terminal::note(format_args!("\n")) };
+    ($($part:tt)*) => { $crate::terminal::note(format_args!("{}\n", format_args!($($part)*))) };
+}
+
+/// As [`note`], without the end of the line.
+macro_rules! note_part {
+    ($($part:tt)*) => { $crate::terminal::note(format_args!($($part)*)) };
+}
+
 mod admission;
 pub mod app;
 mod bench;

@@ -21,7 +21,7 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
     let format = format(&args)?;
     let (rows, unreadable) = read(&args.file, format)?;
     for (row, reason) in unreadable.iter().take(20) {
-        eprintln!("row {row}: {reason}");
+        note!("row {row}: {reason}");
     }
     if !unreadable.is_empty() && matches!(args.on_error, OnError::Hold) {
         return Err(Failure::plain(format!(
@@ -118,7 +118,7 @@ fn requests(
         .enumerate()
         .map(move |(sent, (row, entry))| {
             if watched && (sent as u64).is_multiple_of(PROGRESS_EVERY) {
-                eprint!("\r{sent} of {total} rows");
+                note_part!("\r{sent} of {total} rows");
             }
             v1::ImportRequest {
                 part: Some(Part::Row(v1::ImportRow {
@@ -135,15 +135,17 @@ fn requests(
 
 fn tell(summary: &v1::ImportSummary) {
     if std::io::stderr().is_terminal() {
-        eprint!("\r");
+        note_part!("\r");
     }
     for refused in &summary.refused {
-        eprintln!(
+        note!(
             "row {} ({}): {}",
-            refused.row, refused.entry_id, refused.reason
+            refused.row,
+            refused.entry_id,
+            refused.reason
         );
         for violation in &refused.violations {
-            eprintln!("  {}: {}", violation.field, violation.rule);
+            note!("  {}: {}", violation.field, violation.rule);
         }
     }
     say!("received  {}", summary.received);

@@ -2,6 +2,7 @@
 
 mod lists;
 mod parts;
+mod places;
 mod rebuild;
 mod rows;
 mod scenarios;
@@ -280,6 +281,7 @@ impl Loader {
     fn load(&mut self, files: &[SourceFile], deployment: &Deployment) -> Option<Book> {
         let mut sorted: Vec<&SourceFile> = files.iter().collect();
         sorted.sort_by(|a, b| a.path.cmp(&b.path));
+        self.guard_places(&sorted);
         let head = sorted.iter().find(|file| file.path == "book.yaml");
         let Some(head) = head else {
             let place = Place {

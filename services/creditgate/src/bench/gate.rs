@@ -72,7 +72,7 @@ pub async fn run(args: &BenchGateArgs) -> Result<ExitCode, Failure> {
     ])?;
     let real_addr = real.line()?;
     let http_addr = real.line()?;
-    eprintln!("{entries} entries on the lists; {rounds} rounds of {seconds} s, servers in turn");
+    note!("{entries} entries on the lists; {rounds} rounds of {seconds} s, servers in turn");
 
     let mut sums: BTreeMap<(&str, &str), Sums> = BTreeMap::new();
     let before = figures(&http_addr)?;
@@ -100,10 +100,10 @@ pub async fn run(args: &BenchGateArgs) -> Result<ExitCode, Failure> {
                         .push(Run { report, cpu_us });
                 }
             }
-            eprint!(".");
+            note_part!(".");
         }
     }
-    eprintln!();
+    note!();
     let after = settled_figures(&http_addr).await?;
     tell(&sums, &before, &after, &real);
     Ok(ExitCode::SUCCESS)

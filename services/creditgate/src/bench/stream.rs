@@ -66,7 +66,7 @@ pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
     let mut deleted = Ok(());
     for cluster in tried {
         if let Err(error) = topics::delete(cluster).await {
-            eprintln!("{}", Chain(&error));
+            note!("{}", Chain(&error));
             deleted = Err(Failure::new("delete the topics of the benchmark", error));
         }
     }
@@ -94,7 +94,7 @@ async fn measure<'a>(
     });
     let mut partitions = 0;
     for cluster in clusters {
-        eprintln!(
+        note!(
             "makes the topics {}.* on {}, and deletes them at the end",
             cluster.settings().topic_prefix,
             args.kafka.kafka
@@ -107,7 +107,7 @@ async fn measure<'a>(
     }
     let extent = Extent::of(args);
     let settings = clusters[0].settings();
-    eprintln!(
+    note!(
         "{} entries on the lists; {} rounds of {} events, sides in turn; {partitions} partitions, \
              transactions of {} events or {} ms",
         extent.entries,
@@ -157,17 +157,17 @@ fn compare(mut sides: [Side; 2], extent: Extent) -> Result<([Figures; 2], f64), 
                 }
                 _ => figures.rounds.push(side.round(extent.events)?),
             }
-            eprint!(".");
+            note_part!(".");
         }
     }
     let [_, pipeline] = &figures;
     let half = rates(pipeline).median / 2.0;
     for (side, figures) in sides.iter_mut().zip(&mut figures) {
         figures.took = side.steady(half, extent.steady)?;
-        eprint!(".");
+        note_part!(".");
     }
     let [_, pipeline] = &sides;
-    eprintln!("\nverdicts of the rounds: {}", pipeline.outcomes());
+    note!("\nverdicts of the rounds: {}", pipeline.outcomes());
     Ok((figures, half))
 }
 

@@ -47,7 +47,17 @@ fn one(book: &Book, id: &str, args: &BookShowArgs) -> Result<String, Failure> {
 /// What to say of an id that the book does not hold.
 fn absent(book: &Book, id: &str) -> String {
     let left_out = book.not_expressed().iter().find(|other| *other.id == *id);
+    let parts: Vec<&str> = book
+        .measures()
+        .iter()
+        .map(|row| row.id.as_str())
+        .filter(|row| row.strip_prefix(id).is_some_and(|rest| rest.len() == 1))
+        .collect();
     match left_out {
+        _ if !parts.is_empty() => format!(
+            "`{id}` stands in the book in parts: {}; show one of them",
+            parts.join(", ")
+        ),
         Some(left_out) => format!(
             "`{id}` {} is not expressed in the book: {}",
             left_out.title.zh, left_out.reason.zh

@@ -65,12 +65,12 @@ fn mutate(args: &TestArgs) -> Result<ExitCode, Failure> {
     let watched = std::io::stderr().is_terminal();
     let mutation = book::mutate(&files, &deployment, args.row.as_deref(), |done, total| {
         if watched {
-            eprint!("\r{done} of {total} rows");
+            note_part!("\r{done} of {total} rows");
         }
     })
     .map_err(refused)?;
     if watched {
-        eprint!("\r                        \r");
+        note_part!("\r                        \r");
     }
     if let (Some(id), true) = (&args.row, mutation.rows.is_empty()) {
         return Err(Failure::plain(format!(

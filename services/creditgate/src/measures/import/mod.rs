@@ -53,7 +53,7 @@ pub fn import(args: &TableArgs, book: &Book) -> Result<ExitCode, Failure> {
         }
         None => {
             say_part!("{}", yaml::file(&drafts, &source));
-            eprintln!("{}", told(&drafts));
+            note!("{}", told(&drafts));
         }
     }
     Ok(ExitCode::SUCCESS)
