@@ -28,6 +28,12 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
         "cases      {}",
         book.measures().iter().map(|row| row.cases).sum::<usize>()
     );
+    for example in book.supplements().iter().filter(|part| part.example) {
+        say!(
+            "example    supplement {} is an example and nobody's law",
+            example.code
+        );
+    }
     say!("every guard holds");
     // Last and apart: what is not in the book is part of no figure above.
     say!(

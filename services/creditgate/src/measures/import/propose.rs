@@ -24,7 +24,7 @@ pub fn bases(cell: &str) -> Vec<Cited> {
         let (tail, next) = after.split_at(end);
         let (document_no, article) = tail_of(tail);
         cited.push(Cited {
-            level: level(&law),
+            level: level(&law, document_no.as_deref()),
             law,
             article,
             document_no,
@@ -78,10 +78,13 @@ fn tail_of(tail: &str) -> (Option<String>, Option<String>) {
     (document_no, names_article.then(|| article.to_owned()))
 }
 
-/// What the name of a document says about its level; none where it says too little.
-fn level(law: &str) -> Option<Level> {
+/// What the name and number of a document say about its level; none where they say too little:
+/// a 条例 may be of the State Council or of any people's congress.
+fn level(law: &str, document_no: Option<&str>) -> Option<Level> {
     let name = law.split(['（', '(']).next().unwrap_or(law);
     let local = names_place(name);
+    let of_state = name.starts_with("中华人民共和国")
+        || document_no.is_some_and(|number| number.contains("国务院令"));
     let ends = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     if name.starts_with("最高人民法院") || (name.ends_with('法') && !name.ends_with("办法"))
     {
@@ -89,7 +92,7 @@ fn level(law: &str) -> Option<Level> {
     } else if name.ends_with("条例") && local {
         Some(Level::LocalRegulation)
     } else if name.ends_with("条例") {
-        Some(Level::AdministrativeRegulation)
+        of_state.then_some(Level::AdministrativeRegulation)
     } else if name.starts_with("中共中央") || name.starts_with("国务院") {
         Some(Level::CentralDocument)
     } else if ends(&["办法", "规定", "细则"]) && !local {
@@ -268,10 +271,7 @@ mod tests {
                 "中华人民共和国某法（2018年修正）|第41条|-|law",
             ],
         );
-        check(
-            "《市场主体登记管理条例》",
-            &["市场主体登记管理条例|-|-|administrative_regulation"],
-        );
+        check("《市场主体登记管理条例》", &["市场主体登记管理条例|-|-|-"]);
         check(
             "《互联网广告管理办法》第三条",
             &["互联网广告管理办法|第三条|-|department_rule"],
