@@ -53,6 +53,8 @@ with_kafka() {
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
 step "the binary" cargo build -p creditgate
+step "the law: its guards and cases" target/debug/creditgate measures lint measures/catalogue
+step "the law: would its cases notice a mistake" target/debug/creditgate measures test measures/catalogue --mutate --survivors 0
 step "unit, property and end-to-end tests" cargo test --workspace --no-fail-fast
 if ! $quick; then
     # A fixed seed, since this run also counts how often each outcome occurs; the run above takes a new seed every time.
