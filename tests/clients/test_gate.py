@@ -71,11 +71,12 @@ def service(tmp_path):
 class Gate:
     """Calls built from reflection alone."""
 
-    def __init__(self, address):
+    def __init__(self, address, name="Gate"):
+        self.name = f"creditgate.v1.{name}"
         # A pool of its own: a channel to a restarted service must not inherit the broken connection.
         self.channel = grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(self.channel))
-        self.methods = self.pool.FindServiceByName("creditgate.v1.Gate").methods_by_name
+        self.methods = self.pool.FindServiceByName(self.name).methods_by_name
 
     def message(self, name):
         return message_factory.GetMessageClass(self.pool.FindMessageTypeByName(f"creditgate.v1.{name}"))
@@ -84,7 +85,7 @@ class Gate:
         method = self.methods[name]
         answer = message_factory.GetMessageClass(method.output_type)
         return getattr(self.channel, kind)(
-            f"/creditgate.v1.Gate/{name}",
+            f"/{self.name}/{name}",
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=answer.FromString,
         )
@@ -107,6 +108,24 @@ def test_a_client_by_reflection_checks_and_reads_parties(service):
     barred = gate.check(gate.event("2", BARRED))
     assert [party.outcome for party in barred.parties] == ["PROHIBIT"]
     assert barred.subjects[0].triggered[0].measure.basis[0].law
+
+
+def test_another_book_is_simulated_by_reflection_and_a_garbled_one_refused(service):
+    gate = Gate(service.grpc)
+    gate.check(gate.event("1", BARRED))
+    books, simulation = Gate(service.grpc, "Books"), Gate(service.grpc, "Simulation")
+    current = books.call("Current")(books.message("CurrentBookRequest")())
+    assert current.book.signing == "unsigned" and current.rows_active > 0
+    request = simulation.message("SimulateRequest")(purpose="the book in force, decided again")
+    last = list(simulation.call("Simulate", "unary_stream")(request))[-1]
+    assert (last.result.totals.events, last.result.totals.unchanged) == (1, 1)
+    with pytest.raises(grpc.RpcError) as refused:
+        list(simulation.call("Simulate", "unary_stream")(simulation.message("SimulateRequest")()))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT, "a purpose is asked for"
+    with pytest.raises(grpc.RpcError) as refused:
+        books.call("Publish")(books.message("PublishBookRequest")(pack=b"no pack", reason="try"))
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert books.call("Current")(books.message("CurrentBookRequest")()).book.version == current.book.version
 
 
 def test_errors_carry_their_details(service):
