@@ -149,8 +149,8 @@ fn a_supplement_adds_penalties_by_local_regulation_only() {
     check_local(
         "level: local_regulation, region: \"320500\"",
         "level: central_document",
-        "a supplement adds a penalty above NOTICE without a local regulation of its region; \
-add that basis, or write `effect: NOTICE`",
+        "a supplement adds a reward or a penalty above NOTICE without a local regulation of its region; \
+add that basis, or a penalty of `effect: NOTICE`",
     );
 }
 
@@ -330,6 +330,7 @@ fn a_row_names_lists_of_its_own_field_unless_its_basis_says_so() {
     let book = |line: &str| {
         row(&format!("id: P1\nlists: [B07]\nfield: land\n{line}"))
             .list("code: B07\nfield: tendering")
+            .list("code: B08\nfield: taxation")
     };
     let told = "measures/own.yaml:2: P1: the row is of the field `land` and names list B07 of `tendering`: a list bites \
 in another field only where the basis says so; leave the list out, or add `reaches: [tendering]` to the basis that \
@@ -364,7 +365,7 @@ leave the list out: scores of persons serve rewards only",
     check(
         &row("id: P1\nlists: [B07]").list("code: B07\nname: { zh: 个人信用分, en: points }"),
         "lists/own.yaml:2: B07: the list is by its name a score of persons; \
-write `personal_score: true`: no penalty may rest on it",
+write `personal_score: true`: no penalty may rest on it; or `false` when it scores no persons",
     );
     let scored = |condition: &str, personal: &str| {
         row(&format!("id: P1\nlists: [B07]\nwhen: '{condition}'")).file(
