@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use creditgate_measures::book::{Book, Deployment, SourceFile};
+use creditgate_measures::book::{Book, Deployment, SourceFile, test};
 
 fn read(folder: &Path, under: &str, into: &mut Vec<SourceFile>) {
     for item in std::fs::read_dir(folder).expect("folder of the catalogue") {
@@ -113,6 +113,8 @@ fn the_example_supplement_composes_with_the_catalogue() {
     files.extend(example);
     let book =
         Book::load(&files, &Deployment::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    let tested = test(&files, &Deployment::default()).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(tested.failed, [], "each row shows both sides of itself");
     let supplement = &book.supplements()[0];
     assert!(supplement.example, "it says that it is an example");
     assert_eq!(supplement.region.to_string(), "320500");

@@ -149,8 +149,8 @@ fn a_supplement_adds_penalties_by_local_regulation_only() {
     check_local(
         "level: local_regulation, region: \"320500\"",
         "level: central_document",
-        "a supplement adds a penalty above NOTICE without a local regulation of its region; \
-add that basis, or write `effect: NOTICE`",
+        "a supplement adds a reward or a penalty above NOTICE without a local regulation of its region; \
+add that basis, or a penalty of `effect: NOTICE`",
     );
 }
 
@@ -330,6 +330,7 @@ fn a_row_names_lists_of_its_own_field_unless_its_basis_says_so() {
     let book = |line: &str| {
         row(&format!("id: P1\nlists: [B07]\nfield: land\n{line}"))
             .list("code: B07\nfield: tendering")
+            .list("code: B08\nfield: taxation")
     };
     let told = "measures/own.yaml:2: P1: the row is of the field `land` and names list B07 of `tendering`: a list bites \
 in another field only where the basis says so; leave the list out, or add `reaches: [tendering]` to the basis that \
@@ -364,7 +365,7 @@ leave the list out: scores of persons serve rewards only",
     check(
         &row("id: P1\nlists: [B07]").list("code: B07\nname: { zh: 个人信用分, en: points }"),
         "lists/own.yaml:2: B07: the list is by its name a score of persons; \
-write `personal_score: true`: no penalty may rest on it",
+write `personal_score: true`: no penalty may rest on it; or `false` when it scores no persons",
     );
     let scored = |condition: &str, personal: &str| {
         row(&format!("id: P1\nlists: [B07]\nwhen: '{condition}'")).file(
@@ -465,6 +466,127 @@ fn a_file_in_no_place_of_a_book_is_not_passed_over() {
             &format!(
                 "{path}:0: book: the file belongs to no part of a book and would be passed over; end it in `.yaml` and \
 lay it into one of agreements, commitments, incentives, lists, measures, names, repair, scenarios, or take it away"
+
+/// The row P1 with this line is refused so.
+#[track_caller]
+fn check_row(lines: &str, told: &str) {
+    check(
+        &row(&format!("id: P1\n{lines}")),
+        &format!("measures/own.yaml:2: P1: {told}"),
+    );
+}
+
+#[test]
+fn a_penalty_without_class_rests_on_law_too() {
+    let open = |level: &str| {
+        format!(
+            "effect: RESTRICT\nwithout: item class\nbasis: [{{ law: 某令, level: {level} }}]\n\
+             when: event.region == \"320500\""
+        )
+    };
+    check_row(
+        &open("department_rule"),
+        "a penalty above NOTICE rests on less than law, administrative regulation, central document or local \
+regulation; add such a basis, or write `effect: NOTICE`",
+    );
+    loads(&row(&format!("id: P1\n{}", open("law"))));
+    loads(&row(&format!("id: P1\n{}", open("published_notice"))));
+    let notice = open("department_rule").replace("RESTRICT", "NOTICE");
+    loads(&row(&format!("id: P1\n{notice}")));
+}
+
+#[test]
+fn nothing_of_a_row_is_blank() {
+    for (line, what) in [
+        ("title: { zh: \" \", en: measure }", "title"),
+        ("content: { zh: 内容, en: \"\" }", "content"),
+        ("implementer: { zh: \"\u{3000}\", en: x }", "implementer"),
+        ("remedies: { zh: \"\", en: x }", "remedies"),
+        ("basis: [{ law: \" \", level: law }]", "law"),
+        ("published_in: \"\"", "published_in"),
+    ] {
+        check_row(
+            &format!("lists: [B07]\n{line}"),
+            &format!("`{what}` is blank; write it out"),
+        );
+    }
+    check(
+        &row("id: \"P 1\"\nlists: [B07]"),
+        "measures/own.yaml:2: P 1: the id `P 1` is empty, or has white space or control characters in it; \
+write letters, digits and hyphens",
+    );
+}
+
+#[test]
+fn figures_are_such_as_a_law_can_mean() {
+    let ratio = "`ratio` is no share; write a decimal from 0 to 1, in quotes";
+    let percent = "`percent` is out of range; write a whole number from -100 to 100";
+    for (figure, told) in [
+        ("ratio: \"1.01\"", ratio),
+        ("ratio: \"-0.5\"", ratio),
+        ("ratio: \"1e-1\"", ratio),
+        ("percent: 101", percent),
+        ("percent: -101", percent),
+        (
+            "cap_fen: -1",
+            "`cap_fen` is below nothing; write an amount in fen, 0 or more",
+        ),
+        ("period: \" \"", "`period` is blank; write it out"),
+    ] {
+        check_row(&format!("lists: [B07]\nparameters: {{ {figure} }}"), told);
+    }
+    loads(&row(
+        "id: P1\nlists: [B07]\nparameters: { ratio: \"1.0\", percent: -100, cap_fen: 0 }",
+    ));
+}
+
+#[test]
+fn a_list_says_who_keeps_it_and_for_how_long() {
+    for (line, told) in [
+        (
+            "name: { zh: \" \", en: list }",
+            "`name` is blank; write it out",
+        ),
+        ("authority: \"\"", "`authority` is blank; write it out"),
+        (
+            "max_period_months: 0",
+            "entries of the list end before they begin; write `max_period_months` of 1 or more",
+        ),
+        (
+            "freshness_budget_hours: 0",
+            "the list is stale as soon as it is confirmed; write `freshness_budget_hours` of 1 or more",
+        ),
+    ] {
+        check(
+            &row("id: P1\nlists: [B01]").list(&format!("code: B07\n{line}")),
+            &format!("lists/own.yaml:2: B07: {told}"),
+        );
+    }
+    check(
+        &row("id: P1\nlists: [B01]").list("code: \"B\\t7\""),
+        "lists/own.yaml:2: B\t7: the code `B\\t7` is empty, or has white space or control characters in it; \
+write letters, digits and hyphens",
+    );
+}
+
+#[test]
+fn what_is_not_expressed_is_not_and_says_why() {
+    let left_out = |items: &[(&str, &str)]| {
+        let items: String = items
+            .iter()
+            .map(|(id, reason)| {
+                format!("  - id: {id}\n    title: {{ zh: 甲, en: a }}\n    reason: {{ zh: \"{reason}\", en: none }}\n")
+            })
+            .collect();
+        row("id: P1\nlists: [B07]").file("not-expressed.yaml", &format!("not_expressed:\n{items}"))
+    };
+    loads(&left_out(&[("P1（其余）", "无"), ("P2", "无")]));
+    for known in ["P1", "B07"] {
+        check(
+            &left_out(&[(known, "无")]),
+            &format!(
+                "not-expressed.yaml:2: {known}: the book has a row or list of this id, and says that it is not expressed; \
+remove it, or add to the id which part is left out"
             ),
         );
     }
@@ -472,5 +594,272 @@ lay it into one of agreements, commitments, incentives, lists, measures, names, 
         &with("measures/x.yaml").file("measures/x.yaml", "measures: []"),
         "measures/x.yaml:0: book: the file stands twice: two supplements of one name, perhaps; \
 give each supplement a directory name of its own",
+
+        &left_out(&[("P2", "无"), ("P2", "无")]),
+        "not-expressed.yaml:5: P2: it stands twice; remove one",
+    );
+    check(
+        &left_out(&[("P2", " ")]),
+        "not-expressed.yaml:2: P2: `reason` is blank; write it out",
+    );
+}
+
+#[test]
+fn a_confirmation_supplies_what_the_row_leaves_open() {
+    use creditgate_measures::book::Book;
+    let confirmed = |line: &str| {
+        row("id: P1\nlists: [B07]").confirmations(&format!(
+            "confirmations:\n  - {{ measure: P1, confirmed_by: 某市, document: 某文, {line} }}\n"
+        ))
+    };
+    loads(&confirmed("effective_from: \"2020-01-01\""));
+    let other = confirmed("effective_from: \"2020-01-02\"");
+    check(
+        &other,
+        "measures/own.yaml:2: P1: the confirmation states another `effective_from` than the row has; \
+remove `effective_from` from the confirmation: it supplies what the row leaves open",
+    );
+    assert!(Book::load_recorded(&other.files(), &other.deployment).is_ok());
+    check(
+        &confirmed("published_in: 另报"),
+        "measures/own.yaml:2: P1: the confirmation states another `published_in` than the row has; \
+remove `published_in` from the confirmation: it supplies what the row leaves open",
+    );
+    check(
+        &row("id: P1\nlists: [B07]").confirmations(
+            "confirmations:\n  - { measure: P1, confirmed_by: \" \", document: 某文 }\n",
+        ),
+        "confirmations.yaml:2: P1: `confirmed_by` is blank; write it out",
+    );
+}
+
+#[test]
+fn a_local_form_goes_nowhere_beyond_the_national_row() {
+    let national = |lines: &str| {
+        row(&format!(
+            "id: P1\nforce: may\neffect: RESTRICT\nlists: [B07]\n{lines}"
+        ))
+        .file("supplements/city/supplement.yaml", HEAD)
+    };
+    let varying = |line: &str| {
+        let text = local_row("    field", "    varies: P1\n    field");
+        let (key, _) = line.split_once(':').unwrap_or((line, ""));
+        let kept = text
+            .lines()
+            .filter(|own| !own.trim_start().starts_with(&format!("{key}: ")));
+        let kept: Vec<&str> = kept.collect();
+        kept.join("\n")
+            .replace("    varies", &format!("    {line}\n    varies"))
+    };
+    for (there, here, field) in [
+        ("", "lists: [B07, B08]", "lists"),
+        (
+            "",
+            "applies: [{ scenario: tender, stages: [award] }]",
+            "applies",
+        ),
+        (
+            "",
+            "applies: [{ scenario: permit, stages: [decide] }]",
+            "applies",
+        ),
+        ("", "force: must", "force"),
+        ("", "extends_to: [principal]", "extends_to"),
+        ("", "reaches_party: true", "reaches_party"),
+        ("kinds: [enterprise]", "confidence: verified", "kinds"),
+        ("roles: [bidder]", "roles: [bidder, agent]", "roles"),
+        (
+            "severities: [serious]",
+            "confidence: verified",
+            "severities",
+        ),
+        ("scoped: true", "confidence: verified", "scoped"),
+        (
+            "when: event.region == \"320500\"",
+            "confidence: verified",
+            "when",
+        ),
+        (
+            "parameters: { period: 一年 }",
+            "parameters: { period: 二年 }",
+            "period",
+        ),
+    ] {
+        check(
+            &national(there).file("supplements/city/measures/rows.yaml", &varying(here)),
+            &format!(
+                "supplements/city/measures/rows.yaml:2: S1: the row varies P1 and goes beyond its `{field}`; \
+write what the national row has, or less"
+            ),
+        );
+    }
+    let narrower = varying("roles: [bidder]");
+    loads(
+        &national("roles: [bidder, agent]").file("supplements/city/measures/rows.yaml", &narrower),
+    );
+}
+
+#[test]
+fn a_reward_of_a_supplement_rests_on_its_regulation_and_keeps_the_exclusions() {
+    let reward = |level: &str, excluded: &str| {
+        local_row("", "")
+            .replace("direction: penalty", "direction: incentive")
+            .replace("    item: MKT_ENTRY\n    class: A\n", excluded)
+            .replace("RESTRICT", "PRIORITY")
+            .replace("lists: [B07]", "lists: [G02]")
+            .replace("level: local_regulation, region: \"320500\"", level)
+    };
+    let local = "level: local_regulation, region: \"320500\"";
+    check(
+        &composed(&reward("level: central_document", "")),
+        "supplements/city/measures/rows.yaml:2: S1: a supplement adds a reward or a penalty above NOTICE without a \
+local regulation of its region; add that basis, or a penalty of `effect: NOTICE`",
+    );
+    loads(&composed(&reward(local, "")));
+    let excluding = "excluded_by: [{ list: B01, basis: { law: 某文, level: central_document } }]";
+    let national = |text: &str| {
+        composed(text).row(&format!(
+            "id: R1\ndirection: incentive\neffect: PRIORITY\nforce: may\nlists: [G02]\n{excluding}"
+        ))
+    };
+    check(
+        &national(&reward(local, "")),
+        "supplements/city/measures/rows.yaml:2: S1: the national reward R1 of the same effect is withheld on list B01, \
+and this one is not; add the list to `excluded_by`, with its basis",
+    );
+    loads(&national(&reward(local, &format!("    {excluding}\n"))));
+}
+
+#[test]
+fn a_score_says_whether_it_is_of_persons() {
+    let named = |name: &str, said: &str| {
+        row("id: P1\nlists: [B01]").list(&format!(
+            "code: A01\ncolour: attention\nname: {{ zh: {name}, en: x }}{said}"
+        ))
+    };
+    let told = "lists/own.yaml:2: A01: the list is by its name a score of persons; \
+write `personal_score: true`: no penalty may rest on it; or `false` when it scores no persons";
+    for name in ["市民诚信积分", "信用评分", "个人得分", "桂花分"] {
+        check(&named(name, ""), told);
+        loads(&named(name, "\npersonal_score: false"));
+        loads(&named(name, "\npersonal_score: true"));
+    }
+    loads(&named("驾驶证记分", ""));
+    check(
+        &row("id: P1\ndirection: incentive\neffect: PRIORITY\nlists: [G02]\nexcluded_by: [{ list: A01, basis: { law: 某法, level: law } }]")
+            .list("code: A01\ncolour: attention\npersonal_score: true"),
+        "measures/own.yaml:2: P1: list A01, a score of persons, takes a reward away; \
+leave it out of `excluded_by`: a score may give a reward and takes none away",
+    );
+}
+
+#[test]
+fn a_paper_couples_no_fields_for_a_penalty() {
+    let book = |lines: &str| {
+        row(&format!("id: P1\nlists: [B07]\nfield: land\n{lines}"))
+            .list("code: B07\nfield: tendering")
+    };
+    let law = "{ law: 某法, level: law }";
+    for level in ["department_rule", "paper"] {
+        let reaching =
+            format!("basis: [{law}, {{ law: 某文, level: {level}, reaches: [tendering] }}]");
+        check(
+            &book(&reaching),
+            "measures/own.yaml:2: P1: the row is of the field `land` and names list B07 of `tendering`: a list bites in \
+another field only where the basis says so; leave the list out, or add `reaches: [tendering]` to the basis that names it",
+        );
+        loads(&book(&format!("effect: NOTICE\n{reaching}")));
+    }
+    check(
+        &row("id: P1\nlists: [B07]\nbasis: [{ law: 某法, level: law, reaches: [fishery] }]"),
+        "measures/own.yaml:2: P1: a basis reaches the field `fishery`, of which the book has no list; \
+write `any` or one of market",
+    );
+}
+
+#[test]
+fn red_lists_reward_and_the_others_do_not() {
+    check_row(
+        "lists: [G02]",
+        "a penalty rests on the red list G02; name black or attention lists",
+    );
+    check_row(
+        "lists_of: { colour: red }",
+        "a penalty rests on the red list G02; name black or attention lists",
+    );
+    for list in ["B07", "A01"] {
+        check_row(
+            &format!("direction: incentive\neffect: PRIORITY\nlists: [{list}]"),
+            &format!(
+                "a reward rests on a list of breaches, list {list}; name red lists; what withholds a reward stands in \
+`excluded_by`"
+            ),
+        );
+    }
+}
+
+#[test]
+fn lenders_are_third_parties_and_a_scenario_has_a_stage() {
+    check(
+        &row("id: P1\nlists: [B07]").file(
+            "scenarios/lending.yaml",
+            "scenario: lending
+title: { zh: 信贷, en: lending }
+actor: public
+stages: [{ code: before_loan, title: { zh: 贷前, en: before } }]
+",
+        ),
+        "scenarios/lending.yaml:3: lending: lenders decide for themselves: they are third parties; \
+write `actor: third_party`",
+    );
+    check_row(
+        "lists: [B07]\napplies: [{ scenario: permit, stages: [decide] }, { scenario: tender, stages: [] }]",
+        "the row applies in a scenario and in none of its stages; write the stages, or leave the scenario out of `applies`",
+    );
+}
+
+#[test]
+fn an_agreement_is_about_lists_between_two_regions() {
+    let plain = "id: X\nlists: [B07]\nfrom: \"330500\"\nto: \"320500\"";
+    for (change, to, told) in [
+        (
+            "[B07]",
+            "[]",
+            "the agreement names no list; write the codes in `lists`, or remove the agreement",
+        ),
+        (
+            "330500",
+            "320500",
+            "the agreement is of a region with itself; write another region in `from` or `to`",
+        ),
+        (
+            "id: X",
+            "id: X\neffective_to: \"2019-12-31\"",
+            "the agreement ends before it begins; mend `effective_from` or `effective_to`",
+        ),
+    ] {
+        check(
+            &row("id: P1\nlists: [B07]").agreement(&plain.replace(change, to)),
+            &format!("agreements/own.yaml:2: X: {told}"),
+        );
+    }
+    loads(&row("id: P1\nlists: [B07]").agreement(plain));
+}
+
+#[test]
+fn a_file_is_one_document_with_something_in_it() {
+    let with = |text: &str| row("id: P1\nlists: [B07]").file("measures/more.yaml", text);
+    for (text, line) in [("", 1), ("# later\n", 2)] {
+        check(
+            &with(text),
+            &format!(
+                "measures/more.yaml:{line}: form: the file is empty, or holds comments only; \
+write the fields of its form, or remove the file"
+            ),
+        );
+    }
+    check(
+        &with("measures: []\n---\nmeasures: []\n"),
+        "measures/more.yaml:3: form: the file holds several documents, divided by `---`; write one document a file",
     );
 }

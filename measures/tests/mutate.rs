@@ -160,9 +160,15 @@ fn conditions_are_removed_negated_and_moved_by_one() {
 
 #[test]
 fn versions_of_a_row_that_would_overlap_are_refused() {
-    let version = |days: &str| format!("id: P1\nlists: [B07]\n{days}");
-    let book = row(&version("effective_to: \"2025-12-31\"")).row(&version(
+    let version = |days: &str, when: &str| {
+        format!(
+            "id: P1\nlists: [B07]\n{days}\ncases:\n  - {{ name: listed, event: {{ occurred_at: \"{when}\" }}, \
+             expect: effect PROHIBIT }}\n  - {{ name: elsewhere, event: {{ stage: award }}, expect: no match }}"
+        )
+    };
+    let book = row(&version("effective_to: \"2025-12-31\"", "2025-06-01")).row(&version(
         "published_at: \"2025-01-01\"\neffective_from: \"2026-01-01\"",
+        "2026-06-01",
     ));
     let mutation = mutated(&book);
     let second = &mutation.rows[1];
@@ -190,6 +196,47 @@ fn the_order_is_the_same_each_time_and_progress_reaches_the_end() {
     assert_eq!(heard.last(), Some(&(8, 8)));
     let by_field: usize = first.by_field().values().map(|(_, total)| total).sum();
     assert_eq!(by_field, first.total());
+}
+
+#[test]
+fn who_writes_a_row_shows_both_sides_of_it() {
+    let apart = "{ name: elsewhere, event: { stage: award }, expect: no match }";
+    let listed = "{ name: listed, expect: effect PROHIBIT }";
+    let tested = |cases: &str| {
+        let book = row(&format!("id: P1\nlists: [B07]\ncases: [{cases}]"));
+        test(&book.files(), &book.deployment).map(|tested| tested.cases)
+    };
+    for one_side in [apart, listed] {
+        let told = tested(one_side).expect_err("one side only").0;
+        assert_eq!(
+            told.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "measures/own.yaml:2: P1: the cases of the row show only one side of it; \
+              add one that matches and one that just does not"
+            ]
+        );
+    }
+    assert_eq!(tested(&format!("{apart}, {listed}")), Ok(2));
+}
+
+#[test]
+fn the_last_day_and_the_row_that_is_varied_are_changed_too() {
+    let mutation = mutated(
+        &row(&HELD_FAST
+            .replace("    effective_to: \"2030-12-31\"\n", "")
+            .replace("          - effective_to 2030-12-31\n", ""))
+        .row(&HELD_FAST.replace("id: P1", "id: P2")),
+    );
+    let fields = mutation.by_field();
+    assert_eq!(fields.get("varies"), Some(&(2, 2)));
+    let ended = mutation.rows[0]
+        .mutants
+        .iter()
+        .find(|one| one.field == "effective_to");
+    assert_eq!(
+        ended.map(|one| (one.change.as_str(), one.fate)),
+        Some(("none → 2026-05-31", Fate::CaseFailed))
+    );
 }
 
 #[test]

@@ -111,9 +111,9 @@ pub struct AttributeSource {
     pub r#type: Spanned<String>,
     /// What it is.
     pub title: Text,
-    /// A score of natural persons (个人积分): no penalty may read it.
-    #[serde(default)]
-    pub personal_score: bool,
+    /// A score of natural persons (个人积分): no penalty may read it. To be said where the name
+    /// sounds like one; else it is none.
+    pub personal_score: Option<bool>,
 }
 
 /// `lists/*.yaml`.
@@ -159,9 +159,9 @@ pub struct ListSource {
     pub default_severity: Option<Spanned<String>>,
     /// Region of entries that state none.
     pub default_region: Option<Spanned<String>>,
-    /// A score of natural persons (个人积分): no penalty may rest on it.
-    #[serde(default)]
-    pub personal_score: bool,
+    /// A score of natural persons (个人积分): no penalty may rest on it. To be said where the name
+    /// sounds like one; else it is none.
+    pub personal_score: Option<bool>,
     /// `verified` or `recalled`.
     pub confidence: Spanned<String>,
     /// Marks of the sources the definition rests on.

@@ -34,9 +34,12 @@ impl Loader {
                     continue;
                 };
                 list.supplement = part.code();
-                for (rule, mend) in
-                    guards::list_broken(&list, part.supplement.as_ref(), repair_rules)
-                {
+                for (rule, mend) in guards::list_broken(
+                    &list,
+                    source.value.personal_score,
+                    part.supplement.as_ref(),
+                    repair_rules,
+                ) {
                     self.guard(place, line(&source), rule, mend);
                 }
                 if lists.insert(list.code.clone(), Arc::new(list)).is_some() {
@@ -116,7 +119,7 @@ impl Loader {
             freshness_budget_micros: i64::from(source.freshness_budget_hours) * HOUR_MICROS,
             default_severity,
             default_region,
-            personal_score: source.personal_score,
+            personal_score: source.personal_score.unwrap_or(false),
             supplement: None,
             confidence: self.confidence(place, &source.confidence),
         })
@@ -224,7 +227,7 @@ impl Loader {
                         "write `to` inside the region of the supplement",
                     );
                 }
-                agreements.push(Agreement {
+                let agreement = Agreement {
                     supplement: part.code(),
                     id,
                     lists: list_codes(&source.value.lists),
@@ -233,7 +236,11 @@ impl Loader {
                     bases,
                     effective_from: source.value.effective_from.0,
                     effective_to: source.value.effective_to.as_ref().map(|day| day.0),
-                });
+                };
+                for (rule, mend) in guards::agreement_broken(&agreement) {
+                    self.guard(place, line(source), rule, mend);
+                }
+                agreements.push(agreement);
             }
         }
         agreements.sort_by(|a, b| a.id.cmp(&b.id));

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::source::{BookFile, ConfirmationSource, ConfirmationsFile, MeasureSource};
-use super::{Book, BookVersion, Edition, List, Measure, Scenario, StageRows, cases};
+use super::{Book, BookVersion, Edition, List, Measure, Scenario, StageRows, cases, guards};
 use crate::event::{ListCode, Region, ScenarioCode};
 use crate::name::SimplifyTable;
 use crate::vocabulary::{Colour, Confidence, Effect};
@@ -194,6 +194,8 @@ struct Loader {
     errors: Vec<BookError>,
     /// What can be read and breaks a guard.
     broken: Vec<BookError>,
+    /// What is said not to be expressed: file, line and id.
+    left_out: Vec<(String, u64, String)>,
     rows: Vec<Row>,
 }
 
@@ -314,6 +316,7 @@ impl Loader {
             confirmations: &confirmations,
         };
         let measures = self.load_measures(&parts, &around);
+        self.guard_expressed(&lists, &measures);
         for (id, (file, line)) in &confirmations.places {
             if !measures.iter().any(|row| row.id.as_str() == id) {
                 let place = Place { file, subject: id };
@@ -428,6 +431,21 @@ impl Loader {
                         "remove one",
                     );
                 }
+                let texts = [
+                    ("confirmed_by", vec![source.value.confirmed_by.as_str()]),
+                    ("document", vec![source.value.document.as_str()]),
+                ];
+                let place = source.value.published_in.as_deref();
+                let texts = texts
+                    .into_iter()
+                    .chain(place.map(|p| ("published_in", vec![p])));
+                for (rule, mend) in guards::blank(texts) {
+                    let place = Place {
+                        file: &file.path,
+                        subject: &id,
+                    };
+                    self.guard(place, line(&source), rule, mend);
+                }
                 confirmations.by_id.insert(id, source.value);
             }
         }
@@ -482,6 +500,14 @@ fn form_error(told: &str) -> (String, String) {
         return (format!("`{key}` stands twice"), "remove one".to_owned());
     }
     match told {
+        "unexpected end of input" => mended(
+            "the file is empty, or holds comments only",
+            "write the fields of its form, or remove the file",
+        ),
+        _ if told.starts_with("multiple YAML documents") => mended(
+            "the file holds several documents, divided by `---`",
+            "write one document a file",
+        ),
         "expected sequence start" => mended("expected a list", "write the values in `[` and `]`"),
         "expected mapping start" => mended("expected fields", "write `field: value`"),
         "expected string scalar" => mended("expected a text", "write a text, in quotes if need be"),

@@ -1,16 +1,18 @@
 //! What a book is composed of: the national files, and what provinces and cities add to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::source::{
-    BookFile, CommitmentSource, CommitmentsFile, MeasureSource, NotExpressedFile, RepairFile,
-    SupplementFile,
+    BookFile, CommitmentSource, CommitmentsFile, MeasureSource, NotExpressedFile,
+    NotExpressedSource, RepairFile, SupplementFile,
 };
-use super::super::{Edition, Item, NotExpressed, RepairRule, Supplement};
+use super::super::{Edition, Item, List, Measure, NotExpressed, RepairRule, Supplement, guards};
 use super::{Loader, Place, SourceFile, codes, line, shared};
 use crate::book::source::Spanned;
+use crate::event::ListCode;
 use crate::vocabulary::{Benefit, Class, Direction, Force, Level, SupplementLevel};
+use rustc_hash::FxHashMap;
 
 /// The files of one part of a book.
 pub(super) struct Part<'f> {
@@ -114,6 +116,17 @@ impl Loader {
             file: &file.path,
             subject: &source.supplement.value,
         };
+        let texts = [
+            (
+                "title",
+                vec![source.title.zh.as_str(), source.title.en.as_str()],
+            ),
+            ("law", vec![source.basis.value.law.as_str()]),
+        ];
+        let code = guards::code_broken("code", &source.supplement.value);
+        for (rule, mend) in guards::blank(texts).into_iter().chain(code) {
+            self.guard(place, line(&source.supplement), rule, mend);
+        }
         let level = self.word(
             place,
             "level of supplement",
@@ -239,6 +252,8 @@ impl Loader {
         let Some(parsed) = file.and_then(|file| self.parse::<NotExpressedFile>(file)) else {
             return Vec::new();
         };
+        let path = file.map_or("", |file| file.path.as_str());
+        self.guard_not_expressed(path, &parsed);
         let mut left_out: Vec<NotExpressed> = parsed
             .not_expressed
             .into_iter()
@@ -250,6 +265,54 @@ impl Loader {
             .collect();
         left_out.sort_by(|a, b| a.id.cmp(&b.id));
         left_out
+    }
+
+    /// What is left out is named, once, with its reason.
+    fn guard_not_expressed(&mut self, file: &str, parsed: &NotExpressedFile) {
+        let mut seen = BTreeSet::new();
+        for source in &parsed.not_expressed {
+            let NotExpressedSource { id, title, reason } = &source.value;
+            let place = Place {
+                file,
+                subject: &id.value,
+            };
+            let texts = [
+                ("id", vec![id.value.as_str()]),
+                ("title", vec![title.zh.as_str(), title.en.as_str()]),
+                ("reason", vec![reason.zh.as_str(), reason.en.as_str()]),
+            ];
+            for (rule, mend) in guards::blank(texts) {
+                self.guard(place, line(source), rule, mend);
+            }
+            if !seen.insert(id.value.trim()) {
+                self.guard(place, line(source), "it stands twice", "remove one");
+            }
+            self.left_out
+                .push((file.to_owned(), line(source), id.value.clone()));
+        }
+    }
+
+    /// What is said not to be expressed is not.
+    pub(super) fn guard_expressed(
+        &mut self,
+        lists: &FxHashMap<ListCode, Arc<List>>,
+        measures: &[Arc<Measure>],
+    ) {
+        for (file, line, id) in std::mem::take(&mut self.left_out) {
+            let place = Place {
+                file: &file,
+                subject: &id,
+            };
+            let known = id.trim();
+            if lists.contains_key(known) || measures.iter().any(|row| row.id.as_str() == known) {
+                self.guard(
+                    place,
+                    line,
+                    "the book has a row or list of this id, and says that it is not expressed",
+                    "remove it, or add to the id which part is left out",
+                );
+            }
+        }
     }
 
     /// The rows that the commitments of a file become: incentives open to anyone not excluded.

@@ -2,7 +2,7 @@
 
 use super::super::cases::{self, FailedCase};
 use super::super::source::MeasureSource;
-use super::super::{Book, BookErrors, Deployment, Measure, Supplement, guards};
+use super::super::{Book, BookError, BookErrors, Deployment, Measure, Supplement, guards};
 use super::parts::Part;
 use super::{Around, Confirmations, Loader, Place, Row, SourceFile};
 
@@ -23,6 +23,8 @@ impl Written {
         let book = loader.load(files, deployment);
         let mut errors = loader.errors;
         errors.append(&mut loader.broken);
+        // Asked of those who write a book; what loads and passes is not refused for it.
+        errors.extend(loader.rows.iter().filter_map(one_sided));
         match book {
             Some(book) if errors.is_empty() => {
                 let failed = cases::run(&book, &loader.rows);
@@ -83,6 +85,16 @@ impl Written {
         let mut known = self.book.supplements.iter();
         known.find(|supplement| supplement.code == *code)
     }
+}
+
+/// A row whose cases hold fast one side of it only.
+fn one_sided(row: &Row) -> Option<BookError> {
+    let place = Place {
+        file: &row.file,
+        subject: row.measure.id.as_str(),
+    };
+    let (rule, mend) = guards::one_sided(&row.source)?;
+    Some(place.error(row.line, rule, mend))
 }
 
 /// Whether two versions of a row hold on the same day.

@@ -1,6 +1,6 @@
 //! Rows of measure lists: every word known, every condition checked, no version over another.
 
-use super::super::source::{MeasureSource, MeasuresFile};
+use super::super::source::{ConfirmationSource, MeasureSource, MeasuresFile};
 use super::super::{Action, Basis, List, Measure, Scenario, guards, schema};
 use super::parts::Part;
 use super::{Around, Loader, Place, Row, SourceFile, codes, line, list_codes, shared};
@@ -8,6 +8,7 @@ use crate::book::source::Spanned;
 use crate::condition::Condition;
 use crate::event::{ListCode, MeasureId, ScenarioCode, StageCode};
 use crate::time::Date;
+use crate::time::text::DateText;
 use crate::vocabulary::{
     AttributeType, Benefit, Class, Confidence, Direction, Effect, Force, Role, Severity,
     SubjectKind,
@@ -263,8 +264,19 @@ impl Loader {
         if self.errors.len() > before {
             return None;
         }
-        let day = |confirmed: Option<Date>,
-                   written: &Option<Spanned<crate::time::text::DateText>>| {
+        for stated in confirmation.into_iter().flat_map(|c| differing(source, c)) {
+            self.guard(
+                place,
+                row_line,
+                format!("the confirmation states another `{stated}` than the row has"),
+                format!(
+                    "remove `{stated}` from the confirmation: it supplies what the row leaves open"
+                ),
+            );
+        }
+        // In a book that comes into force both say the same; one that was in force once keeps what
+        // its confirmations said.
+        let day = |confirmed: Option<Date>, written: &Option<Spanned<DateText>>| {
             confirmed.or_else(|| written.as_ref().map(|day| day.value.0))
         };
         let published_at = day(
@@ -546,6 +558,33 @@ impl Loader {
             }
         }
     }
+}
+
+/// What a confirmation states otherwise than the row itself.
+fn differing(source: &MeasureSource, confirmation: &ConfirmationSource) -> Vec<&'static str> {
+    let days = |confirmed: &Option<DateText>, written: &Option<Spanned<DateText>>| {
+        let confirmed = confirmed.as_ref().map(|day| day.0);
+        let written = written.as_ref().map(|day| day.value.0);
+        confirmed.zip(written).is_some_and(|(a, b)| a != b)
+    };
+    let place = confirmation
+        .published_in
+        .as_ref()
+        .zip(source.published_in.as_ref());
+    [
+        (
+            "published_at",
+            days(&confirmation.published_at, &source.published_at),
+        ),
+        ("published_in", place.is_some_and(|(a, b)| a != b)),
+        (
+            "effective_from",
+            days(&confirmation.effective_from, &source.effective_from),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
 }
 
 fn relation(code: &str) -> Option<Role> {

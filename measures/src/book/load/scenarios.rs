@@ -8,6 +8,9 @@ use crate::vocabulary::{Actor, AttributeType};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The scenario in which others than public bodies act.
+const LENDING: &str = "lending";
+
 impl Loader {
     pub(super) fn load_scenarios<'f>(
         &mut self,
@@ -91,6 +94,14 @@ impl Loader {
             Actor::parse,
             codes(Actor::ALL, Actor::code),
         )?;
+        if source.scenario.value == LENDING && actor != Actor::ThirdParty {
+            self.guard(
+                place,
+                line(&source.actor),
+                "lenders decide for themselves: they are third parties",
+                format!("write `actor: {}`", Actor::ThirdParty.code()),
+            );
+        }
         Some(Scenario {
             code: ScenarioCode::new(source.scenario.value.as_str()),
             title: source.title.clone(),
@@ -115,7 +126,7 @@ impl Loader {
             personal_scores: source
                 .attributes
                 .iter()
-                .filter(|attribute| attribute.value.personal_score)
+                .filter(|attribute| attribute.value.personal_score == Some(true))
                 .map(|attribute| Arc::from(attribute.value.name.value.as_str()))
                 .collect(),
         })
@@ -137,7 +148,7 @@ impl Loader {
                 AttributeType::parse,
                 codes(AttributeType::ALL, AttributeType::code),
             );
-            if !attribute.value.personal_score
+            if attribute.value.personal_score.is_none()
                 && guards::names_personal_score(&attribute.value.title)
             {
                 self.guard(
@@ -147,7 +158,7 @@ impl Loader {
                         "attribute `{}` is by its title a score of persons",
                         name.value
                     ),
-                    "write `personal_score: true`: no penalty may read it",
+                    "write `personal_score: true`: no penalty may read it; or `false` when it scores no persons",
                 );
             }
             let taken = own.iter().any(|field| *field.name == *name.value);

@@ -1,13 +1,15 @@
 //! Every small change of a row, one field at a time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::book::source::Spanned;
 
 use super::super::source::{AppliesSource, BasisSource, MeasureSource, Text};
-use super::super::{ANY_FIELD, Book};
+use super::super::{ANY_FIELD, Book, Measure};
 use super::integers;
 use crate::event::Region;
+use crate::time::Date;
 use crate::time::text::DateText;
 use crate::vocabulary::{
     Benefit, Class, Colour, Confidence, Direction, Effect, Force, Level, Role, Severity,
@@ -16,6 +18,8 @@ use crate::vocabulary::{
 
 /// A text that stands in no row.
 const OTHER_TEXT: &str = "另文";
+/// An end for rows that have none: before the day on which cases take place unless they say so.
+const LAST_DAY: &str = "2026-05-31";
 /// Regions of which one is always apart from that of a row.
 const OTHER_REGIONS: [&str; 3] = ["330100", "440300", "120000"];
 
@@ -129,6 +133,7 @@ impl Changes<'_> {
                 row.varies = None;
             });
         }
+        self.varies();
         for other in Force::ALL.iter().map(|f| f.code()) {
             self.reword("force", &row.force.value, other, |row| &mut row.force.value);
         }
@@ -146,6 +151,28 @@ impl Changes<'_> {
                 &mut row.confidence.value
             });
         }
+    }
+
+    /// Another row is said to be the one that this is the local form of.
+    fn varies(&mut self) {
+        let row = self.source;
+        let own = row.varies.as_ref().map(|varied| varied.value.as_str());
+        let national = |other: &&Arc<Measure>| other.supplement.is_none();
+        let mut others = self.book.measures().iter().filter(national);
+        let other = others.find(|other| {
+            let id = other.id.as_str();
+            id != row.id.value && Some(id) != own
+        });
+        let Some(other) = other.map(|other| other.id.as_str()) else {
+            return;
+        };
+        self.add(
+            "varies",
+            format!("{} → {other}", own.unwrap_or("none")),
+            |row| {
+                row.varies = Some(spanned(other, &row.id));
+            },
+        );
     }
 
     /// Another word in the place of one.
@@ -476,6 +503,11 @@ impl Changes<'_> {
         });
         if row.effective_to.is_some() {
             self.add("effective_to", "removed", |row| row.effective_to = None);
+        } else if let Ok(last) = Date::parse(LAST_DAY) {
+            self.add("effective_to", format!("none → {last}"), |row| {
+                let end = DateText(last);
+                row.effective_to = Some(Spanned::new(end, row.id.referenced, row.id.defined));
+            });
         }
     }
 
