@@ -112,6 +112,10 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with(ROWS)
+    }
+
+    fn with(rows: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let build = Build {
@@ -121,7 +125,7 @@ impl Place {
         let metrics = Metrics::new(clock.clone(), build);
         let registry = Registry::open(creditgate_registry::Options {
             data_dir: dir.path().to_owned(),
-            book: files(ROWS),
+            book: files(rows),
             deployment: Deployment::default(),
             book_named: true,
             signature: None,
@@ -551,6 +555,48 @@ async fn counts_are_those_computed_by_hand() {
     let told = result(&gate, same).await;
     assert_eq!(of(&told.totals.unwrap()), [14, 14, 0, 0, 0]);
     assert_eq!(told.newly_limited.unwrap().times, 0);
+}
+
+/// T2 with figures.
+fn rows_with(figures: &str) -> String {
+    let figures = format!("effect: HEIGHTENED_SCRUTINY\n    parameters: {{ {figures} }}");
+    ROWS.replace("effect: HEIGHTENED_SCRUTINY", &figures)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_other_figures_is_a_changed_row() {
+    let place = Place::with(&rows_with("ratio: \"0.1\", period: 一年"));
+    let gate = place.gate();
+    fourteen(&place, &gate).await;
+    let simulate = async |figures: &str| {
+        let asked = v1::SimulateRequest {
+            book: Some(message(&rows_with(figures))),
+            purpose: "a test".to_owned(),
+            ..Default::default()
+        };
+        result(&gate, asked).await
+    };
+    for (figures, new) in [
+        ("ratio: \"0.2\", period: 一年", " ratio=0.2 period=一年"),
+        ("ratio: \"0.1\", period: 二年", " ratio=0.1 period=二年"),
+        (
+            "points: 5, percent: 6, cap_fen: 7",
+            " points=5 percent=6 cap_fen=7",
+        ),
+    ] {
+        let told = simulate(figures).await;
+        let totals = told.totals.unwrap();
+        assert_eq!((totals.unchanged, totals.changed_measures), (8, 6));
+        assert_eq!(
+            (told.rows[0].name.as_str(), told.rows[0].changed),
+            ("T2", 6)
+        );
+        let row = &told.samples[0].rows[0];
+        assert!(row.old.ends_with(" ratio=0.1 period=一年"), "{row:?}");
+        assert!(row.new.ends_with(new), "{row:?}");
+    }
+    let told = simulate("ratio: \"0.1\", period: 一年").await;
+    assert_eq!(told.totals.unwrap().unchanged, 14);
 }
 
 #[tokio::test(flavor = "multi_thread")]
