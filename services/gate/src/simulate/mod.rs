@@ -140,9 +140,11 @@ impl Gate {
     }
 }
 
-/// How many threads may decide at once on this machine.
+/// How many threads may decide at once on this machine: one core is left to live checks, where
+/// there is more than one.
 pub(crate) fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(1).max(1)
 }
 
 impl Simulation<'_> {

@@ -689,6 +689,40 @@ async fn permission_purpose_and_a_sound_book_are_asked_for() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_book_knows_is_refused_by_name() {
+    let place = Place::new();
+    let gate = place.gate();
+    let asked = v1::SimulateRequest {
+        book: Some(message(&candidate_rows())),
+        purpose: "a test".to_owned(),
+        scenarios: vec!["tender".to_owned(), "tendr".to_owned()],
+        // The candidate lacks the first; the book in force has it.
+        rows: vec!["T1".to_owned(), "T9".to_owned()],
+        ..Default::default()
+    };
+    let parts = gate.simulate(request(asked)).await.unwrap().into_inner();
+    let parts: Vec<_> = parts.collect().await;
+    let [Err(refused)] = parts.as_slice() else {
+        panic!("{parts:?}");
+    };
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    for (word, told) in [
+        ("tendr", true),
+        ("T9", true),
+        ("T1", false),
+        ("`tender`", false),
+    ] {
+        assert_eq!(refused.message().contains(word), told, "{refused}");
+    }
+    let asked = v1::ShadowDifferencesRequest {
+        transitions: vec!["bad".to_owned()],
+        ..Default::default()
+    };
+    let refused = gate.shadow_differences(request(asked)).await;
+    assert_eq!(refused.err().unwrap().code(), Code::InvalidArgument);
+}
+
 async fn status(gate: &Gate) -> Option<v1::ShadowState> {
     let asked = request(v1::ShadowStatusRequest {});
     gate.shadow_status(asked).await.unwrap().into_inner().state
