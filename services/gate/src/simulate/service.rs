@@ -312,7 +312,7 @@ impl Inner {
         &self,
         (candidate, content_hash): (&Arc<Book>, String),
         asked: &Asked,
-        cancelled: &AtomicBool,
+        cancelled: &Arc<AtomicBool>,
         sender: &mpsc::Sender<Part>,
     ) -> Result<v1::SimulationResult, Status> {
         let began = Instant::now();
@@ -600,7 +600,9 @@ fn new_id() -> Result<String, Status> {
 
 fn status_of(error: &Error) -> Status {
     match error {
-        Error::Cancelled => Status::cancelled(error.to_string()),
+        Error::Cancelled | Error::History(HistoryError::Cancelled) => {
+            Status::cancelled(error.to_string())
+        }
         Error::History(HistoryError::Unknown(what)) => {
             tracing::warn!({ field::ERROR } = %Chain(error), "a simulation lacks its history");
             let message = format!("{what} is not in the change log of this process");

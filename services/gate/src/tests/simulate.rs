@@ -689,6 +689,40 @@ async fn permission_purpose_and_a_sound_book_are_asked_for() {
     }
 }
 
+/// Of five thousand records only the last lies in the scope, so no batch of them ever fills.
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_reaches_records_that_are_passed_over() {
+    let place = Place::new();
+    let gate = place.gate();
+    let journal = gate.inner.records.journal();
+    let records = (0..5_000).map(|_| journal::NewRecord::new(kind::VERDICT, 0, vec![1; 9]));
+    journal.append_all_blocking(records.collect()).unwrap();
+    journal.append_blocking(kind::VERDICT, 1, vec![1; 9]).unwrap();
+    let scope = Scope {
+        from: Some(Time::from_micros(1)),
+        ..Scope::default()
+    };
+    let cancelled = Arc::default();
+    let simulation = crate::simulate::Simulation {
+        journal,
+        history: gate.inner.history.as_ref(),
+        live: &gate.inner.live,
+        candidate: &book(ROWS),
+        scope: &scope,
+        samples: &Samples::default(),
+        workers: 1,
+        cancelled: &cancelled,
+        tell: &|progress| {
+            assert_ne!(progress.phase, "deciding");
+            cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+        },
+        see: &|_, _| {},
+    };
+    // The first reading tells when it is done; the second one is ended on the way.
+    let ended = tokio::task::block_in_place(|| simulation.run());
+    assert!(matches!(ended, Err(crate::simulate::Error::Cancelled)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_book_knows_is_refused_by_name() {
     let place = Place::new();
