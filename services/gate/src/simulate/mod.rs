@@ -152,6 +152,14 @@ impl Gate {
     }
 }
 
+/// A random id of version 4; `None` when the system gives no random bytes.
+pub(crate) fn random_id() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    Some(id.hyphenated().to_string())
+}
+
 /// How many threads may decide at once on this machine: one core is left to live checks, where
 /// there is more than one.
 pub(crate) fn workers() -> usize {

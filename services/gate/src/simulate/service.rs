@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Extensions, Request, Response, Status};
 
-use super::{Done, Error, Progress, Samples, Scope, Simulation, workers};
+use super::{Done, Error, Progress, Samples, Scope, Simulation, random_id, workers};
 use crate::failure::Failure;
 use crate::gate::{Gate, Inner};
 use crate::service::permitted;
@@ -117,12 +117,19 @@ impl simulation_server::Simulation for Gate {
         let caller = may_simulate(&extensions)?.shared_name();
         let purpose = purposed(&request.purpose)?;
         let book = request.book.ok_or_else(book_missing)?;
+        // Held until the work is done, also when the caller goes away meanwhile.
+        let alone = Arc::clone(&self.inner.setting_shadow)
+            .try_lock_owned()
+            .map_err(|_| {
+                Status::resource_exhausted(
+                    "the shadow is being set or cleared; try again when it is done",
+                )
+            })?;
         let files = book.clone();
         let candidate = match candidate(Arc::clone(&self.inner), files).await? {
             Candidate::Sound(book, _) => book,
             Candidate::Refused(errors) => return Err(refused_status(&errors)),
         };
-        let _alone = self.inner.setting_shadow.lock().await;
         self.inner
             .admission
             .open()
@@ -141,10 +148,20 @@ impl simulation_server::Simulation for Gate {
             ));
         }
         let now = Time::from_micros(self.inner.clock.now_micros());
-        let record = shadow::record_of(new_id()?, &book, &caller, purpose, now);
+        let version = candidate.version().to_string();
+        let record = shadow::record_of(new_id()?, version, &book, &caller, purpose.clone(), now);
         let inner = Arc::clone(&self.inner);
         let set = move || {
+            let _alone = alone;
+            let (shadow_id, book_version) = (record.shadow_id.clone(), record.book_version.clone());
             inner.shadow.set(record, candidate, now)?;
+            tracing::info!(
+                { field::CALLER } = %caller,
+                purpose,
+                shadow_id,
+                book_version,
+                "the shadow was set"
+            );
             Ok(inner.shadow.status().0)
         };
         let state = on_disk(set).await?;
@@ -158,10 +175,15 @@ impl simulation_server::Simulation for Gate {
         let (_, extensions, request) = request.into_parts();
         let caller = may_simulate(&extensions)?.shared_name();
         let purpose = purposed(&request.purpose)?;
-        let _alone = self.inner.setting_shadow.lock().await;
+        let alone = Arc::clone(&self.inner.setting_shadow).lock_owned().await;
         let inner = Arc::clone(&self.inner);
-        let ended = on_disk(move || inner.shadow.clear()).await?;
-        tracing::info!({ field::CALLER } = %caller, purpose, "the shadow was cleared");
+        let clear = move || {
+            let _alone = alone;
+            let ended = inner.shadow.clear()?;
+            tracing::info!({ field::CALLER } = %caller, purpose, "the shadow was cleared");
+            Ok(ended)
+        };
+        let ended = on_disk(clear).await?;
         Ok(Response::new(v1::ClearShadowResponse { ended }))
     }
 
@@ -592,10 +614,7 @@ fn told(progress: Progress) -> v1::SimulateResponse {
 
 /// A random id of version 4.
 fn new_id() -> Result<String, Status> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| Failure::Internal.status())?;
-    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
-    Ok(id.hyphenated().to_string())
+    random_id().ok_or_else(|| Failure::Internal.status())
 }
 
 fn status_of(error: &Error) -> Status {

@@ -8,7 +8,7 @@ use creditgate_measures::vocabulary::State;
 use creditgate_measures::{Question, decide};
 use creditgate_proto::decode::{event_from_proto, event_from_record};
 use creditgate_proto::encode::{time_from_proto, time_to_proto, verdict_to_proto};
-use creditgate_proto::journal::v1::VerdictRecord;
+use creditgate_proto::journal::v1::{ShadowRecord, VerdictRecord};
 use creditgate_proto::list_version_from_text;
 use creditgate_proto::records::kind;
 use creditgate_proto::v1::simulation_server::Simulation as _;
@@ -697,7 +697,9 @@ async fn cancelling_reaches_records_that_are_passed_over() {
     let journal = gate.inner.records.journal();
     let records = (0..5_000).map(|_| journal::NewRecord::new(kind::VERDICT, 0, vec![1; 9]));
     journal.append_all_blocking(records.collect()).unwrap();
-    journal.append_blocking(kind::VERDICT, 1, vec![1; 9]).unwrap();
+    journal
+        .append_blocking(kind::VERDICT, 1, vec![1; 9])
+        .unwrap();
     let scope = Scope {
         from: Some(Time::from_micros(1)),
         ..Scope::default()
@@ -837,4 +839,67 @@ async fn the_shadow_counts_and_keeps_what_it_would_say_otherwise() {
     gate.close(Duration::from_secs(10)).await.unwrap();
     drop(gate);
     assert!(status(&place.gate()).await.is_none());
+}
+
+fn set_shadow_request(rows: &str) -> Request<v1::SetShadowRequest> {
+    request(v1::SetShadowRequest {
+        book: Some(message(rows)),
+        purpose: "a test".to_owned(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_cannot_be_kept_leaves_the_one_before_as_it_is() {
+    let place = Place::new();
+    let gate = place.gate();
+    gate.set_shadow(set_shadow_request(&candidate_rows()))
+        .await
+        .unwrap();
+    fourteen(&place, &gate).await;
+    let before = compared(&gate, 14).await;
+    let in_the_way = place.dir.path().join("shadow/book.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let refused = gate.set_shadow(set_shadow_request(ROWS)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(status(&gate).await.unwrap(), before);
+    assert_eq!(differences(&gate, &[]).await.len(), 9);
+
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let held = Arc::clone(&gate.inner.setting_shadow).lock_owned().await;
+    let busy = gate.set_shadow(set_shadow_request(ROWS)).await.unwrap_err();
+    assert_eq!(busy.code(), Code::ResourceExhausted);
+    drop(held);
+    gate.set_shadow(set_shadow_request(ROWS)).await.unwrap();
+    assert_ne!(status(&gate).await.unwrap().shadow_id, before.shadow_id);
+    assert!(differences(&gate, &[]).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_is_another_book_after_a_restart_begins_anew() {
+    let place = Place::new();
+    let gate = place.gate();
+    gate.set_shadow(set_shadow_request(&candidate_rows()))
+        .await
+        .unwrap();
+    fourteen(&place, &gate).await;
+    let before = compared(&gate, 14).await;
+    gate.close(Duration::from_secs(10)).await.unwrap();
+    drop(gate);
+
+    // As the deployment before made it.
+    let file = place.dir.path().join("shadow/book");
+    let bytes = std::fs::read(&file).unwrap();
+    let mut record = ShadowRecord::decode(bytes.as_slice()).unwrap();
+    assert_eq!(record.book_version, before.book_version);
+    record.book_version = "another".to_owned();
+    std::fs::write(&file, record.encode_to_vec()).unwrap();
+
+    let gate = place.gate();
+    let anew = status(&gate).await.unwrap();
+    assert_ne!(anew.shadow_id, before.shadow_id);
+    assert_eq!((anew.kept, anew.purpose.as_str()), (0, "a test"));
+    gate.close(Duration::from_secs(10)).await.unwrap();
+    drop(gate);
+    let again = status(&place.gate()).await.unwrap();
+    assert_eq!(again.shadow_id, anew.shadow_id);
 }
