@@ -265,6 +265,19 @@ async fn a_simulation_counts_as_computed_by_hand_and_changes_nothing() {
     let (code, _, err) = command(&[&simulate[..], &purpose].concat(), &server);
     assert_eq!(code, Some(2));
     assert!(err.contains("X98") && err.contains("X99"), "{err}");
+    std::fs::write(&broken, sound).expect("a file");
+
+    // What no book knows is refused, and a range without events does not pass for a sound book.
+    for (flag, unknown) in [("--scenario", "tendr"), ("--row", "T9")] {
+        let narrowed = [&simulate[..], &purpose, &[flag, unknown]].concat();
+        let (code, _, err) = command(&narrowed, &server);
+        assert_eq!(code, Some(2));
+        assert!(err.contains(unknown), "{err}");
+    }
+    let empty = ["simulate", "--to", "2020-01-01"];
+    let (code, _, err) = command(&[&empty[..], &purpose].concat(), &server);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("no recorded event"), "{err}");
 
     assert_eq!(check_fourteen(&service, "b").await, before);
     service.stop();
@@ -353,12 +366,14 @@ async fn only_who_may_simulate_does() {
         "a test",
     ];
     let status = ["shadow", "status"];
-    for asked in [&simulate[..], &status] {
+    // Nothing was recorded yet, which whoever may simulate is told.
+    for (asked, told, why) in [(&simulate[..], 2, "no recorded event"), (&status, 0, "")] {
         let (code, _, err) = command(&[asked, &["--key-file", &reader]].concat(), &server);
         assert_eq!(code, Some(2));
         assert!(err.contains("PermissionDenied"), "{err}");
         let (code, _, err) = command(&[asked, &["--key-file", &analyst]].concat(), &server);
-        assert_eq!(code, Some(0), "{err}");
+        assert_eq!(code, Some(told), "{err}");
+        assert!(err.contains(why), "{err}");
     }
     service.stop();
 }

@@ -132,7 +132,7 @@ pub(crate) struct Inner {
     /// The book that runs beside the one in force, if there is one.
     pub shadow: Shadow,
     /// Held while the shadow is set or cleared.
-    pub setting_shadow: tokio::sync::Mutex<()>,
+    pub setting_shadow: Arc<tokio::sync::Mutex<()>>,
     indexer: Mutex<Option<Indexer>>,
     follower: Mutex<Option<JoinHandle<()>>>,
 }
@@ -226,7 +226,7 @@ impl Gate {
             simulations: Kept::new(&data_dir),
             simulating: tokio::sync::Mutex::default(),
             shadow,
-            setting_shadow: tokio::sync::Mutex::default(),
+            setting_shadow: Arc::default(),
             indexer: Mutex::new(Some(indexer)),
             follower: Mutex::new(follower),
         };

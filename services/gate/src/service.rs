@@ -306,9 +306,8 @@ fn replay_status(error: &replay::Error) -> Status {
             "history_unknown",
             "the lists or the book of this verdict are not in the change log",
         ),
-        replay::Error::History(HistoryError::Log(_)) | replay::Error::Record(_) => {
-            Failure::Unreadable.status()
-        }
+        replay::Error::History(HistoryError::Log(_) | HistoryError::Cancelled)
+        | replay::Error::Record(_) => Failure::Unreadable.status(),
     }
 }
 

@@ -8,7 +8,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::thread::JoinHandle;
 
@@ -33,10 +33,14 @@ use parking_lot::Mutex;
 use prost::Message;
 
 use crate::simulate::compare::{Change, Told};
+use crate::simulate::random_id;
 use crate::simulate::report::{RowTally, TransitionTally};
 
-/// Decided events that may wait to be compared: some ten megabytes.
+/// Decided events that may wait to be compared: some ten megabytes of usual ones.
 const LINE: usize = 4_096;
+
+/// About how many bytes they may hold, however large they are.
+const LINE_BYTES: usize = 64 << 20;
 
 /// Differences kept of one shadow; later ones are only counted.
 const KEPT_MAX: u64 = 100_000;
@@ -62,6 +66,8 @@ pub(crate) enum Error {
     Open(#[from] OpenError),
     #[error("start the thread that compares")]
     Thread(#[source] std::io::Error),
+    #[error("make an id: the system gives no random bytes")]
+    Id,
 }
 
 /// The shadow of a gate, if there is one.
@@ -88,6 +94,7 @@ struct Side {
     counted_since: Time,
     metrics: Metrics,
     journal: Journal,
+    room: Room,
     busy: AtomicU64,
     counts: Mutex<Counts>,
 }
@@ -102,8 +109,45 @@ struct Counts {
     rows: RowTally,
 }
 
+/// Bytes that what waits may hold.
+struct Room {
+    max: usize,
+    taken: AtomicUsize,
+}
+
+impl Room {
+    const fn of(max: usize) -> Self {
+        Self {
+            max,
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes so many bytes, if there are so many left.
+    fn take(&self, bytes: usize) -> bool {
+        let before = self.taken.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes) <= self.max;
+        if !fits {
+            self.give_back(bytes);
+        }
+        fits
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// A shadow that is ready to compare; its thread waits.
+struct Prepared {
+    running: Running,
+    worker: JoinHandle<()>,
+}
+
 /// An event that was decided with the book in force.
 struct Decided {
+    /// What it took of the room.
+    bytes: usize,
     event: Event,
     case: CaseView,
     lists: Lists,
@@ -142,7 +186,7 @@ impl Shadow {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(told(&error)),
         };
-        let record = ShadowRecord::decode(bytes.as_slice()).map_err(|error| told(&error))?;
+        let mut record = ShadowRecord::decode(bytes.as_slice()).map_err(|error| told(&error))?;
         let deployment = history
             .deployment(live.version())
             .map_err(|error| told(&error))?;
@@ -151,22 +195,62 @@ impl Shadow {
             .iter()
             .map(|file| SourceFile::new(file.path.clone(), file.text.clone()))
             .collect();
-        let book = Book::load(&files, &deployment).map_err(|errors| errors.to_string())?;
-        self.start(record, Arc::new(book), now)
-            .map_err(|error| told(&error))
+        let book = Book::load_recorded(&files, &deployment).map_err(|errors| errors.to_string())?;
+        self.note_version(&mut record, &book)
+            .map_err(|error| told(&error))?;
+        let shadow_id = record.shadow_id.clone();
+        let prepared = self
+            .prepare(record, Arc::new(book), now)
+            .map_err(|error| told(&error))?;
+        self.run(prepared);
+        self.remove_differences(Some(&shadow_id));
+        Ok(())
     }
 
-    /// Sets a shadow in the place of the one before. Blocks.
+    /// The same files are another book under another deployment: what was kept of the one before
+    /// does not go on under its name.
+    fn note_version(&self, record: &mut ShadowRecord, book: &Book) -> Result<(), Error> {
+        let version = book.version().to_string();
+        if record.book_version == version {
+            return Ok(());
+        }
+        if !record.book_version.is_empty() {
+            let shadow_id = random_id().ok_or(Error::Id)?;
+            tracing::warn!(
+                shadow_id,
+                before = record.shadow_id,
+                book_version = version,
+                book_version_before = record.book_version,
+                "the deployment makes another book of the shadow's files: it begins anew"
+            );
+            record.shadow_id = shadow_id;
+        }
+        record.book_version = version;
+        self.write(record)
+    }
+
+    /// Sets a shadow in the place of the one before, which goes on when the new one cannot be kept.
+    /// Blocks.
     pub(crate) fn set(
         &self,
         record: ShadowRecord,
         book: Arc<Book>,
         now: Time,
     ) -> Result<(), Error> {
+        let shadow_id = record.shadow_id.clone();
+        let prepared = self.prepare(record.clone(), book, now)?;
+        if let Err(error) = self.write(&record) {
+            let Prepared { running, worker } = prepared;
+            drop(running);
+            let _ = worker.join();
+            // What cannot go now goes with the next shadow.
+            let _ = std::fs::remove_dir_all(self.differences(&shadow_id));
+            return Err(error);
+        }
         self.stop();
-        self.remove_differences();
-        self.write(&record)?;
-        self.start(record, book, now)
+        self.run(prepared);
+        self.remove_differences(Some(&shadow_id));
+        Ok(())
     }
 
     /// Ends the shadow; what it had compared. Blocks.
@@ -179,7 +263,7 @@ impl Shadow {
             _ => {}
         }
         let ended = self.stop();
-        self.remove_differences();
+        self.remove_differences(None);
         Ok(ended)
     }
 
@@ -198,7 +282,7 @@ impl Shadow {
         side.map(|side| side.state())
     }
 
-    fn start(&self, record: ShadowRecord, book: Arc<Book>, now: Time) -> Result<(), Error> {
+    fn prepare(&self, record: ShadowRecord, book: Arc<Book>, now: Time) -> Result<Prepared, Error> {
         let options = Options {
             ack: Ack::Written,
             ..small_options()
@@ -210,6 +294,7 @@ impl Shadow {
             counted_since: now,
             metrics: self.metrics.clone(),
             journal,
+            room: Room::of(LINE_BYTES),
             busy: AtomicU64::new(0),
             counts: Mutex::default(),
         });
@@ -219,24 +304,32 @@ impl Shadow {
             .name("shadow".to_owned())
             .spawn(move || working.work(&decided))
             .map_err(Error::Thread)?;
+        Ok(Prepared {
+            running: Running { line, side },
+            worker,
+        })
+    }
+
+    fn run(&self, Prepared { running, worker }: Prepared) {
         *self.worker.lock() = Some(worker);
-        self.running.store(Some(Arc::new(Running { line, side })));
+        self.running.store(Some(Arc::new(running)));
         self.set.store(true, Ordering::Relaxed);
-        Ok(())
     }
 
     fn differences(&self, shadow_id: &str) -> PathBuf {
         self.dir.join(format!("differences-{shadow_id}"))
     }
 
-    /// Differences of earlier shadows go: a simulation finds them again.
-    fn remove_differences(&self) {
+    /// Differences of other shadows than this one go: a simulation finds them again.
+    fn remove_differences(&self, but_of: Option<&str>) {
+        let stay = but_of.map(|shadow_id| self.differences(shadow_id));
         for item in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let path = item.path();
             if item
                 .file_name()
                 .to_string_lossy()
                 .starts_with("differences-")
+                && stay.as_ref() != Some(&path)
                 && let Err(error) = std::fs::remove_dir_all(&path)
             {
                 tracing::warn!(dir = %path.display(), %error, "old differences stay");
@@ -288,7 +381,13 @@ impl Shadow {
         let Some(running) = running.as_deref() else {
             return;
         };
+        let bytes = weight(event, case, verdict);
+        let room = &running.side.room;
+        if !room.take(bytes) {
+            return self.not_compared(&running.side);
+        }
         let decided = Box::new(Decided {
+            bytes,
             event: event.clone(),
             case: case.clone(),
             lists: lists.clone(),
@@ -296,9 +395,14 @@ impl Shadow {
             verdict: verdict.clone(),
         });
         if running.line.try_send(decided).is_err() {
-            running.side.busy.fetch_add(1, Ordering::Relaxed);
-            self.metrics.shadow_not_compared(NotCompared::Busy);
+            room.give_back(bytes);
+            self.not_compared(&running.side);
         }
+    }
+
+    fn not_compared(&self, side: &Side) {
+        side.busy.fetch_add(1, Ordering::Relaxed);
+        self.metrics.shadow_not_compared(NotCompared::Busy);
     }
 
     /// The state, and why a shadow that was set does not run.
@@ -322,16 +426,25 @@ impl Side {
     fn work(&self, line: &Receiver<Box<Decided>>) {
         let mut differences = Vec::new();
         while let Ok(first) = line.recv() {
-            differences.extend(self.compare(&first));
+            differences.extend(self.take(first));
             while differences.len() < RUN
                 && let Ok(next) = line.try_recv()
             {
-                differences.extend(self.compare(&next));
+                differences.extend(self.take(next));
             }
             self.keep(std::mem::take(&mut differences));
         }
         // What was kept is durable then, whatever the journal says.
         let _ = self.journal.close_blocking();
+    }
+
+    /// Compares, and gives the room back.
+    fn take(&self, decided: Box<Decided>) -> Option<NewRecord> {
+        let difference = self.compare(&decided);
+        let bytes = decided.bytes;
+        drop(decided);
+        self.room.give_back(bytes);
+        difference
     }
 
     /// Decides a second time; the difference, if there is one.
@@ -342,6 +455,7 @@ impl Side {
             lists,
             lists_behind,
             verdict,
+            ..
         } = decided;
         if !lists.normalised_by(self.book.simplify()) {
             self.counts.lock().name_table += 1;
@@ -435,6 +549,37 @@ impl Side {
     }
 }
 
+/// About how many bytes a copy of what was decided holds. The lists are shared.
+fn weight(event: &Event, case: &CaseView, verdict: &Verdict) -> usize {
+    /// Texts of usual length that a participant, a row or an entry brings with it.
+    const TEXTS: usize = 128;
+    fn of<T>(items: &[T]) -> usize {
+        std::mem::size_of_val(items) + items.len() * TEXTS
+    }
+    let names = event.subjects.iter().map(|subject| {
+        let given = subject
+            .given
+            .as_ref()
+            .map_or(0, |given| given.value.reveal().len());
+        let name = subject.name.as_ref().map_or(0, |name| name.reveal().len());
+        given + name
+    });
+    let rows = verdict.subjects.iter().map(|subject| {
+        let incentives = of(&subject.offered) + of(&subject.withheld);
+        of(&subject.flags) + of(&subject.triggered) + incentives
+    });
+    std::mem::size_of::<Decided>()
+        + of(&event.subjects)
+        + names.sum::<usize>()
+        + event.attributes.len() * TEXTS
+        + std::mem::size_of_val(case.checks.as_slice())
+        + of(&verdict.parties)
+        + of(&verdict.subjects)
+        + rows.sum::<usize>()
+        + of(&verdict.not_checked)
+        + of(&verdict.explanation)
+}
+
 fn small_options() -> Options {
     crate::simulate::small_journal(SEGMENT_BYTES)
 }
@@ -442,6 +587,7 @@ fn small_options() -> Options {
 /// What is kept of a shadow that is set now.
 pub(crate) fn record_of(
     shadow_id: String,
+    book_version: String,
     book: &v1::CandidateBook,
     caller: &str,
     purpose: String,
@@ -457,5 +603,20 @@ pub(crate) fn record_of(
         caller: caller.to_owned(),
         purpose,
         set_at: Some(time_to_proto(now)),
+        book_version,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Room;
+
+    #[test]
+    fn room_is_bounded_and_comes_back() {
+        let room = Room::of(100);
+        assert!(room.take(60) && !room.take(41) && room.take(40));
+        assert!(!room.take(1) && !room.take(usize::MAX / 2));
+        room.give_back(60);
+        assert!(room.take(60) && !room.take(1));
     }
 }

@@ -4,6 +4,7 @@
 //! records. It is meant for replays and for people, on threads that may block.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use creditgate_measures::book::{Book, BookVersion, Deployment};
@@ -25,6 +26,9 @@ use crate::log::{self, ChangeLog, Entered, What};
 
 /// Books kept loaded; replays ask for few.
 const BOOKS_MAX: usize = 8;
+
+/// Records of the log read before it is asked again whether anybody wants what is made of them.
+const LOOK_EVERY: usize = 4_096;
 
 /// The past of the lists and the books; cheap to clone.
 #[derive(Clone, Debug)]
@@ -151,10 +155,16 @@ impl Past {
 
     /// Reads the log once up to a version; adds the further identifiers of the subjects that a key in
     /// `wanted` leads to, and tells whether there were any.
-    fn grow(&self, up_to: u64, wanted: &mut FxHashSet<Key>) -> Result<bool, Error> {
+    fn grow(
+        &self,
+        up_to: u64,
+        wanted: &mut FxHashSet<Key>,
+        looking: &mut Looking,
+    ) -> Result<bool, HistoryError> {
         let mut grown = false;
         for entered in self.log.read_from(Position(0)) {
-            let entered = entered?;
+            looking.go_on()?;
+            let entered = entered.map_err(|error| HistoryError::Log(Box::new(error)))?;
             if entered.seq > up_to {
                 break;
             }
@@ -256,16 +266,22 @@ impl History for Past {
 
     fn sweep(&self, wanted: Wanted) -> Result<Box<dyn Sweep>, HistoryError> {
         let head = self.log.head().sequence;
-        let Wanted { keys, book, up_to } = wanted;
+        let Wanted {
+            keys,
+            book,
+            up_to,
+            cancelled,
+        } = wanted;
         if up_to > head {
             let version = self.log.version(up_to);
             return Err(HistoryError::Unknown(format!("list version {version}")));
         }
         let mut keys: FxHashSet<Key> = keys.into_iter().collect();
-        while self
-            .grow(up_to, &mut keys)
-            .map_err(|error| HistoryError::Log(Box::new(error)))?
-        {}
+        let mut looking = Looking {
+            cancelled,
+            passed: 0,
+        };
+        while self.grow(up_to, &mut keys, &mut looking)? {}
         Ok(Box::new(Walk {
             lists: Lists::empty(self.log.log_id(), book.simplify()),
             entered: Box::new(self.log.read_on()),
@@ -274,6 +290,7 @@ impl History for Past {
             held: FxHashSet::default(),
             book,
             up_to,
+            looking,
         }))
     }
 }
@@ -292,6 +309,23 @@ struct Walk {
     held: FxHashSet<Key>,
     book: Arc<Book>,
     up_to: u64,
+    looking: Looking,
+}
+
+/// Looks now and then whether anybody wants the result.
+struct Looking {
+    cancelled: Arc<AtomicBool>,
+    passed: usize,
+}
+
+impl Looking {
+    fn go_on(&mut self) -> Result<(), HistoryError> {
+        self.passed += 1;
+        match self.passed.is_multiple_of(LOOK_EVERY) && self.cancelled.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(HistoryError::Cancelled),
+        }
+    }
 }
 
 impl Walk {
@@ -329,6 +363,7 @@ impl Sweep for Walk {
             return Err(HistoryError::Unknown(version));
         }
         while self.lists.version().seq < seq {
+            self.looking.go_on()?;
             let next = match self.next.take() {
                 Some(next) => Some(next),
                 None => self
@@ -398,5 +433,23 @@ pub(crate) fn record_of(entry: &Entry, history: Vec<v1::EntryChange>) -> v1::Ent
         entry: Some(creditgate_proto::entry_to_proto(entry)),
         recorded_at: Some(time_to_proto(entry.recorded_at)),
         history,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_walk_ends_soon_after_nobody_wants_it() {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let mut looking = Looking {
+            cancelled: Arc::clone(&cancelled),
+            passed: 0,
+        };
+        assert!((0..3 * LOOK_EVERY).all(|_| looking.go_on().is_ok()));
+        cancelled.store(true, Ordering::Relaxed);
+        let passed = (0..).take_while(|_| looking.go_on().is_ok()).count();
+        assert_eq!(passed, LOOK_EVERY - 1);
     }
 }

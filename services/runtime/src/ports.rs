@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use creditgate_measures::book::{Book, BookVersion, Deployment};
 use creditgate_measures::event::Event;
@@ -172,6 +173,8 @@ pub struct Wanted {
     pub book: Arc<Book>,
     /// The last version that will be asked for.
     pub up_to: u64,
+    /// Set by whoever does not want it any more.
+    pub cancelled: Arc<AtomicBool>,
 }
 
 /// A walk through the past of the lists. It only goes forward; clones of the lists stay as they
@@ -196,4 +199,7 @@ pub enum HistoryError {
     /// The log could not be read.
     #[error("read the change log")]
     Log(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Whoever asked does not want it any more.
+    #[error("nobody wants the lists of then any more")]
+    Cancelled,
 }

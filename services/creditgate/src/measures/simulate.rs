@@ -18,7 +18,8 @@ use crate::failure::Failure;
 /// `measures simulate`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code: 0 nothing would be different, 1 something would, 2 it could not be told.
+    after_help = "Exit code: 0 nothing would be different, 1 something would, 2 it could not be told, or no
+recorded event lies in the range.
 
 Times are RFC 3339, or days as YYYY-MM-DD in Shanghai. The purpose is kept with the name of the caller.
 
@@ -210,6 +211,11 @@ pub async fn simulate(args: SimulateArgs) -> Result<ExitCode, Failure> {
         print(&result);
     }
     let totals = result.totals.unwrap_or_default();
+    if totals.events == 0 {
+        return Err(Failure::plain(
+            "no recorded event lies in the range: look at the times, positions and scenarios",
+        ));
+    }
     let different = totals.changed_outcome + totals.changed_measures > 0;
     Ok(ExitCode::from(u8::from(different)))
 }

@@ -1,9 +1,10 @@
 //! What a verdict tells, in a form in which a recorded one and a new one can be compared.
 //!
 //! Compared are outcomes, effects, proposals, reviews and result codes of event, parties and
-//! subjects, and the rows with what they contribute. Rows under `also` are display only, and flags
-//! explain: neither makes a verdict a different one.
+//! subjects, and the rows with what they contribute and their figures. Rows under `also` are display
+//! only, and flags explain: neither makes a verdict a different one.
 
+use creditgate_measures::book::Measure;
 use creditgate_measures::verdict::{Contribution, Decision, EntryHit, Verdict};
 use creditgate_measures::vocabulary::{Effect, Outcome, SubjectKind};
 use creditgate_proto::v1;
@@ -40,12 +41,29 @@ pub(crate) struct SubjectTold<'a> {
 struct RowTold<'a> {
     row: &'a str,
     entry: &'a str,
+    told: Standing<'a>,
+}
+
+/// How a row counts, and with which figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Standing<'a> {
     counts: Counts,
+    figures: Figures<'a>,
+}
+
+/// The figures of a row; a row that has none is one whose figures are all absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Figures<'a> {
+    ratio: Option<&'a str>,
+    points: Option<i64>,
+    percent: Option<i64>,
+    cap_fen: Option<i64>,
+    period: Option<&'a str>,
 }
 
 /// How a row counts for a subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Counts {
+enum Counts {
     Effect(Effect),
     Proposed(Effect),
     Offered,
@@ -68,8 +86,8 @@ pub(crate) struct RowChange<'a> {
     pub subject: usize,
     pub row: &'a str,
     pub entry: &'a str,
-    pub old: Option<Counts>,
-    pub new: Option<Counts>,
+    pub old: Option<Standing<'a>>,
+    pub new: Option<Standing<'a>>,
 }
 
 impl std::fmt::Display for Counts {
@@ -80,6 +98,62 @@ impl std::fmt::Display for Counts {
             Self::Offered => f.write_str("offered"),
             Self::Withheld => f.write_str("withheld"),
         }
+    }
+}
+
+impl std::fmt::Display for Standing<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { counts, figures } = self;
+        write!(f, "{counts}{figures}")
+    }
+}
+
+impl std::fmt::Display for Figures<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(ratio) = self.ratio {
+            write!(f, " ratio={ratio}")?;
+        }
+        for (name, figure) in [
+            ("points", self.points),
+            ("percent", self.percent),
+            ("cap_fen", self.cap_fen),
+        ] {
+            if let Some(figure) = figure {
+                write!(f, " {name}={figure}")?;
+            }
+        }
+        if let Some(period) = self.period {
+            write!(f, " period={period}")?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Figures<'a> {
+    fn of(measure: &'a Measure) -> Self {
+        measure
+            .parameters
+            .as_ref()
+            .map_or_else(Self::default, |p| Self {
+                ratio: p.ratio.as_deref(),
+                points: p.points,
+                percent: p.percent,
+                cap_fen: p.cap_fen,
+                period: p.period.as_deref(),
+            })
+    }
+
+    fn recorded(measure: &'a v1::Measure) -> Self {
+        measure
+            .parameters
+            .as_ref()
+            .map_or_else(Self::default, |p| Self {
+                ratio: p.ratio.as_deref(),
+                points: p.points,
+                percent: p.percent,
+                cap_fen: p.cap_fen,
+                period: p.period.as_deref(),
+            })
     }
 }
 
@@ -138,23 +212,20 @@ fn optional(code: Option<&str>) -> Option<Option<Effect>> {
 impl<'a> Told<'a> {
     pub(crate) fn by(verdict: &'a Verdict) -> Self {
         let subjects = verdict.subjects.iter().map(|subject| {
-            let penalties = subject.triggered.iter().map(|triggered| RowTold {
-                row: triggered.measure.id.as_str(),
-                entry: entry_of(triggered.entry.as_ref()),
-                counts: match triggered.contributes {
+            let penalties = subject.triggered.iter().map(|triggered| {
+                let counts = match triggered.contributes {
                     Contribution::Effect => Counts::Effect(triggered.effect),
                     Contribution::Proposed => Counts::Proposed(triggered.effect),
-                },
+                };
+                RowTold::by(&triggered.measure, triggered.entry.as_ref(), counts)
             });
             let incentives = [
                 (&subject.offered, Counts::Offered),
                 (&subject.withheld, Counts::Withheld),
             ];
             let incentives = incentives.into_iter().flat_map(|(incentives, counts)| {
-                incentives.iter().map(move |incentive| RowTold {
-                    row: incentive.measure.id.as_str(),
-                    entry: entry_of(incentive.entry.as_ref()),
-                    counts,
+                incentives.iter().map(move |incentive| {
+                    RowTold::by(&incentive.measure, incentive.entry.as_ref(), counts)
                 })
             });
             SubjectTold {
@@ -184,7 +255,7 @@ impl<'a> Told<'a> {
                     "proposed" => Counts::Proposed(effect),
                     _ => return None,
                 };
-                row_of(triggered.measure.as_ref(), triggered.entry.as_ref(), counts)
+                RowTold::recorded(triggered.measure.as_ref(), triggered.entry.as_ref(), counts)
             });
             let incentives = [
                 (&subject.offered, Counts::Offered),
@@ -192,7 +263,8 @@ impl<'a> Told<'a> {
             ];
             let incentives = incentives.into_iter().flat_map(|(incentives, counts)| {
                 incentives.iter().map(move |incentive| {
-                    row_of(incentive.measure.as_ref(), incentive.entry.as_ref(), counts)
+                    let entry = incentive.entry.as_ref();
+                    RowTold::recorded(incentive.measure.as_ref(), entry, counts)
                 })
             });
             let rows: Option<Vec<RowTold<'a>>> = penalties.chain(incentives).collect();
@@ -274,19 +346,19 @@ fn merge<'b>(
     new: &'b [RowTold<'_>],
     into: &mut Vec<RowChange<'b>>,
 ) {
-    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    let (mut old_rows, mut new_rows) = (old.iter().peekable(), new.iter().peekable());
     loop {
         let key = |told: &&'b RowTold<'_>| (told.row, told.entry);
-        let order = match (old.peek(), new.peek()) {
+        let order = match (old_rows.peek(), new_rows.peek()) {
             (None, None) => return,
             (Some(_), None) => std::cmp::Ordering::Less,
             (None, Some(_)) => std::cmp::Ordering::Greater,
             (Some(old), Some(new)) => key(old).cmp(&key(new)),
         };
-        let before = if order.is_le() { old.next() } else { None };
-        let after = if order.is_ge() { new.next() } else { None };
-        let (before_counts, after_counts) = (before.map(|b| b.counts), after.map(|a| a.counts));
-        if before_counts == after_counts {
+        let before = if order.is_le() { old_rows.next() } else { None };
+        let after = if order.is_ge() { new_rows.next() } else { None };
+        let (old, new) = (before.map(|b| b.told), after.map(|a| a.told));
+        if old == new {
             continue;
         }
         if let Some(told) = before.or(after) {
@@ -294,8 +366,8 @@ fn merge<'b>(
                 subject,
                 row: told.row,
                 entry: told.entry,
-                old: before_counts,
-                new: after_counts,
+                old,
+                new,
             });
         }
     }
@@ -304,13 +376,13 @@ fn merge<'b>(
 impl RowChange<'_> {
     /// As a message.
     pub(crate) fn to_proto(self) -> v1::RowChange {
-        let counts = |counts: Option<Counts>| counts.map(|c| c.to_string()).unwrap_or_default();
+        let text = |told: Option<Standing<'_>>| told.map(|t| t.to_string()).unwrap_or_default();
         v1::RowChange {
             subject: u32::try_from(self.subject).unwrap_or(u32::MAX),
             row: self.row.to_owned(),
             entry_id: self.entry.to_owned(),
-            old: counts(self.old),
-            new: counts(self.new),
+            old: text(self.old),
+            new: text(self.new),
         }
     }
 }
@@ -321,18 +393,31 @@ fn sorted<'a>(rows: impl Iterator<Item = RowTold<'a>>) -> Vec<RowTold<'a>> {
     rows
 }
 
-fn row_of<'a>(
-    measure: Option<&'a v1::Measure>,
-    entry: Option<&'a v1::EntryHit>,
-    counts: Counts,
-) -> Option<RowTold<'a>> {
-    Some(RowTold {
-        row: &measure?.id,
-        entry: entry.map_or("", |entry| &entry.entry_id),
-        counts,
-    })
-}
+impl<'a> RowTold<'a> {
+    fn by(measure: &'a Measure, entry: Option<&'a EntryHit>, counts: Counts) -> Self {
+        Self {
+            row: measure.id.as_str(),
+            entry: entry.map_or("", |entry| entry.entry_id.as_str()),
+            told: Standing {
+                counts,
+                figures: Figures::of(measure),
+            },
+        }
+    }
 
-fn entry_of(entry: Option<&EntryHit>) -> &str {
-    entry.map_or("", |entry| entry.entry_id.as_str())
+    fn recorded(
+        measure: Option<&'a v1::Measure>,
+        entry: Option<&'a v1::EntryHit>,
+        counts: Counts,
+    ) -> Option<Self> {
+        let measure = measure?;
+        Some(Self {
+            row: &measure.id,
+            entry: entry.map_or("", |entry| &entry.entry_id),
+            told: Standing {
+                counts,
+                figures: Figures::recorded(measure),
+            },
+        })
+    }
 }

@@ -124,7 +124,8 @@ impl Simulation<'_> {
     ) -> Result<Report, Error> {
         let mut report = Report::default();
         let mut batch = Vec::with_capacity(BATCH);
-        for (record, step) in self.records(stretch).zip(plan.steps()) {
+        // The steps first: with the last one, the records behind it need not be read.
+        for (step, record) in plan.steps().zip(self.records(stretch)) {
             let record = record?;
             let position = record.position.0;
             match step {

@@ -38,6 +38,9 @@ const BATCH: usize = 256;
 /// Batches that may wait for each worker.
 const AHEAD: usize = 4;
 
+/// Records passed over before it is asked again whether anybody wants the result.
+const LOOK_EVERY: usize = 4_096;
+
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
@@ -77,13 +80,22 @@ pub enum Error {
     Cancelled,
     /// The lists of then cannot be told.
     #[error("the lists of then cannot be told")]
-    History(#[from] HistoryError),
+    History(#[source] HistoryError),
     /// The journal cannot be read.
     #[error("read the journal of verdicts")]
     Read(#[from] ReadError),
     /// A fault of ours; it has been printed.
     #[error("a thread that decided ended in a fault")]
     Fault,
+}
+
+impl From<HistoryError> for Error {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Cancelled => Self::Cancelled,
+            error => Self::History(error),
+        }
+    }
 }
 
 /// What a simulation works with.
@@ -97,7 +109,7 @@ pub(crate) struct Simulation<'a> {
     /// Threads that decide, besides the one that reads.
     pub workers: usize,
     /// Set by whoever does not want the result any more.
-    pub cancelled: &'a AtomicBool,
+    pub cancelled: &'a Arc<AtomicBool>,
     pub tell: &'a (dyn Fn(Progress) + Sync),
     /// Sees each new verdict, with the position of the recorded one.
     pub see: &'a (dyn Fn(u64, &Verdict) + Sync),
@@ -132,7 +144,7 @@ impl Gate {
             scope,
             samples,
             workers: workers(),
-            cancelled: &AtomicBool::new(false),
+            cancelled: &Arc::default(),
             tell: &|_| {},
             see,
         };
@@ -140,9 +152,19 @@ impl Gate {
     }
 }
 
-/// How many threads may decide at once on this machine.
+/// A random id of version 4; `None` when the system gives no random bytes.
+pub(crate) fn random_id() -> Option<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
+    Some(id.hyphenated().to_string())
+}
+
+/// How many threads may decide at once on this machine: one core is left to live checks, where
+/// there is more than one.
 pub(crate) fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.saturating_sub(1).max(1)
 }
 
 impl Simulation<'_> {
@@ -159,6 +181,7 @@ impl Simulation<'_> {
             keys: collected.keys,
             book: Arc::clone(self.candidate),
             up_to: collected.up_to,
+            cancelled: Arc::clone(self.cancelled),
         };
         let sweep = self.history.sweep(wanted)?;
         let plan = collected.plan;
@@ -176,6 +199,8 @@ impl Simulation<'_> {
             reader: self.journal.read_from(Position(start)),
             end,
             scope: self.scope,
+            cancelled: self.cancelled,
+            passed: 0,
         }
     }
 
@@ -199,19 +224,26 @@ struct Records<'a> {
     reader: Reader,
     end: u64,
     scope: &'a Scope,
+    cancelled: &'a AtomicBool,
+    /// Records read, wanted or not.
+    passed: usize,
 }
 
 impl Iterator for Records<'_> {
-    type Item = Result<Record, ReadError>;
+    type Item = Result<Record, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             if self.reader.position().0 >= self.end {
                 return None;
             }
+            self.passed += 1;
+            if self.passed.is_multiple_of(LOOK_EVERY) && self.cancelled.load(Ordering::Relaxed) {
+                return Some(Err(Error::Cancelled));
+            }
             let record = match self.reader.next()? {
                 Ok(record) => record,
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Some(Err(error.into())),
             };
             // A record bears the time of its verdict.
             let at = Time::from_micros(record.time_micros);

@@ -27,8 +27,8 @@ pub struct Samples {
     pub persons: usize,
     /// Only changes that touch one of these rows; empty: all.
     pub rows: Vec<String>,
-    /// Only these transitions, as `PASS->PROHIBIT`; empty: all.
-    pub transitions: Vec<String>,
+    /// Only these transitions of the outcome; empty: all.
+    pub transitions: Vec<(Outcome, Outcome)>,
 }
 
 impl Samples {
@@ -38,12 +38,7 @@ impl Samples {
             || rows
                 .iter()
                 .any(|change| self.rows.iter().any(|row| row == change.row));
-        let by_transition = self.transitions.is_empty()
-            || self.transitions.iter().any(|wanted| {
-                wanted
-                    .split_once("->")
-                    .is_some_and(|(from, to)| from.trim() == old.code() && to.trim() == new.code())
-            });
+        let by_transition = self.transitions.is_empty() || self.transitions.contains(&(old, new));
         by_row && by_transition
     }
 }

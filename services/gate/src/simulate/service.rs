@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Extensions, Request, Response, Status};
 
-use super::{Done, Error, Progress, Samples, Scope, Simulation, workers};
+use super::{Done, Error, Progress, Samples, Scope, Simulation, random_id, workers};
 use crate::failure::Failure;
 use crate::gate::{Gate, Inner};
 use crate::service::permitted;
@@ -117,12 +117,19 @@ impl simulation_server::Simulation for Gate {
         let caller = may_simulate(&extensions)?.shared_name();
         let purpose = purposed(&request.purpose)?;
         let book = request.book.ok_or_else(book_missing)?;
+        // Held until the work is done, also when the caller goes away meanwhile.
+        let alone = Arc::clone(&self.inner.setting_shadow)
+            .try_lock_owned()
+            .map_err(|_| {
+                Status::resource_exhausted(
+                    "the shadow is being set or cleared; try again when it is done",
+                )
+            })?;
         let files = book.clone();
         let candidate = match candidate(Arc::clone(&self.inner), files).await? {
             Candidate::Sound(book, _) => book,
             Candidate::Refused(errors) => return Err(refused_status(&errors)),
         };
-        let _alone = self.inner.setting_shadow.lock().await;
         self.inner
             .admission
             .open()
@@ -141,10 +148,20 @@ impl simulation_server::Simulation for Gate {
             ));
         }
         let now = Time::from_micros(self.inner.clock.now_micros());
-        let record = shadow::record_of(new_id()?, &book, &caller, purpose, now);
+        let version = candidate.version().to_string();
+        let record = shadow::record_of(new_id()?, version, &book, &caller, purpose.clone(), now);
         let inner = Arc::clone(&self.inner);
         let set = move || {
+            let _alone = alone;
+            let (shadow_id, book_version) = (record.shadow_id.clone(), record.book_version.clone());
             inner.shadow.set(record, candidate, now)?;
+            tracing::info!(
+                { field::CALLER } = %caller,
+                purpose,
+                shadow_id,
+                book_version,
+                "the shadow was set"
+            );
             Ok(inner.shadow.status().0)
         };
         let state = on_disk(set).await?;
@@ -158,10 +175,15 @@ impl simulation_server::Simulation for Gate {
         let (_, extensions, request) = request.into_parts();
         let caller = may_simulate(&extensions)?.shared_name();
         let purpose = purposed(&request.purpose)?;
-        let _alone = self.inner.setting_shadow.lock().await;
+        let alone = Arc::clone(&self.inner.setting_shadow).lock_owned().await;
         let inner = Arc::clone(&self.inner);
-        let ended = on_disk(move || inner.shadow.clear()).await?;
-        tracing::info!({ field::CALLER } = %caller, purpose, "the shadow was cleared");
+        let clear = move || {
+            let _alone = alone;
+            let ended = inner.shadow.clear()?;
+            tracing::info!({ field::CALLER } = %caller, purpose, "the shadow was cleared");
+            Ok(ended)
+        };
+        let ended = on_disk(clear).await?;
         Ok(Response::new(v1::ClearShadowResponse { ended }))
     }
 
@@ -185,12 +207,15 @@ impl simulation_server::Simulation for Gate {
     ) -> Result<Response<Self::ShadowDifferencesStream>, Status> {
         let (_, extensions, request) = request.into_parts();
         may_simulate(&extensions)?;
+        let mut violations = Vec::new();
+        let transitions = transitions(&mut violations, &request.transitions);
+        refuse(violations)?;
         let journal = self.inner.shadow.journal().ok_or_else(|| {
             status::failed_precondition_status("no_shadow", "no shadow runs here")
         })?;
         let (sender, differences) = mpsc::channel(AHEAD);
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = send_differences(&journal, &request, &sender) {
+            if let Err(error) = send_differences(&journal, &request, &transitions, &sender) {
                 let _ = sender.blocking_send(Err(status_of(&Error::Read(error))));
             }
         });
@@ -202,14 +227,9 @@ impl simulation_server::Simulation for Gate {
 fn send_differences(
     journal: &Journal,
     wanted: &v1::ShadowDifferencesRequest,
+    transitions: &[(Outcome, Outcome)],
     sender: &mpsc::Sender<Result<v1::ShadowDifferencesResponse, Status>>,
 ) -> Result<(), ReadError> {
-    let transitions: Vec<_> = wanted
-        .transitions
-        .iter()
-        .filter_map(|text| transition_of(text))
-        .map(|(old, new)| (old.code(), new.code()))
-        .collect();
     let start = boundary(journal, wanted.from_position)?;
     for record in journal.read_from(start) {
         let record = record?;
@@ -217,7 +237,8 @@ fn send_differences(
             continue;
         };
         let told = (difference.old.as_str(), difference.new.as_str());
-        let fits = (wanted.transitions.is_empty() || transitions.contains(&told))
+        let is_told = |(old, new): &(Outcome, Outcome)| (old.code(), new.code()) == told;
+        let fits = (transitions.is_empty() || transitions.iter().any(is_told))
             && (wanted.rows.is_empty()
                 || difference
                     .rows
@@ -257,7 +278,7 @@ impl Inner {
         asked: Asked,
         sender: &mpsc::Sender<Part>,
     ) -> Result<(), Status> {
-        let Ok(_running) = self.simulating.try_lock() else {
+        let Ok(running) = self.simulating.try_lock() else {
             return Err(Status::resource_exhausted(
                 "another simulation runs; try again when it is done",
             ));
@@ -268,12 +289,14 @@ impl Inner {
             Some(book) => match candidate(Arc::clone(&self), book).await? {
                 Candidate::Sound(book, files) => (book, files.to_string()),
                 Candidate::Refused(errors) => {
+                    drop(running);
                     let refused = part(v1::simulate_response::Part::Refused(refusal(&errors)));
                     let _ = sender.send(Ok(refused)).await;
                     return Err(refused_status(&errors));
                 }
             },
         };
+        known_to([&candidate, &Arc::clone(&self.live.load().book)], &asked)?;
         let cancelled = Arc::new(AtomicBool::new(false));
         let work = {
             let (inner, sender) = (Arc::clone(&self), sender.clone());
@@ -291,6 +314,8 @@ impl Inner {
                 work.await
             }
         };
+        // The next one need not wait until a slow client has taken the result.
+        drop(running);
         let result = done.map_err(|_| Failure::Internal.status())??;
         let last = part(v1::simulate_response::Part::Result(result));
         let _ = sender.send(Ok(last)).await;
@@ -309,7 +334,7 @@ impl Inner {
         &self,
         (candidate, content_hash): (&Arc<Book>, String),
         asked: &Asked,
-        cancelled: &AtomicBool,
+        cancelled: &Arc<AtomicBool>,
         sender: &mpsc::Sender<Part>,
     ) -> Result<v1::SimulationResult, Status> {
         let began = Instant::now();
@@ -394,17 +419,10 @@ impl Asked {
         {
             v.push(Violation::new("to", "later than `from`"));
         }
-        for (at, transition) in request.transitions.iter().enumerate() {
-            if transition_of(transition).is_none() {
-                v.push(Violation::new(
-                    format!("transitions[{at}]"),
-                    "two outcomes, as `PASS->PROHIBIT`",
-                ));
-            }
-        }
+        let transitions = transitions(v, &request.transitions);
         let samples_max = at_most(v, "samples_max", request.samples_max, SAMPLES_DEFAULT);
         let persons_max = at_most(v, "persons_max", request.persons_max, PERSONS_DEFAULT);
-        Refused::unless_empty(violations).map_err(|refused| status::refused_status(&refused))?;
+        refuse(violations)?;
         Ok(Self {
             caller,
             purpose,
@@ -419,23 +437,62 @@ impl Asked {
                 per_transition: samples_max,
                 persons: persons_max,
                 rows: request.rows,
-                transitions: request.transitions,
+                transitions,
             },
         })
     }
 }
 
 /// The outcomes of a transition, as `PASS->PROHIBIT`.
-pub(super) fn transition_of(text: &str) -> Option<(Outcome, Outcome)> {
+fn transition_of(text: &str) -> Option<(Outcome, Outcome)> {
     let (old, new) = text.split_once("->")?;
     Some((Outcome::parse(old.trim())?, Outcome::parse(new.trim())?))
+}
+
+/// The outcomes of these transitions.
+fn transitions(violations: &mut Vec<Violation>, texts: &[String]) -> Vec<(Outcome, Outcome)> {
+    let mut known = Vec::with_capacity(texts.len());
+    for (at, text) in texts.iter().enumerate() {
+        match transition_of(text) {
+            Some(transition) => known.push(transition),
+            None => violations.push(Violation::new(
+                format!("transitions[{at}]"),
+                "two outcomes, as `PASS->PROHIBIT`",
+            )),
+        }
+    }
+    known
+}
+
+/// Refuses a scenario or a row that none of these books knows: nothing would be found, which would
+/// read as if nothing were different.
+fn known_to(books: [&Book; 2], asked: &Asked) -> Result<(), Status> {
+    let mut violations = Vec::new();
+    for (at, scenario) in asked.scope.scenarios.iter().enumerate() {
+        if books.iter().all(|book| book.scenario(scenario).is_none()) {
+            let rule = format!("`{scenario}` is a scenario of neither book");
+            violations.push(Violation::new(format!("scenarios[{at}]"), rule));
+        }
+    }
+    for (at, row) in asked.samples.rows.iter().enumerate() {
+        let mut measures = books.iter().flat_map(|book| book.measures());
+        if !measures.any(|measure| measure.id.as_str() == row) {
+            let rule = format!("`{row}` is a row of neither book");
+            violations.push(Violation::new(format!("rows[{at}]"), rule));
+        }
+    }
+    refuse(violations)
+}
+
+fn refuse(violations: Vec<Violation>) -> Result<(), Status> {
+    Refused::unless_empty(violations).map_err(|refused| status::refused_status(&refused))
 }
 
 /// A stated purpose, or the refusal.
 fn purposed(text: &str) -> Result<String, Status> {
     let mut violations = Vec::new();
     let purpose = purpose(&mut violations, text);
-    Refused::unless_empty(violations).map_err(|refused| status::refused_status(&refused))?;
+    refuse(violations)?;
     Ok(purpose)
 }
 
@@ -557,15 +614,14 @@ fn told(progress: Progress) -> v1::SimulateResponse {
 
 /// A random id of version 4.
 fn new_id() -> Result<String, Status> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| Failure::Internal.status())?;
-    let id = uuid::Builder::from_random_bytes(bytes).into_uuid();
-    Ok(id.hyphenated().to_string())
+    random_id().ok_or_else(|| Failure::Internal.status())
 }
 
 fn status_of(error: &Error) -> Status {
     match error {
-        Error::Cancelled => Status::cancelled(error.to_string()),
+        Error::Cancelled | Error::History(HistoryError::Cancelled) => {
+            Status::cancelled(error.to_string())
+        }
         Error::History(HistoryError::Unknown(what)) => {
             tracing::warn!({ field::ERROR } = %Chain(error), "a simulation lacks its history");
             let message = format!("{what} is not in the change log of this process");

@@ -8,7 +8,7 @@ use creditgate_measures::vocabulary::State;
 use creditgate_measures::{Question, decide};
 use creditgate_proto::decode::{event_from_proto, event_from_record};
 use creditgate_proto::encode::{time_from_proto, time_to_proto, verdict_to_proto};
-use creditgate_proto::journal::v1::VerdictRecord;
+use creditgate_proto::journal::v1::{ShadowRecord, VerdictRecord};
 use creditgate_proto::list_version_from_text;
 use creditgate_proto::records::kind;
 use creditgate_proto::v1::simulation_server::Simulation as _;
@@ -112,6 +112,10 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        Self::with(ROWS)
+    }
+
+    fn with(rows: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let build = Build {
@@ -121,7 +125,7 @@ impl Place {
         let metrics = Metrics::new(clock.clone(), build);
         let registry = Registry::open(creditgate_registry::Options {
             data_dir: dir.path().to_owned(),
-            book: files(ROWS),
+            book: files(rows),
             deployment: Deployment::default(),
             book_named: true,
             signature: None,
@@ -553,6 +557,48 @@ async fn counts_are_those_computed_by_hand() {
     assert_eq!(told.newly_limited.unwrap().times, 0);
 }
 
+/// T2 with figures.
+fn rows_with(figures: &str) -> String {
+    let figures = format!("effect: HEIGHTENED_SCRUTINY\n    parameters: {{ {figures} }}");
+    ROWS.replace("effect: HEIGHTENED_SCRUTINY", &figures)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_other_figures_is_a_changed_row() {
+    let place = Place::with(&rows_with("ratio: \"0.1\", period: 一年"));
+    let gate = place.gate();
+    fourteen(&place, &gate).await;
+    let simulate = async |figures: &str| {
+        let asked = v1::SimulateRequest {
+            book: Some(message(&rows_with(figures))),
+            purpose: "a test".to_owned(),
+            ..Default::default()
+        };
+        result(&gate, asked).await
+    };
+    for (figures, new) in [
+        ("ratio: \"0.2\", period: 一年", " ratio=0.2 period=一年"),
+        ("ratio: \"0.1\", period: 二年", " ratio=0.1 period=二年"),
+        (
+            "points: 5, percent: 6, cap_fen: 7",
+            " points=5 percent=6 cap_fen=7",
+        ),
+    ] {
+        let told = simulate(figures).await;
+        let totals = told.totals.unwrap();
+        assert_eq!((totals.unchanged, totals.changed_measures), (8, 6));
+        assert_eq!(
+            (told.rows[0].name.as_str(), told.rows[0].changed),
+            ("T2", 6)
+        );
+        let row = &told.samples[0].rows[0];
+        assert!(row.old.ends_with(" ratio=0.1 period=一年"), "{row:?}");
+        assert!(row.new.ends_with(new), "{row:?}");
+    }
+    let told = simulate("ratio: \"0.1\", period: 一年").await;
+    assert_eq!(told.totals.unwrap().unchanged, 14);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_decided_is_counted_with_the_reason() {
     let place = Place::new();
@@ -643,6 +689,76 @@ async fn permission_purpose_and_a_sound_book_are_asked_for() {
     }
 }
 
+/// Of five thousand records only the last lies in the scope, so no batch of them ever fills.
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_reaches_records_that_are_passed_over() {
+    let place = Place::new();
+    let gate = place.gate();
+    let journal = gate.inner.records.journal();
+    let records = (0..5_000).map(|_| journal::NewRecord::new(kind::VERDICT, 0, vec![1; 9]));
+    journal.append_all_blocking(records.collect()).unwrap();
+    journal
+        .append_blocking(kind::VERDICT, 1, vec![1; 9])
+        .unwrap();
+    let scope = Scope {
+        from: Some(Time::from_micros(1)),
+        ..Scope::default()
+    };
+    let cancelled = Arc::default();
+    let simulation = crate::simulate::Simulation {
+        journal,
+        history: gate.inner.history.as_ref(),
+        live: &gate.inner.live,
+        candidate: &book(ROWS),
+        scope: &scope,
+        samples: &Samples::default(),
+        workers: 1,
+        cancelled: &cancelled,
+        tell: &|progress| {
+            assert_ne!(progress.phase, "deciding");
+            cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+        },
+        see: &|_, _| {},
+    };
+    // The first reading tells when it is done; the second one is ended on the way.
+    let ended = tokio::task::block_in_place(|| simulation.run());
+    assert!(matches!(ended, Err(crate::simulate::Error::Cancelled)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_book_knows_is_refused_by_name() {
+    let place = Place::new();
+    let gate = place.gate();
+    let asked = v1::SimulateRequest {
+        book: Some(message(&candidate_rows())),
+        purpose: "a test".to_owned(),
+        scenarios: vec!["tender".to_owned(), "tendr".to_owned()],
+        // The candidate lacks the first; the book in force has it.
+        rows: vec!["T1".to_owned(), "T9".to_owned()],
+        ..Default::default()
+    };
+    let parts = gate.simulate(request(asked)).await.unwrap().into_inner();
+    let parts: Vec<_> = parts.collect().await;
+    let [Err(refused)] = parts.as_slice() else {
+        panic!("{parts:?}");
+    };
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    for (word, told) in [
+        ("tendr", true),
+        ("T9", true),
+        ("T1", false),
+        ("`tender`", false),
+    ] {
+        assert_eq!(refused.message().contains(word), told, "{refused}");
+    }
+    let asked = v1::ShadowDifferencesRequest {
+        transitions: vec!["bad".to_owned()],
+        ..Default::default()
+    };
+    let refused = gate.shadow_differences(request(asked)).await;
+    assert_eq!(refused.err().unwrap().code(), Code::InvalidArgument);
+}
+
 async fn status(gate: &Gate) -> Option<v1::ShadowState> {
     let asked = request(v1::ShadowStatusRequest {});
     gate.shadow_status(asked).await.unwrap().into_inner().state
@@ -723,4 +839,67 @@ async fn the_shadow_counts_and_keeps_what_it_would_say_otherwise() {
     gate.close(Duration::from_secs(10)).await.unwrap();
     drop(gate);
     assert!(status(&place.gate()).await.is_none());
+}
+
+fn set_shadow_request(rows: &str) -> Request<v1::SetShadowRequest> {
+    request(v1::SetShadowRequest {
+        book: Some(message(rows)),
+        purpose: "a test".to_owned(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_cannot_be_kept_leaves_the_one_before_as_it_is() {
+    let place = Place::new();
+    let gate = place.gate();
+    gate.set_shadow(set_shadow_request(&candidate_rows()))
+        .await
+        .unwrap();
+    fourteen(&place, &gate).await;
+    let before = compared(&gate, 14).await;
+    let in_the_way = place.dir.path().join("shadow/book.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let refused = gate.set_shadow(set_shadow_request(ROWS)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    assert_eq!(status(&gate).await.unwrap(), before);
+    assert_eq!(differences(&gate, &[]).await.len(), 9);
+
+    std::fs::remove_dir(&in_the_way).unwrap();
+    let held = Arc::clone(&gate.inner.setting_shadow).lock_owned().await;
+    let busy = gate.set_shadow(set_shadow_request(ROWS)).await.unwrap_err();
+    assert_eq!(busy.code(), Code::ResourceExhausted);
+    drop(held);
+    gate.set_shadow(set_shadow_request(ROWS)).await.unwrap();
+    assert_ne!(status(&gate).await.unwrap().shadow_id, before.shadow_id);
+    assert!(differences(&gate, &[]).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_that_is_another_book_after_a_restart_begins_anew() {
+    let place = Place::new();
+    let gate = place.gate();
+    gate.set_shadow(set_shadow_request(&candidate_rows()))
+        .await
+        .unwrap();
+    fourteen(&place, &gate).await;
+    let before = compared(&gate, 14).await;
+    gate.close(Duration::from_secs(10)).await.unwrap();
+    drop(gate);
+
+    // As the deployment before made it.
+    let file = place.dir.path().join("shadow/book");
+    let bytes = std::fs::read(&file).unwrap();
+    let mut record = ShadowRecord::decode(bytes.as_slice()).unwrap();
+    assert_eq!(record.book_version, before.book_version);
+    record.book_version = "another".to_owned();
+    std::fs::write(&file, record.encode_to_vec()).unwrap();
+
+    let gate = place.gate();
+    let anew = status(&gate).await.unwrap();
+    assert_ne!(anew.shadow_id, before.shadow_id);
+    assert_eq!((anew.kept, anew.purpose.as_str()), (0, "a test"));
+    gate.close(Duration::from_secs(10)).await.unwrap();
+    drop(gate);
+    let again = status(&place.gate()).await.unwrap();
+    assert_eq!(again.shadow_id, anew.shadow_id);
 }
