@@ -143,16 +143,15 @@ impl Shadow {
             Err(error) => return Err(told(&error)),
         };
         let record = ShadowRecord::decode(bytes.as_slice()).map_err(|error| told(&error))?;
-        let deployment = history
-            .deployment(live.version())
-            .map_err(|error| told(&error))?;
         let files: Vec<SourceFile> = record
             .files
             .iter()
             .map(|file| SourceFile::new(file.path.clone(), file.text.clone()))
             .collect();
-        let book = Book::load(&files, &deployment).map_err(|errors| errors.to_string())?;
-        self.start(record, Arc::new(book), now)
+        let candidate = history
+            .candidate(live.version(), &files)
+            .map_err(|error| told(&error))?;
+        self.start(record, Arc::new(candidate.book), now)
             .map_err(|error| told(&error))
     }
 

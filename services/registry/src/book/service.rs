@@ -7,7 +7,7 @@ use creditgate_proto::{Refused, Violation, status, v1};
 use creditgate_runtime::callers::Permission;
 use tonic::{Request, Response, Status};
 
-use super::confirmed::Confirmation;
+use super::confirmed::{Confirmation, Withdrawal};
 use super::force::Publication;
 use super::info;
 use crate::registry::Registry;
@@ -57,6 +57,7 @@ impl Books for BooksService {
             list_version: done.lists.to_string(),
             unchanged: done.unchanged,
             confirmations_ended: done.confirmations_ended,
+            confirmations_kept: done.confirmations_kept,
         }))
     }
 
@@ -76,8 +77,30 @@ impl Books for BooksService {
                 .filter(|text| !text.is_empty()),
             effective_from: form.day("effective_from", asked.effective_from),
         };
+        let given = &confirmation;
+        let days = [
+            &given.published_at,
+            &given.published_in,
+            &given.effective_from,
+        ];
+        if asked.withdraw && days.into_iter().any(Option::is_some) {
+            form.refuse(
+                "withdraw",
+                "days and place belong to a confirmation; leave them out",
+            );
+        }
         form.check()?;
-        let done = self.registry.confirm_row(confirmation, &caller).await?;
+        let done = match asked.withdraw {
+            true => {
+                let withdrawal = Withdrawal {
+                    measure: confirmation.measure,
+                    withdrawn_by: confirmation.confirmed_by,
+                    document: confirmation.document,
+                };
+                self.registry.withdraw_row(withdrawal, &caller).await?
+            }
+            false => self.registry.confirm_row(confirmation, &caller).await?,
+        };
         Ok(Response::new(v1::ConfirmMeasureResponse {
             book: Some(self.recorded(done.book).await?),
             list_version: done.lists.to_string(),
