@@ -59,6 +59,17 @@ impl Gate {
     pub fn simulation_service(&self) -> SimulationServer<Gate> {
         SimulationServer::new(self.clone())
     }
+
+    /// The content hash of the candidate of a simulation, hexadecimal and empty for the book in force;
+    /// none when no such simulation is kept here. Blocks.
+    ///
+    /// # Errors
+    /// When the records of simulations cannot be read.
+    pub fn simulated(&self, simulation_id: &str) -> Result<Option<String>, Status> {
+        let found = self.inner.simulations.find(simulation_id);
+        let found = found.map_err(|error| kept_status(&error))?;
+        Ok(found.map(|simulation| simulation.content_hash))
+    }
 }
 
 #[tonic::async_trait]
