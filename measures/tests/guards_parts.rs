@@ -466,6 +466,15 @@ fn a_file_in_no_place_of_a_book_is_not_passed_over() {
             &format!(
                 "{path}:0: book: the file belongs to no part of a book and would be passed over; end it in `.yaml` and \
 lay it into one of agreements, commitments, incentives, lists, measures, names, repair, scenarios, or take it away"
+            ),
+        );
+    }
+    check(
+        &with("measures/x.yaml").file("measures/x.yaml", "measures: []"),
+        "measures/x.yaml:0: book: the file stands twice: two supplements of one name, perhaps; \
+give each supplement a directory name of its own",
+    );
+}
 
 /// The row P1 with this line is refused so.
 #[track_caller]
@@ -591,10 +600,6 @@ remove it, or add to the id which part is left out"
         );
     }
     check(
-        &with("measures/x.yaml").file("measures/x.yaml", "measures: []"),
-        "measures/x.yaml:0: book: the file stands twice: two supplements of one name, perhaps; \
-give each supplement a directory name of its own",
-
         &left_out(&[("P2", "无"), ("P2", "无")]),
         "not-expressed.yaml:5: P2: it stands twice; remove one",
     );

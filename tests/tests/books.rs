@@ -199,6 +199,13 @@ async fn a_signed_book_is_published_while_checks_run_and_an_older_one_comes_back
     assert_eq!(told.code(), Code::FailedPrecondition);
     assert!(told.message().contains(&theirs.id), "{}", told.message());
     let good = std::fs::read(&first).expect("a pack");
+    let nowhere = v1::PublishBookRequest {
+        simulation_id: "5b6c3a54-1c2d-4e3f-9a0b-1c2d3e4f5a6b".to_owned(),
+        ..ask(good.clone(), "")
+    };
+    let told = books.publish(nowhere).await.expect_err("refused");
+    assert_eq!(told.code(), Code::InvalidArgument);
+    assert!(told.message().contains("no such simulation"), "{told}");
     let told = books
         .publish(ask(good, &was.version))
         .await

@@ -183,6 +183,7 @@ impl App {
             readiness: readiness.clone(),
             admission: Admission::new(callers.clone()),
             message_bytes,
+            embedded: config.kafka.brokers.is_empty(),
         };
         services.serve(&tasks, grpc, drained.clone())?;
         if let Some(http) = http {
@@ -450,6 +451,8 @@ struct Grpc {
     readiness: Readiness,
     admission: Admission,
     message_bytes: usize,
+    /// Whether this process is the whole service: no other keeps simulations.
+    embedded: bool,
 }
 
 impl Grpc {
@@ -502,13 +505,16 @@ impl Grpc {
                 .max_decoding_message_size(self.message_bytes.max(BOOK_BYTES_MAX));
             InterceptedService::new(server, self.admission.clone())
         });
+        let simulations = self.gate.clone().filter(|_| self.embedded).map(|gate| {
+            Arc::new(move |id: &str| gate.simulated(id)) as registry::book::Simulations
+        });
         let gate = self.gate.map(|gate| {
             let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
             InterceptedService::new(server, self.admission.clone())
         });
         let lists = registry::Service::server(self.registry.clone())
             .max_decoding_message_size(self.message_bytes);
-        let books = registry::BooksService::server(self.registry)
+        let books = registry::BooksService::server(self.registry, simulations)
             .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));
         let server = Server::builder()
             // Small items of an eager stream are bounded by the window in bytes, and by a share of it

@@ -187,15 +187,15 @@ impl Shadow {
             Err(error) => return Err(told(&error)),
         };
         let mut record = ShadowRecord::decode(bytes.as_slice()).map_err(|error| told(&error))?;
-        let deployment = history
-            .deployment(live.version())
-            .map_err(|error| told(&error))?;
         let files: Vec<SourceFile> = record
             .files
             .iter()
             .map(|file| SourceFile::new(file.path.clone(), file.text.clone()))
             .collect();
-        let book = Book::load_recorded(&files, &deployment).map_err(|errors| errors.to_string())?;
+        let candidate = history
+            .candidate(live.version(), &files)
+            .map_err(|error| told(&error))?;
+        let book = candidate.book;
         self.note_version(&mut record, &book)
             .map_err(|error| told(&error))?;
         let shadow_id = record.shadow_id.clone();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use creditgate_measures::book::{Book, BookVersion, Deployment};
+use creditgate_measures::book::{Book, BookVersion, Deployment, SourceFile};
 use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_measures::event::{Event, SubjectIdentifier};
 use creditgate_measures::identifier::Key;
@@ -18,9 +18,10 @@ use creditgate_proto::journal::v1::{BookRecord, EntryPut};
 use creditgate_proto::v1;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::Live;
-use creditgate_runtime::ports::{History, HistoryError, Sweep, Wanted};
+use creditgate_runtime::ports::{Candidate, History, HistoryError, NoCandidate, Sweep, Wanted};
 use rustc_hash::FxHashSet;
 
+use crate::book::load_after;
 use crate::error::Error;
 use crate::log::{self, ChangeLog, Entered, What};
 
@@ -262,6 +263,18 @@ impl History for Past {
     fn deployment(&self, version: BookVersion) -> Result<Deployment, HistoryError> {
         let record = self.book_record(version)?;
         Ok(log::book_sources(record).1)
+    }
+
+    fn candidate(
+        &self,
+        after: BookVersion,
+        files: &[SourceFile],
+    ) -> Result<Candidate, NoCandidate> {
+        let (book, confirmations_ended) = load_after(files, self.deployment(after)?)?;
+        Ok(Candidate {
+            book,
+            confirmations_ended,
+        })
     }
 
     fn sweep(&self, wanted: Wanted) -> Result<Box<dyn Sweep>, HistoryError> {

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::base_file::{self, Names};
 use crate::book::{
     self, BookChange, Chosen, Confirmation, InForce, Publication, PublishError, Refusal, Signature,
-    TrustedKeys,
+    TrustedKeys, Withdrawal,
 };
 use crate::change::Change;
 use crate::error::{ChangeError, Error};
@@ -266,6 +266,19 @@ impl Registry {
         caller: &Caller,
     ) -> Result<InForce, PublishError> {
         self.change_book(BookChange::Confirm(confirmation), caller)
+            .await
+    }
+
+    /// Takes a confirmation back that was made through the service; as [`Registry::confirm_row`].
+    ///
+    /// # Errors
+    /// As [`Registry::publish_book`].
+    pub async fn withdraw_row(
+        &self,
+        withdrawal: Withdrawal,
+        caller: &Caller,
+    ) -> Result<InForce, PublishError> {
+        self.change_book(BookChange::Withdraw(withdrawal), caller)
             .await
     }
 

@@ -11,13 +11,14 @@ use creditgate_measures::identifier::{IdType, Key, invented};
 use creditgate_measures::name::NormalName;
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::Verdict;
-use creditgate_measures::vocabulary::Role;
+use creditgate_measures::vocabulary::{Confidence, Role};
 use creditgate_measures::{Question, decide};
 use creditgate_proto::v1;
 use creditgate_registry::book::{
     Confirmation, InForce, Publication, PublishError, Refusal, SigningKey, TrustedKeys, Untrusted,
-    generate, seal,
+    Withdrawal, generate, seal,
 };
+use creditgate_registry::log::What;
 use creditgate_registry::{Error, Registry};
 use creditgate_runtime::ports::History;
 use support::{Place, row, rows};
@@ -207,6 +208,11 @@ async fn what_is_wrong_keeps_the_last_good_book_and_is_shown_until_one_is_taken(
         let refused = refused.expect_err(what);
         assert!(matches!(refused, PublishError::Refused(_)), "{refused}");
         assert!(refused.to_string().contains(told), "{what}: {refused}");
+        // What is no book at all says nothing about a book.
+        let told = match refused {
+            PublishError::Refused(Refusal::Pack(_)) => "does not trust",
+            _ => told,
+        };
         let (ready, shown) = standing(&place);
         assert!(ready && shown.contains(told), "{what}: {shown}");
         assert_eq!(version(&registry), good);
@@ -383,7 +389,7 @@ async fn a_published_book_brings_its_names_with_it() {
 
 #[tokio::test]
 async fn a_confirmed_row_is_active_until_its_book_has_it_no_more() {
-    let place = Place::new();
+    let mut place = Place::new();
     let registry = place.open();
     let inactive = {
         let live = registry.live().load();
@@ -410,6 +416,20 @@ async fn a_confirmed_row_is_active_until_its_book_has_it_no_more() {
         .confirm_row(confirmation("NONE"), &place.caller)
         .await;
     assert!(matches!(nobody, Err(PublishError::Invalid(_))));
+    let sound = {
+        let live = registry.live().load();
+        let mut rows = live.book.measures().iter();
+        rows.find(|row| row.active && row.confidence == Confidence::Verified)
+            .expect("a verified row")
+            .id
+            .to_string()
+    };
+    let told = registry
+        .confirm_row(confirmation(&sound), &place.caller)
+        .await
+        .expect_err("nothing to confirm");
+    let nothing = format!("{sound} is in force and verified: there is nothing to confirm");
+    assert!(told.to_string().contains(&nothing), "{told}");
     let incomplete = Confirmation {
         published_at: None,
         ..confirmation(&inactive)
@@ -425,11 +445,57 @@ async fn a_confirmed_row_is_active_until_its_book_has_it_no_more() {
     registry.close().await;
     let registry = place.open();
     assert_eq!(version(&registry), confirmed);
+    registry.close().await;
+
+    // The book was not published: another that the process is given replaces it, with the row.
+    let built_in = std::mem::take(&mut place.book);
+    place.book = edition(&built_in, "given");
+    let registry = place.open();
+    assert_ne!(version(&registry), confirmed);
+    assert!(active(&registry));
+    registry.close().await;
+    place.book = built_in;
+    let registry = place.open();
+    assert_eq!(version(&registry), confirmed);
+
+    // Taken back, it is as it was; nothing is taken back twice.
+    let withdrawal = Withdrawal {
+        measure: inactive.clone(),
+        withdrawn_by: "示例市信用办".to_owned(),
+        document: "示例〔2026〕2号".to_owned(),
+    };
+    let taken_back = registry
+        .withdraw_row(withdrawal.clone(), &place.caller)
+        .await;
+    assert!(taken_back.is_ok() && !active(&registry));
+    let past = registry.past().clone();
+    let last = past
+        .log()
+        .read_from_seq(past.log().head().sequence)
+        .next()
+        .expect("a record")
+        .expect("a record");
+    let What::Book(last) = last.what else {
+        panic!("{last:?}")
+    };
+    assert_eq!((&*last.origin, last.stays), ("confirmed", false));
+    assert!(
+        last.reason.contains("撤回") && last.reason.contains("示例〔2026〕2号（示例市信用办）")
+    );
+    let twice = registry.withdraw_row(withdrawal, &place.caller).await;
+    assert!(matches!(twice, Err(PublishError::Invalid(_))));
+    registry
+        .confirm_row(confirmation(&inactive), &place.caller)
+        .await
+        .expect("confirmed again");
+    assert_eq!(version(&registry), confirmed);
 
     // It goes over to the next book that has the row, and ends with one that has it not.
     let next = edition(&place.book, "next");
     let done = publish(&registry, &place, pack(&next, None)).await;
-    assert!(done.expect("a sound book").confirmations_ended.is_empty());
+    let done = done.expect("a sound book");
+    assert!(done.confirmations_ended.is_empty());
+    assert_eq!(done.confirmations_kept, std::slice::from_ref(&inactive));
     assert!(active(&registry));
     let mut without = place.book.clone();
     let row = format!("  - id: {inactive}\n");
@@ -439,11 +505,63 @@ async fn a_confirmed_row_is_active_until_its_book_has_it_no_more() {
             file.text = format!("{before}{rest}");
         }
     }
+    // A simulation of it sees what publishing it will do.
+    let now = registry.live().load().book.version();
+    let candidate = registry.past().candidate(now, &without).expect("a book");
+    assert_eq!(
+        candidate.confirmations_ended,
+        std::slice::from_ref(&inactive)
+    );
     let done = publish(&registry, &place, pack(&without, None)).await;
+    assert_eq!(
+        candidate.book.version(),
+        registry.live().load().book.version()
+    );
     assert_eq!(
         done.expect("a sound book").confirmations_ended,
         std::slice::from_ref(&inactive)
     );
     assert!(!active(&registry));
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn nobody_vouches_for_a_signed_book_where_no_key_is_trusted_any_more() {
+    let ours = keys();
+    let mut place = Place::new();
+    place.trusted_keys = ours.trusted.clone();
+    place.signature = Some(
+        ours.key
+            .sign(&creditgate_measures::book::Book::content_hash(&place.book)),
+    );
+    let registry = place.open();
+    let next = edition(&place.book, "next");
+    publish(&registry, &place, pack(&next, Some(&ours.key)))
+        .await
+        .expect("a sound book");
+    let signed = version(&registry);
+    registry.close().await;
+    place.trusted_keys = TrustedKeys::default();
+    let registry = place.open();
+    assert_eq!(*registry.live().load().book.signing(), Signing::Unsigned);
+    assert_ne!(version(&registry), signed);
+    registry.close().await;
+    place.trusted_keys = ours.trusted.clone();
+    let registry = place.open();
+    assert_eq!(version(&registry), signed, "its signature is still there");
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn a_book_too_large_for_the_change_log_is_refused_at_once() {
+    let place = Place::new();
+    let registry = place.open();
+    let good = version(&registry);
+    let large = edition(&place.book, &"x".repeat(16 << 20));
+    let refused = publish(&registry, &place, pack(&large, None)).await;
+    let told = refused.expect_err("too large");
+    assert!(matches!(told, PublishError::Invalid(_)));
+    assert!(told.to_string().contains("at most 16711680"), "{told}");
+    assert_eq!(version(&registry), good);
     registry.close().await;
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use creditgate_measures::book::{Book, BookVersion, Deployment};
+use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, SourceFile};
 use creditgate_measures::event::Event;
 use creditgate_measures::identifier::Key;
 use creditgate_measures::lists::{ListVersion, Lists};
@@ -153,6 +153,23 @@ pub trait History: Send + Sync {
         Err(HistoryError::Unknown(format!("book {version}")))
     }
 
+    /// The book that these files would be if they were published after this one, which was in force
+    /// once: what was confirmed through the service of rows that they lack ends and refuses nothing.
+    ///
+    /// # Errors
+    /// When the files are refused, that book is not in the change log, or the log cannot be read.
+    fn candidate(
+        &self,
+        after: BookVersion,
+        files: &[SourceFile],
+    ) -> Result<Candidate, NoCandidate> {
+        let book = Book::load(files, &self.deployment(after)?)?;
+        Ok(Candidate {
+            book,
+            confirmations_ended: Vec::new(),
+        })
+    }
+
     /// The lists as they were at one version after the other, for many events at once: the entries
     /// that these keys lead to, as [`History::lists_as_of`] gives them for one event. Takes time.
     ///
@@ -162,6 +179,26 @@ pub trait History: Send + Sync {
         let Wanted { up_to, .. } = wanted;
         Err(HistoryError::Unknown(format!("list version {up_to}")))
     }
+}
+
+/// A book that may be published.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The book.
+    pub book: Book,
+    /// Rows whose confirmation through the service would end with it.
+    pub confirmations_ended: Vec<String>,
+}
+
+/// Why files are no candidate.
+#[derive(Debug, thiserror::Error)]
+pub enum NoCandidate {
+    /// They break the rules of a book.
+    #[error(transparent)]
+    Refused(#[from] BookErrors),
+    /// What the deployment says of the book before them is not known.
+    #[error(transparent)]
+    History(#[from] HistoryError),
 }
 
 /// What a walk through the past is for.

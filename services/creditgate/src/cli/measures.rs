@@ -273,7 +273,8 @@ pub struct PackArgs {
 /// `measures publish`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "An older book comes back by publishing its pack again. Whatever is wrong, the last good book stays.
+    after_help = "An older book comes back by publishing its pack again. Rows that were confirmed through the service stay
+confirmed with it (`measures confirm --withdraw` ends that). Whatever is wrong, the last good book stays.
 
 Example:
   creditgate measures publish book.pack --reason 'edition 2026' --simulation 5b6c3a54-1c2d-8e3f-9a0b-1c2d3e4f5a6b"
@@ -316,10 +317,12 @@ pub struct BooksArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Asks the service, unless --file names a file of confirmations: then the row is added there, after \
-the whole was checked against the book.
+the whole was checked against the book. What was confirmed through the service goes over to every book that is
+published later and has the row, an older one too, until it is withdrawn.
 
 Examples:
   creditgate measures confirm M14a --document 示例〔2026〕1号 --by 示例市信用办
+  creditgate measures confirm M14a --withdraw --document 示例〔2026〕2号 --by 示例市信用办
   creditgate measures confirm M14a --document 示例〔2026〕1号 --by 示例市信用办 \\
     --file confirmations.yaml --book measures/catalogue"
 )]
@@ -329,10 +332,13 @@ pub struct ConfirmArgs {
     pub server: ServerArgs,
     /// Id of the row.
     pub id: String,
-    /// Document by which it is confirmed.
+    /// Take the confirmation back that was made through the service; without days and place.
+    #[arg(long, conflicts_with_all = ["file", "published_at", "published_in", "effective_from"])]
+    pub withdraw: bool,
+    /// Document by which it is confirmed or the confirmation is withdrawn.
     #[arg(long, value_name = "TEXT")]
     pub document: String,
-    /// Who confirms it: an office.
+    /// Who does so: an office.
     #[arg(long, value_name = "NAME")]
     pub by: String,
     /// Day of publication, where the row has none.

@@ -13,7 +13,7 @@ use crate::cli::ConfirmArgs;
 use crate::client::Client;
 use crate::failure::Failure;
 
-/// Asks the service, or adds the row to a file.
+/// Asks the service, which may also take a confirmation back, or adds the row to a file.
 pub fn confirm(args: ConfirmArgs) -> Result<ExitCode, Failure> {
     match args.file.clone() {
         Some(file) => in_file(&args, &file),
@@ -32,6 +32,7 @@ async fn in_service(args: ConfirmArgs) -> Result<ExitCode, Failure> {
             published_in: args.published_in.unwrap_or_default(),
             effective_from: args.effective_from.unwrap_or_default(),
             confirmed_by: args.by,
+            withdraw: args.withdraw,
         })
         .await
         .map_err(|status| Failure::new("confirm the row", status))?

@@ -32,6 +32,10 @@ pub async fn publish(args: PublishArgs) -> Result<ExitCode, Failure> {
     if done.unchanged {
         say!("it was in force already");
     }
+    if !done.confirmations_kept.is_empty() {
+        let rows = done.confirmations_kept.join(", ");
+        say!("rows that stay confirmed through the service: {rows}");
+    }
     for row in done.confirmations_ended {
         say!("the confirmation of row {row} ended: the book has it no more, or otherwise");
     }

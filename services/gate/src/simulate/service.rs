@@ -13,7 +13,7 @@ use creditgate_proto::{Refused, Violation, status, v1};
 use creditgate_runtime::callers::{Caller, Permission};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{Journal, ReadError};
-use creditgate_runtime::ports::HistoryError;
+use creditgate_runtime::ports::{HistoryError, NoCandidate};
 use creditgate_runtime::telemetry::names::field;
 use prost::Message;
 use tokio::sync::mpsc;
@@ -58,6 +58,17 @@ impl Gate {
     #[must_use]
     pub fn simulation_service(&self) -> SimulationServer<Gate> {
         SimulationServer::new(self.clone())
+    }
+
+    /// The content hash of the candidate of a simulation, hexadecimal and empty for the book in force;
+    /// none when no such simulation is kept here. Blocks.
+    ///
+    /// # Errors
+    /// When the records of simulations cannot be read.
+    pub fn simulated(&self, simulation_id: &str) -> Result<Option<String>, Status> {
+        let found = self.inner.simulations.find(simulation_id);
+        let found = found.map_err(|error| kept_status(&error))?;
+        Ok(found.map(|simulation| simulation.content_hash))
     }
 }
 
@@ -545,19 +556,19 @@ async fn candidate(inner: Arc<Inner>, book: v1::CandidateBook) -> Result<Candida
     }
     let load = move || {
         let live = inner.live.load().book.version();
-        let deployment = inner.history.deployment(live)?;
         let files: Vec<SourceFile> = book
             .files
             .into_iter()
             .map(|file| SourceFile::new(file.path, file.text))
             .collect();
-        Ok::<_, HistoryError>(match Book::load(&files, &deployment) {
-            Ok(book) => {
+        match inner.history.candidate(live, &files) {
+            Ok(candidate) => {
                 let files = BookVersion(Book::content_hash(&files));
-                Candidate::Sound(Arc::new(book), files)
+                Ok(Candidate::Sound(Arc::new(candidate.book), files))
             }
-            Err(errors) => Candidate::Refused(errors),
-        })
+            Err(NoCandidate::Refused(errors)) => Ok(Candidate::Refused(errors)),
+            Err(NoCandidate::History(error)) => Err(error),
+        }
     };
     match tokio::task::spawn_blocking(load).await {
         Ok(Ok(candidate)) => Ok(candidate),

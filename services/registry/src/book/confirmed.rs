@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use creditgate_measures::book::{BookErrors, SourceFile};
+use creditgate_measures::book::{BookErrors, Deployment, SourceFile};
 use serde::{Deserialize, Serialize};
 
 /// The path of that file in records: no file of a deployment has it.
@@ -28,6 +28,48 @@ pub struct Confirmation {
     pub effective_from: Option<String>,
 }
 
+impl Confirmation {
+    /// What is confirmed, by whom and with which days and place, as the record of the book tells it.
+    pub(crate) fn told(&self) -> String {
+        let mut told = format!(
+            "{} 确认：{}（{}）",
+            self.measure, self.document, self.confirmed_by
+        );
+        let given = [
+            ("公布日期", &self.published_at),
+            ("公布载体", &self.published_in),
+            ("施行日期", &self.effective_from),
+        ];
+        for (what, value) in given {
+            if let Some(value) = value {
+                told += &format!("；{what} {value}");
+            }
+        }
+        told
+    }
+}
+
+/// A deployment takes a confirmation back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawal {
+    /// Id of the row.
+    pub measure: String,
+    /// Who takes it back.
+    pub withdrawn_by: String,
+    /// By which document.
+    pub document: String,
+}
+
+impl Withdrawal {
+    /// What is taken back and by whom, as the record of the book tells it.
+    pub(crate) fn told(&self) -> String {
+        format!(
+            "{} 撤回确认：{}（{}）",
+            self.measure, self.document, self.withdrawn_by
+        )
+    }
+}
+
 #[derive(Serialize, Deserialize, Default)]
 struct File {
     confirmations: Vec<Confirmation>,
@@ -41,6 +83,12 @@ pub(crate) fn of(files: &[SourceFile]) -> Vec<Confirmation> {
         .and_then(|file| serde_saphyr::from_str::<File>(&file.text).ok())
         .unwrap_or_default()
         .confirmations
+}
+
+/// What a deployment says of itself, without what was confirmed through the service.
+pub(crate) fn without(mut deployment: Deployment) -> Deployment {
+    deployment.confirmations.retain(|file| file.path != PATH);
+    deployment
 }
 
 /// As a file; none when nothing is confirmed.

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, SourceFile};
+use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, Measure, SourceFile};
 use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::name::SimplifyTable;
+use creditgate_measures::vocabulary::Confidence;
 use creditgate_proto::Refused;
 use creditgate_proto::journal::v1::BookRecord;
 use creditgate_runtime::health::State;
-use creditgate_runtime::journal::Position;
+use creditgate_runtime::journal::{PAYLOAD_BYTES_MAX, Position};
 
-use super::confirmed::{self, Confirmation};
+use super::confirmed::{self, Confirmation, Withdrawal};
 use super::error::{PublishError, Refusal};
 use super::keys::Untrusted;
 use super::pack::{self, signature_of};
@@ -25,6 +26,10 @@ const SHOWN_REFUSED: &str = "the last good book stays in force: ";
 
 /// Most characters of a reason in readiness: it is looked at, not read through.
 const SHOWN_MAX: usize = 2_000;
+
+/// Most bytes of a pack and of the record of a book: what a record of the change log holds, and a
+/// record of Kafka with room for what stands around it.
+const BYTES_MAX: usize = PAYLOAD_BYTES_MAX - (64 << 10);
 
 /// A pack that is to be in force.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +48,7 @@ pub struct Publication {
 pub(crate) enum BookChange {
     Publish(Publication),
     Confirm(Confirmation),
+    Withdraw(Withdrawal),
 }
 
 /// A book that is in force.
@@ -56,6 +62,8 @@ pub struct InForce {
     pub unchanged: bool,
     /// Rows whose confirmation through the service ended with it.
     pub confirmations_ended: Vec<String>,
+    /// Rows whose confirmation through the service goes on with it.
+    pub confirmations_kept: Vec<String>,
 }
 
 /// A book that may come into force.
@@ -64,6 +72,8 @@ struct Candidate {
     files: Vec<SourceFile>,
     deployment: Deployment,
     signature: Option<super::Signature>,
+    /// It was published, now or earlier: what a start names does not replace it.
+    stays: bool,
 }
 
 /// Why, by whom.
@@ -82,17 +92,21 @@ impl Keeper {
         caller: &str,
     ) -> Result<InForce, PublishError> {
         self.source.may_change()?;
-        match change {
+        let done = match change {
             BookChange::Confirm(confirmation) => self.confirm_row(confirmation, caller),
+            BookChange::Withdraw(withdrawal) => self.withdraw(&withdrawal, caller),
             BookChange::Publish(publication) => {
                 let done = self.publish_book(publication, caller);
-                match &done {
-                    Ok(_) => self.be(State::Ready),
-                    Err(error) => self.book_refused(error),
+                if let Err(error) = &done {
+                    self.book_refused(error);
                 }
                 done
             }
+        };
+        if done.is_ok() {
+            self.be(State::Ready);
         }
+        done
     }
 
     fn publish_book(
@@ -106,6 +120,7 @@ impl Keeper {
         {
             return Err(PublishError::OtherBook { current });
         }
+        fits("pack", publication.pack.len())?;
         let pack = pack::open(&publication.pack).map_err(Refusal::from)?;
         let signing = self
             .trusted_keys
@@ -119,16 +134,20 @@ impl Keeper {
         let confirmed = confirmed::of(&log::book_sources(last.clone()).1.confirmations);
         let (book, deployment, ended) =
             load_with(&pack.files, &given, &confirmed).map_err(Refusal::from)?;
+        if !ended.is_empty() {
+            tracing::warn!(rows = ended.join(", "), "confirmations end with a new book");
+        }
         // Another signature is news to those who follow and trust its key.
         let same_signature = signature_of(&last.key_id, last.signature) == pack.signature;
         if book.version() == current && last.stays && same_signature {
-            return Ok(self.in_force(true, ended));
+            return Ok(self.in_force(true, ended, &deployment));
         }
         let candidate = Candidate {
             book,
             files: pack.files,
-            deployment,
+            deployment: deployment.clone(),
             signature: pack.signature,
+            stays: true,
         };
         let told = Told {
             origin: BookOrigin::Published,
@@ -137,53 +156,99 @@ impl Keeper {
             simulation_id: &publication.simulation_id,
         };
         self.put_in_force(candidate, &told)?;
-        Ok(self.in_force(false, ended))
+        Ok(self.in_force(false, ended, &deployment))
     }
 
+    /// A row that is to count, or to count as verified.
     fn confirm_row(
         &mut self,
         confirmation: Confirmation,
         caller: &str,
     ) -> Result<InForce, PublishError> {
-        let last = self.last_book()?;
-        let signature = signature_of(&last.key_id, last.signature.clone());
-        let (files, before) = log::book_sources(last);
-        let mut rows = self.book.measures().iter();
-        if !rows.any(|row| row.id.as_str() == confirmation.measure) {
+        let id = confirmation.measure.clone();
+        let versions = || {
+            let rows = self.book.measures().iter();
+            rows.filter(|row| row.id.as_str() == id)
+        };
+        if versions().next().is_none() {
             return Err(Refused::one("measure_id", "the book in force has no such row").into());
         }
+        // One that was confirmed before may be confirmed anew, by another document.
+        let needs_nothing = |row: &Arc<Measure>| {
+            row.active && row.confidence == Confidence::Verified && row.confirmed.is_none()
+        };
+        if versions().all(needs_nothing) {
+            let rule = format!("{id} is in force and verified: there is nothing to confirm");
+            return Err(Refused::one("measure_id", rule).into());
+        }
+        let reason = confirmation.told();
+        self.with_rows(&reason, caller, |confirmed| {
+            confirmed.retain(|earlier| earlier.measure != id);
+            confirmed.push(confirmation);
+            Ok(())
+        })
+    }
+
+    /// Takes a confirmation back: the row is again what its book says of it.
+    fn withdraw(&mut self, withdrawal: &Withdrawal, caller: &str) -> Result<InForce, PublishError> {
+        self.with_rows(&withdrawal.told(), caller, |confirmed| {
+            let before = confirmed.len();
+            confirmed.retain(|earlier| earlier.measure != withdrawal.measure);
+            match confirmed.len() == before {
+                true => Err(Refused::one(
+                    "measure_id",
+                    "no confirmation of this row was made through the service; one that stands in a file ends when it is taken out of the file and the service restarts",
+                )),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// The book in force, with other rows confirmed.
+    fn with_rows(
+        &mut self,
+        reason: &str,
+        caller: &str,
+        change: impl FnOnce(&mut Vec<Confirmation>) -> Result<(), Refused>,
+    ) -> Result<InForce, PublishError> {
+        let last = self.last_book()?;
+        let stays = last.stays;
+        let signature = signature_of(&last.key_id, last.signature.clone());
+        let (files, before) = log::book_sources(last);
         let mut confirmed = confirmed::of(&before.confirmations);
-        confirmed.retain(|earlier| earlier.measure != confirmation.measure);
-        let reason = format!("{} 确认：{}", confirmation.measure, confirmation.document);
-        confirmed.push(confirmation);
+        change(&mut confirmed)?;
+        let signing = self
+            .trusted_keys
+            .verify(&Book::content_hash(&files), signature.as_ref())
+            .map_err(Refusal::from)?;
         let given = Deployment {
-            signing: before.signing,
+            signing,
             ..self.deployment.clone()
         };
         let deployment = with_confirmed(&given, &confirmed);
         let book = Book::load(&files, &deployment).map_err(Refusal::from)?;
         if book.version() == self.book.version() {
-            return Ok(self.in_force(true, Vec::new()));
+            return Ok(self.in_force(true, Vec::new(), &deployment));
         }
         let candidate = Candidate {
             book,
             files,
-            deployment,
+            deployment: deployment.clone(),
             signature,
+            stays,
         };
         let told = Told {
             origin: BookOrigin::Confirmed,
             caller,
-            reason: &reason,
+            reason,
             simulation_id: "",
         };
         self.put_in_force(candidate, &told)?;
-        Ok(self.in_force(false, Vec::new()))
+        Ok(self.in_force(false, Vec::new(), &deployment))
     }
 
     /// Records the book and goes over to it. Everything that can fail comes before the record.
     fn put_in_force(&mut self, candidate: Candidate, told: &Told<'_>) -> Result<(), PublishError> {
-        let lists = self.indexed_for(candidate.book.simplify())?;
         let record = log::book_record(
             self.now(),
             &NewBook {
@@ -192,12 +257,14 @@ impl Keeper {
                 deployment: &candidate.deployment,
                 signature: candidate.signature.as_ref(),
                 origin: told.origin,
-                stays: true,
+                stays: candidate.stays,
                 published_by: told.caller,
                 reason: told.reason,
                 simulation_id: told.simulation_id,
             },
         );
+        fits("record", record.payload.len())?;
+        let lists = self.indexed_for(candidate.book.simplify())?;
         let Recorded::Appended(at) = self.record(vec![record])? else {
             // It was read back from the topic, and the loop has gone over to it.
             return Ok(());
@@ -270,6 +337,11 @@ impl Keeper {
             return;
         };
         self.metrics.book_refused();
+        if let Refusal::Pack(why) = refused {
+            // Nobody's book was refused: whoever sent it is told.
+            tracing::warn!("what was published is no book: {why}");
+            return;
+        }
         tracing::error!(
             kept = %self.book.version(),
             "a book that was published is refused and the last good one stays in force: {refused}"
@@ -289,12 +361,19 @@ impl Keeper {
         }
     }
 
-    fn in_force(&self, unchanged: bool, confirmations_ended: Vec<String>) -> InForce {
+    fn in_force(
+        &self,
+        unchanged: bool,
+        confirmations_ended: Vec<String>,
+        deployment: &Deployment,
+    ) -> InForce {
+        let kept = confirmed::of(&deployment.confirmations).into_iter();
         InForce {
             book: self.book.version(),
             lists: self.lists.version(),
             unchanged,
             confirmations_ended,
+            confirmations_kept: kept.map(|confirmation| confirmation.measure).collect(),
         }
     }
 
@@ -344,6 +423,28 @@ pub(crate) fn load_with(
     };
     let deployment = with_confirmed(given, &kept);
     let book = Book::load(files, &deployment)?;
-    tracing::warn!(rows = ended.join(", "), "confirmations end with a new book");
     Ok((book, deployment, ended))
+}
+
+/// Loads files as they would be in force if they were published after a book of this deployment.
+pub(crate) fn load_after(
+    files: &[SourceFile],
+    before: Deployment,
+) -> Result<(Book, Vec<String>), BookErrors> {
+    let confirmed = confirmed::of(&before.confirmations);
+    let given = confirmed::without(before);
+    load_with(files, &given, &confirmed).map(|(book, _, ended)| (book, ended))
+}
+
+/// A record of the change log that is too large is refused before anything else is done for it.
+fn fits(what: &str, bytes: usize) -> Result<(), Refused> {
+    match bytes > BYTES_MAX {
+        true => Err(Refused::one(
+            "pack",
+            format!(
+                "the {what} has {bytes} bytes, and a book may have at most {BYTES_MAX}: leave out files and rows that are not needed, or make texts shorter, and pack it again"
+            ),
+        )),
+        false => Ok(()),
+    }
 }

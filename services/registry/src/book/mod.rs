@@ -9,14 +9,14 @@ mod pack;
 mod service;
 mod start;
 
-pub use confirmed::Confirmation;
+pub use confirmed::{Confirmation, Withdrawal};
 pub use error::{PublishError, Refusal};
 pub use force::{InForce, Publication};
 pub use keys::{KeyError, NewKeys, Signature, SigningKey, TrustedKeys, Untrusted, generate};
 pub use pack::{Pack, PackError, open, seal};
-pub use service::BooksService;
+pub use service::{BooksService, Simulations};
 
-pub(crate) use force::BookChange;
+pub(crate) use force::{BookChange, load_after};
 pub(crate) use start::{Chosen, choose};
 
 /// Digits of some bytes.

@@ -1,5 +1,7 @@
 //! Service `Books` over gRPC: who may, what is asked, what the registry says.
 
+use std::sync::Arc;
+
 use creditgate_measures::book::BookVersion;
 use creditgate_measures::time::Date;
 use creditgate_proto::v1::books_server::{Books, BooksServer};
@@ -7,28 +9,48 @@ use creditgate_proto::{Refused, Violation, status, v1};
 use creditgate_runtime::callers::Permission;
 use tonic::{Request, Response, Status};
 
-use super::confirmed::Confirmation;
+use super::confirmed::{Confirmation, Withdrawal};
 use super::force::Publication;
-use super::info;
+use super::{hex, info, pack};
 use crate::registry::Registry;
 use crate::service::{blocking, permitted};
 
 /// Books told when nobody says how many.
 const LIST_DEFAULT: u32 = 100;
+/// The field of a publication that names a simulation.
+const SIMULATION: &str = "simulation_id";
 /// Longest text of a request: a reason, a document, an office.
 const TEXT_MAX: usize = 500;
 
+/// Tells the content hash of the candidate of a simulation by its id, hexadecimal, empty where the
+/// book in force was simulated; none when there is no such simulation. May block.
+pub type Simulations = Arc<dyn Fn(&str) -> Result<Option<String>, Status> + Send + Sync>;
+
 /// The service; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BooksService {
     registry: Registry,
+    simulations: Option<Simulations>,
+}
+
+impl std::fmt::Debug for BooksService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BooksService")
+            .field("registry", &self.registry)
+            .field("simulations", &self.simulations.is_some())
+            .finish()
+    }
 }
 
 impl BooksService {
     /// The tonic server of the service; as for [`crate::Service`], an interceptor tells who calls.
+    /// Without `simulations` they are kept elsewhere, and their ids are recorded as they are given.
     #[must_use]
-    pub fn server(registry: Registry) -> BooksServer<Self> {
-        BooksServer::new(Self { registry })
+    pub fn server(registry: Registry, simulations: Option<Simulations>) -> BooksServer<Self> {
+        BooksServer::new(Self {
+            registry,
+            simulations,
+        })
     }
 }
 
@@ -46,17 +68,23 @@ impl Books for BooksService {
         }
         let publication = Publication {
             reason: form.required("reason", asked.reason),
-            simulation_id: form.text("simulation_id", asked.simulation_id),
+            simulation_id: form.text(SIMULATION, asked.simulation_id),
             expected: Some(asked.expected_version).filter(|version| !version.is_empty()),
             pack: asked.pack,
         };
+        let id = &publication.simulation_id;
+        if !id.is_empty() && uuid::Uuid::try_parse(id).is_err() {
+            form.refuse(SIMULATION, "write the id as the simulation told it: a UUID");
+        }
         form.check()?;
+        self.simulated(&publication).await?;
         let done = self.registry.publish_book(publication, &caller).await?;
         Ok(Response::new(v1::PublishBookResponse {
             book: Some(self.recorded(done.book).await?),
             list_version: done.lists.to_string(),
             unchanged: done.unchanged,
             confirmations_ended: done.confirmations_ended,
+            confirmations_kept: done.confirmations_kept,
         }))
     }
 
@@ -76,8 +104,30 @@ impl Books for BooksService {
                 .filter(|text| !text.is_empty()),
             effective_from: form.day("effective_from", asked.effective_from),
         };
+        let given = &confirmation;
+        let days = [
+            &given.published_at,
+            &given.published_in,
+            &given.effective_from,
+        ];
+        if asked.withdraw && days.into_iter().any(Option::is_some) {
+            form.refuse(
+                "withdraw",
+                "days and place belong to a confirmation; leave them out",
+            );
+        }
         form.check()?;
-        let done = self.registry.confirm_row(confirmation, &caller).await?;
+        let done = match asked.withdraw {
+            true => {
+                let withdrawal = Withdrawal {
+                    measure: confirmation.measure,
+                    withdrawn_by: confirmation.confirmed_by,
+                    document: confirmation.document,
+                };
+                self.registry.withdraw_row(withdrawal, &caller).await?
+            }
+            false => self.registry.confirm_row(confirmation, &caller).await?,
+        };
         Ok(Response::new(v1::ConfirmMeasureResponse {
             book: Some(self.recorded(done.book).await?),
             list_version: done.lists.to_string(),
@@ -126,6 +176,32 @@ impl Books for BooksService {
 }
 
 impl BooksService {
+    /// The simulation that is named was one of these files. What is no pack is told later.
+    async fn simulated(&self, publication: &Publication) -> Result<(), Status> {
+        let Some(simulations) = self.simulations.clone() else {
+            return Ok(());
+        };
+        let id = publication.simulation_id.clone();
+        let (Ok(pack), false) = (pack::open(&publication.pack), id.is_empty()) else {
+            return Ok(());
+        };
+        let wrong = blocking(move || {
+            Ok(match simulations(&id)? {
+                None => Some(
+                    "there is no such simulation here: simulate the pack, and name the id that is told",
+                ),
+                Some(of) if of != hex(&pack.content_hash) => Some(
+                    "that simulation was of other files: simulate this pack, and name the id that is told",
+                ),
+                Some(_) => None,
+            })
+        });
+        match wrong.await?.into_inner() {
+            Some(rule) => Err(status::refused_status(&Refused::one(SIMULATION, rule))),
+            None => Ok(()),
+        }
+    }
+
     /// A book as it was recorded last.
     async fn recorded(&self, version: BookVersion) -> Result<v1::BookInfo, Status> {
         let registry = self.registry.clone();

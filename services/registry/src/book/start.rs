@@ -11,7 +11,7 @@ use creditgate_proto::journal::v1::BookRecord;
 use creditgate_runtime::health::State;
 use creditgate_runtime::journal::Position;
 
-use super::confirmed;
+use super::confirmed::{self, Confirmation};
 use super::error::Refusal;
 use super::force::{distrusted, load_with, shown, with_confirmed};
 use super::pack::signature_of;
@@ -108,7 +108,10 @@ fn published(
 ) -> Result<Option<Chosen>, Error> {
     let content_hash = Book::content_hash(&options.book);
     let other = content_hash.as_slice() != record.content_hash;
-    let signing = match options.trusted_keys.verify_record(record) {
+    // What the deployment trusts today counts, and not what it trusted when it was recorded.
+    let signature = signature_of(&record.key_id, record.signature.clone());
+    let recorded: [u8; 32] = Book::content_hash(&log::book_sources(record.clone()).0);
+    let signing = match options.trusted_keys.verify(&recorded, signature.as_ref()) {
         Ok(signing) => signing,
         Err(why) => {
             let trusted = &options.trusted_keys;
@@ -138,7 +141,7 @@ fn published(
     if with_confirmed(&today, &confirmed) == before {
         return load_before().map(|book| Some(Chosen::well(book)));
     }
-    let (book, deployment, _) = match load_with(&files, &today, &confirmed) {
+    let (book, deployment, ended) = match load_with(&files, &today, &confirmed) {
         Ok(loaded) => loaded,
         Err(errors) => {
             options.metrics.book_refused();
@@ -147,8 +150,8 @@ fn published(
             return Ok(Some(Chosen::instead(load_before()?, refused)));
         }
     };
+    tell_ended(&ended);
     if book.version() != version {
-        let signature = signature_of(&record.key_id, record.signature.clone());
         let new = NewBook {
             book: &book,
             files: &files,
@@ -172,7 +175,12 @@ fn given(
     source: &mut Source,
     last: Option<(BookVersion, BookRecord)>,
 ) -> Result<Chosen, Error> {
-    let refused = match load_given(options) {
+    // What was confirmed through the service holds for the book of this start too.
+    let confirmed = match &last {
+        Some((_, record)) => confirmed::of(&log::book_sources(record.clone()).1.confirmations),
+        None => Vec::new(),
+    };
+    let refused = match load_given(options, &confirmed) {
         Ok((book, deployment)) => {
             if last.is_none_or(|(version, _)| version != book.version()) {
                 let new = NewBook {
@@ -211,17 +219,28 @@ fn given(
     }
 }
 
-fn load_given(options: &Options) -> Result<(Book, Deployment), Refusal> {
+fn load_given(
+    options: &Options,
+    confirmed: &[Confirmation],
+) -> Result<(Book, Deployment), Refusal> {
     let content_hash = Book::content_hash(&options.book);
     let signing = options
         .trusted_keys
         .verify(&content_hash, options.signature.as_ref())?;
-    let deployment = Deployment {
+    let given = Deployment {
         signing,
         ..options.deployment.clone()
     };
-    let book = Book::load(&options.book, &deployment)?;
+    let (book, deployment, ended) = load_with(&options.book, &given, confirmed)?;
+    tell_ended(&ended);
     Ok((book, deployment))
+}
+
+fn tell_ended(rows: &[String]) {
+    if !rows.is_empty() {
+        let rows = rows.join(", ");
+        tracing::warn!(rows, "confirmations end with the book of this start");
+    }
 }
 
 fn enter(
