@@ -65,16 +65,13 @@ const MISSING_CASE: &str = "add one that matches and one that just does not";
 /// A row whose cases show only when it holds, or only when it does not.
 pub(in super::super) fn one_sided(source: &MeasureSource) -> Option<Broken> {
     let holds = |expected: &str| !matches!(expected, "no match" | "withheld");
-    let matching = source
-        .cases
-        .iter()
-        .any(|case| holds(&case.value.expect.value));
-    let apart = source
-        .cases
-        .iter()
-        .any(|case| !holds(&case.value.expect.value));
+    let first = source.cases.first()?;
+    let side = holds(&first.value.expect.value);
     broken_if(
-        !source.cases.is_empty() && !(matching && apart),
+        source
+            .cases
+            .iter()
+            .all(|case| holds(&case.value.expect.value) == side),
         "the cases of the row show only one side of it",
         MISSING_CASE,
     )
