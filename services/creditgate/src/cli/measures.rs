@@ -82,7 +82,7 @@ pub struct ExplainArgs {
     /// The event as JSON, as `creditgate check --file` takes it; `-` for standard input.
     pub event: PathBuf,
     /// Directory of the book, or a pack; the built-in catalogue when left out.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "BOOK")]
     pub book: Option<PathBuf>,
     /// Directory of a supplement to compose with it; may be repeated.
     #[arg(long, value_name = "DIR")]
@@ -162,7 +162,7 @@ pub struct BookShowArgs {
 #[derive(Debug, Clone, Args)]
 pub struct WhichBook {
     /// Directory of the book, or a pack; the built-in catalogue when left out.
-    #[arg(long = "book", value_name = "DIR")]
+    #[arg(long = "book", value_name = "BOOK")]
     pub dir: Option<PathBuf>,
     /// Directory of a supplement to compose with it; may be repeated.
     #[arg(long, value_name = "DIR")]
