@@ -110,6 +110,14 @@ async fn checks(
     })
 }
 
+/// The book that judges now.
+async fn judged_by(service: &Service, event: &str) -> String {
+    let event = Some(evaluation(event, &invented::uscc(1)));
+    let answer = service.gate().await.check(v1::CheckRequest { event }).await;
+    let verdict = answer.expect("a verdict").into_inner().verdict;
+    verdict.expect("a verdict").book_version
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signed_book_is_published_while_checks_run_and_an_older_one_comes_back() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -218,17 +226,14 @@ async fn a_signed_book_is_published_while_checks_run_and_an_older_one_comes_back
         ready.starts_with("HTTP/1.1 200") && ready.contains(&theirs.id),
         "{ready}"
     );
-    let mut gate = service.gate().await;
-    let mut judged = async |id: &str| {
-        let event = Some(evaluation(id, &invented::uscc(1)));
-        let answer = gate.check(v1::CheckRequest { event }).await;
-        let answer = answer.expect("a verdict").into_inner();
-        answer.verdict.expect("a verdict").book_version
-    };
-    assert_eq!(judged("after").await, is.version);
+    assert_eq!(judged_by(&service, "after").await, is.version);
     service.stop();
 
     // The published book stays, whatever the service is started with, and what was is told again.
+    let service = start(&text(&dir.path().join("nowhere.pack")));
+    assert!(service.logged().contains("cannot be read"));
+    assert_eq!(judged_by(&service, "again").await, is.version);
+    service.stop();
     let service = start(&text(&first));
     assert!(service.logged().contains("a published book is in force"));
     let server = format!("http://{}", service.grpc);

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use creditgate_measures::book::{Book, Deployment};
-use creditgate_registry::book::TrustedKeys;
+use creditgate_measures::book::{Book, Deployment, SourceFile};
+use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_runtime::callers::Callers;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{
@@ -28,9 +28,9 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         say_part!("{}", config.dump());
         return Ok(ExitCode::SUCCESS);
     }
-    let files = book_files(&config)?;
+    let (files, unread) = book_files(&config)?;
     if args.check_config {
-        return check(&config, &files);
+        return unread.map_or_else(|| check(&config, &files), Err);
     }
     let clock = Clock::system();
     let metrics = metrics(&clock);
@@ -40,6 +40,12 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         tracing::warn!(
             { field::REASON } = name,
             "environment variable is not known"
+        );
+    }
+    if let Some(unread) = unread {
+        tracing::error!(
+            { field::REASON } = %unread,
+            "the book that the configuration names cannot be read; the one that is in the data directory stays in force"
         );
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -102,18 +108,18 @@ fn configure(args: &ServeArgs) -> Result<Config, Failure> {
     Config::load(sources).map_err(|errors| Failure::plain(errors.to_string()))
 }
 
-/// The files of the book and what the deployment says about it.
-fn book_files(config: &Config) -> Result<BookFiles, Failure> {
-    let unread = |error| Failure::new("read the book", error);
-    let (files, signature) = match &config.book.pack {
-        Some(pack) => book::source_of(pack).map_err(unread)?,
-        None => {
-            let dir = config.catalogue_dir.as_deref();
-            let files = book::composed(dir, &config.book.supplements).map_err(unread)?;
-            (files, None)
+/// The files of the book and what the deployment says about it. Where a service has run before, files
+/// that cannot be read are none, with the reason: it has a good book.
+fn book_files(config: &Config) -> Result<(BookFiles, Option<Failure>), Failure> {
+    let failed = |error| Failure::new("read the book", error);
+    let ((files, signature), unread) = match named_files(config) {
+        Ok(read) => (read, None),
+        Err(error) if config.data_dir.join("changes").is_dir() => {
+            ((Vec::new(), None), Some(failed(error)))
         }
+        Err(error) => return Err(failed(error)),
     };
-    Ok(BookFiles {
+    let files = BookFiles {
         files,
         named: config.book.pack.is_some()
             || config.catalogue_dir.is_some()
@@ -122,11 +128,23 @@ fn book_files(config: &Config) -> Result<BookFiles, Failure> {
         trusted_keys: TrustedKeys::load(&config.book.trusted_keys)
             .map_err(|error| Failure::new("read the keys that may sign books", error))?,
         deployment: Deployment {
-            confirmations: book::confirmations(&config.confirmations).map_err(unread)?,
+            confirmations: book::confirmations(&config.confirmations).map_err(failed)?,
             not_connected: config.lists.not_connected.clone(),
             ..Deployment::default()
         },
-    })
+    };
+    Ok((files, unread))
+}
+
+/// The files that the configuration names, with their signature.
+fn named_files(config: &Config) -> Result<(Vec<SourceFile>, Option<Signature>), book::ReadError> {
+    match &config.book.pack {
+        Some(pack) => book::source_of(pack),
+        None => {
+            let dir = config.catalogue_dir.as_deref();
+            Ok((book::composed(dir, &config.book.supplements)?, None))
+        }
+    }
 }
 
 /// Checks what a start would read, without starting.
