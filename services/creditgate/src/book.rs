@@ -136,7 +136,7 @@ fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), Rea
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        // Hidden files, backups of editors and explanations are no part of a book.
+        // Hidden files, backups of editors and explanations are no part of a book, nor are documents.
         if name.starts_with('.') || name.ends_with('~') || name.ends_with(".md") {
             continue;
         }
@@ -148,12 +148,18 @@ fn below(dir: &Path, under: &str, files: &mut Vec<SourceFile>) -> Result<(), Rea
             below(&path, &inside, files)?;
         } else if inside.ends_with(".yaml") || inside.ends_with(".txt") {
             files.push(SourceFile::new(inside, text(&path)?));
-        } else {
+        } else if is_nearly_yaml(&inside) {
             // Not read, and not passed over either: the book is refused for it by name.
             files.push(SourceFile::new(inside, ""));
         }
     }
     Ok(())
+}
+
+/// Whether somebody may have meant a file of the book; tables and documents beside it are none.
+fn is_nearly_yaml(path: &str) -> bool {
+    let ending = path.rsplit('.').next().unwrap_or_default();
+    ending.eq_ignore_ascii_case("yaml") || ending.eq_ignore_ascii_case("yml")
 }
 
 fn text(path: &Path) -> Result<String, ReadError> {
