@@ -59,7 +59,7 @@ step "unit, property and end-to-end tests" cargo test --workspace --no-fail-fast
 if ! $quick; then
     # A fixed seed, since this run also counts how often each outcome occurs; the run above takes a new seed every time.
     step "the decision against its plain version, in full" \
-        env CREDITGATE_CASES=12000 CREDITGATE_SEED=9497101620070 cargo test -p creditgate-measures --test plain -- --nocapture
+        env CREDITGATE_CASES=14000 CREDITGATE_SEED=9497101620070 cargo test -p creditgate-measures --test plain -- --nocapture
     step "the demonstration" target/debug/creditgate demo --once
     step "the broker's jars" tests/kafka/fetch.sh
     step "with a real Kafka broker" with_kafka
