@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p creditgate-gate --example simulate_rate -- 1000000`
 
-#![allow(clippy::print_stdout, reason = "a program for people")]
+#![expect(clippy::print_stdout, reason = "a program for people")]
 
 use std::collections::BTreeMap;
 use std::error::Error;
