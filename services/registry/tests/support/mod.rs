@@ -103,6 +103,7 @@ impl Place {
             metrics: self.metrics.clone(),
             readiness: self.readiness.clone(),
             overlay_min: self.overlay_min,
+            source_rules: Default::default(),
         })
     }
 
