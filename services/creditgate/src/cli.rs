@@ -1,5 +1,6 @@
 //! What can be typed: every command with its help and examples.
 
+mod follow;
 mod measures;
 
 use std::path::PathBuf;
@@ -7,6 +8,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
 
+pub use follow::{
+    AckArgs, ListSubscriptionsArgs, NamedArgs, PutSubscriptionArgs, ResumeArgs,
+    SubscriptionsCommand, WatchArgs,
+};
 pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
@@ -255,6 +260,11 @@ pub enum ListsCommand {
     Show(ShowArgs),
     /// Show what the service knows, by one hash; processes that know the same show the same.
     State(StateArgs),
+    /// Print changes of the lists as they are recorded.
+    Watch(WatchArgs),
+    /// Departments that changes are sent to.
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
 }
 
 /// What to do when a row is refused.

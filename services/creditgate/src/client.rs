@@ -6,6 +6,7 @@ use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::simulation_client::SimulationClient;
+use creditgate_proto::v1::subscriptions_client::SubscriptionsClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -42,6 +43,9 @@ pub type Books = BooksClient<InterceptedService<Channel, Bearer>>;
 /// Simulations and the shadow, called with the key.
 pub type Simulation = SimulationClient<InterceptedService<Channel, Bearer>>;
 
+/// Subscriptions, called with the key.
+pub type Subscriptions = SubscriptionsClient<InterceptedService<Channel, Bearer>>;
+
 /// All services behind one connection.
 pub struct Client {
     /// Checks and verdicts.
@@ -52,6 +56,8 @@ pub struct Client {
     pub books: Books,
     /// Simulations and the shadow.
     pub simulation: Simulation,
+    /// Departments that changes are sent to.
+    pub subscriptions: Subscriptions,
 }
 
 impl Client {
@@ -98,6 +104,7 @@ impl Client {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             books: BooksClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            subscriptions: SubscriptionsClient::new(service(channel.clone())),
             simulation: SimulationClient::new(service(channel))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),

@@ -35,10 +35,12 @@ mod demo;
 mod failure;
 mod keys;
 mod lists;
+mod lists_watch;
 mod measures;
 mod render;
 mod replay;
 mod serve;
+mod subscriptions;
 mod terminal;
 mod verdicts;
 mod world;
@@ -60,6 +62,10 @@ pub fn run() -> ExitCode {
         Command::Lists(ListsCommand::Import(args)) => block_on(lists::import(args)),
         Command::Lists(ListsCommand::Show(args)) => block_on(lists::show(args)),
         Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
+        Command::Lists(ListsCommand::Watch(args)) => block_on(lists_watch::run(args)),
+        Command::Lists(ListsCommand::Subscriptions(command)) => {
+            block_on(subscriptions::run(command))
+        }
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
         Command::Measures(MeasuresCommand::Show(args)) => measures::show(&args),

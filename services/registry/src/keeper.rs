@@ -31,6 +31,7 @@ use crate::book::{BookChange, InForce, PublishError, TrustedKeys};
 use crate::change::Change;
 use crate::desk::{Desk, Stamp};
 use crate::error::{ChangeError, Error};
+use crate::follow::moves;
 use crate::history::Past;
 use crate::import::Job;
 use crate::import::differ::SourceRules;
@@ -416,13 +417,14 @@ impl Keeper {
     /// Writes the records, and when they are durable applies and publishes them.
     pub fn commit(
         &mut self,
-        planned: Vec<Planned>,
+        mut planned: Vec<Planned>,
         caller: &str,
         now: Time,
     ) -> Result<(), ChangeError> {
         if planned.is_empty() {
             return Ok(());
         }
+        moves::note(&mut planned, &self.lists);
         let first = self.lists.version().seq + 1;
         let records = (first..).zip(&planned).map(|(seq, planned)| match planned {
             Planned::Put(put) => log::entry_record(seq, now, put.clone()),
@@ -658,6 +660,7 @@ pub(crate) fn put_of(step: &Step, caller: &str, reason: &str, document_no: &str)
         caller: caller.to_owned(),
         reason: reason.to_owned(),
         document_no: document_no.to_owned(),
+        region_before: None,
     })
 }
 

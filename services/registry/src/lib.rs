@@ -12,6 +12,7 @@ pub mod change;
 pub mod desk;
 pub mod error;
 pub mod files;
+pub mod follow;
 pub mod history;
 pub mod import;
 pub mod life;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
-use creditgate_measures::entry::{Entry, StoredEntry};
-use creditgate_proto::encode::time_to_proto;
+use creditgate_measures::entry::Entry;
 use creditgate_proto::v1::lists_server::{Lists, ListsServer};
 use creditgate_proto::{Refused, status, v1};
 use creditgate_runtime::callers::{Caller, Permission};
@@ -18,8 +17,8 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::change::Change;
 use crate::desk::shown;
 use crate::error::ChangeError;
-use crate::history::{change_of, record_of};
-use crate::log::{Entered, What};
+use crate::follow::{Filter, log_unreadable, watch};
+use crate::history::record_of;
 use crate::lookup::{self, Subject};
 use crate::registry::Registry;
 
@@ -135,8 +134,11 @@ impl Lists for Service {
     ) -> Result<Response<Self::WatchEntriesStream>, Status> {
         permitted(&request, Permission::Watch)?;
         let asked = request.into_inner();
+        let filter = Filter::of_watch(&asked, &self.registry.live().load().book)
+            .map_err(|refused| status::refused_status(&refused))?;
         let (out, stream) = mpsc::channel(WATCH_AHEAD);
-        tokio::spawn(watch(self.registry.clone(), asked, out));
+        let (from, follow) = (asked.from_seq, asked.follow);
+        tokio::spawn(watch(self.registry.clone(), from, follow, filter, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
@@ -313,115 +315,4 @@ fn with_history(
     let record =
         |(id, entry): (String, Entry)| record_of(&entry, changes.remove(&id).unwrap_or_default());
     Ok(entries.into_iter().map(record).collect())
-}
-
-fn log_unreadable(error: &crate::error::Error) -> Status {
-    tracing::error!(
-        error = %creditgate_runtime::errors::Chain(error),
-        "the change log could not be read"
-    );
-    status::unavailable_status("change_log", "the change log could not be read")
-}
-
-/// Sends changes until the end of the log, or for ever.
-async fn watch(
-    registry: Registry,
-    asked: v1::WatchEntriesRequest,
-    out: mpsc::Sender<Result<v1::WatchEntriesResponse, Status>>,
-) {
-    let lists: FxHashSet<String> = asked.lists.into_iter().collect();
-    let mut from = asked.from_seq.max(1);
-    // What is published is durable, and what is sent has been published.
-    let mut published = registry.live().follow();
-    loop {
-        let up_to = *published.borrow_and_update();
-        let (log, lists, out) = (registry.past().log().clone(), lists.clone(), out.clone());
-        let watcher = out.clone();
-        let sent = tokio::task::spawn_blocking(move || -> Result<u64, ()> {
-            for entered in log.read_from_seq(from) {
-                let entered = match entered {
-                    Ok(entered) => entered,
-                    Err(error) => {
-                        let _ = out.blocking_send(Err(log_unreadable(&error)));
-                        return Err(());
-                    }
-                };
-                if entered.seq > up_to {
-                    break;
-                }
-                from = entered.seq + 1;
-                if let Some(change) = watched(&entered, &lists) {
-                    out.blocking_send(Ok(change)).map_err(drop)?;
-                }
-            }
-            Ok(from)
-        });
-        match sent.await {
-            Ok(Ok(next)) => from = next,
-            _ => return,
-        }
-        if !asked.follow {
-            return;
-        }
-        tokio::select! {
-            () = watcher.closed() => return,
-            () = registry.ended() => {
-                let stopping = status::unavailable_status("stopping", "the registry has stopped");
-                let _ = watcher.send(Err(stopping)).await;
-                return;
-            }
-            changed = published.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// The change as a watcher of these lists sees it; none: all lists.
-fn watched(entered: &Entered, lists: &FxHashSet<String>) -> Option<v1::WatchEntriesResponse> {
-    use v1::watch_entries_response::What as Shown;
-    let wanted = |list: &str| lists.is_empty() || lists.contains(list);
-    let what = match &entered.what {
-        What::Put(put) => {
-            let stored = StoredEntry::read(&put.stored).ok()?;
-            wanted(stored.list).then_some(())?;
-            let entry = Entry::from_stored(&put.stored).ok()?;
-            Shown::Entry(v1::EntryWatched {
-                entry: Some(creditgate_proto::entry_to_proto(&entry)),
-                change: Some(change_of(entered, put, &stored)),
-            })
-        }
-        What::Confirmed {
-            list,
-            at,
-            source_unit,
-        } => {
-            wanted(list.as_str()).then_some(())?;
-            Shown::Confirmed(v1::ConfirmList {
-                list: list.as_str().to_owned(),
-                at: Some(time_to_proto(*at)),
-                source_unit: source_unit.clone(),
-            })
-        }
-        What::Clock(struck) => {
-            let of_row = struck.entry_id.is_empty() && !struck.row_id.is_empty();
-            (wanted(&struck.list) || of_row).then_some(())?;
-            (of_row || !struck.entry_id.is_empty()).then_some(())?;
-            Shown::Clock(v1::ClockWatched {
-                kind: struck.kind.clone(),
-                due_at: struck.due_at,
-                entry_id: struck.entry_id.clone(),
-                list: struck.list.clone(),
-                row_id: struck.row_id.clone(),
-            })
-        }
-        What::Desk(_) | What::Book(_) | What::Other => return None,
-    };
-    Some(v1::WatchEntriesResponse {
-        seq: entered.seq,
-        recorded_at: Some(time_to_proto(entered.recorded_at)),
-        what: Some(what),
-    })
 }

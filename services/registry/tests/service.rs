@@ -232,6 +232,7 @@ async fn watchers_see_every_change_from_where_they_ask_and_then_what_comes() {
         from_seq,
         follow,
         lists: lists.iter().map(|list| (*list).to_owned()).collect(),
+        ..Default::default()
     };
     let seqs = |seen: Vec<v1::WatchEntriesResponse>| -> Vec<u64> {
         seen.iter().map(|change| change.seq).collect()

@@ -8,6 +8,7 @@
 mod holds;
 pub(crate) mod shown;
 mod sources;
+mod subscriptions;
 
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use holds::{Decided, Hold, Holds, WhyHeld};
 pub use sources::{Difference, SourceAge, Sources};
+pub use subscriptions::{Standing, Subscription, Subscriptions};
 
 /// When and where a record was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +40,8 @@ pub struct Desk {
     pub sources: Sources,
     /// Up to when everything that came by time alone is recorded.
     pub clock_up_to: Option<Time>,
+    /// Departments that changes are sent to.
+    pub subscriptions: Subscriptions,
 }
 
 impl Desk {
@@ -69,6 +73,13 @@ impl Desk {
             Some(What::ImportHeld(held)) => self.holds.held(held, &record.caller, stamp),
             Some(What::ImportDecided(decided)) => self.holds.decided(decided, record, stamp),
             Some(What::SourcesDiffer(differ)) => self.sources.differ(differ, stamp),
+            Some(
+                What::SubscriptionPut(_)
+                | What::SubscriptionEnded(_)
+                | What::Acknowledged(_)
+                | What::SubscriptionStopped(_)
+                | What::SubscriptionResumed(_),
+            ) => self.subscriptions.note(record, stamp),
             None => {}
         }
     }

@@ -1,0 +1,82 @@
+//! The stream of changes for one watcher.
+
+use std::ops::ControlFlow;
+
+use creditgate_proto::{status, v1};
+use tokio::sync::mpsc;
+use tonic::Status;
+
+use super::{Filter, read};
+use crate::registry::Registry;
+
+/// Records read in one go: after so many it is looked whether anybody still watches.
+const RECORDS_AT_ONCE: u64 = 50_000;
+
+/// Sends changes until the end of the log, or for ever.
+pub(crate) async fn watch(
+    registry: Registry,
+    from_seq: u64,
+    follow: bool,
+    filter: Filter,
+    out: mpsc::Sender<Result<v1::WatchEntriesResponse, Status>>,
+) {
+    let mut from = from_seq.max(1);
+    // What is published is durable, and what is sent has been published.
+    let mut published = registry.live().follow();
+    loop {
+        let up_to = *published.borrow_and_update();
+        while from <= up_to {
+            if out.is_closed() {
+                return;
+            }
+            let (log, live, sender) = (
+                registry.past().log().clone(),
+                registry.live().load_full(),
+                out.clone(),
+            );
+            let wanted = filter.with(&live.book);
+            let reading = tokio::task::spawn_blocking(move || {
+                let mut send = |change| match sender.blocking_send(Ok(change)) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                };
+                let span = (from, up_to);
+                read(&log, span, RECORDS_AT_ONCE, &wanted, &live.lists, &mut send)
+            });
+            match reading.await {
+                // A record that is published and cannot be read is a fault of the log.
+                Ok(Ok(next)) if next > from => from = next,
+                Ok(Ok(_)) => return,
+                Ok(Err(error)) => {
+                    let _ = out.send(Err(log_unreadable(&error))).await;
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+        if !follow {
+            return;
+        }
+        tokio::select! {
+            () = out.closed() => return,
+            () = registry.ended() => {
+                let stopping = status::unavailable_status("stopping", "the registry has stopped");
+                let _ = out.send(Err(stopping)).await;
+                return;
+            }
+            changed = published.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn log_unreadable(error: &crate::error::Error) -> Status {
+    tracing::error!(
+        error = %creditgate_runtime::errors::Chain(error),
+        "the change log could not be read"
+    );
+    status::unavailable_status("change_log", "the change log could not be read")
+}
