@@ -12,4 +12,5 @@ pub mod metrics;
 pub mod origin;
 pub mod ports;
 pub mod shutdown;
+pub mod targets;
 pub mod telemetry;

@@ -264,6 +264,43 @@ pub const KEYS: &[Key] = &[
          stands. Example: {B01: 最高人民法院 > 省信用平台}.",
     ),
     key(
+        "webhooks.allow",
+        "CREDITGATE_WEBHOOKS_ALLOW",
+        Form::Many,
+        "",
+        "Where changes of the lists may be sent: hosts, domains such as *.example.gov.cn, and addresses or networks such as \
+         10.1.0.0/16. Nothing: nowhere. An address that is not public must lie in a network that is named here.",
+    ),
+    key(
+        "webhooks.secrets_dir",
+        "CREDITGATE_WEBHOOKS_SECRETS_DIR",
+        Form::Optional,
+        "",
+        "Directory of the secrets that sign what is sent: one file for each, named by its id. A file that is replaced counts \
+         from the next request on.",
+    ),
+    key(
+        "webhooks.timeout_ms",
+        "CREDITGATE_WEBHOOKS_TIMEOUT_MS",
+        Form::One,
+        "10000",
+        "Longest time of one request to a webhook, its answer included, in milliseconds, 100 to 120000.",
+    ),
+    key(
+        "webhooks.resend_ms",
+        "CREDITGATE_WEBHOOKS_RESEND_MS",
+        Form::One,
+        "60000",
+        "Time after which what was taken and not acknowledged is sent again, in milliseconds, 1000 to 86400000.",
+    ),
+    key(
+        "webhooks.ca_file",
+        "CREDITGATE_WEBHOOKS_CA_FILE",
+        Form::Optional,
+        "",
+        "Certificates (PEM) of those who may vouch for webhooks over https. Nothing: those that the system trusts.",
+    ),
+    key(
         "limits.message_mib",
         "CREDITGATE_LIMITS_MESSAGE_MIB",
         Form::One,

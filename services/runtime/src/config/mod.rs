@@ -25,6 +25,8 @@ pub use self::secret::{HIDDEN, Secret};
 use self::read::Reader;
 use self::written::Written;
 
+use crate::targets::Allowed;
+
 /// Where a configuration comes from. A later source replaces an earlier one key by key.
 pub struct Sources<'a> {
     /// The file, when the command line names one; otherwise [`FILE_VARIABLE`] may.
@@ -99,6 +101,8 @@ pub struct Config {
     pub kafka: Kafka,
     /// The lists.
     pub lists: Lists,
+    /// Webhooks.
+    pub webhooks: Webhooks,
     /// The limits.
     pub limits: Limits,
     /// Logs, traces and metrics.
@@ -201,6 +205,23 @@ pub struct Lists {
     pub removal_percent: u8,
     /// The sources of a list, the one that goes before all others first.
     pub precedence: BTreeMap<String, Vec<String>>,
+}
+
+/// Where and how changes of the lists are sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Webhooks {
+    /// Where they may be sent.
+    pub allow: Vec<Allowed>,
+    /// Directory of the secrets that sign.
+    pub secrets_dir: Option<PathBuf>,
+    /// Longest time of one request.
+    #[serde(rename = "timeout_ms", serialize_with = "as_millis")]
+    pub timeout: Duration,
+    /// After which it is sent again what was not acknowledged.
+    #[serde(rename = "resend_ms", serialize_with = "as_millis")]
+    pub resend: Duration,
+    /// Who vouches for webhooks over https; none: whom the system trusts.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Where the service says no, or waits no longer.
@@ -341,6 +362,17 @@ impl Config {
                     .into_iter()
                     .map(|(list, sources)| (list, in_order(&sources)))
                     .collect(),
+            },
+            webhooks: Webhooks {
+                allow: read.many(
+                    "webhooks.allow",
+                    "must be hosts, domains such as `*.example.gov.cn`, or networks such as `10.1.0.0/16`",
+                    Allowed::parse,
+                ),
+                secrets_dir: read.optional("webhooks.secrets_dir", PATH, path),
+                timeout: millis(read.number("webhooks.timeout_ms", 100..=120_000)),
+                resend: millis(read.number("webhooks.resend_ms", 1_000..=86_400_000)),
+                ca_file: read.optional("webhooks.ca_file", PATH, path),
             },
             limits: Limits {
                 message_mib: read.number("limits.message_mib", 1..=64),

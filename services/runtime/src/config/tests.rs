@@ -347,3 +347,12 @@ fn variables_that_mean_nothing_are_named_for_a_warning() {
     .into();
     assert_eq!(unknown_variables(&environment), ["CREDITGATE_PORT"]);
 }
+
+#[test]
+fn webhooks_go_where_the_deployment_says() {
+    check_file(
+        "webhooks: {allow: [\"*.Gov.cn\", 10.1.0.0/16], timeout_ms: 500}\n",
+        "  allow:\n  - '*.gov.cn'\n  - 10.1.0.0/16\n  timeout_ms: 500",
+    );
+    check_file("webhooks: {allow: [\"https://a.cn\"]}\n", "");
+}
