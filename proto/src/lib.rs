@@ -5,6 +5,7 @@
 //! other spellings of the same messages; [`status`] turns refusals into gRPC errors. This crate
 //! knows nothing of sockets, HTTP or Kafka, and nothing in it panics.
 
+pub mod changes;
 pub mod cloudevents;
 pub mod codec;
 pub mod decode;

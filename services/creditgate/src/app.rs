@@ -11,6 +11,7 @@ use creditgate_measures::event::ListCode;
 use creditgate_proto::v1;
 use creditgate_proto::v1::gate_server::GateServer;
 use creditgate_registry::book::{Signature, TrustedKeys};
+use creditgate_registry::subscriptions::Webhooks;
 use creditgate_registry::{self as registry, Registry};
 use creditgate_runtime::callers::{self, Caller, Callers};
 use creditgate_runtime::clock::Clock;
@@ -113,6 +114,9 @@ pub enum StartError {
     /// Reflection cannot be built.
     #[error("build reflection")]
     Reflection(#[source] tonic_reflection::server::Error),
+    /// Changes cannot be sent as configured.
+    #[error("prepare webhooks")]
+    Webhooks(#[source] registry::subscriptions::CertificatesError),
     /// A thread that opens the data ended.
     #[error("open the data directory")]
     Opening(#[source] tokio::task::JoinError),
@@ -178,8 +182,11 @@ impl App {
         let (tasks, supervisor) = Supervisor::new(Shutdown::new());
         let message_bytes = config.limits.message_bytes();
         let drained = Shutdown::new();
+        let webhooks = Webhooks::new(registry.clone(), webhook_options(config))
+            .map_err(StartError::Webhooks)?;
         let services = Grpc {
             registry: registry.clone(),
+            webhooks: webhooks.clone(),
             gate: gate.clone().filter(|_| config.roles.contains(&Role::Gate)),
             readiness: readiness.clone(),
             admission: Admission::new(callers.clone()),
@@ -187,6 +194,11 @@ impl App {
             embedded: config.kafka.brokers.is_empty(),
         };
         services.serve(&tasks, grpc, drained.clone())?;
+        let shutdown = tasks.shutdown().clone();
+        tasks.spawn_named("webhooks", async move {
+            webhooks.run(shutdown).await;
+            Ok::<_, std::io::Error>(())
+        });
         if let Some(http) = http {
             let options = console::Options {
                 check: match &gate {
@@ -450,6 +462,19 @@ fn source_rules(config: &Config) -> registry::SourceRules {
     }
 }
 
+/// Where and how changes of the lists are sent.
+fn webhook_options(config: &Config) -> registry::subscriptions::Options {
+    let webhooks = &config.webhooks;
+    registry::subscriptions::Options {
+        allow: webhooks.allow.clone(),
+        secrets_dir: webhooks.secrets_dir.clone(),
+        timeout: webhooks.timeout,
+        resend: webhooks.resend,
+        ca_file: webhooks.ca_file.clone(),
+        pace: registry::subscriptions::Pace::default(),
+    }
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
@@ -459,6 +484,7 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 /// What gRPC serves.
 struct Grpc {
     registry: Registry,
+    webhooks: Webhooks,
     /// None where this process only keeps lists.
     gate: Option<Gate>,
     readiness: Readiness,
@@ -529,6 +555,10 @@ impl Grpc {
             .max_decoding_message_size(self.message_bytes);
         let books = registry::BooksService::server(self.registry, simulations)
             .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));
+        let subscriptions = self
+            .webhooks
+            .server()
+            .max_decoding_message_size(self.message_bytes);
         let server = Server::builder()
             // Small items of an eager stream are bounded by the window in bytes, and by a share of it
             // in frames; the default lets one stream end its connection.
@@ -537,6 +567,10 @@ impl Grpc {
             .add_optional_service(gate)
             .add_optional_service(simulation)
             .add_service(InterceptedService::new(lists, self.admission.clone()))
+            .add_service(InterceptedService::new(
+                subscriptions,
+                self.admission.clone(),
+            ))
             .add_service(InterceptedService::new(books, self.admission))
             .add_service(health)
             .add_service(reflection_v1)

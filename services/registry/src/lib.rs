@@ -18,6 +18,7 @@ pub mod import;
 pub mod life;
 pub mod log;
 pub mod lookup;
+pub mod subscriptions;
 pub mod upstream;
 
 mod base_file;

@@ -271,6 +271,15 @@ impl Registry {
         caller: &Caller,
         plan: impl FnOnce(&View<'_>) -> Result<(Vec<Planned>, T), ChangeError> + Send + 'static,
     ) -> Result<(ListVersion, T), ChangeError> {
+        self.transact_as(caller.shared_name(), plan).await
+    }
+
+    /// As [`Registry::transact`], for what the service does by itself; records bear this name.
+    pub(crate) async fn transact_as<T: Send + 'static>(
+        &self,
+        caller: Arc<str>,
+        plan: impl FnOnce(&View<'_>) -> Result<(Vec<Planned>, T), ChangeError> + Send + 'static,
+    ) -> Result<(ListVersion, T), ChangeError> {
         let (tell, mut told) = oneshot::channel();
         let (reply, answer) = oneshot::channel();
         let command = Command::Plan {
@@ -279,7 +288,7 @@ impl Registry {
                 let _ = tell.send(telling);
                 Ok(planned)
             }),
-            caller: caller.shared_name(),
+            caller,
             reply,
         };
         self.send(command).await?;
@@ -408,6 +417,11 @@ impl Registry {
     /// The time by the clock of this process.
     pub(crate) fn now(&self) -> Time {
         Time::from_micros(self.inner.clock.now_micros())
+    }
+
+    /// What is counted in this process.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
     }
 
     /// Counts a change that was refused before it reached the loop.

@@ -127,6 +127,24 @@ labels! {
 }
 
 labels! {
+    /// What became of a request to a webhook.
+    DeliveryEnd {
+        /// Taken and acknowledged.
+        Acknowledged = "acknowledged",
+        /// Taken, and not acknowledged with the answer.
+        Delivered = "delivered",
+        /// Answered with an error that may pass.
+        Failed = "failed",
+        /// Refused as it is.
+        Refused = "refused",
+        /// No answer, or no connection.
+        Unreachable = "unreachable",
+        /// Not sent: the target or the secret is not right.
+        NotSent = "not_sent",
+    }
+}
+
+labels! {
     /// Why a verdict was not compared with the book that runs beside the one in force.
     NotCompared {
         /// Too much was to be compared already.
@@ -166,6 +184,12 @@ mod tests {
         );
         assert!(
             ChangeRefusal::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, one)| one.index() == index)
+        );
+        assert!(
+            DeliveryEnd::ALL
                 .iter()
                 .enumerate()
                 .all(|(index, one)| one.index() == index)

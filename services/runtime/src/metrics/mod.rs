@@ -17,7 +17,7 @@ use crate::clock::Clock;
 
 pub use self::cells::{Counter, DurationCounts, Durations, Gauge, UpDown};
 pub use self::labels::{
-    ChangeRefusal, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
+    ChangeRefusal, DeliveryEnd, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
 };
 pub(crate) use self::otlp::export_request;
 pub use self::shown::{Family, Number, Sample};
@@ -97,6 +97,8 @@ struct Cells {
     lists_complete_at_micros: AtomicI64,
     changes_accepted: Counter,
     changes_refused: [Counter; ChangeRefusal::COUNT],
+    deliveries: [Counter; DeliveryEnd::COUNT],
+    unacknowledged_since: RwLock<BTreeMap<String, Option<i64>>>,
     book: RwLock<Option<String>>,
     rows_active: Gauge,
     rows_inactive: Gauge,
@@ -132,6 +134,8 @@ impl Metrics {
             lists_complete_at_micros: AtomicI64::new(NEVER),
             changes_accepted: Counter::default(),
             changes_refused: Default::default(),
+            deliveries: Default::default(),
+            unacknowledged_since: RwLock::default(),
             book: RwLock::default(),
             rows_active: Gauge::default(),
             rows_inactive: Gauge::default(),
@@ -227,6 +231,28 @@ impl Metrics {
     /// Counts a list change that was refused.
     pub fn change_refused(&self, reason: ChangeRefusal) {
         self.0.changes_refused[reason.index()].inc();
+    }
+
+    /// Counts a request to a webhook.
+    pub fn delivery(&self, end: DeliveryEnd) {
+        self.0.deliveries[end.index()].inc();
+    }
+
+    /// Says when the oldest change was recorded that a subscription has not acknowledged, in microseconds; none: there
+    /// is none.
+    pub fn set_unacknowledged_since(&self, subscription: &str, micros: Option<i64>) {
+        let mut since = self.0.unacknowledged_since.write();
+        match since.get_mut(subscription) {
+            Some(known) => *known = micros,
+            None => {
+                since.insert(subscription.to_owned(), micros);
+            }
+        }
+    }
+
+    /// Shows a subscription no longer: nothing is sent to it from here.
+    pub fn forget_subscription(&self, subscription: &str) {
+        self.0.unacknowledged_since.write().remove(subscription);
     }
 
     /// Says which book is in force.

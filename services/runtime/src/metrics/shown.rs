@@ -3,7 +3,7 @@
 use super::Metrics;
 use super::cells::DurationCounts;
 use super::labels::{
-    ChangeRefusal, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
+    ChangeRefusal, DeliveryEnd, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
 };
 use crate::telemetry::names::metric::{self, Metric};
 
@@ -107,6 +107,13 @@ impl Metrics {
                 )
             })
             .collect();
+        let deliveries = DeliveryEnd::ALL
+            .iter()
+            .map(|end| {
+                let count = cells.deliveries[end.index()].get();
+                by(end.label(), Number::Count(count))
+            })
+            .collect();
         let compared = vec![
             by("same", Number::Count(cells.shadow_same.get())),
             by("different", Number::Count(cells.shadow_different.get())),
@@ -153,6 +160,14 @@ impl Metrics {
         });
         let ages = ages.collect();
         drop(lists);
+        let oldest = cells.unacknowledged_since.read();
+        let oldest = oldest
+            .iter()
+            .map(|(subscription, since)| {
+                let age_micros = since.map_or(0, |since| now.saturating_sub(since).max(0));
+                by(subscription, Number::Real(age_micros as f64 / 1e6))
+            })
+            .collect();
 
         let behind = self.lists_behind().map(|behind| Sample {
             labels: Vec::new(),
@@ -223,6 +238,8 @@ impl Metrics {
                 Number::Count(cells.changes_accepted.get()),
             ),
             of(metric::LIST_CHANGES_REFUSED, changes_refused),
+            of(metric::WEBHOOK_DELIVERIES, deliveries),
+            of(metric::WEBHOOK_OLDEST, oldest),
             of(metric::BOOK_INFO, book),
             of(metric::BOOK_ROWS, rows),
             one(

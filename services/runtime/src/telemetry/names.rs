@@ -272,6 +272,18 @@ pub mod metric {
         &["reason"],
         "List changes refused.",
     );
+    /// Requests to webhooks.
+    pub const WEBHOOK_DELIVERIES: Metric = counter(
+        "creditgate_webhook_deliveries_total",
+        &["result"],
+        "Requests to webhooks with changes of the lists, by what became of them.",
+    );
+    /// How far a subscription is behind.
+    pub const WEBHOOK_OLDEST: Metric = gauge(
+        "creditgate_webhook_oldest_unacknowledged_seconds",
+        &["subscription"],
+        "Age of the oldest change that a subscription has not acknowledged.",
+    );
     /// The book.
     pub const BOOK_INFO: Metric = gauge(
         "creditgate_book_info",
@@ -366,6 +378,8 @@ pub mod metric {
         LIST_FOLLOW_LAG,
         LIST_CHANGES_ACCEPTED,
         LIST_CHANGES_REFUSED,
+        WEBHOOK_DELIVERIES,
+        WEBHOOK_OLDEST,
         BOOK_INFO,
         BOOK_ROWS,
         BOOK_REFUSED,
