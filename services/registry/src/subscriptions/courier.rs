@@ -214,13 +214,7 @@ impl Courier {
         let status = answer.status;
         let why = format!("the receiver answered {status}");
         match status {
-            200..=299 => {
-                self.count(match answer.acknowledged {
-                    Some(_) => DeliveryEnd::Acknowledged,
-                    None => DeliveryEnd::Delivered,
-                });
-                Outcome::Taken(answer.acknowledged)
-            }
+            200..=299 => Outcome::Taken(answer.acknowledged),
             410 => {
                 self.count(DeliveryEnd::Refused);
                 Outcome::Gone
@@ -252,6 +246,7 @@ impl Courier {
         let (name, since) = (self.name.clone(), known.since.seq);
         match outcome {
             Outcome::Taken(Some(up_to)) if up_to > last => {
+                self.count(DeliveryEnd::Failed);
                 let why =
                     format!("the receiver acknowledged {up_to}, and was sent no more than {last}");
                 self.failed(why, None);
@@ -259,7 +254,12 @@ impl Courier {
             }
             Outcome::Taken(acknowledged) => {
                 self.progress.succeeded();
-                if let Some(up_to) = acknowledged.filter(|up_to| *up_to >= first) {
+                let acknowledged = acknowledged.filter(|up_to| *up_to >= first);
+                self.count(match acknowledged {
+                    Some(_) => DeliveryEnd::Acknowledged,
+                    None => DeliveryEnd::Delivered,
+                });
+                if let Some(up_to) = acknowledged {
                     let registry = &self.inner.registry;
                     let noted = change::acknowledged(registry, name, since, up_to, false).await;
                     if let Err(error) = noted {

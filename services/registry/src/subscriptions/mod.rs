@@ -17,7 +17,7 @@ mod service;
 mod sign;
 mod target;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use creditgate_proto::v1::subscriptions_server::SubscriptionsServer;
 use creditgate_runtime::shutdown::Shutdown;
 use creditgate_runtime::targets::Allowed;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
 use self::courier::Courier;
 use self::progress::Progresses;
@@ -115,10 +115,16 @@ impl Webhooks {
         })
     }
 
+    /// The service itself.
+    #[must_use]
+    pub fn service(&self) -> SubscriptionsService {
+        SubscriptionsService::new(Arc::clone(&self.inner))
+    }
+
     /// The tonic server of the service. An interceptor puts the caller into each request.
     #[must_use]
     pub fn server(&self) -> SubscriptionsServer<SubscriptionsService> {
-        SubscriptionsServer::new(SubscriptionsService::new(Arc::clone(&self.inner)))
+        SubscriptionsServer::new(self.service())
     }
 
     /// Sends what is to be sent until it is asked to stop. A request that is under way then is broken
@@ -126,33 +132,34 @@ impl Webhooks {
     pub async fn run(&self, shutdown: Shutdown) {
         let registry = &self.inner.registry;
         let mut published = registry.live().follow();
-        let mut served: BTreeSet<String> = BTreeSet::new();
-        let mut couriers: JoinSet<String> = JoinSet::new();
+        let mut served: BTreeMap<String, task::Id> = BTreeMap::new();
+        let mut couriers: JoinSet<()> = JoinSet::new();
         loop {
             published.mark_unchanged();
             if !registry.follows() {
                 let desk = registry.desk();
                 for known in desk.subscriptions.all().filter(|known| known.is_active()) {
-                    if served.insert(known.name.clone()) {
-                        let name = known.name.clone();
-                        let courier = Courier::new(Arc::clone(&self.inner), &name);
-                        couriers.spawn(async move {
-                            courier.run().await;
-                            name
-                        });
+                    if !served.contains_key(&known.name) {
+                        let courier = Courier::new(Arc::clone(&self.inner), &known.name);
+                        let id = couriers.spawn(courier.run()).id();
+                        served.insert(known.name.clone(), id);
                     }
                 }
             }
             tokio::select! {
                 () = shutdown.wait() => return,
                 () = registry.ended() => return,
-                Some(ended) = couriers.join_next() => match ended {
-                    Ok(name) => { served.remove(&name); }
-                    Err(error) => {
-                        // Who it was, nobody can tell; the others go on, and a restart serves all.
-                        tracing::error!(%error, "the sending to a subscription has failed");
-                    }
-                },
+                Some(ended) = couriers.join_next_with_id() => {
+                    let id = match ended {
+                        Ok((id, ())) => id,
+                        Err(error) => {
+                            // Another one goes on from what is acknowledged.
+                            tracing::error!(%error, "the sending to a subscription has failed");
+                            error.id()
+                        }
+                    };
+                    served.retain(|_, courier| *courier != id);
+                }
                 changed = published.changed() => if changed.is_err() { return },
             }
         }
