@@ -140,7 +140,7 @@ fn unknown_keys_are_all_named_with_their_lines() {
     check_file(
         "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
         "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
-         `confirmations`, `keys_file`, `book`, `journal`, `kafka`, `lists`, `limits`, `telemetry`, `shutdown`\n\
+         `confirmations`, `keys_file`, `book`, `journal`, `kafka`, `lists`, `webhooks`, `limits`, `telemetry`, `shutdown`\n\
          c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`\n\
          c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
          `min_list_version_wait_ms`",
@@ -352,7 +352,10 @@ fn variables_that_mean_nothing_are_named_for_a_warning() {
 fn webhooks_go_where_the_deployment_says() {
     check_file(
         "webhooks: {allow: [\"*.Gov.cn\", 10.1.0.0/16], timeout_ms: 500}\n",
-        "  allow:\n  - '*.gov.cn'\n  - 10.1.0.0/16\n  timeout_ms: 500",
+        "  allow:\n  - \"*.gov.cn\"\n  - 10.1.0.0/16\n  timeout_ms: 500",
     );
-    check_file("webhooks: {allow: [\"https://a.cn\"]}\n", "");
+    check_file(
+        "webhooks: {allow: [\"https://a.cn\"]}\n",
+        "c.yaml:1: `webhooks.allow` = `https://a.cn` must be hosts, domains such as `*.example.gov.cn`, or networks such as `10.1.0.0/16`",
+    );
 }
