@@ -246,7 +246,8 @@ impl Keeper {
                 tally.hold = waits.map(|(shrinks, why)| (String::new(), shrinks.told(why)));
             } else if let Some((shrinks, why)) = waits.filter(|_| !job.approved) {
                 let id = self.hold(&job, why, shrinks)?;
-                held = std::mem::take(&mut tally.accepted) + std::mem::take(&mut tally.unchanged);
+                held = tally.accepted + tally.unchanged + tally.differing;
+                (tally.accepted, tally.unchanged, tally.differing) = (0, 0, 0);
                 tally.hold = Some((id, shrinks.told(why)));
             } else {
                 self.reserved = seen;
