@@ -75,6 +75,11 @@ impl Place {
         self
     }
 
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
     pub fn with_book(mut self, book: Vec<SourceFile>) -> Self {
         self.book = book;
         self
