@@ -20,7 +20,7 @@ use crate::time::{Date, Time};
 use crate::vocabulary::{Colour, Severity, State, vocabulary};
 
 pub use calendar::{Calendar, CalendarDay, CalendarUse, DayUnit};
-pub use limits::{Limit, Limits, OPENED, Procedure, limits, rule_of};
+pub use limits::{Limit, Limits, NO_LAW, OPENED, Procedure, limits, rule_of};
 pub use notice::{Notice, Occasion, Placeholder};
 
 vocabulary! {

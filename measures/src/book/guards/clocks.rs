@@ -47,10 +47,14 @@ pub(in super::super) fn limit_broken(
     limit: &Limit,
     earlier: &[Limit],
 ) -> Vec<Broken> {
-    let mut broken = blank([
-        ("title", vec![&*limit.title_zh, &*limit.title_en]),
-        ("law", vec![&*limit.law.law]),
-    ]);
+    let law = limit.law.iter().map(|basis| ("law", vec![&*basis.law]));
+    let title = ("title", vec![&*limit.title_zh, &*limit.title_en]);
+    let mut broken = blank(law.chain([title]));
+    broken.extend(broken_if(
+        limit.law.is_none() && !limit.is_default,
+        "the limit has no basis",
+        "add its `basis`, or write `default: true` where no law sets it",
+    ));
     broken.extend(code_broken("step", &limit.step));
     let known = |code: &str| earlier.iter().any(|other| *other.step == *code);
     if known(&limit.step) || *limit.step == *OPENED {

@@ -120,6 +120,12 @@ pub enum BookPart {
     Scenarios,
     /// What the sources name and the book does not hold.
     NotExpressed,
+    /// Rules on credit repair, with their periods and limits.
+    Repair,
+    /// Working calendars.
+    Calendar,
+    /// Templates of notices.
+    Notices,
 }
 
 /// How a table is written.

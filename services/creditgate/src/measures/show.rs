@@ -27,6 +27,9 @@ fn part(book: &Book, args: &BookShowArgs) -> String {
         Some(BookPart::Lists) => Part::Lists,
         Some(BookPart::Scenarios) => Part::Scenarios,
         Some(BookPart::NotExpressed) => Part::NotExpressed,
+        Some(BookPart::Repair) => Part::Repair,
+        Some(BookPart::Calendar) => Part::Calendar,
+        Some(BookPart::Notices) => Part::Notices,
     };
     match args.format {
         TableFormat::Md => part.table(book).markdown(),
