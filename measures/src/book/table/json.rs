@@ -41,7 +41,7 @@ pub fn part(book: &Book, part: Part) -> Value {
     Value::from(value)
 }
 
-/// Every version of the row, or the list, with this id; none when the book has neither.
+/// Every version of the row, or the list or notice, with this id; none when the book has none.
 #[must_use]
 pub fn one(book: &Book, id: &str) -> Option<Value> {
     let rows: Vec<Value> = book
@@ -57,7 +57,11 @@ pub fn one(book: &Book, id: &str) -> Option<Value> {
             Value::from(book.version().to_string()),
         ),
     ]);
-    if rows.is_empty() {
+    if rows.is_empty()
+        && let Some(found) = book.notice(id)
+    {
+        value.insert("notice".to_owned(), notice(found));
+    } else if rows.is_empty() {
         let found = book.list(id)?;
         value.insert("list".to_owned(), list(found));
         value.insert(

@@ -9,7 +9,7 @@ mod detail;
 pub mod json;
 mod words;
 
-pub use detail::{list, row};
+pub use detail::{list, notice, row};
 
 use super::Book;
 use crate::vocabulary::Direction;
@@ -88,13 +88,14 @@ impl Part {
     }
 }
 
-/// The table's rows of one id, or the list's one row; none when the book has neither.
+/// The table's rows of one id, or the one row of a list or notice; none when the book has none.
 #[must_use]
 pub fn of(book: &Book, id: &str) -> Option<Table> {
     let row = book.measures().iter().find(|row| row.id.as_str() == id);
     let part = match row {
         Some(row) => Part::of(row.action.direction()),
-        None => book.list(id).map(|_| Part::Lists)?,
+        None if book.list(id).is_some() => Part::Lists,
+        None => book.notice(id).map(|_| Part::Notices)?,
     };
     Some(part.table(book).only(id))
 }

@@ -148,7 +148,7 @@ pub enum TableFormat {
   creditgate measures show --list incentives --format csv --bom > incentives.csv
   creditgate measures show --book measures/catalogue --list not-expressed")]
 pub struct BookShowArgs {
-    /// Id of a row, or code of a list.
+    /// Id of a row or notice, or code of a list.
     pub id: Option<String>,
     /// The book.
     #[command(flatten)]
