@@ -146,6 +146,13 @@ fn a_limit_names_its_basis_or_says_that_it_is_a_default() {
         "repair/own.yaml:8: R1: the limit has no basis; add its `basis`, or write `default: true` where no law sets it",
     );
     limit("step: reply, days: 5, default: true").book();
+    let local = "basis: { law: 某条例, level: local_regulation, region: \"310000\" }";
+    check(
+        &limit(&format!("step: reply, days: 5, {local}")),
+        "repair/own.yaml:8: R1: a local regulation binds in its own region only, and the rule holds everywhere; \
+write `default: true`: there it is shown as filling a gap",
+    );
+    limit(&format!("step: reply, days: 5, default: true, {local}")).book();
     limit(&format!("step: reply, days: 5, {BASED}")).book();
 }
 

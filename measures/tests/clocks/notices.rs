@@ -65,7 +65,7 @@ fn a_notice_on_repair_says_from_when_and_until_when() {
         &complete(),
         &[
             (Placeholder::Contact, "0512-00000000"),
-            (Placeholder::NoticeDate, "2026年5月8日"),
+            (Placeholder::NoticeDate, "2026-05-08"),
         ],
     );
     assert_eq!(
@@ -120,6 +120,25 @@ fn what_nobody_knows_stands_as_not_stated() {
         &[(Placeholder::Reason, " ")],
     );
     assert!(blank.contains(&format!("事由：{NOT_STATED}")), "{blank}");
+}
+
+#[test]
+fn the_limits_told_are_those_of_the_day_of_the_notice() {
+    // Decided under Order 58, which is not known to have set limits of repair.
+    let mut old = complete();
+    (old.valid_from, old.recorded_at) = (on("2026-03-01"), on("2026-03-01"));
+    let text = |extra| written(&BOOK, Occasion::RepairPossible, &old, extra);
+    let then = text(&[]);
+    assert!(
+        then.contains(&format!("自收到申请之日起{NOT_STATED}内")),
+        "{then}"
+    );
+    let now = text(&[(Placeholder::NoticeDate, "2026-06-02")]);
+    assert!(now.contains("自收到申请之日起3个工作日内"), "{now}");
+    assert!(now.contains("2026年6月2日"), "{now}");
+    // What is no day is taken as it is.
+    let told = text(&[(Placeholder::NoticeDate, "某日")]);
+    assert!(told.trim_end().ends_with("某日"), "{told}");
 }
 
 #[test]
