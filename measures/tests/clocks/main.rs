@@ -8,6 +8,7 @@ mod dates;
 mod guards;
 mod limits;
 mod notices;
+mod shown;
 mod working_days;
 
 use std::sync::LazyLock;
