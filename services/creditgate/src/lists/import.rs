@@ -45,7 +45,7 @@ pub async fn import(args: ImportArgs) -> Result<ExitCode, Failure> {
             Failure::new(format!("write the report `{}`", path.display()), error)
         })?;
     }
-    let all = summary.refused_count == 0 && summary.held == 0;
+    let all = summary.refused_count == 0 && summary.held == 0 && summary.hold_reason.is_empty();
     Ok(if all {
         ExitCode::SUCCESS
     } else {
@@ -185,7 +185,8 @@ fn read(
     read
 }
 
-fn tell(summary: &v1::ImportSummary, places: &Places, report: Option<&Path>) {
+/// Tells what became of an import.
+pub(crate) fn tell(summary: &v1::ImportSummary, places: &Places, report: Option<&Path>) {
     for refused in summary.refused.iter().take(SHOWN) {
         let (file, line) = places.of(refused.row);
         let id = match refused.entry_id.as_str() {
@@ -194,14 +195,8 @@ fn tell(summary: &v1::ImportSummary, places: &Places, report: Option<&Path>) {
         };
         match line {
             0 => note!("{}", refused.reason),
-            _ if places.are_several() => note!("{file}, row {line}{id}: {}", refused.reason),
-            _ => note!("row {line}{id}: {}", refused.reason),
-        }
-        // One rule stands in the reason already.
-        if refused.violations.len() > 1 {
-            for violation in &refused.violations {
-                note!("  {}: {}", violation.field, violation.rule);
-            }
+            _ if places.are_several() => note!("{file}, row {line}{id}: {}", reason(refused)),
+            _ => note!("row {line}{id}: {}", reason(refused)),
         }
     }
     let more = summary.refused.len().saturating_sub(SHOWN);
@@ -224,6 +219,12 @@ fn tell(summary: &v1::ImportSummary, places: &Places, report: Option<&Path>) {
             summary.revoked_absent
         );
     }
+    if summary.differing > 0 {
+        say!(
+            "differing {} (a source that goes before this one states something else: `creditgate lists differences`)",
+            summary.differing
+        );
+    }
     if summary.held > 0 {
         say!(
             "held      {} (sound rows, not taken since others were refused)",
@@ -231,7 +232,31 @@ fn tell(summary: &v1::ImportSummary, places: &Places, report: Option<&Path>) {
         );
     }
     say!("lists     {}", summary.list_version);
+    if !summary.hold_reason.is_empty() {
+        let waits = if summary.dry_run {
+            "it would wait"
+        } else {
+            "it waits"
+        };
+        say!("{waits} for approval: {}", summary.hold_reason);
+    }
+    if !summary.hold_id.is_empty() {
+        say!(
+            "to take it: creditgate lists approve {} --reason …",
+            summary.hold_id
+        );
+    }
     if summary.dry_run {
         say!("dry run: nothing was changed");
+    }
+}
+
+/// The reason, or each rule on a line of its own where there are several.
+fn reason(refused: &v1::RefusedRow) -> String {
+    match refused.violations.as_slice() {
+        [] | [_] => refused.reason.clone(),
+        several => several.iter().fold(String::new(), |told, violation| {
+            format!("{told}\n  {}: {}", violation.field, violation.rule)
+        }),
     }
 }

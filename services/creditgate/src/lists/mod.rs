@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 
 pub use import::import;
+pub(crate) use import::tell;
 
 /// Shows an entry with its history.
 pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {

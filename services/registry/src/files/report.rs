@@ -31,9 +31,13 @@ impl Places {
         }
     }
 
-    /// File and line of the row with this number; empty and 0 where it is not one row that is spoken of.
+    /// File and line of the row with this number; 0 where no row is spoken of; without files the number
+    /// itself.
     #[must_use]
     pub fn of(&self, number: u64) -> (&str, u64) {
+        if self.files.is_empty() {
+            return ("", number);
+        }
         let after = self.files.partition_point(|(before, _)| *before < number);
         let found = after.checked_sub(1).and_then(|at| self.files.get(at));
         found.map_or(("", 0), |(before, file)| (file, number - before))

@@ -15,6 +15,7 @@ pub const HEADER_WITHIN: usize = 10;
 #[derive(Debug)]
 pub struct Columns {
     fields: Vec<Option<&'static str>>,
+    headers: Vec<String>,
 }
 
 /// How many cells of a row name a column that is known.
@@ -42,6 +43,11 @@ fn field_of(header: &str, mapping: &Mapping) -> Option<&'static str> {
         .or_else(|| headers::field_of(header))
 }
 
+/// A header as it is shown: enough of it to be found.
+fn shown(header: &str) -> String {
+    header.trim().chars().take(64).collect()
+}
+
 impl Columns {
     /// The columns that a row names.
     ///
@@ -56,20 +62,20 @@ impl Columns {
         let mut fields: Vec<Option<&'static str>> = Vec::with_capacity(header.len());
         let mut left_out = Vec::new();
         for (at, name) in header.iter().enumerate() {
-            let shown: String = name.trim().chars().take(64).collect();
+            let called = shown(name);
             let field = match field_of(name, mapping) {
-                _ if shown.is_empty() => None,
+                _ if called.is_empty() => None,
                 Some("ignore") => {
-                    left_out.push(shown);
+                    left_out.push(called);
                     None
                 }
                 None if ignore_unknown => {
-                    left_out.push(shown);
+                    left_out.push(called);
                     None
                 }
                 None => {
                     return Err(Error::UnknownColumn {
-                        column: shown,
+                        column: called,
                         known: COLUMNS.join(", "),
                         example: EXAMPLE,
                     });
@@ -81,10 +87,10 @@ impl Columns {
                 .position(|known| known.is_some() && *known == field);
             if let Some(first) = twice {
                 return Err(Error::ColumnTwice {
-                    column: name.trim().chars().take(64).collect(),
+                    column: shown(name),
                     first: header
                         .get(first)
-                        .map(|name| name.trim().chars().take(64).collect())
+                        .map(|name| shown(name))
                         .unwrap_or_default(),
                     number: at + 1,
                 });
@@ -94,7 +100,8 @@ impl Columns {
         if !left_out.is_empty() {
             note(Note::ColumnsLeftOut(left_out));
         }
-        Ok(Self { fields })
+        let headers = header.iter().map(|name| shown(name)).collect();
+        Ok(Self { fields, headers })
     }
 
     /// The entry of a row.
@@ -119,6 +126,22 @@ impl Columns {
             named.filter_map(|(field, cell)| Some(((*field)?, cell))),
             mapping,
         )
+        .map_err(|refused| self.in_words_of_the_file(refused))
+    }
+
+    /// Names the column beside our name of the field, where the file calls it something else.
+    fn in_words_of_the_file(&self, mut refused: Refused) -> Refused {
+        for violation in &mut refused.violations {
+            let at = self
+                .fields
+                .iter()
+                .position(|field| *field == Some(violation.field.as_str()));
+            let header = at.and_then(|at| self.headers.get(at));
+            if let Some(header) = header.filter(|header| **header != violation.field) {
+                violation.rule = format!("column `{header}`: {}", violation.rule);
+            }
+        }
+        refused
     }
 
     /// How many columns there are.

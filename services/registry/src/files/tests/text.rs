@@ -96,7 +96,8 @@ fn damaged_bytes_refuse_their_row_and_not_the_file() {
     let told = shown("a.csv", &bytes, &Options::default());
     let lines: Vec<_> = told.lines().collect();
     assert!(
-        lines[2].starts_with("4 refused: name: not UTF-8 as the rest of the file"),
+        lines[2]
+            .starts_with("4 refused: name: column `主体名称`: not UTF-8 as the rest of the file"),
         "{told}"
     );
     assert_eq!(lines[3], "5  B01 示例");
@@ -105,7 +106,7 @@ fn damaged_bytes_refuse_their_row_and_not_the_file() {
     bytes.extend_from_slice(b"B01,\xFF\xFF,91219999MAYG58BR3Q,2026-01-05\n");
     let told = shown("a.csv", &bytes, &Options::default());
     assert!(
-        told.contains("4 refused: name: not GB18030 as the rest"),
+        told.contains("4 refused: name: column `主体名称`: not GB18030 as the rest"),
         "{told}"
     );
 }

@@ -114,7 +114,7 @@ fn a_number_that_lost_digits_refuses_its_row() {
     });
     assert_eq!(
         shown("a.xlsx", &bytes, &Options::default()),
-        "2 refused: id_no: a number of more than 15 digits, of which the workbook has lost some; format the column as text and enter it again\n3   李四"
+        "2 refused: id_no: column `证件号码`: a number of more than 15 digits, of which the workbook has lost some; format the column as text and enter it again\n3   李四"
     );
 }
 
