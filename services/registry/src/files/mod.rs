@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use creditgate_proto::{Refused, v1};
 
 pub use encoding::Encoding;
+pub(crate) use mapping::fault as yaml_fault;
 pub use mapping::{Mapping, MappingError, Written as WrittenMapping};
 
 /// Bytes that may come out of the archives of one import.
