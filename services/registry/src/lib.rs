@@ -15,6 +15,7 @@ pub mod files;
 pub mod follow;
 pub mod history;
 pub mod import;
+pub mod inbox;
 pub mod life;
 pub mod log;
 pub mod lookup;

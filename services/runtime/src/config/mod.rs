@@ -205,6 +205,8 @@ pub struct Lists {
     pub removal_percent: u8,
     /// The sources of a list, the one that goes before all others first.
     pub precedence: BTreeMap<String, Vec<String>>,
+    /// Directory watched for files of entries.
+    pub inbox: Option<PathBuf>,
 }
 
 /// Where and how changes of the lists are sent.
@@ -362,6 +364,7 @@ impl Config {
                     .into_iter()
                     .map(|(list, sources)| (list, in_order(&sources)))
                     .collect(),
+                inbox: read.optional("lists.inbox", PATH, path),
             },
             webhooks: Webhooks {
                 allow: read.many(
