@@ -42,7 +42,7 @@ fn main() {
 
     println!("\n== GB18030 CSV into an empty service");
     let service = Service::start(&dir.path().join("csv"));
-    let took = service.import(&["--full"], &[files.csv.clone()], 0);
+    let took = service.import(&["--full"], std::slice::from_ref(&files.csv), 0);
     rate("CSV", rows, took);
     let checked = service.check(rows - 1);
     println!(
@@ -52,7 +52,7 @@ fn main() {
 
     println!("\n== the same file again");
     let before = service.version();
-    let took = service.import(&["--full"], &[files.csv.clone()], 0);
+    let took = service.import(&["--full"], std::slice::from_ref(&files.csv), 0);
     rate("unchanged", rows, took);
     println!("list version before {before}, after {}", service.version());
 

@@ -86,7 +86,7 @@ impl Header {
     ///
     /// # Errors
     /// When it breaks a rule.
-    pub fn read(header: v1::ImportHeader, book: &Book, now: Time) -> Result<Self, ChangeError> {
+    pub fn read(mut header: v1::ImportHeader, book: &Book, now: Time) -> Result<Self, ChangeError> {
         let asked = header.clone();
         let mut violations = Vec::new();
         if header.source_unit.trim().is_empty() {
@@ -133,6 +133,10 @@ impl Header {
             shown => shown as usize,
         };
         Refused::unless_empty(violations)?;
+        let names = ListNames::of(book);
+        for list in std::iter::once(&mut header.list).chain(&mut header.confirm_lists) {
+            names.resolve(list, book)?;
+        }
         let list = (!header.list.is_empty()).then(|| ListCode::new(header.list));
         let confirm: Vec<ListCode> = header
             .confirm_lists

@@ -70,6 +70,8 @@ fn rows(
     let guarded = Guarded {
         reader: Peeked::new(block, reader),
         since_row: Rc::clone(&since_row),
+        returned: false,
+        in_line: false,
     };
     let mut reader = csv_reader(delimiter).from_reader(guarded);
     let mut record = csv::ByteRecord::new();
@@ -91,8 +93,13 @@ fn rows(
         if cells.iter().all(Cell::is_empty) {
             continue;
         }
-        let line = record.position().map_or(0, csv::Position::line);
-        let lines = reader.position().line().saturating_sub(line);
+        // The place of its beginning that the parser knows is before blank lines.
+        let lines = 1 + record
+            .as_slice()
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count() as u64;
+        let line = reader.position().line().saturating_sub(lines).max(1);
         let entry = if lines > ROW_LINES_MAX {
             let rule = format!(
                 "lines {line} to {} were read as one row: a quotation mark is not closed",
@@ -174,10 +181,15 @@ fn csv_error(error: csv::Error) -> Error {
     }
 }
 
-/// Ends the reading where one row does not end: its bytes would fill memory.
+/// Ends the reading where one row does not end: its bytes would fill memory. Drops the first half of each line end of
+/// two characters, and ends the last line: so each end of a row is one line feed, and lines can be counted by them.
 struct Guarded<R> {
     reader: R,
     since_row: Rc<Shared<u64>>,
+    /// A carriage return was read of which it is not known yet what follows.
+    returned: bool,
+    /// The last line has no end yet.
+    in_line: bool,
 }
 
 impl<R: Read> Read for Guarded<R> {
@@ -186,8 +198,53 @@ impl<R: Read> Read for Guarded<R> {
             let told = "a row is longer than 8 MiB; a quotation mark may not be closed";
             return Err(io::Error::new(io::ErrorKind::InvalidData, told));
         }
-        let read = self.reader.read(into)?;
-        self.since_row.set(self.since_row.get() + read as u64);
-        Ok(read)
+        loop {
+            let (ahead, free) = match into.split_first_mut() {
+                Some((first, free)) if self.returned && !free.is_empty() => {
+                    *first = b'\r';
+                    (1, free)
+                }
+                _ => (0, &mut *into),
+            };
+            let read = self.reader.read(free)?;
+            self.since_row.set(self.since_row.get() + read as u64);
+            let given = into.get_mut(..ahead + read).unwrap_or_default();
+            self.returned = read > 0 && given.last() == Some(&b'\r');
+            let kept = without_returns(given);
+            if let Some(last) = kept.checked_sub(1) {
+                self.in_line = into.get(last) != Some(&b'\n');
+                return Ok(kept);
+            }
+            if read == 0 {
+                return Ok(match into.first_mut().filter(|_| self.in_line) {
+                    Some(first) => {
+                        *first = b'\n';
+                        self.in_line = false;
+                        1
+                    }
+                    None => 0,
+                });
+            }
+        }
     }
+}
+
+/// Drops each carriage return before a line feed, and a last one, and gives how many bytes are left.
+fn without_returns(bytes: &mut [u8]) -> usize {
+    let Some(first) = bytes.iter().position(|byte| *byte == b'\r') else {
+        return bytes.len();
+    };
+    let mut kept = first;
+    for at in first..bytes.len() {
+        let byte = bytes.get(at).copied().unwrap_or_default();
+        let next = bytes.get(at + 1);
+        if byte == b'\r' && next.is_none_or(|next| *next == b'\n') {
+            continue;
+        }
+        if let Some(place) = bytes.get_mut(kept) {
+            *place = byte;
+        }
+        kept += 1;
+    }
+    kept
 }

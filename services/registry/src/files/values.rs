@@ -197,7 +197,7 @@ fn time_of_day(text: &str) -> Option<i64> {
     if text.is_empty() {
         return Some(0);
     }
-    let plain = text.replace('时', ":").replace('分', ":").replace('秒', "");
+    let plain = text.replace(['时', '分'], ":").replace('秒', "");
     let mut parts = plain.trim_end_matches(':').split(':');
     let mut number = |or: Option<i64>| match parts.next() {
         None => or,

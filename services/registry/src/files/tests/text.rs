@@ -140,6 +140,29 @@ fn titles_may_stand_above_the_names_of_the_columns() {
 }
 
 #[test]
+fn lines_are_counted_as_an_editor_counts_them() {
+    let text = "主体名称,列入事由\n甲,\"一\n二\"\n\n乙,三\n";
+    let expected = "2   甲\n5   乙";
+    assert_eq!(
+        shown("a.csv", text.as_bytes(), &Options::default()),
+        expected
+    );
+    let windows = text.replace('\n', "\r\n");
+    assert_eq!(
+        shown("a.csv", windows.as_bytes(), &Options::default()),
+        expected
+    );
+    // Whichever byte a read ends at.
+    let many = "甲,二\r\n".repeat(200_000);
+    let told = shown(
+        "a.csv",
+        format!("主体名称,列入事由\r\n{many}乙,\"\"\r\n").as_bytes(),
+        &Options::default(),
+    );
+    assert_eq!(told.lines().last(), Some("200002   乙"));
+}
+
+#[test]
 fn a_row_that_is_cut_is_refused_with_its_line() {
     let told = |text: &str| shown("a.csv", text.as_bytes(), &Options::default());
     assert_eq!(
