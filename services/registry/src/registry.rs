@@ -14,7 +14,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{self, Position};
 use creditgate_runtime::live::{Generation, Live};
-use creditgate_runtime::metrics::{ChangeRefusal, Metrics};
+use creditgate_runtime::metrics::{ChangeRefusal, ListsRole, Metrics};
 use creditgate_runtime::origin::Origin;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -87,7 +87,6 @@ struct Inner {
     readiness: Readiness,
     lists_dir: PathBuf,
     book_refused: Option<Refusal>,
-    follows: bool,
     ended: watch::Receiver<bool>,
 }
 
@@ -141,13 +140,15 @@ impl Registry {
         let past = Past::new(log.clone(), live.clone(), beside.books.clone());
         let (commands, received) = mpsc::channel(QUEUE);
         let (ending, ended) = watch::channel(false);
-        let follows = matches!(source, Source::Follows(_));
-        if let Some(reader) = reader {
-            if follows {
-                options.metrics.lists_complete();
-            }
-            upstream::start(reader, commands.downgrade()).map_err(cannot_start(&options))?;
+        options.metrics.set_lists_role(source.role());
+        if reader.is_some() && matches!(source, Source::Follows(_)) {
+            options.metrics.lists_complete();
         }
+        source
+            .listen(reader, &commands)
+            .map_err(cannot_start(&options))?;
+        let (clock, metrics) = (options.clock.clone(), options.metrics.clone());
+        let (readiness, not_started) = (options.readiness.clone(), cannot_start(&options));
         let keeper = Keeper {
             log,
             source,
@@ -164,6 +165,7 @@ impl Registry {
             well: well.clone(),
             lists_dir: lists_dir.clone(),
             overlay_min: options.overlay_min,
+            options: Box::new(options),
             commands: received,
             own: commands.downgrade(),
             waiting: VecDeque::new(),
@@ -171,28 +173,27 @@ impl Registry {
             merge_not_before: 0,
             reserved: FxHashSet::default(),
         };
-        let readiness = options.readiness.clone();
         // Before the loop runs: what it says later stands.
         readiness.set(COMPONENT, well);
+        let of_loop = readiness.clone();
         std::thread::Builder::new()
             .name("registry".to_owned())
             .spawn(move || {
                 // Told when the loop ends, also by a broken invariant.
-                let _ending = Ending(ending, readiness);
+                let _ending = Ending(ending, of_loop);
                 keeper.run();
             })
-            .map_err(cannot_start(&options))?;
+            .map_err(not_started)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 live,
                 past,
                 commands,
-                clock: options.clock,
-                metrics: options.metrics,
-                readiness: options.readiness,
+                clock,
+                metrics,
+                readiness,
                 lists_dir,
                 book_refused,
-                follows,
                 ended,
             }),
         })
@@ -219,7 +220,14 @@ impl Registry {
     /// Whether another process keeps the lists, and this one follows it.
     #[must_use]
     pub fn follows(&self) -> bool {
-        self.inner.follows
+        matches!(self.role(), ListsRole::Follows | ListsRole::StandsBy)
+    }
+
+    /// What this process is to the lists now.
+    #[must_use]
+    pub fn role(&self) -> ListsRole {
+        let told = self.inner.metrics.lists_role();
+        told.unwrap_or(ListsRole::Embedded)
     }
 
     /// For how long changes of the topic may be missing here; none: nothing is followed.
@@ -318,10 +326,8 @@ impl Registry {
         header: v1::ImportHeader,
         caller: &Caller,
     ) -> Result<Import, ChangeError> {
-        if self.inner.follows {
-            self.count_refused(ChangeRefusal::Follows);
-            return Err(ChangeError::Follows);
-        }
+        upstream::refused_for(Some(self.role()))
+            .inspect_err(|why| self.count_refused(why.counted_as()))?;
         let now = Time::from_micros(self.inner.clock.now_micros());
         let header = Header::read(header, &self.inner.live.load().book, now)
             .inspect_err(|why| self.count_refused(why.counted_as()))?;
@@ -405,7 +411,7 @@ impl Drop for Ending {
     }
 }
 
-fn cannot_start(options: &Options) -> impl FnOnce(std::io::Error) -> Error {
+fn cannot_start(options: &Options) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = options.data_dir.clone();
     |source| Error::Io {
         action: "start the keeper of",

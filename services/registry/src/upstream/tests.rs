@@ -19,7 +19,8 @@ use uuid::Uuid;
 use super::place::Copy;
 use super::record::tests::delivered;
 use super::record::{Chain, Sealed};
-use super::{Follower, Opened, Source};
+use super::stand::{Feed, Term};
+use super::{Follower, Found, News, Opened, Source};
 use crate::book::{Publication, SigningKey, TrustedKeys, generate, seal};
 use crate::change::Change;
 use crate::keeper::{COMPONENT, Command};
@@ -32,6 +33,10 @@ struct Place {
     readiness: Readiness,
     overlay_min: usize,
     trusted_keys: TrustedKeys,
+    /// The disk below the copy of a follower.
+    disk: Option<Arc<dyn journal::disk::Disk>>,
+    /// The reading that the follower began with.
+    term: std::sync::Mutex<Option<Term>>,
 }
 
 impl Place {
@@ -41,6 +46,8 @@ impl Place {
             readiness: Readiness::expecting([COMPONENT]),
             overlay_min: OVERLAY_MIN,
             trusted_keys: TrustedKeys::default(),
+            disk: None,
+            term: std::sync::Mutex::default(),
         }
     }
 
@@ -80,7 +87,9 @@ impl Place {
         let (arrived, refused) = super::keep::admit(&mut copy, incoming(first));
         refused.unwrap();
         super::open::copy_down(&log, &mut copy, &arrived).unwrap();
-        let source = Source::Follows(Box::new(Follower::new(copy)));
+        let feed = Feed::new(None, None);
+        *self.term.lock().unwrap() = Some(feed.term());
+        let source = Source::Follows(Box::new(Follower::new(copy, feed)));
         let opened = Opened {
             log,
             source,
@@ -141,9 +150,12 @@ fn incoming(records: &[Sealed]) -> Vec<Incoming> {
     records.iter().map(deliver).collect()
 }
 
-async fn feed(follower: &Registry, records: &[Sealed]) {
+/// Hands records over as the reading that counts at this moment does.
+async fn feed(there: &Place, follower: &Registry, records: &[Sealed]) {
+    let term = there.term.lock().unwrap().clone().expect("it follows");
     for batch in records.chunks(100) {
-        let command = Command::Arrived(incoming(batch));
+        let found = Found::Arrived(incoming(batch));
+        let command = Command::Upstream(News::Read(term.current(), found));
         follower.send(command).await.unwrap();
     }
 }
@@ -210,7 +222,7 @@ async fn a_follower_knows_what_the_registry_knows_also_after_a_restart() {
     let records = topic_of(&leader);
     let follower = there.follow(records[0].log_id, &records[..1]);
     assert!(follower.follows());
-    feed(&follower, &records[1..]).await;
+    feed(&there, &follower, &records[1..]).await;
     reached(&follower, 2_502).await;
     assert_eq!(state(&follower), state(&leader));
     assert_eq!(there.standing(), "ready");
@@ -221,7 +233,7 @@ async fn a_follower_knows_what_the_registry_knows_also_after_a_restart() {
     // What it has already comes once more: it is compared and passed over.
     let follower = there.follow(records[0].log_id, &[]);
     assert_eq!(follower.live().load().lists.version().seq, 2_502);
-    feed(&follower, &records[2_502..]).await;
+    feed(&there, &follower, &records[2_502..]).await;
     reached(&follower, records.len() as u64).await;
     assert_eq!(state(&follower), state(&leader));
     follower.close().await;
@@ -264,17 +276,17 @@ async fn what_does_not_follow_is_kept_out_and_the_lists_stay() {
     ] {
         let there = Place::new();
         let follower = there.follow(records[0].log_id, &records[..1]);
-        feed(&follower, &rest).await;
+        feed(&there, &follower, &rest).await;
         until(told, || there.standing().contains(told)).await;
         // What came before it counts, what comes after it does not.
-        feed(&follower, &records[4..]).await;
+        feed(&there, &follower, &records[4..]).await;
         follower.close().await;
         assert_eq!(follower.live().load().lists.version().seq, 4);
         assert_eq!(follower.past().log().head().sequence, 4);
 
         // It goes on from there once the topic is right again.
         let follower = there.follow(records[0].log_id, &[]);
-        feed(&follower, &records[4..]).await;
+        feed(&there, &follower, &records[4..]).await;
         reached(&follower, records.len() as u64).await;
         assert_eq!(state(&follower), state(&leader));
         follower.close().await;
@@ -324,7 +336,7 @@ async fn a_new_book_comes_into_force_with_its_names() {
     let records = topic_of(&leader);
     let follower = there.follow(records[0].log_id, &records[..1]);
     let first = Arc::clone(&follower.live().load().book);
-    feed(&follower, &records[1..]).await;
+    feed(&there, &follower, &records[1..]).await;
     reached(&follower, records.len() as u64).await;
     let now = follower.live().load_full();
     assert_ne!(now.book.version(), first.version());
@@ -368,7 +380,7 @@ async fn a_book_that_cannot_be_loaded_stops_the_follower_before_it() {
     records[last].chain = records[last - 1]
         .chain
         .after(records[last].seq, &records[last].record);
-    feed(&follower, &records[1..]).await;
+    feed(&there, &follower, &records[1..]).await;
     until("the book is refused", || {
         there.standing().contains("cannot be loaded")
     })
@@ -421,7 +433,7 @@ async fn a_follower_keeps_its_book_when_it_does_not_trust_the_one_that_came() {
     publish(&leader, &other_names(), None).await;
     import(&leader, 0..5).await;
     let records = topic_of(&leader);
-    feed(&follower, &records[fed..]).await;
+    feed(&there, &follower, &records[fed..]).await;
     fed = records.len();
     reached(&follower, records.len() as u64).await;
     // It goes on with the lists, by the book before, and says that it is not as the others are.
@@ -441,7 +453,7 @@ async fn a_follower_keeps_its_book_when_it_does_not_trust_the_one_that_came() {
 
     publish(&leader, &other_names(), Some(&key)).await;
     let records = topic_of(&leader);
-    feed(&follower, &records[fed..]).await;
+    feed(&there, &follower, &records[fed..]).await;
     reached(&follower, records.len() as u64).await;
     until("it is ready", || there.is_ready()).await;
     let now = follower.live().load_full();
