@@ -21,7 +21,7 @@ use crate::log::ChangeLog;
 /// How long a registry waits for the cluster when it starts.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(60);
 /// How long a start waits to hear who leads, when there is something to follow meanwhile.
-const DECIDED_WITHIN: Duration = Duration::from_secs(3);
+const DECIDED_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is said what a start waits for.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// How long one look at the topic waits.
