@@ -29,7 +29,9 @@ async fn a_change_at_the_leader_is_seen_by_a_check_elsewhere_that_asks_for_its_v
             0 => ("SUSPENDED", "PASS"),
             _ => ("EFFECTIVE", "PROHIBIT"),
         };
-        let applied = apply_state(&mut lists, 900_001, to).await.expect("a change");
+        let applied = apply_state(&mut lists, 900_001, to)
+            .await
+            .expect("a change");
         version = applied.list_version;
         for (at, gate) in gates.iter_mut().enumerate() {
             let mut event = evaluation(&format!("e-{n}-{at}"), &invented::uscc(900_001));

@@ -29,11 +29,7 @@ pub fn state(service: &Service) -> Option<String> {
     Some(shown.join(" "))
 }
 
-/// The hash alone: the version also moves with changes that leave the lists as they are.
-pub fn hash(service: &Service) -> Option<String> {
-    Some(told(service)?["state"].as_str()?.to_owned())
-}
-
+/// The same in all of them.
 pub fn assert_same_state(services: &[&Service]) -> String {
     let first = state(services[0]).expect("an answer");
     for service in services {
@@ -83,15 +79,16 @@ pub fn server(service: &Service) -> String {
 
 /// What a process is to the lists; `None` when it does not answer.
 pub fn role(service: &Service) -> Option<String> {
-    Some(told(service)?["role"].as_str()?.to_owned())
+    let answer = service.get("/readyz")?;
+    let (_, body) = answer.split_once("\r\n\r\n")?;
+    let ready: serde_json::Value = serde_json::from_str(body).ok()?;
+    Some(ready["lists_role"].as_str()?.to_owned())
 }
 
 /// The number of the last change that a process has.
 pub fn seq(service: &Service) -> u64 {
-    let told = told(service).expect("an answer");
-    let version = told["list_version"].as_str().expect("a version");
-    let (_, seq) = version.rsplit_once(':').expect("log and number");
-    seq.parse().expect("a number")
+    let seq = service.metric("creditgate_list_version_seq").to_string();
+    seq.parse().expect("a whole number")
 }
 
 /// Waits until a process leads.

@@ -10,8 +10,7 @@ use creditgate_tests::kafka::Broker;
 use creditgate_tests::{Service, evaluation, import_entries};
 
 use super::lists::{
-    assert_same_state, file_of, import_file, import_one, role, seq, server, told,
-    wait_for_lead,
+    assert_same_state, file_of, import_file, import_one, role, seq, server, told, wait_for_lead,
 };
 use super::{ALL, Deployment, GATE, REGISTRY, wait_until};
 
@@ -53,14 +52,21 @@ async fn a_second_registry_stands_by_and_takes_over_from_one_that_stops() {
     let stopped = Instant::now();
     first.stop();
     wait_for_lead(&second);
-    println!("led {:?} after the other was asked to stop", stopped.elapsed());
+    println!(
+        "led {:?} after the other was asked to stop",
+        stopped.elapsed()
+    );
     assert!(import_one(&second, 900_003).status.success());
     // The first comes back and finds another in its place.
     let first = here.serve("first", ALL);
     assert_eq!(role(&first).as_deref(), Some("stands_by"));
     assert_same_state(&[&first, &second]);
     let mut gate = first.gate().await;
-    for (number, outcome) in [(900_001, "PASS"), (900_002, "PROHIBIT"), (900_003, "PROHIBIT")] {
+    for (number, outcome) in [
+        (900_001, "PASS"),
+        (900_002, "PROHIBIT"),
+        (900_003, "PROHIBIT"),
+    ] {
         let event = Some(evaluation(&format!("e-{number}"), &invented::uscc(number)));
         let request = creditgate_proto::v1::CheckRequest { event };
         let answer = gate.check(request).await.expect("a verdict").into_inner();
@@ -75,7 +81,7 @@ async fn a_second_registry_stands_by_and_takes_over_from_one_that_stops() {
 #[test]
 #[ignore = "needs Java: run by tests/all.sh"]
 fn a_leader_killed_during_an_import_leaves_what_was_accepted_and_the_standby_goes_on() {
-    const ROWS: u64 = 20_000;
+    const ROWS: u64 = 8_000;
     let broker = Broker::shared();
     let here = Deployment::new(broker, "import");
     let first = here.serve("first", REGISTRY);
@@ -85,7 +91,7 @@ fn a_leader_killed_during_an_import_leaves_what_was_accepted_and_the_standby_goe
     let address = server(&first);
     let cut_off = std::thread::scope(|scope| {
         let importing = scope.spawn(|| import_file(&address, &file));
-        wait_until("a part of it is recorded", || seq(&second) > before + 1_000);
+        wait_until("a part of it is recorded", || seq(&second) > before);
         let killed = Instant::now();
         first.kill();
         wait_for_lead(&second);
@@ -95,7 +101,7 @@ fn a_leader_killed_during_an_import_leaves_what_was_accepted_and_the_standby_goe
     assert!(!cut_off.status.success(), "{}", words(&cut_off));
     let part = seq(&second) - before;
     println!("{part} of {ROWS} changes were accepted before the kill");
-    assert!((1_000..ROWS).contains(&part), "{part}");
+    assert!((1..ROWS).contains(&part), "{part}");
     // Whoever starts from nothing has the same.
     let third = here.serve("third", GATE);
     assert_same_state(&[&second, &third]);
@@ -111,7 +117,10 @@ fn a_leader_killed_during_an_import_leaves_what_was_accepted_and_the_standby_goe
     assert_eq!(figure("accepted") + figure("unchanged"), ROWS, "{summary}");
     assert_eq!(figure("unchanged"), part, "{summary}");
     assert_same_state(&[&second, &third]);
-    assert_eq!(told(&third).expect("an answer")["entries"], ROWS.to_string());
+    assert_eq!(
+        told(&third).expect("an answer")["entries"],
+        ROWS.to_string()
+    );
     third.stop();
     second.stop();
 }
@@ -119,7 +128,7 @@ fn a_leader_killed_during_an_import_leaves_what_was_accepted_and_the_standby_goe
 #[test]
 #[ignore = "needs Java: run by tests/all.sh"]
 fn a_leader_that_was_paused_writes_nothing_after_it_and_stands_by() {
-    const ROWS: u64 = 20_000;
+    const ROWS: u64 = 8_000;
     let broker = Broker::shared();
     let here = Deployment::new(broker, "paused");
     let mut first = here.serve("first", REGISTRY);
@@ -129,7 +138,7 @@ fn a_leader_that_was_paused_writes_nothing_after_it_and_stands_by() {
     let address = server(&first);
     std::thread::scope(|scope| {
         let importing = scope.spawn(|| import_file(&address, &file));
-        wait_until("a part of it is recorded", || seq(&second) > before + 1_000);
+        wait_until("a part of it is recorded", || seq(&second) > before);
         signal(&first, "-STOP");
         wait_for_lead(&second);
         assert!(import_one(&second, 900_001).status.success());

@@ -11,13 +11,13 @@ use creditgate_runtime::errors::Chain as ErrorChain;
 use creditgate_runtime::journal::{Appended, NewRecord};
 use creditgate_runtime::kafka::{self, Cluster, Incoming, Reader, Topic, Unwritten};
 
-use super::{News, Source};
 use super::fault::Fault;
 use super::follow::{Following, read_batch};
 use super::lead::Standing;
-use super::stand::Feed;
 use super::place::{Copy, Place};
 use super::record::PARTITION;
+use super::stand::Feed;
+use super::{News, Source};
 use crate::error::{ChangeError, Error};
 use crate::keeper::{COMPONENT, Keeper};
 use crate::log::{self, ChangeLog, Entered, What};

@@ -1,6 +1,7 @@
 //! Facts about a follower, fed as its thread feeds it: what comes is taken, or refused and kept out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use creditgate_measures::book::{Deployment, SourceFile};
@@ -31,6 +32,7 @@ use crate::{ChangeError, OVERLAY_MIN, Registry};
 struct Place {
     dir: TempDir,
     readiness: Readiness,
+    metrics: Metrics,
     overlay_min: usize,
     trusted_keys: TrustedKeys,
     /// The disk below the copy of a follower.
@@ -41,9 +43,14 @@ struct Place {
 
 impl Place {
     fn new() -> Self {
+        let build = Build {
+            version: "test",
+            commit: "unknown",
+        };
         Self {
             dir: tempfile::tempdir().unwrap(),
             readiness: Readiness::expecting([COMPONENT]),
+            metrics: Metrics::new(Clock::system(), build),
             overlay_min: OVERLAY_MIN,
             trusted_keys: TrustedKeys::default(),
             disk: None,
@@ -53,10 +60,6 @@ impl Place {
 
     fn options(&self, book: Vec<SourceFile>) -> Options {
         let clock = Clock::system();
-        let build = Build {
-            version: "test",
-            commit: "unknown",
-        };
         Options {
             data_dir: self.dir.path().to_owned(),
             book,
@@ -66,7 +69,7 @@ impl Place {
             deployment: Deployment::default(),
             upstream: None,
             journal: journal_options(None),
-            metrics: Metrics::new(clock.clone(), build),
+            metrics: self.metrics.clone(),
             clock,
             readiness: self.readiness.clone(),
             overlay_min: self.overlay_min,
@@ -82,7 +85,11 @@ impl Place {
     fn follow(&self, log_id: Uuid, first: &[Sealed]) -> Registry {
         let dir = self.dir.path().join("changes");
         std::fs::create_dir_all(self.dir.path().join("lists")).unwrap();
-        let log = ChangeLog::open(&dir, journal_options(Some(log_id))).unwrap();
+        let mut options = journal_options(Some(log_id));
+        if let Some(disk) = &self.disk {
+            options.disk = Arc::clone(disk);
+        }
+        let log = ChangeLog::open(&dir, options).unwrap();
         let mut copy = Copy::open(&log, &dir).unwrap();
         let (arrived, refused) = super::keep::admit(&mut copy, incoming(first));
         refused.unwrap();
@@ -310,6 +317,136 @@ async fn a_follower_changes_nothing() {
     let header = v1::ImportHeader::default();
     let refused = follower.begin_import(header, &caller());
     assert!(matches!(refused, Err(ChangeError::Follows)));
+    follower.close().await;
+    leader.close().await;
+}
+
+/// A disk that is full on demand.
+#[derive(Debug, Default)]
+struct Full(AtomicBool);
+
+impl journal::disk::Disk for Full {
+    fn write_all_at(&self, file: &std::fs::File, bytes: &[u8], offset: u64) -> std::io::Result<()> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => journal::disk::RealDisk.write_all_at(file, bytes, offset),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_follower_whose_disk_is_full_serves_what_it_has_and_goes_on_by_itself() {
+    let disk = Arc::new(Full::default());
+    let (here, there) = (
+        Place::new(),
+        Place {
+            disk: Some(disk.clone()),
+            ..Place::new()
+        },
+    );
+    let leader = here.lead(catalogue::built_in());
+    import(&leader, 0..20).await;
+    let records = topic_of(&leader);
+    let follower = there.follow(records[0].log_id, &records[..1]);
+    feed(&there, &follower, &records[1..10]).await;
+    reached(&follower, 10).await;
+    assert!(there.is_ready());
+
+    let term = there.term.lock().unwrap().clone().unwrap();
+    let before = term.current();
+    disk.0.store(true, Ordering::SeqCst);
+    feed(&there, &follower, &records[10..15]).await;
+    until("it says so", || {
+        there.standing().contains("the disk takes no list changes")
+    })
+    .await;
+    assert!(!there.is_ready());
+    assert_eq!(follower.live().load().lists.version().seq, 10);
+    assert_eq!(follower.live().load().lists.len(), 9);
+
+    disk.0.store(false, Ordering::SeqCst);
+    // One reading has ended, and another one has begun.
+    until("it reads on", || term.current() >= before + 2).await;
+    feed(&there, &follower, &records[10..]).await;
+    until("it is ready", || there.is_ready()).await;
+    reached(&follower, records.len() as u64).await;
+    assert_eq!(there.standing(), "ready");
+    assert_eq!(state(&follower), state(&leader));
+    follower.close().await;
+    leader.close().await;
+}
+
+#[tokio::test]
+async fn from_nothing_an_old_base_or_a_damaged_one_a_follower_ends_with_the_same_lists() {
+    let here = Place::new();
+    let there = Place {
+        overlay_min: 50,
+        ..Place::new()
+    };
+    let leader = here.lead(catalogue::built_in());
+    import(&leader, 0..200).await;
+    let records = topic_of(&leader);
+    let log_id = records[0].log_id;
+    let follower = there.follow(log_id, &records[..1]);
+    feed(&there, &follower, &records[1..]).await;
+    reached(&follower, records.len() as u64).await;
+    assert_eq!(state(&follower), state(&leader));
+    follower.close().await;
+    let base = || {
+        let files = std::fs::read_dir(there.dir.path().join("lists")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.remove(0)
+    };
+
+    for damage in [None, Some(9), Some(40), Some(1_000)] {
+        if let Some(at) = damage {
+            let path = base();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = at % bytes.len();
+            bytes[at] ^= 0xff;
+            // Never changed in place: somebody may have it mapped.
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+        } else {
+            base();
+        }
+        let before = topic_of(&leader).len();
+        import(&leader, 150..250).await;
+        let records = topic_of(&leader);
+        assert!(records.len() > before);
+        let follower = there.follow(log_id, &[]);
+        assert_eq!(follower.live().load().lists.version().seq, before as u64);
+        feed(&there, &follower, &records[before..]).await;
+        reached(&follower, records.len() as u64).await;
+        assert_eq!(state(&follower), state(&leader), "{damage:?}");
+        follower.close().await;
+    }
+    leader.close().await;
+}
+
+#[tokio::test]
+async fn how_long_a_change_took_is_counted_for_each_that_comes_after_the_start() {
+    let (here, there) = (Place::new(), Place::new());
+    let taken = |place: &Place| {
+        let text = place.metrics.render();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("creditgate_list_change_to_effect_seconds_count"));
+        let (_, count) = line.unwrap().rsplit_once(' ').unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    let leader = here.lead(catalogue::built_in());
+    assert_eq!(taken(&here), 0, "the book of the start is no change");
+    import(&leader, 0..20).await;
+    // The confirmation of the list is a change too.
+    assert_eq!(taken(&here), 21);
+    let records = topic_of(&leader);
+    let follower = there.follow(records[0].log_id, &records[..12]);
+    assert_eq!(taken(&there), 0);
+    feed(&there, &follower, &records[12..]).await;
+    reached(&follower, records.len() as u64).await;
+    until("they are counted", || taken(&there) == 10).await;
     follower.close().await;
     leader.close().await;
 }

@@ -52,12 +52,20 @@ impl Keeper {
     pub(crate) fn upstream(&mut self, news: News) {
         match news {
             News::Read(term, found) => {
-                if self.source.feed().is_some_and(|feed| feed.term().number == term) {
+                if self
+                    .source
+                    .feed()
+                    .is_some_and(|feed| feed.term().number == term)
+                {
                     self.found(found);
                 }
             }
             News::FollowOn(term) => {
-                if self.source.feed().is_some_and(|feed| feed.term().number == term) {
+                if self
+                    .source
+                    .feed()
+                    .is_some_and(|feed| feed.term().number == term)
+                {
                     self.follow_on();
                 }
             }
@@ -83,7 +91,9 @@ impl Keeper {
     /// Another process may lead now.
     fn lose_lease(&mut self) {
         if matches!(self.source, Source::Leads(_)) && !self.source.may_lead() {
-            tracing::warn!("another instance may lead the lists now; this one writes nothing any more");
+            tracing::warn!(
+                "another instance may lead the lists now; this one writes nothing any more"
+            );
             self.step_down();
         }
     }
