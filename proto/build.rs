@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 8] = [
     "creditgate/v1/lists.proto",
     "creditgate/v1/books.proto",
     "creditgate/v1/simulation.proto",
+    "creditgate/journal/v1/desk.proto",
     "creditgate/journal/v1/records.proto",
 ];
 

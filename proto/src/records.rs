@@ -17,6 +17,8 @@ pub mod kind {
     pub const LIST_CHANGE: u16 = 2;
     /// A [`BookRecord`](crate::journal::v1::BookRecord): a book that came into force.
     pub const BOOK: u16 = 3;
+    /// A [`DeskRecord`](crate::journal::v1::DeskRecord): a step of what is under way around the lists.
+    pub const DESK: u16 = 4;
     /// A [`SimulationRecord`](crate::v1::SimulationRecord): recorded events decided with another book.
     pub const SIMULATION: u16 = 20;
     /// A [`ShadowDifference`](crate::v1::ShadowDifference): a verdict for which the shadow says
@@ -80,7 +82,10 @@ mod tests {
 
     #[test]
     fn kinds_are_fenced() {
-        assert_eq!([kind::VERDICT, kind::LIST_CHANGE, kind::BOOK], [1, 2, 3]);
+        assert_eq!(
+            [kind::VERDICT, kind::LIST_CHANGE, kind::BOOK, kind::DESK],
+            [1, 2, 3, 4]
+        );
         assert_eq!([kind::SIMULATION, kind::SHADOW_DIFFERENCE], [20, 21]);
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use creditgate_console as console;
 use creditgate_gate::{self as gate, Gate, OnKafka};
 use creditgate_measures::book::{Deployment, SourceFile};
+use creditgate_measures::event::ListCode;
 use creditgate_proto::v1;
 use creditgate_proto::v1::gate_server::GateServer;
 use creditgate_registry::book::{Signature, TrustedKeys};
@@ -392,6 +393,7 @@ async fn open(
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             overlay_min: registry::OVERLAY_MIN,
+            source_rules: source_rules(&config),
         })
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
         let history: Arc<dyn History> = Arc::new(registry.past().clone());
@@ -434,6 +436,17 @@ async fn open(
         Ok((registry, Some(gate), stream))
     });
     opening.await.map_err(StartError::Opening)?
+}
+
+/// What the deployment says of the sources of lists.
+fn source_rules(config: &Config) -> registry::SourceRules {
+    let precedence = config.lists.precedence.iter();
+    registry::SourceRules {
+        removal_percent: config.lists.removal_percent,
+        precedence: precedence
+            .map(|(list, sources)| (ListCode::new(list.as_str()), sources.clone()))
+            .collect(),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

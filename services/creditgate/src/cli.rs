@@ -1,6 +1,7 @@
 //! What can be typed: every command with its help and examples.
 
 mod measures;
+mod sources;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,8 @@ pub use measures::{
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
     TestArgs, WhichBook,
 };
+
+pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
 #[derive(Debug, Parser)]
@@ -253,6 +256,16 @@ pub enum ListsCommand {
     Import(ImportArgs),
     /// Show an entry with its history.
     Show(ShowArgs),
+    /// Show how old each list is, and by which source.
+    Sources(SourcesArgs),
+    /// Show imports that wait for approval.
+    Held(HeldArgs),
+    /// Approve an import that waits, and take it.
+    Approve(DecideHoldArgs),
+    /// Reject an import that waits.
+    Reject(DecideHoldArgs),
+    /// Show where sources state different things about one entry.
+    Differences(DifferencesArgs),
     /// Show what the service knows, by one hash; processes that know the same show the same.
     State(StateArgs),
 }

@@ -133,7 +133,8 @@ fn requests(
     tokio_stream::once(header).chain(tokio_stream::iter(parts))
 }
 
-fn tell(summary: &v1::ImportSummary) {
+/// Tells what became of an import.
+pub(crate) fn tell(summary: &v1::ImportSummary) {
     if std::io::stderr().is_terminal() {
         note_part!("\r");
     }

@@ -68,6 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         metrics: metrics.clone(),
         readiness: Readiness::expecting([creditgate_registry::COMPONENT]),
         overlay_min: OVERLAY_MIN,
+        source_rules: Default::default(),
     })?;
     let caller = Callers::loopback_only().authenticate(None, true)?;
     let began = Instant::now();

@@ -127,6 +127,7 @@ fn open(dir: &std::path::Path) -> Registry {
         clock,
         readiness: Readiness::expecting(["lists"]),
         overlay_min: OVERLAY_MIN,
+        source_rules: Default::default(),
     })
     .expect("the registry opens")
 }

@@ -18,12 +18,13 @@ use creditgate_measures::time::Time;
 use creditgate_runtime::journal::Position;
 use serde::{Deserialize, Serialize};
 
+use crate::desk::Desk;
 use crate::error::Error;
 use crate::log::Beside;
 
 /// FENCE (base format): the last byte is the format's number; another layout needs another one, and
 /// older files are then rebuilt.
-const MAGIC: [u8; 8] = *b"CGBASEF\x01";
+const MAGIC: [u8; 8] = *b"CGBASEF\x02";
 const FIXED_BYTES: usize = 16;
 const PREFIX: &str = "base-";
 const SUFFIX: &str = ".lists";
@@ -53,9 +54,9 @@ struct Head {
     next: u64,
     simplify_hash: [u8; 32],
     confirmed: Vec<(String, Time)>,
-    counts: Vec<(String, u64)>,
     absent: Vec<String>,
     books: Vec<([u8; 32], u64)>,
+    desk: Desk,
 }
 
 /// Why a file is passed over.
@@ -111,7 +112,6 @@ fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Opened, Unfit> 
         return Err(Unfit::Ahead);
     }
     let base = Base::open(bytes.slice(base_at..))?;
-    let code = |(code, n): (String, u64)| (ListCode::new(code), usize::try_from(n).unwrap_or(0));
     Ok(Opened {
         base,
         version: ListVersion {
@@ -126,13 +126,13 @@ fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Opened, Unfit> 
             .map(|(code, at)| (ListCode::new(code), at))
             .collect(),
         beside: Beside {
-            counts: head.counts.into_iter().map(code).collect(),
             absent: head.absent.into_iter().collect(),
             books: head
                 .books
                 .into_iter()
                 .map(|(version, at)| (BookVersion(version), at))
                 .collect(),
+            desk: head.desk,
         },
     })
 }
@@ -220,17 +220,13 @@ fn write_to(
             .iter()
             .map(|(code, at)| (code.as_str().to_owned(), *at))
             .collect(),
-        counts: beside
-            .counts
-            .iter()
-            .map(|(code, n)| (code.as_str().to_owned(), *n as u64))
-            .collect(),
         absent: beside.absent.iter().cloned().collect(),
         books: beside
             .books
             .iter()
             .map(|(version, at)| (version.0, *at))
             .collect(),
+        desk: beside.desk.clone(),
     };
     let head = postcard::to_allocvec(&head).map_err(std::io::Error::other)?;
     let length = u32::try_from(head.len()).map_err(std::io::Error::other)?;

@@ -149,12 +149,30 @@ pub enum ChangeError {
         "another instance has taken over the lists, and this one stands by; look there whether it has the change, before you try again"
     )]
     Fenced,
+    /// There is no such thing.
+    #[error("there is no {0} with this id")]
+    Unknown(&'static str),
+    /// As things stand this cannot be done.
+    #[error("{why}")]
+    NotPossible {
+        /// Code of the reason.
+        code: &'static str,
+        /// Why, and what to do.
+        why: String,
+    },
     /// The registry is stopping, or its keeper has failed.
     #[error("the registry takes no changes: it is stopping or has failed")]
     Closed,
 }
 
 impl ChangeError {
+    /// As things stand this cannot be done.
+    #[must_use]
+    pub fn not_possible(code: &'static str, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self::NotPossible { code, why }
+    }
+
     /// The closed set it is counted under.
     #[must_use]
     pub const fn counted_as(&self) -> ChangeRefusal {
@@ -163,7 +181,10 @@ impl ChangeError {
             Self::UnknownList(_) => ChangeRefusal::UnknownList,
             Self::UnknownEntry => ChangeRefusal::UnknownEntry,
             Self::Transition { .. } => ChangeRefusal::Transition,
-            Self::OtherList { .. } | Self::ImportUnderWay => ChangeRefusal::Conflict,
+            Self::Unknown(_) => ChangeRefusal::UnknownEntry,
+            Self::OtherList { .. } | Self::ImportUnderWay | Self::NotPossible { .. } => {
+                ChangeRefusal::Conflict
+            }
             Self::Follows => ChangeRefusal::Follows,
             Self::StandsBy => ChangeRefusal::StandsBy,
             Self::Log(_)
@@ -218,6 +239,10 @@ impl From<ChangeError> for Status {
             ChangeError::Unconfirmed => status::unavailable_status("unconfirmed", &message),
             ChangeError::Unsettled => status::unavailable_status("unsettled", &message),
             ChangeError::Fenced => status::unavailable_status("fenced", &message),
+            ChangeError::Unknown(_) => status::not_found_status("unknown", &message),
+            ChangeError::NotPossible { code, .. } => {
+                status::failed_precondition_status(code, &message)
+            }
             ChangeError::Closed => status::unavailable_status("stopping", &message),
         }
     }

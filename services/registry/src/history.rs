@@ -147,7 +147,7 @@ impl Past {
                     }
                 }
                 What::Confirmed { list, at, .. } => lists.confirm(list, at),
-                What::Book(_) | What::Other => {}
+                What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
             }
         }
         lists.advance(seq);
@@ -360,7 +360,7 @@ impl Walk {
                 }
             }
             What::Confirmed { list, at, .. } => self.lists.confirm(list, at),
-            What::Book(_) | What::Other => {}
+            What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
         }
     }
 }

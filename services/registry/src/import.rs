@@ -1,4 +1,10 @@
 //! An import: rows put aside as they come, then taken in runs, all of them or those that are sound.
+//! What a row leaves open is filled in ([`stated`]); a statement of a source that stands behind
+//! another one is kept beside ([`differ`]); an import that would end too much waits ([`held`]).
+
+pub(crate) mod differ;
+mod held;
+pub(crate) mod stated;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,14 +14,18 @@ use creditgate_measures::book::Book;
 use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_measures::event::ListCode;
 use creditgate_measures::time::Time;
+use creditgate_proto::journal::v1::desk_record;
 use creditgate_proto::{Refused, Violation, v1};
 use rustc_hash::FxHashSet;
 
 use crate::change;
 use crate::error::ChangeError;
 use crate::keeper::{Keeper, Planned, confirmation, put_of};
-use crate::life::{self, ABSENT_FROM_SOURCE};
+use crate::life::{self, ABSENT_FROM_SOURCE, Step};
 use crate::spool::Spool;
+
+use held::Shrinks;
+use stated::ListNames;
 
 /// Rows that go to the log in one run, and are published together.
 const RUN_ROWS: usize = 1_000;
@@ -52,6 +62,8 @@ pub enum OnError {
 /// How to take the rows, checked.
 #[derive(Debug, Clone)]
 pub struct Header {
+    /// As it was asked for, to be asked again.
+    asked: v1::ImportHeader,
     source_unit: String,
     list: Option<ListCode>,
     mode: Mode,
@@ -68,6 +80,7 @@ impl Header {
     /// # Errors
     /// When it breaks a rule.
     pub fn read(header: v1::ImportHeader, book: &Book, now: Time) -> Result<Self, ChangeError> {
+        let asked = header.clone();
         let mut violations = Vec::new();
         if header.source_unit.trim().is_empty() {
             violations.push(Violation::new("source_unit", "required"));
@@ -118,6 +131,7 @@ impl Header {
             confirmation(list, confirmed_at, String::new(), book, now).map(|_| ())
         })?;
         Ok(Self {
+            asked,
             source_unit: header.source_unit,
             list,
             mode,
@@ -139,6 +153,8 @@ pub struct Job {
     pub rows: Spool,
     /// Who sent them, by name.
     pub caller: Arc<str>,
+    /// Somebody has approved what it ends.
+    pub approved: bool,
 }
 
 impl Job {
@@ -149,6 +165,7 @@ impl Job {
             header,
             rows: Spool::new(dir),
             caller,
+            approved: false,
         }
     }
 
@@ -178,6 +195,8 @@ struct Tally {
     unchanged: u64,
     refused_count: u64,
     revoked_absent: u64,
+    differing: u64,
+    hold: Option<(String, String)>,
     refused: Vec<v1::RefusedRow>,
     /// Lists of refused rows; the empty text where it could not be read.
     refused_lists: BTreeSet<String>,
@@ -196,6 +215,8 @@ impl Tally {
 /// A row that is sound, or is not.
 enum Taken {
     Changes(Vec<Planned>),
+    /// Another source's statement stands; what differs is noted.
+    Differs(Vec<Planned>),
     Unchanged,
     Refused(ChangeError),
 }
@@ -204,10 +225,6 @@ impl Keeper {
     /// Takes an import.
     pub(crate) fn import(&mut self, job: Job) -> Result<v1::ImportSummary, ChangeError> {
         let header = &job.header;
-        if header.mode == Mode::Full && job.rows.rows() == 0 {
-            let rule = "a full import without rows would end every entry of this source";
-            return Err(ChangeError::Invalid(Refused::one("row", rule)));
-        }
         let caller = Arc::clone(&job.caller);
         let looked_through = header.dry_run || header.on_error == OnError::Hold;
         let mut tally = Tally {
@@ -217,12 +234,21 @@ impl Keeper {
         let mut held = 0;
         if looked_through {
             let seen = self.look_through(&job, &mut tally)?;
+            let shrinks = self.shrinks(&job, &seen);
+            let waits = shrinks.as_ref().and_then(|shrinks| {
+                let why = shrinks.held(job.rows.rows(), self.source_rules.removal_percent)?;
+                Some((shrinks, why))
+            });
             if tally.refused_count > 0 && header.on_error == OnError::Hold {
                 held = std::mem::take(&mut tally.accepted);
             } else if header.dry_run {
-                if header.mode == Mode::Full {
-                    tally.revoked_absent = self.absent(header, &seen).len() as u64;
-                }
+                tally.revoked_absent = shrinks.as_ref().map_or(0, |shrinks| shrinks.removed);
+                tally.hold = waits.map(|(shrinks, why)| (String::new(), shrinks.told(why)));
+            } else if let Some((shrinks, why)) = waits.filter(|_| !job.approved) {
+                let id = self.hold(&job, why, shrinks)?;
+                held = tally.accepted + tally.unchanged + tally.differing;
+                (tally.accepted, tally.unchanged, tally.differing) = (0, 0, 0);
+                tally.hold = Some((id, shrinks.told(why)));
             } else {
                 self.reserved = seen;
                 let taken = self.take(&job, &caller);
@@ -232,7 +258,12 @@ impl Keeper {
         } else {
             tally = self.take(&job, &caller)?;
         }
-        if !header.dry_run && held == 0 && (tally.refused_count == 0 || !looked_through) {
+        let waits = tally.hold.is_some();
+        if !job.header.dry_run
+            && held == 0
+            && !waits
+            && (tally.refused_count == 0 || !looked_through)
+        {
             self.confirm_lists(&job.header, &mut tally, &caller)?;
         }
         tracing::info!(
@@ -244,6 +275,7 @@ impl Keeper {
             dry_run = job.header.dry_run,
             "an import ended"
         );
+        let (hold_id, hold_reason) = tally.hold.unwrap_or_default();
         Ok(v1::ImportSummary {
             received: tally.received,
             accepted: tally.accepted,
@@ -254,6 +286,21 @@ impl Keeper {
             refused: tally.refused,
             list_version: self.lists.version().to_string(),
             dry_run: job.header.dry_run,
+            hold_id,
+            hold_reason,
+            differing: tally.differing,
+        })
+    }
+
+    /// What a full import would end; none for one that ends nothing by itself.
+    fn shrinks(&self, job: &Job, seen: &FxHashSet<Box<str>>) -> Option<Shrinks> {
+        (job.header.mode == Mode::Full).then(|| {
+            let in_force = self.absent(&job.header, &FxHashSet::default()).len();
+            let removed = self.absent(&job.header, seen).len();
+            Shrinks {
+                in_force: in_force as u64,
+                removed: removed as u64,
+            }
         })
     }
 
@@ -263,15 +310,21 @@ impl Keeper {
         job: &Job,
         tally: &mut Tally,
     ) -> Result<FxHashSet<Box<str>>, ChangeError> {
+        let lists = ListNames::of(&self.book);
         let mut seen = FxHashSet::default();
         for (at, row) in job.rows.read().map_err(ChangeError::Spool)?.enumerate() {
             let row = row.map_err(ChangeError::Spool)?;
             let number = row.row;
-            let entry = row.entry.unwrap_or_default();
-            let (id, list) = (entry.entry_id.clone(), entry.list.clone());
-            match self.plan(entry, job, &mut seen, self.now()) {
+            let mut entry = row.entry.unwrap_or_default();
+            let taken = self.plan(&mut entry, job, &lists, &mut seen, self.now());
+            let (id, list) = (entry.entry_id, entry.list);
+            match taken {
                 Taken::Changes(_) => {
                     tally.accepted += 1;
+                    tally.taken(list);
+                }
+                Taken::Differs(_) => {
+                    tally.differing += 1;
                     tally.taken(list);
                 }
                 Taken::Unchanged => {
@@ -298,6 +351,7 @@ impl Keeper {
     /// Takes the sound rows, run by run, and ends what a full import does not show.
     fn take(&mut self, job: &Job, caller: &str) -> Result<Tally, ChangeError> {
         let mut tally = Tally::default();
+        let lists = ListNames::of(&self.book);
         let mut seen = FxHashSet::default();
         let mut run = Vec::with_capacity(RUN_ROWS);
         let mut run_bytes = 0;
@@ -306,14 +360,20 @@ impl Keeper {
         for row in job.rows.read().map_err(ChangeError::Spool)? {
             let row = row.map_err(ChangeError::Spool)?;
             let number = row.row;
-            let entry = row.entry.unwrap_or_default();
-            let (id, list) = (entry.entry_id.clone(), entry.list.clone());
-            match self.plan(entry, job, &mut seen, now) {
+            let mut entry = row.entry.unwrap_or_default();
+            let taken = self.plan(&mut entry, job, &lists, &mut seen, now);
+            let (id, list) = (entry.entry_id, entry.list);
+            match taken {
                 Taken::Changes(changes) => {
                     tally.accepted += 1;
                     tally.taken(list);
                     run_bytes += changes.iter().map(Planned::weight).sum::<usize>();
                     run.extend(changes);
+                }
+                Taken::Differs(noted) => {
+                    tally.differing += 1;
+                    tally.taken(list);
+                    run.extend(noted);
                 }
                 Taken::Unchanged => {
                     tally.unchanged += 1;
@@ -340,49 +400,91 @@ impl Keeper {
     /// depend on each other.
     fn plan(
         &self,
-        mut entry: v1::Entry,
+        entry: &mut v1::Entry,
         job: &Job,
+        lists: &ListNames,
         seen: &mut FxHashSet<Box<str>>,
         now: Time,
     ) -> Taken {
-        let header = &job.header;
+        if let Err(refused) = self.fill_in(entry, &job.header, lists, seen) {
+            return Taken::Refused(ChangeError::Invalid(refused));
+        }
+        let put = |steps: &[Step]| {
+            let put = |step| put_of(step, &job.caller, "", &entry.document_no);
+            steps.iter().map(put).collect::<Vec<_>>()
+        };
+        let draft = match life::draft(entry) {
+            Ok(draft) => draft,
+            Err(refused) => return Taken::Refused(ChangeError::Invalid(refused)),
+        };
+        let known = self.known(draft.entry_id.as_str());
+        let source = draft.source_unit.clone().unwrap_or_default();
+        let steps = match life::put(draft, known.as_ref(), &self.book, now) {
+            Ok(steps) => steps,
+            Err(why) => return Taken::Refused(why),
+        };
+        let other = known.as_ref().and_then(|known| {
+            let own = known.entry.source_unit.as_deref()?;
+            (own != &*source && !known.absent).then_some((&known.entry, own))
+        });
+        let Some((known, own)) = other else {
+            return match steps.is_empty() {
+                true => Taken::Unchanged,
+                false => Taken::Changes(put(&steps)),
+            };
+        };
+        let stands = self.source_rules.goes_before(&known.list, &source, own);
+        let differ = match stands {
+            true => differ::differs(known, &steps, &source, own),
+            false => differ::differs(known, &steps, own, &source),
+        };
+        let noted = (!self.beside.desk.sources.knows(&differ)).then(|| {
+            let what = desk_record::What::SourcesDiffer(differ.clone());
+            self.view(now, &job.caller).noted(what, "")
+        });
+        match (stands, differ.fields.is_empty()) {
+            // Both say the same: the entry stays the one of its own source.
+            (_, true) => match noted {
+                None => Taken::Unchanged,
+                Some(noted) => Taken::Changes(vec![noted]),
+            },
+            (true, false) => Taken::Changes(put(&steps).into_iter().chain(noted).collect()),
+            (false, false) => Taken::Differs(noted.into_iter().collect()),
+        }
+    }
+
+    /// Fills in what a row leaves open, and sees that it belongs to this import.
+    fn fill_in(
+        &self,
+        entry: &mut v1::Entry,
+        header: &Header,
+        lists: &ListNames,
+        seen: &mut FxHashSet<Box<str>>,
+    ) -> Result<(), Refused> {
         if let Some(list) = header.list.as_ref().filter(|_| entry.list.is_empty()) {
             entry.list = list.as_str().to_owned();
         }
+        lists.resolve(&mut entry.list, &self.book)?;
         if entry.source_unit.is_empty() {
             entry.source_unit.clone_from(&header.source_unit);
         }
+        let nobody = entry.id.is_empty() && entry.name.is_empty();
+        if entry.entry_id.is_empty() && !entry.list.is_empty() && !nobody {
+            entry.entry_id = stated::derived_id(entry, &self.book);
+        }
         if !entry.entry_id.is_empty() && !seen.insert(entry.entry_id.as_str().into()) {
-            return refused("entry_id", "stands twice in this import; keep one row");
+            let rule = "stands twice in this import; keep one row";
+            return Err(Refused::one("entry_id", rule));
         }
-        if header.mode == Mode::Full
-            && (header
-                .list
-                .as_ref()
-                .is_some_and(|list| list.as_str() != entry.list)
-                || header.source_unit != entry.source_unit)
-        {
-            return refused(
-                "list",
-                "a full import holds rows of its one list and source unit only",
-            );
+        let other_list = header
+            .list
+            .as_ref()
+            .is_some_and(|list| list.as_str() != entry.list);
+        if header.mode == Mode::Full && (other_list || header.source_unit != entry.source_unit) {
+            let rule = "a full import holds rows of its one list and source unit only";
+            return Err(Refused::one("list", rule));
         }
-        let steps = life::draft(&entry)
-            .map_err(ChangeError::Invalid)
-            .and_then(|draft| {
-                let known = self.known(draft.entry_id.as_str());
-                life::put(draft, known.as_ref(), &self.book, now)
-            });
-        match steps {
-            Ok(steps) if steps.is_empty() => Taken::Unchanged,
-            Ok(steps) => Taken::Changes(
-                steps
-                    .iter()
-                    .map(|step| put_of(step, &job.caller, "", &entry.document_no))
-                    .collect(),
-            ),
-            Err(why) => Taken::Refused(why),
-        }
+        Ok(())
     }
 
     fn refuse(&self, tally: &mut Tally, row: u64, id: &str, list: String, why: &ChangeError) {
@@ -496,8 +598,4 @@ impl Keeper {
         }));
         Ok(())
     }
-}
-
-fn refused(field: &str, rule: &str) -> Taken {
-    Taken::Refused(ChangeError::Invalid(Refused::one(field, rule)))
 }

@@ -8,27 +8,31 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use creditgate_measures::book::{Book, Deployment};
 use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_measures::event::{EntryId, ListCode};
 use creditgate_measures::lists::{Base, ListVersion, Lists};
 use creditgate_measures::time::Time;
-use creditgate_proto::journal::v1::EntryPut;
+use creditgate_proto::journal::v1::{ClockStruck, DeskRecord, EntryPut, desk_record};
 use creditgate_proto::{Refused, v1};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{AppendError, Appended, NewRecord, Position};
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::Metrics;
+use prost::Message;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::base_file::{self, Names};
 use crate::book::{BookChange, InForce, PublishError, TrustedKeys};
 use crate::change::Change;
+use crate::desk::{Desk, Stamp};
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
 use crate::import::Job;
+use crate::import::differ::SourceRules;
 use crate::life::{self, Known, Step};
 use crate::log::{self, Beside, ChangeLog};
 use crate::registry::Options;
@@ -54,12 +58,30 @@ pub enum Command {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Applied, ChangeError>>,
     },
+    /// A change that is planned when its turn comes, against what is known then.
+    Plan {
+        /// What makes the plan.
+        plan: Plan,
+        /// Who asks, by name.
+        caller: Arc<str>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<ListVersion, ChangeError>>,
+    },
     /// The rows of an import, all of them there.
     Import {
         /// The import.
         job: Box<Job>,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<v1::ImportSummary, ChangeError>>,
+    },
+    /// What is decided about an import that waits.
+    Hold {
+        /// The decision.
+        decision: v1::DecideHoldRequest,
+        /// Who decides, by name.
+        caller: Arc<str>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<v1::DecideHoldResponse, ChangeError>>,
     },
     /// Another book, or a row of it confirmed.
     Book {
@@ -79,6 +101,39 @@ pub enum Command {
         /// Answered when the log is closed.
         reply: oneshot::Sender<()>,
     },
+}
+
+/// Makes the records of a change from what is known when its turn comes.
+pub(crate) type Plan = Box<dyn FnOnce(&View<'_>) -> Result<Vec<Planned>, ChangeError> + Send>;
+
+/// What is known when a change's turn comes: nothing else changes before its records are made.
+pub(crate) struct View<'a> {
+    /// The lists.
+    pub lists: &'a Lists,
+    /// What is under way around them.
+    pub desk: &'a Desk,
+    /// The book in force.
+    pub book: &'a Arc<Book>,
+    /// The time that the records will bear.
+    pub now: Time,
+    /// Who asks, by name.
+    pub caller: &'a str,
+}
+
+impl View<'_> {
+    /// The entry with this id.
+    pub fn entry(&self, entry_id: &str) -> Result<Entry, ChangeError> {
+        self.lists.entry(entry_id).ok_or(ChangeError::UnknownEntry)
+    }
+
+    /// The record of a step, with who asks and why.
+    pub fn noted(&self, what: desk_record::What, reason: &str) -> Planned {
+        Planned::Noted(Box::new(DeskRecord {
+            caller: self.caller.to_owned(),
+            reason: reason.to_owned(),
+            what: Some(what),
+        }))
+    }
 }
 
 /// A change that was made, or was known already.
@@ -105,6 +160,8 @@ pub(crate) enum Planned {
         at: Time,
         source_unit: String,
     },
+    Clock(ClockStruck),
+    Noted(Box<DeskRecord>),
 }
 
 impl Planned {
@@ -112,7 +169,8 @@ impl Planned {
     pub fn weight(&self) -> usize {
         match self {
             Self::Put(put) => put.stored.len(),
-            Self::Confirmed { .. } => 0,
+            Self::Noted(record) => record.encoded_len(),
+            Self::Confirmed { .. } | Self::Clock(_) => 0,
         }
     }
 }
@@ -130,6 +188,8 @@ pub(crate) struct Keeper {
     /// Who may sign books.
     pub trusted_keys: TrustedKeys,
     pub live: Live,
+    /// What is under way, for readers.
+    pub desk: Arc<ArcSwap<Desk>>,
     pub clock: Clock,
     pub metrics: Metrics,
     pub readiness: Readiness,
@@ -140,6 +200,8 @@ pub(crate) struct Keeper {
     pub overlay_min: usize,
     /// What the registry was opened with: one that takes over chooses its book anew.
     pub options: Box<Options>,
+    /// How far lists may shrink at once, and which source goes before which.
+    pub source_rules: SourceRules,
     pub commands: mpsc::Receiver<Command>,
     /// Weak, or the loop would keep itself alive.
     pub own: mpsc::WeakSender<Command>,
@@ -190,9 +252,27 @@ impl Keeper {
                 // Nobody waits any more: the change stands all the same.
                 let _ = reply.send(done);
             }
+            Command::Plan {
+                plan,
+                caller,
+                reply,
+            } => {
+                let done = self.carry_out(plan, &caller);
+                if let Err(refused) = &done {
+                    self.metrics.change_refused(refused.counted_as());
+                }
+                let _ = reply.send(done);
+            }
             Command::Import { job, reply } => {
                 let taken = self.source.may_change().and_then(|()| self.import(*job));
                 let _ = reply.send(taken);
+            }
+            Command::Hold {
+                decision,
+                caller,
+                reply,
+            } => {
+                let _ = reply.send(self.decide_hold(&decision, &caller));
             }
             Command::Book {
                 change,
@@ -212,7 +292,9 @@ impl Keeper {
         const AT_MOST: usize = 64;
         for _ in 0..AT_MOST {
             match self.commands.try_recv() {
-                Ok(command @ (Command::Change { .. } | Command::Merged(_))) => self.serve(command),
+                Ok(
+                    command @ (Command::Change { .. } | Command::Plan { .. } | Command::Merged(_)),
+                ) => self.serve(command),
                 Ok(later) => self.waiting.push_back(later),
                 Err(_) => return,
             }
@@ -292,6 +374,38 @@ impl Keeper {
         })
     }
 
+    /// Makes the records of a change and commits them.
+    fn carry_out(&mut self, plan: Plan, caller: &str) -> Result<ListVersion, ChangeError> {
+        self.source.may_change()?;
+        let now = self.now();
+        let planned = plan(&self.view(now, caller))?;
+        if planned.iter().any(|planned| self.is_reserved(planned)) {
+            return Err(ChangeError::ImportUnderWay);
+        }
+        self.commit(planned, caller, now)?;
+        Ok(self.lists.version())
+    }
+
+    /// What a plan sees.
+    pub(crate) fn view<'a>(&'a self, now: Time, caller: &'a str) -> View<'a> {
+        View {
+            lists: &self.lists,
+            desk: &self.beside.desk,
+            book: &self.book,
+            now,
+            caller,
+        }
+    }
+
+    fn is_reserved(&self, planned: &Planned) -> bool {
+        let Planned::Put(put) = planned else {
+            return false;
+        };
+        !self.reserved.is_empty()
+            && StoredEntry::read(&put.stored)
+                .is_ok_and(|stored| self.reserved.contains(stored.entry_id))
+    }
+
     /// Writes the records, and when they are durable applies and publishes them.
     pub fn commit(
         &mut self,
@@ -310,11 +424,13 @@ impl Keeper {
                 at,
                 source_unit,
             } => log::confirmed_record(seq, now, list, *at, source_unit, caller),
+            Planned::Clock(struck) => log::clock_record(seq, now, struck.clone()),
+            Planned::Noted(record) => log::desk_record(now, record),
         });
         let count = planned.len() as u64;
         match self.record(records.collect())? {
             Recorded::Appended(_) => {
-                self.apply(first, planned);
+                self.apply(first, planned, now);
                 self.metrics.changes_in_effect(now.micros(), count);
             }
             // The lists have them already.
@@ -343,8 +459,9 @@ impl Keeper {
     }
 
     /// Makes the changes that the log has, and publishes them.
-    fn apply(&mut self, first: u64, planned: Vec<Planned>) {
+    fn apply(&mut self, first: u64, planned: Vec<Planned>, now: Time) {
         for (seq, planned) in (first..).zip(planned) {
+            let stamp = Stamp { seq, at: now };
             match planned {
                 Planned::Put(put) => {
                     if let Ok(stored) = StoredEntry::read(&put.stored) {
@@ -352,7 +469,17 @@ impl Keeper {
                     }
                     self.lists.put_stored(&put.stored, self.book.simplify());
                 }
-                Planned::Confirmed { list, at, .. } => self.lists.confirm(list, at),
+                Planned::Confirmed {
+                    list,
+                    at,
+                    source_unit,
+                } => {
+                    let sources = &mut self.beside.desk.sources;
+                    sources.confirmed(&list, &source_unit, at, stamp);
+                    self.lists.confirm(list, at);
+                }
+                Planned::Clock(struck) => self.beside.desk.struck(&struck),
+                Planned::Noted(record) => self.beside.desk.note(&record, stamp),
             }
             self.lists.advance(seq);
         }
@@ -377,6 +504,8 @@ impl Keeper {
     }
 
     pub(crate) fn publish(&self) {
+        // Before the lists: whoever sees a version finds what is under way up to it, or more.
+        self.desk.store(Arc::new(self.beside.desk.clone()));
         self.live.publish(Generation {
             lists: self.lists.clone(),
             book: Arc::clone(&self.book),
@@ -463,7 +592,13 @@ impl Keeper {
             Command::Change { reply, .. } => {
                 let _ = reply.send(Err(ChangeError::Closed));
             }
+            Command::Plan { reply, .. } => {
+                let _ = reply.send(Err(ChangeError::Closed));
+            }
             Command::Import { reply, .. } => {
+                let _ = reply.send(Err(ChangeError::Closed));
+            }
+            Command::Hold { reply, .. } => {
                 let _ = reply.send(Err(ChangeError::Closed));
             }
             Command::Book { reply, .. } => {
@@ -541,8 +676,8 @@ pub(crate) fn confirmation(
 /// Sets the numbers that tell of the lists.
 pub(crate) fn show(metrics: &Metrics, lists: &Lists, beside: &Beside) {
     metrics.set_list_version(lists.version().seq);
-    for (code, count) in &beside.counts {
-        metrics.list(code.as_str()).set_entries(*count);
+    for (code, count) in beside.desk.counts() {
+        metrics.list(code).set_entries(count);
     }
     for (code, at) in lists.confirmations() {
         metrics.list(code.as_str()).set_confirmed_at(at.micros());

@@ -9,6 +9,7 @@
 
 pub mod book;
 pub mod change;
+pub mod desk;
 pub mod error;
 pub mod files;
 pub mod history;
@@ -26,6 +27,7 @@ mod spool;
 
 pub use book::BooksService;
 pub use error::{ChangeError, Error};
+pub use import::differ::SourceRules;
 pub use keeper::{Applied, COMPONENT};
 pub use registry::{Import, OVERLAY_MIN, Options, Registry};
 pub use service::Service;

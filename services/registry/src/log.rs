@@ -15,7 +15,8 @@ use creditgate_measures::name::SimplifyTable;
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::{time_from_proto, time_to_proto};
 use creditgate_proto::journal::v1::{
-    BookFile, BookRecord, EntryPut, ListChange, ListConfirmed, list_change::Change,
+    BookFile, BookRecord, ClockStruck, DeskRecord, EntryPut, ListChange, ListConfirmed,
+    list_change::Change,
 };
 use creditgate_proto::records::kind;
 use creditgate_runtime::journal::{
@@ -25,6 +26,7 @@ use prost::Message;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::book::Signature;
+use crate::desk::{Desk, Stamp};
 use crate::error::Error;
 use crate::life::{ABSENT_FROM_SOURCE, action};
 
@@ -75,10 +77,25 @@ pub enum What {
         /// Who confirmed it.
         source_unit: String,
     },
+    /// Something came by time alone.
+    Clock(ClockStruck),
+    /// A step of what is under way around the lists.
+    Desk(Box<DeskRecord>),
     /// A book came into force.
     Book(Box<BookRecord>),
     /// A kind this version does not know: nothing for the lists.
     Other,
+}
+
+impl Entered {
+    /// Its number and its time.
+    #[must_use]
+    pub const fn stamp(&self) -> Stamp {
+        Stamp {
+            seq: self.seq,
+            at: self.recorded_at,
+        }
+    }
 }
 
 impl ChangeLog {
@@ -240,9 +257,13 @@ impl What {
                         list: ListCode::new(confirmed.list),
                         source_unit: confirmed.source_unit,
                     }),
+                    Some(Change::Clock(struck)) => Ok(Self::Clock(struck)),
                     None => Err(garbled("a list change of an unknown sort")),
                 }
             }
+            kind::DESK => DeskRecord::decode(payload)
+                .map(|record| Self::Desk(Box::new(record)))
+                .map_err(|_| garbled("the payload is no record of the desk")),
             kind::BOOK => BookRecord::decode(payload)
                 .map(|book| Self::Book(Box::new(book)))
                 .map_err(|_| garbled("the payload is no book")),
@@ -278,6 +299,22 @@ pub fn confirmed_record(
             source_unit: source_unit.to_owned(),
             caller: caller.to_owned(),
         }),
+    )
+}
+
+/// A record of what came by time alone.
+#[must_use]
+pub fn clock_record(seq: u64, now: Time, struck: ClockStruck) -> NewRecord {
+    change_record(seq, now, Change::Clock(struck))
+}
+
+/// A record of a step of what is under way around the lists.
+#[must_use]
+pub fn desk_record(now: Time, record: &DeskRecord) -> NewRecord {
+    NewRecord::new(
+        kind::DESK,
+        now.micros(),
+        Bytes::from(record.encode_to_vec()),
     )
 }
 
@@ -427,21 +464,21 @@ pub fn book_sources(record: BookRecord) -> (Vec<SourceFile>, Deployment) {
 }
 
 /// What is kept beside the lists themselves; like them it can be derived from the log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Beside {
-    /// How many entries each list has.
-    pub counts: BTreeMap<ListCode, usize>,
     /// Entries that are REVOKED only since their source did not show them.
     pub absent: std::collections::BTreeSet<String>,
     /// Where the books stand that were in force, in order.
     pub books: Vec<(BookVersion, u64)>,
+    /// What is under way around the lists.
+    pub desk: Desk,
 }
 
 impl Beside {
     /// Takes note of an entry as a record put it.
     pub fn note(&mut self, stored: &StoredEntry<'_>, put_action: &str, reason: &str) {
         if put_action == action::CREATED {
-            *self.counts.entry(ListCode::new(stored.list)).or_default() += 1;
+            self.desk.created(stored.list);
         }
         if reason == ABSENT_FROM_SOURCE {
             self.absent.insert(stored.entry_id.to_owned());
@@ -470,7 +507,17 @@ pub fn apply(
             beside.note(&stored, &put.action, &put.reason);
             lists.put_stored(&put.stored, simplify);
         }
-        What::Confirmed { list, at, .. } => lists.confirm(list.clone(), *at),
+        What::Confirmed {
+            list,
+            at,
+            source_unit,
+        } => {
+            let stamp = entered.stamp();
+            beside.desk.sources.confirmed(list, source_unit, *at, stamp);
+            lists.confirm(list.clone(), *at);
+        }
+        What::Clock(struck) => beside.desk.struck(struck),
+        What::Desk(record) => beside.desk.note(record, entered.stamp()),
         What::Book(book) => {
             if let Some(version) = version_of(book) {
                 beside.books.push((version, entered.position.0));

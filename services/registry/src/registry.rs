@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use creditgate_measures::book::{Book, BookVersion, Deployment, SourceFile};
-use creditgate_measures::lists::Lists;
+use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::time::Time;
-use creditgate_proto::v1;
+use creditgate_proto::{Refused, v1};
 use creditgate_runtime::callers::Caller;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::{Readiness, State};
@@ -25,10 +26,12 @@ use crate::book::{
     TrustedKeys, Withdrawal,
 };
 use crate::change::Change;
+use crate::desk::Desk;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
+use crate::import::differ::SourceRules;
 use crate::import::{Header, Job};
-use crate::keeper::{self, Applied, COMPONENT, Command, Keeper};
+use crate::keeper::{self, Applied, COMPONENT, Command, Keeper, Planned, View};
 use crate::log::{self, Beside, ChangeLog, What};
 use crate::upstream::{self, Opened, Source, Upstream};
 
@@ -66,6 +69,8 @@ pub struct Options {
     pub readiness: Readiness,
     /// The overlay is merged into a new base when it is larger than this and than 5 % of all.
     pub overlay_min: usize,
+    /// How far lists may shrink at once, and which source goes before which.
+    pub source_rules: SourceRules,
 }
 
 /// The usual value of [`Options::overlay_min`].
@@ -80,12 +85,14 @@ pub struct Registry {
 #[derive(Debug)]
 struct Inner {
     live: Live,
+    desk: Arc<ArcSwap<Desk>>,
     past: Past,
     commands: mpsc::Sender<Command>,
     clock: Clock,
     metrics: Metrics,
     readiness: Readiness,
     lists_dir: PathBuf,
+    source_rules: SourceRules,
     book_refused: Option<Refusal>,
     ended: watch::Receiver<bool>,
 }
@@ -135,6 +142,7 @@ impl Registry {
             took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "the lists are read"
         );
+        let desk = Arc::new(ArcSwap::from_pointee(beside.desk.clone()));
         keeper::show(&options.metrics, &lists, &beside);
         show_book(&options.metrics, &book);
         let past = Past::new(log.clone(), live.clone(), beside.books.clone());
@@ -148,6 +156,7 @@ impl Registry {
             .listen(reader, &commands)
             .map_err(cannot_start(&options))?;
         let (clock, metrics) = (options.clock.clone(), options.metrics.clone());
+        let source_rules = options.source_rules.clone();
         let (readiness, not_started) = (options.readiness.clone(), cannot_start(&options));
         let keeper = Keeper {
             log,
@@ -159,12 +168,14 @@ impl Registry {
             deployment: options.deployment.clone(),
             trusted_keys: options.trusted_keys.clone(),
             live: live.clone(),
+            desk: Arc::clone(&desk),
             clock: options.clock.clone(),
             metrics: options.metrics.clone(),
             readiness: options.readiness.clone(),
             well: well.clone(),
             lists_dir: lists_dir.clone(),
             overlay_min: options.overlay_min,
+            source_rules: options.source_rules.clone(),
             options: Box::new(options),
             commands: received,
             own: commands.downgrade(),
@@ -187,12 +198,14 @@ impl Registry {
         Ok(Self {
             inner: Arc::new(Inner {
                 live,
+                desk,
                 past,
                 commands,
                 clock,
                 metrics,
                 readiness,
                 lists_dir,
+                source_rules,
                 book_refused,
                 ended,
             }),
@@ -203,6 +216,12 @@ impl Registry {
     #[must_use]
     pub fn live(&self) -> &Live {
         &self.inner.live
+    }
+
+    /// What is under way around the lists.
+    #[must_use]
+    pub fn desk(&self) -> Arc<Desk> {
+        self.inner.desk.load_full()
     }
 
     /// What was known earlier; the port of replays.
@@ -249,6 +268,33 @@ impl Registry {
         };
         self.send(command).await?;
         answer.await.unwrap_or(Err(ChangeError::Closed))
+    }
+
+    /// Makes a change that is planned when its turn comes, against what is known then: nothing
+    /// changes between the plan and its records. Gives the version with it and what the plan told.
+    ///
+    /// # Errors
+    /// What the plan says, or when its records could not be written; all of them count or none.
+    pub(crate) async fn transact<T: Send + 'static>(
+        &self,
+        caller: &Caller,
+        plan: impl FnOnce(&View<'_>) -> Result<(Vec<Planned>, T), ChangeError> + Send + 'static,
+    ) -> Result<(ListVersion, T), ChangeError> {
+        let (tell, mut told) = oneshot::channel();
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Plan {
+            plan: Box::new(move |view| {
+                let (planned, telling) = plan(view)?;
+                let _ = tell.send(telling);
+                Ok(planned)
+            }),
+            caller: caller.shared_name(),
+            reply,
+        };
+        self.send(command).await?;
+        let version = answer.await.unwrap_or(Err(ChangeError::Closed))?;
+        let telling = told.try_recv().map_err(|_| ChangeError::Closed)?;
+        Ok((version, telling))
     }
 
     /// Puts a packed book in force, and returns when it is durable and published.
@@ -317,6 +363,35 @@ impl Registry {
         }
     }
 
+    /// How far lists may shrink at once, and which source goes before which.
+    #[must_use]
+    pub fn source_rules(&self) -> &SourceRules {
+        &self.inner.source_rules
+    }
+
+    /// Decides about an import that waits; an approved one is taken.
+    ///
+    /// # Errors
+    /// When nothing waits under this id, it was decided, or it may not be approved (any more).
+    pub async fn decide_hold(
+        &self,
+        decision: v1::DecideHoldRequest,
+        caller: &Caller,
+    ) -> Result<v1::DecideHoldResponse, ChangeError> {
+        if decision.reason.trim().is_empty() {
+            let rule = "required: say why it is approved or rejected";
+            return Err(ChangeError::Invalid(Refused::one("reason", rule)));
+        }
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Hold {
+            decision,
+            caller: caller.shared_name(),
+            reply,
+        };
+        self.send(command).await?;
+        answer.await.unwrap_or(Err(ChangeError::Closed))
+    }
+
     /// Begins an import; nothing changes before [`Import::finish`].
     ///
     /// # Errors
@@ -335,6 +410,11 @@ impl Registry {
             registry: self.clone(),
             job: Job::new(header, caller.shared_name(), &self.inner.lists_dir),
         })
+    }
+
+    /// The time by the clock of this process.
+    pub(crate) fn now(&self) -> Time {
+        Time::from_micros(self.inner.clock.now_micros())
     }
 
     /// Counts a change that was refused before it reached the loop.

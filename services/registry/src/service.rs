@@ -16,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::change::Change;
+use crate::desk::shown;
 use crate::error::ChangeError;
 use crate::history::{change_of, record_of};
 use crate::log::{Entered, What};
@@ -137,6 +138,47 @@ impl Lists for Service {
         let (out, stream) = mpsc::channel(WATCH_AHEAD);
         tokio::spawn(watch(self.registry.clone(), asked, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn list_sources(
+        &self,
+        request: Request<v1::ListSourcesRequest>,
+    ) -> Result<Response<v1::ListSourcesResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let now = self.registry.now();
+        let ages = shown::list_ages(&self.registry, request.get_ref(), now)?;
+        Ok(Response::new(ages))
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<v1::ListHoldsRequest>,
+    ) -> Result<Response<v1::ListHoldsResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let holds = shown::holds(&self.registry, request.get_ref());
+        Ok(Response::new(holds))
+    }
+
+    async fn decide_hold(
+        &self,
+        request: Request<v1::DecideHoldRequest>,
+    ) -> Result<Response<v1::DecideHoldResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let decided = self
+            .registry
+            .decide_hold(request.into_inner(), &caller)
+            .await
+            .inspect_err(|why| self.registry.count_refused(why.counted_as()))?;
+        Ok(Response::new(decided))
+    }
+
+    async fn list_differences(
+        &self,
+        request: Request<v1::ListDifferencesRequest>,
+    ) -> Result<Response<v1::ListDifferencesResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let differences = shown::differences(&self.registry, request.get_ref())?;
+        Ok(Response::new(differences))
     }
 
     async fn state(
@@ -364,7 +406,19 @@ fn watched(entered: &Entered, lists: &FxHashSet<String>) -> Option<v1::WatchEntr
                 source_unit: source_unit.clone(),
             })
         }
-        What::Book(_) | What::Other => return None,
+        What::Clock(struck) => {
+            let of_row = struck.entry_id.is_empty() && !struck.row_id.is_empty();
+            (wanted(&struck.list) || of_row).then_some(())?;
+            (of_row || !struck.entry_id.is_empty()).then_some(())?;
+            Shown::Clock(v1::ClockWatched {
+                kind: struck.kind.clone(),
+                due_at: struck.due_at,
+                entry_id: struck.entry_id.clone(),
+                list: struck.list.clone(),
+                row_id: struck.row_id.clone(),
+            })
+        }
+        What::Desk(_) | What::Book(_) | What::Other => return None,
     };
     Some(v1::WatchEntriesResponse {
         seq: entered.seq,

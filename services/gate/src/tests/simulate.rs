@@ -136,6 +136,7 @@ impl Place {
             metrics: metrics.clone(),
             readiness: Readiness::expecting([creditgate_registry::COMPONENT]),
             overlay_min: OVERLAY_MIN,
+            source_rules: Default::default(),
         });
         Self {
             dir,

@@ -73,6 +73,7 @@ impl Place {
             clock,
             readiness: self.readiness.clone(),
             overlay_min: self.overlay_min,
+            source_rules: crate::SourceRules::default(),
         }
     }
 

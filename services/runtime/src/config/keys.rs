@@ -248,6 +248,22 @@ pub const KEYS: &[Key] = &[
          Example: {B07: no agreement with the issuer yet}.",
     ),
     key(
+        "lists.removal_percent",
+        "CREDITGATE_LISTS_REMOVAL_PERCENT",
+        Form::One,
+        "20",
+        "A full import that would end a larger share of what its source has in force on the list waits for approval, in \
+         percent, 0 to 100. One without rows always waits.",
+    ),
+    key(
+        "lists.precedence",
+        "CREDITGATE_LISTS_PRECEDENCE",
+        Form::Table,
+        "",
+        "Lists that several sources deliver: where they state different things about one entry, the source named first \
+         stands. Example: {B01: 最高人民法院 > 省信用平台}.",
+    ),
+    key(
         "limits.message_mib",
         "CREDITGATE_LIMITS_MESSAGE_MIB",
         Form::One,

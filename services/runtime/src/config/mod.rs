@@ -197,6 +197,10 @@ pub enum VerdictData {
 pub struct Lists {
     /// Lists it does not receive, with the reason.
     pub not_connected: BTreeMap<String, String>,
+    /// Share of a source's entries in force that a full import may end without approval, in percent.
+    pub removal_percent: u8,
+    /// The sources of a list, the one that goes before all others first.
+    pub precedence: BTreeMap<String, Vec<String>>,
 }
 
 /// Where the service says no, or waits no longer.
@@ -331,6 +335,12 @@ impl Config {
                     "lists.not_connected",
                     "must give a reason to each list, such as `{B07: no agreement with the issuer yet}`",
                 ),
+                removal_percent: read.number("lists.removal_percent", 0..=100),
+                precedence: read
+                    .table("lists.precedence", "must name sources for each list, such as `{B01: 最高人民法院 > 省信用平台}`")
+                    .into_iter()
+                    .map(|(list, sources)| (list, in_order(&sources)))
+                    .collect(),
             },
             limits: Limits {
                 message_mib: read.number("limits.message_mib", 1..=64),
@@ -594,6 +604,15 @@ fn collector(text: &str) -> Option<String> {
     let uri: http::Uri = text.parse().ok()?;
     let plain = uri.scheme_str() == Some("http") && !uri.authority()?.as_str().contains('@');
     plain.then(|| text.to_owned())
+}
+
+/// Names between `>`.
+fn in_order(names: &str) -> Vec<String> {
+    let names = names.split('>').map(str::trim);
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn millis(number: u64) -> Duration {

@@ -1,0 +1,81 @@
+//! What is under way around the lists, besides the entries themselves: imports that wait, what each
+//! source confirmed, where sources differ, how far the clock has struck.
+//!
+//! Like the lists it is derived from the change log alone, record by record, and may be thrown away;
+//! a base file carries it so that a start need not read the log from its beginning. Whoever plans a
+//! change sees it in a [`View`](crate::keeper::View).
+
+mod holds;
+pub(crate) mod shown;
+mod sources;
+
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::journal::v1::{ClockStruck, DeskRecord, desk_record::What};
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+pub use holds::{Decided, Hold, Holds, WhyHeld};
+pub use sources::{Difference, SourceAge, Sources};
+
+/// When and where a record was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Its number in the change log.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Time,
+}
+
+/// What is under way. Cheap to clone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Desk {
+    /// How many entries each list has, in any state.
+    counts: OrdMap<String, u64>,
+    /// Imports that wait for approval.
+    pub holds: Holds,
+    /// What each source confirmed, and where sources differ.
+    pub sources: Sources,
+    /// Up to when everything that came by time alone is recorded.
+    pub clock_up_to: Option<Time>,
+}
+
+impl Desk {
+    /// How many entries each list has, in any state, by code.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, usize)> {
+        let counts = self.counts.iter();
+        counts.map(|(list, count)| (list.as_str(), usize::try_from(*count).unwrap_or(usize::MAX)))
+    }
+
+    /// How many entries a list has, in any state.
+    #[must_use]
+    pub fn entries_of(&self, list: &str) -> u64 {
+        self.counts.get(list).copied().unwrap_or_default()
+    }
+
+    /// An entry was recorded for the first time.
+    pub(crate) fn created(&mut self, list: &str) {
+        match self.counts.get_mut(list) {
+            Some(count) => *count += 1,
+            None => {
+                self.counts.insert(list.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Takes note of a record. What this version does not understand changes nothing.
+    pub(crate) fn note(&mut self, record: &DeskRecord, stamp: Stamp) {
+        match &record.what {
+            Some(What::ImportHeld(held)) => self.holds.held(held, &record.caller, stamp),
+            Some(What::ImportDecided(decided)) => self.holds.decided(decided, record, stamp),
+            Some(What::SourcesDiffer(differ)) => self.sources.differ(differ, stamp),
+            None => {}
+        }
+    }
+
+    /// Takes note of what came by time alone.
+    pub(crate) fn struck(&mut self, struck: &ClockStruck) {
+        let due = struck.due_at.as_ref().and_then(time_from_proto);
+        self.clock_up_to = self.clock_up_to.max(due);
+    }
+}

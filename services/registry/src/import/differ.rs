@@ -1,0 +1,146 @@
+//! Two sources that speak of one entry: which of them stands, and wherein they differ.
+
+use std::collections::BTreeMap;
+
+use creditgate_measures::entry::Entry;
+use creditgate_measures::event::ListCode;
+use creditgate_proto::journal::v1::SourcesDiffer;
+
+use crate::life::Step;
+
+/// How far a list may shrink at once, and which source goes before which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceRules {
+    /// A full import that would end a larger share of what its source has in force waits for
+    /// approval; in percent, 100 never waits (one without rows always does).
+    pub removal_percent: u8,
+    /// The sources of lists that several deliver, the one that goes before all others first.
+    pub precedence: BTreeMap<ListCode, Vec<String>>,
+}
+
+impl Default for SourceRules {
+    fn default() -> Self {
+        Self {
+            removal_percent: 20,
+            precedence: BTreeMap::new(),
+        }
+    }
+}
+
+impl SourceRules {
+    /// The place of a source among those declared for a list, from 1; none: not declared.
+    #[must_use]
+    pub fn rank(&self, list: &ListCode, source: &str) -> Option<usize> {
+        let declared = self.precedence.get(list)?;
+        let at = declared.iter().position(|declared| declared == source)?;
+        Some(at + 1)
+    }
+
+    /// Whether what `one` states stands beside what `other` states. Declared sources go before all
+    /// others; of two that are not declared the later statement stands.
+    #[must_use]
+    pub fn goes_before(&self, list: &ListCode, one: &str, other: &str) -> bool {
+        match (self.rank(list, one), self.rank(list, other)) {
+            (Some(one), Some(other)) => one <= other,
+            (None, Some(_)) => false,
+            (_, None) => true,
+        }
+    }
+}
+
+/// What a statement of another source than the entry's own would change.
+pub(crate) fn differs(known: &Entry, steps: &[Step], stands: &str, differs: &str) -> SourcesDiffer {
+    let stated = steps.last().map_or(known, |step| &step.entry);
+    let mut fields: Vec<String> = differing(known, stated)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut state = String::new();
+    if stated.last_state() != known.last_state() {
+        fields.push("state".to_owned());
+        stated.last_state().code().clone_into(&mut state);
+    }
+    SourcesDiffer {
+        entry_id: known.entry_id.as_str().to_owned(),
+        list: known.list.as_str().to_owned(),
+        stands: stands.to_owned(),
+        differs: differs.to_owned(),
+        fields,
+        state,
+    }
+}
+
+/// Names of the fields that two statements of an entry fill differently; their states aside.
+fn differing(one: &Entry, other: &Entry) -> Vec<&'static str> {
+    let fields = [
+        ("id", one.identifier == other.identifier),
+        ("name", one.name == other.name),
+        ("former_names", one.former_names == other.former_names),
+        ("kind", one.kind == other.kind),
+        ("severity", one.severity == other.severity),
+        ("grade", one.grade == other.grade),
+        ("designated_by", one.designated_by == other.designated_by),
+        ("document_no", one.document_no == other.document_no),
+        ("basis", one.basis == other.basis),
+        ("reason", one.reason == other.reason),
+        ("region", one.region == other.region),
+        ("scope", one.scope == other.scope),
+        ("act_date", one.act_date == other.act_date),
+        ("served_at", one.served_at == other.served_at),
+        ("valid_from", one.valid_from == other.valid_from),
+        ("valid_to", one.valid_to == other.valid_to),
+        (
+            "display_min_until",
+            one.display_min_until == other.display_min_until,
+        ),
+        (
+            "display_max_until",
+            one.display_max_until == other.display_max_until,
+        ),
+        (
+            "objection_marked",
+            one.objection_marked == other.objection_marked,
+        ),
+        ("repeat_count", one.repeat_count == other.repeat_count),
+        ("rule_version", one.rule_version == other.rule_version),
+        ("related", one.related == other.related),
+        ("aliases", one.aliases == other.aliases),
+    ];
+    fields
+        .into_iter()
+        .filter_map(|(name, same)| (!same).then_some(name))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declared_sources_go_before_others_and_in_their_order() {
+        let list = ListCode::new("B07");
+        let rules = SourceRules {
+            precedence: BTreeMap::from([(
+                list.clone(),
+                vec!["法院".to_owned(), "平台".to_owned()],
+            )]),
+            ..SourceRules::default()
+        };
+        let table = [
+            ("法院", "平台", true),
+            ("平台", "法院", false),
+            ("法院", "法院", true),
+            ("平台", "他人", true),
+            ("他人", "平台", false),
+            ("他人", "另一", true),
+        ];
+        for (one, other, expected) in table {
+            assert_eq!(
+                rules.goes_before(&list, one, other),
+                expected,
+                "{one} {other}"
+            );
+        }
+        assert!(rules.goes_before(&ListCode::new("B01"), "他人", "法院"));
+    }
+}

@@ -1,0 +1,254 @@
+//! Imports that wait for approval: a source that suddenly shows little or nothing has more likely
+//! failed than repaired everybody.
+//!
+//! The rows wait in `<data_dir>/held/`, their digest in the change log. They belong to this machine:
+//! where another one has taken over, the source sends them again.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+use creditgate_proto::journal::v1::{ImportDecided, ImportHeld, desk_record::What};
+use creditgate_proto::v1;
+use creditgate_runtime::callers::LOCAL;
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::{Header, Job};
+use crate::desk::{Hold, WhyHeld};
+use crate::error::ChangeError;
+use crate::keeper::{Keeper, View};
+
+/// What an import would end.
+pub(super) struct Shrinks {
+    pub in_force: u64,
+    pub removed: u64,
+}
+
+impl Shrinks {
+    /// Why the import waits; none: it does not.
+    pub fn held(&self, rows: u64, percent: u8) -> Option<WhyHeld> {
+        if rows == 0 {
+            return Some(WhyHeld::Empty);
+        }
+        let limit = u128::from(self.in_force) * u128::from(percent);
+        (u128::from(self.removed) * 100 > limit).then_some(WhyHeld::RemovesMany)
+    }
+
+    /// The same in words.
+    pub fn told(&self, why: WhyHeld) -> String {
+        match why {
+            WhyHeld::Empty => format!(
+                "it has no rows and would end all {} entries of this source on the list",
+                self.in_force
+            ),
+            WhyHeld::RemovesMany => format!(
+                "it would end {} of {} entries that this source has in force on the list",
+                self.removed, self.in_force
+            ),
+        }
+    }
+}
+
+impl Keeper {
+    /// Puts the rows of an import aside until somebody approves it. Gives the id of the hold.
+    pub(super) fn hold(
+        &mut self,
+        job: &Job,
+        why: WhyHeld,
+        shrinks: &Shrinks,
+    ) -> Result<String, ChangeError> {
+        let now = self.now();
+        // Ids in the order of arrival, and never twice.
+        let id = format!(
+            "hold-{}-{}",
+            now.micros() / 1_000,
+            self.lists.version().seq + 1
+        );
+        let digest = write_rows(&self.held_dir(), &id, job).map_err(ChangeError::Spool)?;
+        let header = &job.header;
+        let what = What::ImportHeld(ImportHeld {
+            hold_id: id.clone(),
+            source_unit: header.source_unit.clone(),
+            list: header
+                .list
+                .as_ref()
+                .map_or_else(String::new, |list| list.as_str().to_owned()),
+            why: why.code().to_owned(),
+            in_force: shrinks.in_force,
+            removed: shrinks.removed,
+            rows: job.rows.rows(),
+            rows_digest: digest.to_vec(),
+            header: header.asked.encode_to_vec(),
+        });
+        let caller = &job.caller;
+        let planned = vec![self.view(now, caller).noted(what, &shrinks.told(why))];
+        self.commit(planned, caller, now)?;
+        tracing::warn!(
+            hold = %id,
+            removed = shrinks.removed,
+            in_force = shrinks.in_force,
+            "an import waits for approval, since it would end many entries"
+        );
+        Ok(id)
+    }
+
+    /// Decides about an import that waits. An approved one is taken first and marked afterwards: cut
+    /// off in between it can be approved again, and changes nothing twice.
+    pub(crate) fn decide_hold(
+        &mut self,
+        decision: &v1::DecideHoldRequest,
+        caller: &str,
+    ) -> Result<v1::DecideHoldResponse, ChangeError> {
+        self.source.may_change()?;
+        let hold = self.decidable(decision, caller)?;
+        let summary = match decision.approve {
+            false => None,
+            true => Some(self.take_held(&hold)?),
+        };
+        let what = What::ImportDecided(ImportDecided {
+            hold_id: hold.id.clone(),
+            approved: decision.approve,
+        });
+        let now = self.now();
+        let planned = vec![self.view(now, caller).noted(what, &decision.reason)];
+        self.commit(planned, caller, now)?;
+        let path = rows_path(&self.held_dir(), &hold.id);
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(path = %path.display(), %error, "rows of a decided import stay");
+        }
+        Ok(v1::DecideHoldResponse {
+            summary,
+            list_version: self.lists.version().to_string(),
+        })
+    }
+
+    fn decidable(
+        &self,
+        decision: &v1::DecideHoldRequest,
+        caller: &str,
+    ) -> Result<Hold, ChangeError> {
+        let view = self.view(self.now(), caller);
+        let hold = view
+            .desk
+            .holds
+            .get(&decision.hold_id)
+            .ok_or(ChangeError::Unknown("import that waits"))?;
+        if let Some(decided) = &hold.decided {
+            let what = if decided.approved {
+                "approved"
+            } else {
+                "rejected"
+            };
+            let why = format!("it was {what} already, by {}", decided.by);
+            return Err(ChangeError::not_possible("hold_decided", why));
+        }
+        if decision.approve {
+            approvable(hold, &view)?;
+        }
+        Ok(hold.clone())
+    }
+
+    /// Takes the rows that waited, as their import asked.
+    fn take_held(&mut self, hold: &Hold) -> Result<v1::ImportSummary, ChangeError> {
+        let header = v1::ImportHeader::decode(hold.header.as_slice()).map_err(|_| {
+            ChangeError::not_possible(
+                "hold_not_readable",
+                "its header cannot be read; reject it, and let the source send it again".to_owned(),
+            )
+        })?;
+        let header = Header::read(header, &self.book, self.now())?;
+        let mut job = Job::new(header, hold.caller.as_str().into(), &self.lists_dir);
+        job.approved = true;
+        let path = rows_path(&self.held_dir(), &hold.id);
+        read_rows(&path, &hold.rows_digest, &mut job)?;
+        self.import(job)
+    }
+
+    fn held_dir(&self) -> PathBuf {
+        self.lists_dir.with_file_name("held")
+    }
+}
+
+/// Whether an import that waits may still be taken, and by whom.
+fn approvable(hold: &Hold, view: &View<'_>) -> Result<(), ChangeError> {
+    if view.caller == hold.caller && view.caller != LOCAL {
+        return Err(ChangeError::not_possible(
+            "four_eyes",
+            "whoever sent an import does not approve it; let somebody else do so".to_owned(),
+        ));
+    }
+    let newer_waits = view.desk.holds.waiting().any(|other| {
+        other.id != hold.id
+            && other.held.seq > hold.held.seq
+            && other.list == hold.list
+            && other.source_unit == hold.source_unit
+    });
+    let newer_taken = view
+        .desk
+        .sources
+        .of_list(&hold.list)
+        .any(|(source, age)| source == hold.source_unit && age.recorded.seq > hold.held.seq);
+    if newer_waits || newer_taken {
+        return Err(ChangeError::not_possible(
+            "hold_outdated",
+            "a later import of this source came since; reject this one".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn rows_path(dir: &Path, id: &str) -> PathBuf {
+    dir.join(format!("{id}.rows"))
+}
+
+/// Writes the rows of an import durably, and gives their digest.
+fn write_rows(dir: &Path, id: &str, job: &Job) -> io::Result<[u8; 32]> {
+    fs::create_dir_all(dir)?;
+    let path = rows_path(dir, id);
+    let unfinished = path.with_extension("new");
+    let mut out = io::BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
+    let mut hash = Sha256::new();
+    let mut buffer = Vec::new();
+    for row in job.rows.read()? {
+        buffer.clear();
+        row?.encode_length_delimited(&mut buffer)
+            .map_err(io::Error::other)?;
+        hash.update(&buffer);
+        out.write_all(&buffer)?;
+    }
+    out.into_inner()
+        .map_err(io::IntoInnerError::into_error)?
+        .sync_all()?;
+    fs::rename(&unfinished, &path)?;
+    File::open(dir)?.sync_all()?;
+    Ok(hash.finalize().into())
+}
+
+/// Reads the rows back, which must be the very ones that were put aside.
+fn read_rows(path: &Path, digest: &[u8], job: &mut Job) -> Result<(), ChangeError> {
+    let gone = |error: &dyn std::fmt::Display| {
+        ChangeError::not_possible(
+            "hold_not_readable",
+            format!(
+                "its rows are not on this machine any more ({error}); reject it, and let the source send it again"
+            ),
+        )
+    };
+    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(|e| gone(&e))?);
+    let mut hash = Sha256::new();
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|e| gone(&e))?;
+    hash.update(&bytes);
+    if hash.finalize().as_slice() != digest {
+        return Err(gone(&"the file is another one than was put aside"));
+    }
+    let mut rest = bytes.as_slice();
+    while !rest.is_empty() {
+        let row = v1::ImportRow::decode_length_delimited(&mut rest).map_err(|e| gone(&e))?;
+        job.push(row)?;
+    }
+    Ok(())
+}
