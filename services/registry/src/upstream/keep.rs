@@ -8,7 +8,7 @@ use creditgate_measures::time::Time;
 use creditgate_proto::Refused;
 use creditgate_proto::journal::v1::BookRecord;
 use creditgate_runtime::errors::Chain as ErrorChain;
-use creditgate_runtime::journal::{Appended, NewRecord};
+use creditgate_runtime::journal::{Appended, Health, NewRecord};
 use creditgate_runtime::kafka::{self, Cluster, Incoming, Reader, Topic, Unwritten};
 
 use super::fault::Fault;
@@ -203,6 +203,11 @@ impl Keeper {
                         copy.wrote(end);
                     }
                     Ok(Recorded::Appended(appended))
+                }
+                // The topic has them, and this disk will have them only after a restart.
+                Err(_) if matches!(self.log.journal().health(), Health::Failed(_)) => {
+                    self.step_down();
+                    Err(ChangeError::Unconfirmed)
                 }
                 // The topic has them: they are read from there as soon as the disk takes them.
                 Err(_) => Err(self.unsettled()),

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use creditgate_runtime::kafka::{self, Cluster, Lease, Topic};
@@ -43,10 +43,7 @@ impl Stand {
 
     /// Waits for a decision: whether this process may lead. None: there was none in this time.
     pub fn decided(&self, wait: Duration) -> Option<bool> {
-        match self.decisions.as_ref()?.recv_timeout(wait) {
-            Ok(held) => Some(held),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.decisions.as_ref()?.recv_timeout(wait).ok()
     }
 
     /// Whether this process may lead, as far as it knows.

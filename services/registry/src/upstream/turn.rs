@@ -109,8 +109,8 @@ impl Keeper {
             }
         }
         self.show_role();
-        if let Health::Failed(_) = self.log.journal().health() {
-            self.follow_no_more(&Fault::Append(AppendError::Closed));
+        if let Health::Failed(source) = self.log.journal().health() {
+            self.follow_no_more(&Fault::Append(AppendError::Failed { source }));
             return;
         }
         // What was unsettled shows in what is read.
