@@ -23,6 +23,8 @@ const TEXT: [(header::HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/plai
 struct Ready {
     #[serde(flatten)]
     snapshot: Snapshot,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lists_role: Option<&'static str>,
     list_version: String,
     book_version: String,
 }
@@ -43,6 +45,7 @@ pub(crate) async fn readyz(State(options): State<Arc<Options>>) -> Response {
     let generation = options.live.load();
     let ready = Ready {
         snapshot,
+        lists_role: options.metrics.lists_role().map(metrics::ListsRole::label),
         list_version: generation.lists.version().to_string(),
         book_version: generation.book.version().to_string(),
     };

@@ -157,8 +157,7 @@ impl App {
     ) -> Result<Self, StartError> {
         check_roles(config)?;
         let callers = callers(config)?;
-        // Before the data is opened: a second start of the same service ends here, and has not yet
-        // fenced off the first.
+        // Before the data is opened: a second start of the same service ends here.
         let grpc = listen(config.grpc_addr).await?;
         let http = match config.roles.contains(&Role::Http) {
             true => Some(listen(config.http_addr).await?),
@@ -404,7 +403,7 @@ async fn open(
             deployment: book.deployment,
             upstream: kafka.as_ref().map(|kafka| registry::Upstream {
                 cluster: kafka.cluster.clone(),
-                leads: config.roles.contains(&Role::Registry),
+                may_lead: config.roles.contains(&Role::Registry),
             }),
             journal: journal(),
             clock: clock.clone(),

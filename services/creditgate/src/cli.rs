@@ -533,6 +533,8 @@ pub enum BenchCommand {
     Gate(BenchGateArgs),
     /// The Kafka pipeline against a plain copy with the same transactions, in alternating rounds.
     Stream(BenchStreamArgs),
+    /// How long a change of the lists takes until checks use it, here and behind Kafka.
+    Lists(BenchListsArgs),
     /// One of the processes of a run.
     #[command(subcommand, hide = true)]
     Part(BenchPart),
@@ -584,6 +586,33 @@ pub struct BenchStreamArgs {
     /// Short rounds: about a minute in all.
     #[arg(long)]
     pub quick: bool,
+    /// Entries on the lists.
+    #[arg(long, default_value_t = 100_000)]
+    pub entries: u64,
+}
+
+/// `bench lists`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Without --kafka one process keeps the lists and checks. With it one leads and checks and another \
+follows and checks; topics named creditgate-bench-… are made on the cluster and deleted at the end.
+
+One change after the other is made by `Apply`, while every gate gets its share of the load. Measured is the time \
+until the first check at a gate is answered that used the change: from the call of `Apply`, and from its answer."
+)]
+pub struct BenchListsArgs {
+    /// Kafka brokers to begin with, separated by commas; none: one process without Kafka.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub kafka: Option<String>,
+    /// A setting of librdkafka, such as `security.protocol=SSL`; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub kafka_config: Vec<(String, String)>,
+    /// Changes that count.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    pub changes: u64,
+    /// Checks a second, over all gates.
+    #[arg(long, value_name = "R", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(0..=100_000))]
+    pub rate: u64,
     /// Entries on the lists.
     #[arg(long, default_value_t = 100_000)]
     pub entries: u64,

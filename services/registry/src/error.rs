@@ -126,6 +126,11 @@ pub enum ChangeError {
     /// Another process keeps the lists.
     #[error("this process follows the lists; ask the registry")]
     Follows,
+    /// Another process leads the lists, and this one would take over from it.
+    #[error(
+        "this instance stands by: another one leads the lists; ask the leader (`creditgate lists state` tells of each its role), or try again in a moment if there is none"
+    )]
+    StandsBy,
     /// Kafka did not take the change.
     #[error("Kafka did not take the change; what was taken before it stands; try again")]
     NotRecorded,
@@ -141,7 +146,7 @@ pub enum ChangeError {
     Unsettled,
     /// Another registry has taken over.
     #[error(
-        "another registry has taken over the lists, and this process ends; ask that one, and let one process only have the role `registry`"
+        "another instance has taken over the lists, and this one stands by; look there whether it has the change, before you try again"
     )]
     Fenced,
     /// There is no such thing.
@@ -181,6 +186,7 @@ impl ChangeError {
                 ChangeRefusal::Conflict
             }
             Self::Follows => ChangeRefusal::Follows,
+            Self::StandsBy => ChangeRefusal::StandsBy,
             Self::Log(_)
             | Self::Spool(_)
             | Self::NotRecorded
@@ -196,7 +202,7 @@ impl ChangeError {
     pub fn is_refusal(&self) -> bool {
         !matches!(
             self.counted_as(),
-            ChangeRefusal::Internal | ChangeRefusal::Follows
+            ChangeRefusal::Internal | ChangeRefusal::Follows | ChangeRefusal::StandsBy
         )
     }
 
@@ -228,6 +234,7 @@ impl From<ChangeError> for Status {
             ChangeError::Log(error) => status::unavailable_status("change_log", &error.to_string()),
             ChangeError::Spool(_) => status::unavailable_status("no_room", &message),
             ChangeError::Follows => status::failed_precondition_status("follows", &message),
+            ChangeError::StandsBy => status::unavailable_status("stands_by", &message),
             ChangeError::NotRecorded => status::unavailable_status("not_recorded", &message),
             ChangeError::Unconfirmed => status::unavailable_status("unconfirmed", &message),
             ChangeError::Unsettled => status::unavailable_status("unsettled", &message),

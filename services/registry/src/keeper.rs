@@ -19,7 +19,6 @@ use creditgate_proto::{Refused, v1};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{AppendError, Appended, NewRecord, Position};
-use creditgate_runtime::kafka::{self, Incoming};
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::Metrics;
 use prost::Message;
@@ -37,7 +36,8 @@ use crate::import::Job;
 use crate::import::differ::SourceRules;
 use crate::life::{self, Known, Step};
 use crate::log::{self, Beside, ChangeLog};
-use crate::upstream::{Recorded, Source};
+use crate::registry::Options;
+use crate::upstream::{News, Recorded, Source};
 
 /// The readiness component of the lists.
 pub const COMPONENT: &str = "lists";
@@ -93,14 +93,8 @@ pub enum Command {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<InForce, PublishError>>,
     },
-    /// Records of the topic that this process follows.
-    Arrived(Vec<Incoming>),
-    /// Everything the topic has is here.
-    Complete,
-    /// The topic cannot be read on.
-    Lost(kafka::Error),
-    /// Time to find out what the topic holds, after it was not confirmed.
-    Settle,
+    /// News of the topic.
+    Upstream(News),
     /// A base was built, or was not.
     Merged(Box<Merged>),
     /// The end: what is under way is finished, what waits is refused.
@@ -205,6 +199,8 @@ pub(crate) struct Keeper {
     pub lists_dir: PathBuf,
     /// The smallest overlay that is worth a new base.
     pub overlay_min: usize,
+    /// What the registry was opened with: one that takes over chooses its book anew.
+    pub options: Box<Options>,
     /// How far lists may shrink at once, and which source goes before which.
     pub source_rules: SourceRules,
     pub commands: mpsc::Receiver<Command>,
@@ -227,7 +223,7 @@ impl Keeper {
                 Some(command) => self.serve(command),
                 None => break None,
             }
-            if self.source.is_fenced() {
+            if self.source.must_end() {
                 break None;
             }
         };
@@ -286,10 +282,7 @@ impl Keeper {
             } => {
                 let _ = reply.send(self.change_book(*change, &caller));
             }
-            Command::Arrived(records) => self.arrived(records),
-            Command::Complete => self.complete(),
-            Command::Lost(error) => self.stop_following(&error),
-            Command::Settle => self.settle_again(),
+            Command::Upstream(news) => self.upstream(news),
             Command::Merged(merged) => self.adopt(*merged),
             Command::Close { .. } => self.waiting.push_back(command),
         }
@@ -438,7 +431,10 @@ impl Keeper {
         });
         let count = planned.len() as u64;
         match self.record(records.collect())? {
-            Recorded::Appended(_) => self.apply(first, planned, now),
+            Recorded::Appended(_) => {
+                self.apply(first, planned, now);
+                self.metrics.changes_in_effect(now.micros(), count);
+            }
             // The lists have them already.
             Recorded::Taken => {}
         }
@@ -596,32 +592,25 @@ impl Keeper {
     fn refuse_late(&mut self, command: Command) {
         match command {
             Command::Change { reply, .. } => {
-                let _ = reply.send(Err(self.closed()));
+                let _ = reply.send(Err(ChangeError::Closed));
             }
             Command::Plan { reply, .. } => {
-                let _ = reply.send(Err(self.closed()));
+                let _ = reply.send(Err(ChangeError::Closed));
             }
             Command::Import { reply, .. } => {
-                let _ = reply.send(Err(self.closed()));
+                let _ = reply.send(Err(ChangeError::Closed));
             }
             Command::Hold { reply, .. } => {
-                let _ = reply.send(Err(self.closed()));
+                let _ = reply.send(Err(ChangeError::Closed));
             }
             Command::Book { reply, .. } => {
-                let _ = reply.send(Err(self.closed().into()));
+                let _ = reply.send(Err(ChangeError::Closed.into()));
             }
-            Command::Arrived(_) | Command::Complete | Command::Lost(_) | Command::Settle => {}
+            Command::Upstream(_) => {}
             Command::Merged(merged) => self.adopt(*merged),
             Command::Close { reply } => {
                 let _ = reply.send(());
             }
-        }
-    }
-
-    fn closed(&self) -> ChangeError {
-        match self.source.is_fenced() {
-            true => ChangeError::Fenced,
-            false => ChangeError::Closed,
         }
     }
 
@@ -646,7 +635,7 @@ impl Keeper {
         if let Err(error) = self.log.journal().close_blocking() {
             tracing::warn!(%error, "the change log was not closed cleanly");
         }
-        if !self.source.is_fenced() {
+        if !self.source.must_end() {
             self.readiness.not_ready(COMPONENT, "stopped");
         }
     }

@@ -15,7 +15,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{self, Position};
 use creditgate_runtime::live::{Generation, Live};
-use creditgate_runtime::metrics::{ChangeRefusal, Metrics};
+use creditgate_runtime::metrics::{ChangeRefusal, ListsRole, Metrics};
 use creditgate_runtime::origin::Origin;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -94,7 +94,6 @@ struct Inner {
     lists_dir: PathBuf,
     source_rules: SourceRules,
     book_refused: Option<Refusal>,
-    follows: bool,
     ended: watch::Receiver<bool>,
 }
 
@@ -149,13 +148,16 @@ impl Registry {
         let past = Past::new(log.clone(), live.clone(), beside.books.clone());
         let (commands, received) = mpsc::channel(QUEUE);
         let (ending, ended) = watch::channel(false);
-        let follows = matches!(source, Source::Follows(_));
-        if let Some(reader) = reader {
-            if follows {
-                options.metrics.lists_complete();
-            }
-            upstream::start(reader, commands.downgrade()).map_err(cannot_start(&options))?;
+        options.metrics.set_lists_role(source.role());
+        if reader.is_some() && matches!(source, Source::Follows(_)) {
+            options.metrics.lists_complete();
         }
+        source
+            .listen(reader, &commands)
+            .map_err(cannot_start(&options))?;
+        let (clock, metrics) = (options.clock.clone(), options.metrics.clone());
+        let source_rules = options.source_rules.clone();
+        let (readiness, not_started) = (options.readiness.clone(), cannot_start(&options));
         let keeper = Keeper {
             log,
             source,
@@ -174,6 +176,7 @@ impl Registry {
             lists_dir: lists_dir.clone(),
             overlay_min: options.overlay_min,
             source_rules: options.source_rules.clone(),
+            options: Box::new(options),
             commands: received,
             own: commands.downgrade(),
             waiting: VecDeque::new(),
@@ -181,30 +184,29 @@ impl Registry {
             merge_not_before: 0,
             reserved: FxHashSet::default(),
         };
-        let readiness = options.readiness.clone();
         // Before the loop runs: what it says later stands.
         readiness.set(COMPONENT, well);
+        let of_loop = readiness.clone();
         std::thread::Builder::new()
             .name("registry".to_owned())
             .spawn(move || {
                 // Told when the loop ends, also by a broken invariant.
-                let _ending = Ending(ending, readiness);
+                let _ending = Ending(ending, of_loop);
                 keeper.run();
             })
-            .map_err(cannot_start(&options))?;
+            .map_err(not_started)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 live,
                 desk,
                 past,
                 commands,
-                clock: options.clock,
-                metrics: options.metrics,
-                readiness: options.readiness,
+                clock,
+                metrics,
+                readiness,
                 lists_dir,
-                source_rules: options.source_rules,
+                source_rules,
                 book_refused,
-                follows,
                 ended,
             }),
         })
@@ -237,7 +239,14 @@ impl Registry {
     /// Whether another process keeps the lists, and this one follows it.
     #[must_use]
     pub fn follows(&self) -> bool {
-        self.inner.follows
+        matches!(self.role(), ListsRole::Follows | ListsRole::StandsBy)
+    }
+
+    /// What this process is to the lists now.
+    #[must_use]
+    pub fn role(&self) -> ListsRole {
+        let told = self.inner.metrics.lists_role();
+        told.unwrap_or(ListsRole::Embedded)
     }
 
     /// For how long changes of the topic may be missing here; none: nothing is followed.
@@ -401,10 +410,8 @@ impl Registry {
         header: v1::ImportHeader,
         caller: &Caller,
     ) -> Result<Import, ChangeError> {
-        if self.inner.follows {
-            self.count_refused(ChangeRefusal::Follows);
-            return Err(ChangeError::Follows);
-        }
+        upstream::refused_for(Some(self.role()))
+            .inspect_err(|why| self.count_refused(why.counted_as()))?;
         let now = Time::from_micros(self.inner.clock.now_micros());
         let header = Header::read(header, &self.inner.live.load().book, now)
             .inspect_err(|why| self.count_refused(why.counted_as()))?;
@@ -498,7 +505,7 @@ impl Drop for Ending {
     }
 }
 
-fn cannot_start(options: &Options) -> impl FnOnce(std::io::Error) -> Error {
+fn cannot_start(options: &Options) -> impl FnOnce(std::io::Error) -> Error + use<> {
     let path = options.data_dir.clone();
     |source| Error::Io {
         action: "start the keeper of",

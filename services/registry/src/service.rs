@@ -247,6 +247,7 @@ fn state(registry: &Registry) -> v1::StateResponse {
         state: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
         book_version: generation.book.version().to_string(),
         follows: registry.follows(),
+        role: registry.role().label().to_owned(),
         behind_ms: behind.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
     }
 }

@@ -4,9 +4,13 @@
 //! the broker have one of their own; the others share one and differ in their topics' prefix.
 
 mod crashes;
+mod followers;
+mod fresh;
 mod held;
 mod kinds;
+mod lists;
 mod processes;
+mod standby;
 mod synchronous;
 
 use std::time::{Duration, Instant};

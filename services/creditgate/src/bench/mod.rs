@@ -1,4 +1,4 @@
-//! `creditgate bench`: this build against the limit, measured in the same run.
+//! `creditgate bench`: this build against the limit, measured in the same run, and how fresh lists are.
 //!
 //! Each server and the client are processes of their own. Runs alternate between the servers, so
 //! that a machine whose speed drifts cannot favour one of them.
@@ -6,6 +6,7 @@
 mod bare;
 mod copy;
 mod gate;
+mod lists;
 mod load;
 mod process;
 mod side;
@@ -27,6 +28,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
         match args.what {
             BenchCommand::Gate(args) => gate::run(&args).await,
             BenchCommand::Stream(args) => stream::run(&args).await,
+            BenchCommand::Lists(args) => lists::run(&args).await,
             BenchCommand::Part(BenchPart::Copy {
                 kafka,
                 kafka_topic_prefix,

@@ -251,10 +251,7 @@ impl Side {
     }
 
     fn serve(&self) -> Result<(Process, Service), Failure> {
-        let service = Service {
-            grpc: free_address()?,
-            http: free_address()?,
-        };
+        let service = Service::nowhere()?;
         let mut args: Vec<String> = [
             "serve",
             "--roles",
@@ -370,14 +367,29 @@ impl Side {
     }
 }
 
-/// Where the service of a side is.
-struct Service {
-    grpc: SocketAddr,
-    http: SocketAddr,
+/// Where a service is.
+pub struct Service {
+    /// Its gRPC.
+    pub grpc: SocketAddr,
+    /// Its HTTP.
+    pub http: SocketAddr,
 }
 
 impl Service {
-    fn wait_until_ready(&self, process: &mut Process, stopped: &AtomicBool) -> Result<(), Failure> {
+    /// Addresses that nobody listens on now.
+    pub fn nowhere() -> Result<Self, Failure> {
+        Ok(Self {
+            grpc: free_address()?,
+            http: free_address()?,
+        })
+    }
+
+    /// Waits until it answers that it is ready.
+    pub fn wait_until_ready(
+        &self,
+        process: &mut Process,
+        stopped: &AtomicBool,
+    ) -> Result<(), Failure> {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             unless_stopped(stopped)?;

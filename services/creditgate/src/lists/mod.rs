@@ -86,6 +86,7 @@ pub async fn state(args: StateArgs) -> Result<ExitCode, Failure> {
     say!("entries {}", state.entries);
     say!("book    {}", state.book_version);
     say!("state   {}", state.state);
+    say!("role    {}", state.role);
     if state.follows {
         say!("behind  {} ms", state.behind_ms.unwrap_or_default());
     }

@@ -249,8 +249,9 @@ impl Keeper {
 
     /// Records the book and goes over to it. Everything that can fail comes before the record.
     fn put_in_force(&mut self, candidate: Candidate, told: &Told<'_>) -> Result<(), PublishError> {
+        let now = self.now();
         let record = log::book_record(
-            self.now(),
+            now,
             &NewBook {
                 book: &candidate.book,
                 files: &candidate.files,
@@ -279,6 +280,7 @@ impl Keeper {
         }
         self.go_over_to(candidate.book, None);
         self.publish();
+        self.metrics.changes_in_effect(now.micros(), 1);
         self.merge_if_due();
         Ok(())
     }
@@ -297,14 +299,15 @@ impl Keeper {
     }
 
     /// Goes over to the book that was recorded last, with these lists when names changed.
-    pub(crate) fn go_over_to(&mut self, book: Book, lists: Option<Lists>) {
+    pub(crate) fn go_over_to(&mut self, book: impl Into<Arc<Book>>, lists: Option<Lists>) {
+        let book = book.into();
         self.note_last_book();
         if let Some(lists) = lists {
             self.lists = lists;
         }
         tracing::info!(book_version = %book.version(), "a new book is in force");
         crate::registry::show_book(&self.metrics, &book);
-        self.book = Arc::new(book);
+        self.book = book;
     }
 
     /// The book that was recorded last can be asked for, whether or not it is in force here.

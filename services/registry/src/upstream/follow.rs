@@ -4,10 +4,13 @@
 use std::time::{Duration, Instant};
 
 use creditgate_runtime::kafka::{self, Incoming, Read, Reader};
+use creditgate_runtime::metrics::ListsRole;
 use tokio::sync::mpsc;
 
 use super::place::Copy;
 use super::record::PARTITION;
+use super::stand::{Feed, Term};
+use super::{Found, News};
 use crate::keeper::Command;
 
 /// Records handed over at once.
@@ -25,7 +28,25 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Follower {
     pub copy: Copy,
-    following: bool,
+    pub feed: Feed,
+    pub following: Following,
+    /// Readiness tells of a trouble that ends when records are taken again.
+    pub troubled: bool,
+    /// It has led before: what it published then was true, or it must not serve.
+    pub has_led: bool,
+}
+
+/// Whether records are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Following {
+    /// They are.
+    Yes,
+    /// Not now; it is tried again.
+    Paused,
+    /// No more: a person has to look.
+    Stopped,
+    /// No more, and what is published may be wrong: the process ends.
+    Doubtful,
 }
 
 /// What was read in one go.
@@ -37,29 +58,35 @@ pub(super) struct Batch {
 }
 
 impl Follower {
-    pub fn new(copy: Copy) -> Self {
+    pub const fn new(copy: Copy, feed: Feed) -> Self {
         Self {
             copy,
-            following: true,
+            feed,
+            following: Following::Yes,
+            troubled: false,
+            has_led: false,
         }
     }
 
-    /// Whether records are still taken.
-    pub const fn is_following(&self) -> bool {
-        self.following
-    }
-
-    /// Takes nothing any more: what is published stays as it is.
-    pub const fn stop(&mut self) {
-        self.following = false;
+    /// What this process is to the lists.
+    pub const fn role(&self) -> ListsRole {
+        match self.feed.stand {
+            Some(_) => ListsRole::StandsBy,
+            None => ListsRole::Follows,
+        }
     }
 }
 
-/// Begins to read on where `reader` is, for a loop that may end at any time.
-pub(crate) fn start(reader: Reader, keeper: mpsc::WeakSender<Command>) -> std::io::Result<()> {
+/// Begins to read on where `reader` is, for a loop that may end at any time and as long as the term
+/// lasts.
+pub(crate) fn start(
+    reader: Reader,
+    term: Term,
+    keeper: mpsc::WeakSender<Command>,
+) -> std::io::Result<()> {
     std::thread::Builder::new()
         .name("lists-follow".to_owned())
-        .spawn(move || run(&reader, &keeper))?;
+        .spawn(move || run(&reader, &term, &keeper))?;
     Ok(())
 }
 
@@ -93,10 +120,11 @@ pub(super) fn read_batch(reader: &Reader, wait: Duration) -> Result<Batch, kafka
     })
 }
 
-/// Ends when the loop has ended.
-fn run(reader: &Reader, keeper: &mpsc::WeakSender<Command>) {
-    let tell = |command| {
-        let keeper = keeper.upgrade();
+/// Ends when the loop has ended, or the term.
+fn run(reader: &Reader, term: &Term, keeper: &mpsc::WeakSender<Command>) {
+    let tell = |found| {
+        let command = Command::Upstream(News::Read(term.number, found));
+        let keeper = keeper.upgrade().filter(|_| !term.is_over());
         keeper.is_some_and(|keeper| keeper.blocking_send(command).is_ok())
     };
     let mut at_end = true;
@@ -105,14 +133,14 @@ fn run(reader: &Reader, keeper: &mpsc::WeakSender<Command>) {
         let batch = match read_batch(reader, WAIT) {
             Ok(batch) => batch,
             Err(error) => {
-                tell(Command::Lost(error));
+                tell(Found::Lost(error));
                 return;
             }
         };
         let idle = batch.records.is_empty() && !batch.at_end;
         if !batch.records.is_empty() {
             at_end = batch.at_end;
-            if !tell(Command::Arrived(batch.records)) {
+            if !tell(Found::Arrived(batch.records)) {
                 return;
             }
         }
@@ -121,10 +149,10 @@ fn run(reader: &Reader, keeper: &mpsc::WeakSender<Command>) {
         let due = batch.at_end || (idle && told.elapsed() >= ASK_EVERY);
         if due && at_end && (batch.at_end || reader.is_answered(PARTITION, ANSWER_WITHIN)) {
             told = Instant::now();
-            if !tell(Command::Complete) {
+            if !tell(Found::Complete) {
                 return;
             }
-        } else if keeper.strong_count() == 0 {
+        } else if keeper.strong_count() == 0 || term.is_over() {
             return;
         }
     }

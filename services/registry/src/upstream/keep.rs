@@ -8,17 +8,18 @@ use creditgate_measures::time::Time;
 use creditgate_proto::Refused;
 use creditgate_proto::journal::v1::BookRecord;
 use creditgate_runtime::errors::Chain as ErrorChain;
-use creditgate_runtime::journal::{Appended, NewRecord};
-use creditgate_runtime::kafka::{self, Incoming, Reader, Topic, Unwritten};
+use creditgate_runtime::journal::{Appended, Health, NewRecord};
+use creditgate_runtime::kafka::{self, Cluster, Incoming, Reader, Topic, Unwritten};
 
-use super::Source;
 use super::fault::Fault;
-use super::follow::read_batch;
+use super::follow::{Following, read_batch};
 use super::lead::Standing;
 use super::place::{Copy, Place};
 use super::record::PARTITION;
+use super::stand::Feed;
+use super::{News, Source};
 use crate::error::{ChangeError, Error};
-use crate::keeper::{COMPONENT, Command, Keeper};
+use crate::keeper::{COMPONENT, Keeper};
 use crate::log::{self, ChangeLog, Entered, What};
 
 /// How long a change waits for the cluster after it was not confirmed.
@@ -59,7 +60,9 @@ pub(crate) enum Recorded {
 
 /// Why it is still not known what the topic holds.
 #[derive(Debug, thiserror::Error)]
-enum Unsettled {
+pub(super) enum Unsettled {
+    #[error("another instance may lead now")]
+    LeaseLost,
     #[error(transparent)]
     Kafka(#[from] kafka::Error),
     #[error("no answer from Kafka")]
@@ -116,29 +119,39 @@ fn understood(seq: u64, record: &NewRecord) -> Result<What, Error> {
 
 impl Source {
     fn copy(&mut self) -> Option<&mut Copy> {
+        self.copy_and_feed().map(|(copy, _)| copy)
+    }
+
+    /// What a copy is fed from; none: the log is no copy.
+    pub(super) fn feed(&self) -> Option<&Feed> {
         match self {
             Self::Embedded => None,
-            Self::Leads(leader) => Some(&mut leader.copy),
-            Self::Follows(follower) => Some(&mut follower.copy),
+            Self::Leads(leader) => Some(&leader.feed),
+            Self::Follows(follower) => Some(&follower.feed),
+        }
+    }
+
+    /// The copy, and what it is fed from.
+    pub(super) fn copy_and_feed(&mut self) -> Option<(&mut Copy, &mut Feed)> {
+        match self {
+            Self::Embedded => None,
+            Self::Leads(leader) => Some((&mut leader.copy, &mut leader.feed)),
+            Self::Follows(follower) => Some((&mut follower.copy, &mut follower.feed)),
         }
     }
 
     /// Whether changes are taken now.
     pub fn may_change(&self) -> Result<(), ChangeError> {
+        super::turn::refused_for(Some(self.role()))?;
         match self {
-            Self::Embedded => Ok(()),
-            Self::Follows(_) => Err(ChangeError::Follows),
             Self::Leads(leader) => match leader.standing {
+                // Told already, and not yet acted upon.
+                _ if !leader.feed.may_lead() => Err(ChangeError::StandsBy),
                 Standing::Settled => Ok(()),
                 Standing::Unsettled => Err(ChangeError::Unsettled),
-                Standing::Fenced => Err(ChangeError::Fenced),
             },
+            Self::Embedded | Self::Follows(_) => Ok(()),
         }
-    }
-
-    /// Whether another process has taken over.
-    pub fn is_fenced(&self) -> bool {
-        matches!(self, Self::Leads(leader) if leader.standing == Standing::Fenced)
     }
 
     /// Writes records before there is a loop.
@@ -163,8 +176,14 @@ impl Source {
 
     /// Ends what belongs to it.
     pub fn close(&mut self) {
-        if let Some(copy) = self.copy() {
-            copy.save();
+        let Some((copy, feed)) = self.copy_and_feed() else {
+            return;
+        };
+        copy.save();
+        feed.end_term();
+        // Nothing is written from here on, so another may lead at once.
+        if let Some(stand) = feed.stand.take() {
+            stand.leave();
         }
     }
 }
@@ -185,6 +204,11 @@ impl Keeper {
                     }
                     Ok(Recorded::Appended(appended))
                 }
+                // The topic has them, and this disk will have them only after a restart.
+                Err(_) if matches!(self.log.journal().health(), Health::Failed(_)) => {
+                    self.step_down();
+                    Err(ChangeError::Unconfirmed)
+                }
                 // The topic has them: they are read from there as soon as the disk takes them.
                 Err(_) => Err(self.unsettled()),
             },
@@ -199,6 +223,10 @@ impl Keeper {
             Err(Unwritten::Unknown(error)) => {
                 tracing::warn!(%error, "Kafka did not confirm a change of the lists; looking whether it has it");
                 match self.settle(SETTLE_WITHIN, Some(&end)) {
+                    Err(Unsettled::LeaseLost) => {
+                        self.step_down();
+                        Err(ChangeError::Unconfirmed)
+                    }
                     Ok(true) => Ok(Recorded::Taken),
                     Ok(false) => Err(ChangeError::NotRecorded),
                     Err(error) => {
@@ -213,18 +241,6 @@ impl Keeper {
         }
     }
 
-    fn fenced(&mut self) -> ChangeError {
-        tracing::error!(
-            "another registry has taken over the lists; this process writes nothing any more and ends"
-        );
-        if let Source::Leads(leader) = &mut self.source {
-            leader.standing = Standing::Fenced;
-        }
-        self.readiness
-            .not_ready(COMPONENT, ChangeError::Fenced.to_string());
-        ChangeError::Fenced
-    }
-
     /// From now on nothing is taken until a later try has told what the topic holds.
     fn unsettled(&mut self) -> ChangeError {
         if let Source::Leads(leader) = &mut self.source {
@@ -232,27 +248,12 @@ impl Keeper {
         }
         self.readiness
             .not_ready(COMPONENT, ChangeError::Unsettled.to_string());
-        self.settle_later();
+        self.later(SETTLE_EVERY, News::Settle);
         ChangeError::Unconfirmed
     }
 
-    fn settle_later(&self) {
-        let keeper = self.own.clone();
-        let started = std::thread::Builder::new()
-            .name("lists-settle".to_owned())
-            .spawn(move || {
-                std::thread::sleep(SETTLE_EVERY);
-                if let Some(keeper) = keeper.upgrade() {
-                    let _ = keeper.blocking_send(Command::Settle);
-                }
-            });
-        if let Err(error) = started {
-            tracing::error!(%error, "Kafka is not asked again; restart the service");
-        }
-    }
-
     /// One more try to find out what the topic holds.
-    pub(crate) fn settle_again(&mut self) {
+    pub(super) fn try_to_settle(&mut self) {
         match self.settle(SETTLE_AGAIN_WITHIN, None) {
             Ok(_) => {
                 if let Source::Leads(leader) = &mut self.source {
@@ -261,12 +262,13 @@ impl Keeper {
                 self.readiness.set(COMPONENT, self.well.clone());
                 tracing::info!(list_version = %self.lists.version(), "what Kafka holds of the lists is known again; changes are taken");
             }
+            Err(Unsettled::LeaseLost) => self.step_down(),
             Err(error) => {
                 let why = ErrorChain(&error).to_string();
                 tracing::warn!(error = %why, "what Kafka holds of the lists is still not known");
                 self.readiness
                     .not_ready(COMPONENT, format!("{}: {why}", ChangeError::Unsettled));
-                self.settle_later();
+                self.later(SETTLE_EVERY, News::Settle);
             }
         }
     }
@@ -277,10 +279,34 @@ impl Keeper {
         let Source::Leads(leader) = &mut self.source else {
             return Ok(false);
         };
+        if !leader.feed.may_lead() {
+            // To renew would fence off the one that leads now.
+            return Err(Unsettled::LeaseLost);
+        }
+        let Some(cluster) = leader.feed.cluster.clone() else {
+            return Ok(false);
+        };
         leader.copy.fall_back();
         leader.renew(patience)?;
-        let from = leader.copy.place().offset;
-        let reader = Reader::open(&leader.cluster, Topic::ListChanges, &[(PARTITION, from)])?;
+        self.read_to_end(&cluster, patience, wanted)
+    }
+
+    /// Reads the topic from where the copy stands to its end. Tells whether the records that would
+    /// end at a place were there.
+    pub(super) fn read_to_end(
+        &mut self,
+        cluster: &Cluster,
+        patience: Duration,
+        wanted: Option<&Place>,
+    ) -> Result<bool, Unsettled> {
+        let Some(copy) = self.source.copy() else {
+            return Ok(false);
+        };
+        if copy.place().seq > 0 && copy.place().offset.is_none() {
+            copy.begin_again(&self.log).map_err(Fault::Read)?;
+        }
+        let from = copy.place().offset;
+        let reader = Reader::open(cluster, Topic::ListChanges, &[(PARTITION, from)])?;
         let mut written = false;
         let mut moved = Instant::now();
         loop {
@@ -290,6 +316,9 @@ impl Keeper {
             }
             written |= self.take_in(batch.records, wanted)?;
             if batch.at_end {
+                if let Some(copy) = self.source.copy() {
+                    copy.ends_here()?;
+                }
                 return Ok(written);
             }
             if moved.elapsed() >= patience {
@@ -299,10 +328,11 @@ impl Keeper {
     }
 
     /// Records came from the topic.
-    pub(crate) fn arrived(&mut self, records: Vec<Incoming>) {
+    pub(super) fn arrived(&mut self, records: Vec<Incoming>) {
         if self.is_following() {
-            if let Err(fault) = self.take_in(records, None) {
-                self.stop_following(&fault);
+            match self.take_in(records, None) {
+                Ok(_) => self.recovered(),
+                Err(fault) => self.not_taken(&fault),
             }
         } else if let Source::Leads(leader) = &self.source
             && leader.standing == Standing::Settled
@@ -313,29 +343,18 @@ impl Keeper {
     }
 
     /// The copy has everything that the topic has.
-    pub(crate) fn complete(&mut self) {
+    pub(super) fn complete(&mut self) {
         if self.is_following() {
             self.metrics.lists_complete();
             if let Some(copy) = self.source.copy() {
                 copy.save_if_due();
             }
+            self.recovered();
         }
     }
 
-    /// The topic cannot be read on.
-    pub(crate) fn stop_following(&mut self, why: &(dyn std::error::Error + 'static)) {
-        let Source::Follows(follower) = &mut self.source else {
-            tracing::warn!(error = %ErrorChain(why), "whether another registry writes is seen at the next change only");
-            return;
-        };
-        follower.stop();
-        let reason = ErrorChain(why).to_string();
-        tracing::error!(error = %reason, "the lists are followed no more; they stay as they are");
-        self.readiness.not_ready(COMPONENT, reason);
-    }
-
     fn is_following(&self) -> bool {
-        matches!(&self.source, Source::Follows(follower) if follower.is_following())
+        matches!(&self.source, Source::Follows(follower) if follower.following == Following::Yes)
     }
 
     /// Takes records of the topic into the copy and the lists, and publishes them. Those before one
@@ -352,10 +371,26 @@ impl Keeper {
             wanted.is_some_and(|end| at.place.seq == end.seq && at.place.chain == end.chain)
         };
         let found = arrived.iter().any(ends);
+        let times: Vec<(u64, i64)> = arrived
+            .iter()
+            .map(|at| (at.place.seq, at.record.time_micros))
+            .collect();
         let taken = self.take_in_runs(arrived);
         self.publish();
+        self.count_in_effect(&times);
         self.merge_if_due();
         taken.and(refused).map(|()| found)
+    }
+
+    /// Counts how long the records took that are published now, by their numbers and times.
+    fn count_in_effect(&self, times: &[(u64, i64)]) {
+        let reached = self.lists.version().seq;
+        for same in times.chunk_by(|(_, one), (_, other)| one == other) {
+            let count = same.iter().filter(|(seq, _)| *seq <= reached).count() as u64;
+            if let Some((_, at)) = same.first().filter(|_| count > 0) {
+                self.metrics.changes_in_effect(*at, count);
+            }
+        }
     }
 
     /// A book stands in a run of its own: what comes after it is indexed with its table.

@@ -1,15 +1,18 @@
 //! The one writer of the topic.
 //!
 //! INVARIANT (one writer): the transactional id fences. Whoever took it over last writes, and has
-//! read everything that was written before it did.
+//! read everything that was written before it did. One that was fenced has in its copy and its lists
+//! only what was confirmed, so it may follow from there.
 
 use std::time::Duration;
 
 use creditgate_runtime::journal::NewRecord;
 use creditgate_runtime::kafka::{self, Cluster, Outgoing, Unwritten};
 
+use super::follow::{Follower, Following};
 use super::place::{Copy, Place};
 use super::record::Sealed;
+use super::stand::Feed;
 
 /// The transactional id, after the deployment's prefix.
 const ID: &str = "registry";
@@ -17,8 +20,8 @@ const ID: &str = "registry";
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Leader {
-    pub cluster: Cluster,
     pub copy: Copy,
+    pub feed: Feed,
     writer: kafka::Writer,
     pub standing: Standing,
 }
@@ -30,15 +33,13 @@ pub(crate) enum Standing {
     Settled,
     /// What the last transaction came to, or what stands on the topic, is to be found out first.
     Unsettled,
-    /// Another process has taken over; this one must end.
-    Fenced,
 }
 
 impl Leader {
-    pub fn new(cluster: Cluster, writer: kafka::Writer, copy: Copy) -> Self {
+    pub const fn new(writer: kafka::Writer, copy: Copy, feed: Feed) -> Self {
         Self {
-            cluster,
             copy,
+            feed,
             writer,
             standing: Standing::Settled,
         }
@@ -49,6 +50,18 @@ impl Leader {
         let mut writer = kafka::Writer::new(cluster, ID);
         writer.renew(patience)?;
         Ok(writer)
+    }
+
+    /// Writes nothing any more, and follows from the last record that was confirmed.
+    pub fn step_down(mut self) -> Follower {
+        self.copy.fall_back();
+        Follower {
+            copy: self.copy,
+            feed: self.feed,
+            following: Following::Yes,
+            troubled: false,
+            has_led: true,
+        }
     }
 
     /// Takes over again, after which the end of the last transaction is certain.

@@ -14,11 +14,14 @@ use super::keep::{self, Arrived};
 use super::lead::Leader;
 use super::place::Copy;
 use super::record::{PARTITION, Sealed};
+use super::stand::{Feed, Stand};
 use super::{Source, Upstream};
 use crate::log::ChangeLog;
 
 /// How long a registry waits for the cluster when it starts.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(60);
+/// How long a start waits to hear who leads, when there is something to follow meanwhile.
+const DECIDED_WITHIN: Duration = Duration::from_secs(5);
 /// How often it is said what a start waits for.
 const TOLD_EVERY: Duration = Duration::from_secs(5);
 /// How long one look at the topic waits.
@@ -80,7 +83,8 @@ pub(crate) struct Opened {
 }
 
 /// Opens the log of a data directory and reads the topic to its end. A follower waits as long as it
-/// takes, and until there is something to follow.
+/// takes, and until there is something to follow. One that may lead leads when no other does, and
+/// else stands by.
 pub(crate) fn open(
     data_dir: &Path,
     journal: journal::Options,
@@ -89,12 +93,20 @@ pub(crate) fn open(
     let cluster = &upstream.cluster;
     let found = Origin::of(data_dir)?;
     refuse_other(data_dir, cluster, found.as_ref())?;
+    let stand = match upstream.may_lead {
+        true => Some(Stand::join(cluster)?),
+        false => None,
+    };
+    let leads = match &stand {
+        Some(stand) => is_to_lead(cluster, stand)?,
+        None => false,
+    };
     // From here on nobody else writes, so the end that is read is the end.
-    let writer = match upstream.leads {
+    let writer = match leads {
         true => Some(Leader::take_over(cluster, TAKE_OVER_WITHIN)?),
         false => None,
     };
-    let patience = upstream.leads.then_some(TAKE_OVER_WITHIN);
+    let patience = leads.then_some(TAKE_OVER_WITHIN);
     let topic_log = log_of_topic(cluster, patience)?;
     let remembered = match found {
         Some(Origin::Kafka { log_id, .. }) => Some(log_id),
@@ -127,18 +139,44 @@ pub(crate) fn open(
     tracing::info!(
         records = log.head().sequence,
         copied = log.head().sequence - records,
-        leads = upstream.leads,
+        leads,
         "the list changes are read from Kafka to their end"
     );
+    let feed = Feed::new(Some(cluster.clone()), stand);
     let source = match writer {
-        Some(writer) => Source::Leads(Box::new(Leader::new(cluster.clone(), writer, copy))),
-        None => Source::Follows(Box::new(Follower::new(copy))),
+        Some(writer) => Source::Leads(Box::new(Leader::new(writer, copy, feed))),
+        None => Source::Follows(Box::new(Follower::new(copy, feed))),
     };
     Ok(Opened {
         log,
         source,
         reader: Some(reader),
     })
+}
+
+/// Waits until it is decided whether this process leads, or until there is something to follow and
+/// the decision takes its time, as when the one that led has just died.
+fn is_to_lead(cluster: &Cluster, stand: &Stand) -> Result<bool, Error> {
+    let began = Instant::now();
+    let mut waiting = Waiting::new(Some(TAKE_OVER_WITHIN));
+    let mut elsewhere = false;
+    loop {
+        match stand.decided(WAIT) {
+            Some(true) => return Ok(true),
+            Some(false) => elsewhere = true,
+            None => {}
+        }
+        if elsewhere || began.elapsed() >= DECIDED_WITHIN {
+            if log_of_topic(cluster, Some(TAKE_OVER_WITHIN))?.is_some() {
+                return Ok(false);
+            }
+            if elsewhere {
+                // The one that leads is about to write its first record.
+                waiting.moved();
+            }
+        }
+        waiting.goes_on("Kafka to say which registry leads")?;
+    }
 }
 
 fn origin(cluster: &Cluster, log_id: Uuid) -> Origin {

@@ -224,6 +224,12 @@ impl Copy {
         self.place = self.end.clone();
     }
 
+    /// Forgets where the record after the last is found, so that it is looked for from the beginning.
+    pub fn forget_address(&mut self) {
+        self.end.offset = None;
+        self.fall_back();
+    }
+
     /// Remembers the place. Without it the topic is read from its beginning at the next start.
     pub fn save(&mut self) {
         self.saved = Some(Instant::now());

@@ -1,6 +1,7 @@
 //! Facts about a follower, fed as its thread feeds it: what comes is taken, or refused and kept out.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use creditgate_measures::book::{Deployment, SourceFile};
@@ -19,7 +20,8 @@ use uuid::Uuid;
 use super::place::Copy;
 use super::record::tests::delivered;
 use super::record::{Chain, Sealed};
-use super::{Follower, Opened, Source};
+use super::stand::{Feed, Term};
+use super::{Follower, Found, News, Opened, Source};
 use crate::book::{Publication, SigningKey, TrustedKeys, generate, seal};
 use crate::change::Change;
 use crate::keeper::{COMPONENT, Command};
@@ -30,26 +32,34 @@ use crate::{ChangeError, OVERLAY_MIN, Registry};
 struct Place {
     dir: TempDir,
     readiness: Readiness,
+    metrics: Metrics,
     overlay_min: usize,
     trusted_keys: TrustedKeys,
+    /// The disk below the copy of a follower.
+    disk: Option<Arc<dyn journal::disk::Disk>>,
+    /// The reading that the follower began with.
+    term: std::sync::Mutex<Option<Term>>,
 }
 
 impl Place {
     fn new() -> Self {
+        let build = Build {
+            version: "test",
+            commit: "unknown",
+        };
         Self {
             dir: tempfile::tempdir().unwrap(),
             readiness: Readiness::expecting([COMPONENT]),
+            metrics: Metrics::new(Clock::system(), build),
             overlay_min: OVERLAY_MIN,
             trusted_keys: TrustedKeys::default(),
+            disk: None,
+            term: std::sync::Mutex::default(),
         }
     }
 
     fn options(&self, book: Vec<SourceFile>) -> Options {
         let clock = Clock::system();
-        let build = Build {
-            version: "test",
-            commit: "unknown",
-        };
         Options {
             data_dir: self.dir.path().to_owned(),
             book,
@@ -59,7 +69,7 @@ impl Place {
             deployment: Deployment::default(),
             upstream: None,
             journal: journal_options(None),
-            metrics: Metrics::new(clock.clone(), build),
+            metrics: self.metrics.clone(),
             clock,
             readiness: self.readiness.clone(),
             overlay_min: self.overlay_min,
@@ -76,12 +86,18 @@ impl Place {
     fn follow(&self, log_id: Uuid, first: &[Sealed]) -> Registry {
         let dir = self.dir.path().join("changes");
         std::fs::create_dir_all(self.dir.path().join("lists")).unwrap();
-        let log = ChangeLog::open(&dir, journal_options(Some(log_id))).unwrap();
+        let mut options = journal_options(Some(log_id));
+        if let Some(disk) = &self.disk {
+            options.disk = Arc::clone(disk);
+        }
+        let log = ChangeLog::open(&dir, options).unwrap();
         let mut copy = Copy::open(&log, &dir).unwrap();
         let (arrived, refused) = super::keep::admit(&mut copy, incoming(first));
         refused.unwrap();
         super::open::copy_down(&log, &mut copy, &arrived).unwrap();
-        let source = Source::Follows(Box::new(Follower::new(copy)));
+        let feed = Feed::new(None, None);
+        *self.term.lock().unwrap() = Some(feed.term());
+        let source = Source::Follows(Box::new(Follower::new(copy, feed)));
         let opened = Opened {
             log,
             source,
@@ -142,9 +158,12 @@ fn incoming(records: &[Sealed]) -> Vec<Incoming> {
     records.iter().map(deliver).collect()
 }
 
-async fn feed(follower: &Registry, records: &[Sealed]) {
+/// Hands records over as the reading that counts at this moment does.
+async fn feed(there: &Place, follower: &Registry, records: &[Sealed]) {
+    let term = there.term.lock().unwrap().clone().expect("it follows");
     for batch in records.chunks(100) {
-        let command = Command::Arrived(incoming(batch));
+        let found = Found::Arrived(incoming(batch));
+        let command = Command::Upstream(News::Read(term.current(), found));
         follower.send(command).await.unwrap();
     }
 }
@@ -212,7 +231,7 @@ async fn a_follower_knows_what_the_registry_knows_also_after_a_restart() {
     let records = topic_of(&leader);
     let follower = there.follow(records[0].log_id, &records[..1]);
     assert!(follower.follows());
-    feed(&follower, &records[1..]).await;
+    feed(&there, &follower, &records[1..]).await;
     reached(&follower, 2_502).await;
     assert_eq!(state(&follower), state(&leader));
     assert_eq!(there.standing(), "ready");
@@ -223,7 +242,7 @@ async fn a_follower_knows_what_the_registry_knows_also_after_a_restart() {
     // What it has already comes once more: it is compared and passed over.
     let follower = there.follow(records[0].log_id, &[]);
     assert_eq!(follower.live().load().lists.version().seq, 2_502);
-    feed(&follower, &records[2_502..]).await;
+    feed(&there, &follower, &records[2_502..]).await;
     reached(&follower, records.len() as u64).await;
     assert_eq!(state(&follower), state(&leader));
     follower.close().await;
@@ -266,17 +285,17 @@ async fn what_does_not_follow_is_kept_out_and_the_lists_stay() {
     ] {
         let there = Place::new();
         let follower = there.follow(records[0].log_id, &records[..1]);
-        feed(&follower, &rest).await;
+        feed(&there, &follower, &rest).await;
         until(told, || there.standing().contains(told)).await;
         // What came before it counts, what comes after it does not.
-        feed(&follower, &records[4..]).await;
+        feed(&there, &follower, &records[4..]).await;
         follower.close().await;
         assert_eq!(follower.live().load().lists.version().seq, 4);
         assert_eq!(follower.past().log().head().sequence, 4);
 
         // It goes on from there once the topic is right again.
         let follower = there.follow(records[0].log_id, &[]);
-        feed(&follower, &records[4..]).await;
+        feed(&there, &follower, &records[4..]).await;
         reached(&follower, records.len() as u64).await;
         assert_eq!(state(&follower), state(&leader));
         follower.close().await;
@@ -304,6 +323,136 @@ async fn a_follower_changes_nothing() {
     leader.close().await;
 }
 
+/// A disk that is full on demand.
+#[derive(Debug, Default)]
+struct Full(AtomicBool);
+
+impl journal::disk::Disk for Full {
+    fn write_all_at(&self, file: &std::fs::File, bytes: &[u8], offset: u64) -> std::io::Result<()> {
+        match self.0.load(Ordering::SeqCst) {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => journal::disk::RealDisk.write_all_at(file, bytes, offset),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_follower_whose_disk_is_full_serves_what_it_has_and_goes_on_by_itself() {
+    let disk = Arc::new(Full::default());
+    let (here, there) = (
+        Place::new(),
+        Place {
+            disk: Some(disk.clone()),
+            ..Place::new()
+        },
+    );
+    let leader = here.lead(catalogue::built_in());
+    import(&leader, 0..20).await;
+    let records = topic_of(&leader);
+    let follower = there.follow(records[0].log_id, &records[..1]);
+    feed(&there, &follower, &records[1..10]).await;
+    reached(&follower, 10).await;
+    assert!(there.is_ready());
+
+    let term = there.term.lock().unwrap().clone().unwrap();
+    let before = term.current();
+    disk.0.store(true, Ordering::SeqCst);
+    feed(&there, &follower, &records[10..15]).await;
+    until("it says so", || {
+        there.standing().contains("the disk takes no list changes")
+    })
+    .await;
+    assert!(!there.is_ready());
+    assert_eq!(follower.live().load().lists.version().seq, 10);
+    assert_eq!(follower.live().load().lists.len(), 9);
+
+    disk.0.store(false, Ordering::SeqCst);
+    // One reading has ended, and another one has begun.
+    until("it reads on", || term.current() >= before + 2).await;
+    feed(&there, &follower, &records[10..]).await;
+    until("it is ready", || there.is_ready()).await;
+    reached(&follower, records.len() as u64).await;
+    assert_eq!(there.standing(), "ready");
+    assert_eq!(state(&follower), state(&leader));
+    follower.close().await;
+    leader.close().await;
+}
+
+#[tokio::test]
+async fn from_nothing_an_old_base_or_a_damaged_one_a_follower_ends_with_the_same_lists() {
+    let here = Place::new();
+    let there = Place {
+        overlay_min: 50,
+        ..Place::new()
+    };
+    let leader = here.lead(catalogue::built_in());
+    import(&leader, 0..200).await;
+    let records = topic_of(&leader);
+    let log_id = records[0].log_id;
+    let follower = there.follow(log_id, &records[..1]);
+    feed(&there, &follower, &records[1..]).await;
+    reached(&follower, records.len() as u64).await;
+    assert_eq!(state(&follower), state(&leader));
+    follower.close().await;
+    let base = || {
+        let files = std::fs::read_dir(there.dir.path().join("lists")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.remove(0)
+    };
+
+    for damage in [None, Some(9), Some(40), Some(1_000)] {
+        if let Some(at) = damage {
+            let path = base();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = at % bytes.len();
+            bytes[at] ^= 0xff;
+            // Never changed in place: somebody may have it mapped.
+            std::fs::remove_file(&path).unwrap();
+            std::fs::write(&path, bytes).unwrap();
+        } else {
+            base();
+        }
+        let before = topic_of(&leader).len();
+        import(&leader, 150..250).await;
+        let records = topic_of(&leader);
+        assert!(records.len() > before);
+        let follower = there.follow(log_id, &[]);
+        assert_eq!(follower.live().load().lists.version().seq, before as u64);
+        feed(&there, &follower, &records[before..]).await;
+        reached(&follower, records.len() as u64).await;
+        assert_eq!(state(&follower), state(&leader), "{damage:?}");
+        follower.close().await;
+    }
+    leader.close().await;
+}
+
+#[tokio::test]
+async fn how_long_a_change_took_is_counted_for_each_that_comes_after_the_start() {
+    let (here, there) = (Place::new(), Place::new());
+    let taken = |place: &Place| {
+        let text = place.metrics.render();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("creditgate_list_change_to_effect_seconds_count"));
+        let (_, count) = line.unwrap().rsplit_once(' ').unwrap();
+        count.parse::<u64>().unwrap()
+    };
+    let leader = here.lead(catalogue::built_in());
+    assert_eq!(taken(&here), 0, "the book of the start is no change");
+    import(&leader, 0..20).await;
+    // The confirmation of the list is a change too.
+    assert_eq!(taken(&here), 21);
+    let records = topic_of(&leader);
+    let follower = there.follow(records[0].log_id, &records[..12]);
+    assert_eq!(taken(&there), 0);
+    feed(&there, &follower, &records[12..]).await;
+    reached(&follower, records.len() as u64).await;
+    until("they are counted", || taken(&there) == 10).await;
+    follower.close().await;
+    leader.close().await;
+}
+
 /// The built-in book, with one more character in the table of names.
 fn other_names() -> Vec<SourceFile> {
     let mut book = catalogue::built_in();
@@ -326,7 +475,7 @@ async fn a_new_book_comes_into_force_with_its_names() {
     let records = topic_of(&leader);
     let follower = there.follow(records[0].log_id, &records[..1]);
     let first = Arc::clone(&follower.live().load().book);
-    feed(&follower, &records[1..]).await;
+    feed(&there, &follower, &records[1..]).await;
     reached(&follower, records.len() as u64).await;
     let now = follower.live().load_full();
     assert_ne!(now.book.version(), first.version());
@@ -370,7 +519,7 @@ async fn a_book_that_cannot_be_loaded_stops_the_follower_before_it() {
     records[last].chain = records[last - 1]
         .chain
         .after(records[last].seq, &records[last].record);
-    feed(&follower, &records[1..]).await;
+    feed(&there, &follower, &records[1..]).await;
     until("the book is refused", || {
         there.standing().contains("cannot be loaded")
     })
@@ -423,7 +572,7 @@ async fn a_follower_keeps_its_book_when_it_does_not_trust_the_one_that_came() {
     publish(&leader, &other_names(), None).await;
     import(&leader, 0..5).await;
     let records = topic_of(&leader);
-    feed(&follower, &records[fed..]).await;
+    feed(&there, &follower, &records[fed..]).await;
     fed = records.len();
     reached(&follower, records.len() as u64).await;
     // It goes on with the lists, by the book before, and says that it is not as the others are.
@@ -443,7 +592,7 @@ async fn a_follower_keeps_its_book_when_it_does_not_trust_the_one_that_came() {
 
     publish(&leader, &other_names(), Some(&key)).await;
     let records = topic_of(&leader);
-    feed(&follower, &records[fed..]).await;
+    feed(&there, &follower, &records[fed..]).await;
     reached(&follower, records.len() as u64).await;
     until("it is ready", || there.is_ready()).await;
     let now = follower.live().load_full();

@@ -2,14 +2,15 @@
 //!
 //! [`Cluster`] makes every client, so that what exactly once rests on is set in one place.
 //! [`topics`] are made or checked, a [`Reader`] follows a topic from where it is told, a
-//! [`Writer`] writes whole transactions, a [`Sender`] single records, and a [`group`] shares the
-//! partitions of a topic among processes. Readers see committed records only. An
-//! [`InProcessBroker`] stands in for a cluster where nothing has to last.
+//! [`Writer`] writes whole transactions, a [`Sender`] single records, a [`group`] shares the
+//! partitions of a topic among processes, and a [`Lease`] says which of them may lead. Readers see
+//! committed records only. An [`InProcessBroker`] stands in for a cluster where nothing has to last.
 
 mod client;
 mod error;
 pub mod group;
 mod in_process;
+mod lease;
 pub mod message;
 mod reader;
 mod record;
@@ -21,6 +22,7 @@ pub use client::{Cluster, OWN_SETTINGS};
 pub use error::Error;
 pub use group::Group;
 pub use in_process::InProcessBroker;
+pub use lease::Lease;
 pub use reader::{Read, Reader};
 pub use record::{Incoming, Outgoing};
 pub use sender::Sender;

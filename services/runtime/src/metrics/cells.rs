@@ -122,12 +122,19 @@ impl Durations {
     /// Records one duration.
     #[inline]
     pub fn record(&self, duration: Duration) {
+        self.record_times(duration, 1);
+    }
+
+    /// Records so many equal ones.
+    #[inline]
+    pub fn record_times(&self, duration: Duration, times: u64) {
         let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
         // A bound belongs to the range below it (`le`).
         let range = BOUNDS_NANOS.partition_point(|bound| *bound < nanos);
         let part = &self.0[part()];
-        part.ranges[range].fetch_add(1, Ordering::Relaxed);
-        part.sum_nanos.fetch_add(nanos, Ordering::Relaxed);
+        part.ranges[range].fetch_add(times, Ordering::Relaxed);
+        part.sum_nanos
+            .fetch_add(nanos.wrapping_mul(times), Ordering::Relaxed);
     }
 
     /// The sums.

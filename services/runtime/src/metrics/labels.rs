@@ -105,6 +105,20 @@ labels! {
 }
 
 labels! {
+    /// What a process is to the lists.
+    ListsRole {
+        /// It alone keeps them, in its own directory.
+        Embedded = "embedded",
+        /// It keeps them for all, on Kafka.
+        Leads = "leads",
+        /// It follows them, and leads when the one that leads is gone.
+        StandsBy = "stands_by",
+        /// It follows them.
+        Follows = "follows",
+    }
+}
+
+labels! {
     /// Why a list change was refused.
     ChangeRefusal {
         /// The change breaks a rule of its form.
@@ -121,6 +135,8 @@ labels! {
         Forbidden = "forbidden",
         /// This process follows the lists; another one changes them.
         Follows = "follows",
+        /// This process stands by; another one changes the lists.
+        StandsBy = "stands_by",
         /// A fault of ours.
         Internal = "internal",
     }
@@ -190,6 +206,12 @@ mod tests {
         );
         assert!(
             DeliveryEnd::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, one)| one.index() == index)
+        );
+        assert!(
+            ListsRole::ALL
                 .iter()
                 .enumerate()
                 .all(|(index, one)| one.index() == index)

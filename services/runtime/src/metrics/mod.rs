@@ -8,7 +8,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
@@ -17,7 +17,8 @@ use crate::clock::Clock;
 
 pub use self::cells::{Counter, DurationCounts, Durations, Gauge, UpDown};
 pub use self::labels::{
-    ChangeRefusal, DeliveryEnd, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
+    ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd,
+    Transport,
 };
 pub(crate) use self::otlp::export_request;
 pub use self::shown::{Family, Number, Sample};
@@ -95,6 +96,9 @@ struct Cells {
     lists: RwLock<BTreeMap<String, Arc<List>>>,
     list_version_seq: Gauge,
     lists_complete_at_micros: AtomicI64,
+    /// Index of the role; beyond all of them: none was told yet.
+    lists_role: AtomicUsize,
+    change_to_effect: Durations,
     changes_accepted: Counter,
     changes_refused: [Counter; ChangeRefusal::COUNT],
     deliveries: [Counter; DeliveryEnd::COUNT],
@@ -132,6 +136,8 @@ impl Metrics {
             lists: RwLock::default(),
             list_version_seq: Gauge::default(),
             lists_complete_at_micros: AtomicI64::new(NEVER),
+            lists_role: AtomicUsize::new(usize::MAX),
+            change_to_effect: Durations::default(),
             changes_accepted: Counter::default(),
             changes_refused: Default::default(),
             deliveries: Default::default(),
@@ -214,6 +220,29 @@ impl Metrics {
         self.0
             .lists_complete_at_micros
             .store(now, Ordering::Relaxed);
+    }
+
+    /// Says what this process is to the lists. Who follows nothing is not behind.
+    pub fn set_lists_role(&self, role: ListsRole) {
+        self.0.lists_role.store(role.index(), Ordering::Relaxed);
+        if matches!(role, ListsRole::Embedded | ListsRole::Leads) {
+            self.0
+                .lists_complete_at_micros
+                .store(NEVER, Ordering::Relaxed);
+        }
+    }
+
+    /// What this process is to the lists; none: not said yet.
+    pub fn lists_role(&self) -> Option<ListsRole> {
+        let index = self.0.lists_role.load(Ordering::Relaxed);
+        ListsRole::ALL.get(index).copied()
+    }
+
+    /// Counts changes that checks use from now on, recorded at this instant in microseconds since 1970.
+    pub fn changes_in_effect(&self, recorded_at_micros: i64, count: u64) {
+        let took = self.0.clock.now_micros().saturating_sub(recorded_at_micros);
+        let took = Duration::from_micros(took.max(0).unsigned_abs());
+        self.0.change_to_effect.record_times(took, count);
     }
 
     /// Time since the lists last had every change of the topic they follow; none: they follow none.

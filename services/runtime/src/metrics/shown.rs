@@ -3,7 +3,8 @@
 use super::Metrics;
 use super::cells::DurationCounts;
 use super::labels::{
-    ChangeRefusal, DeliveryEnd, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd, Transport,
+    ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd,
+    Transport,
 };
 use crate::telemetry::names::metric::{self, Metric};
 
@@ -169,6 +170,12 @@ impl Metrics {
             })
             .collect();
 
+        let role = self.lists_role();
+        let roles = ListsRole::ALL
+            .iter()
+            .filter(|_| role.is_some())
+            .map(|one| by(one.label(), Number::Whole(i64::from(role == Some(*one)))))
+            .collect();
         let behind = self.lists_behind().map(|behind| Sample {
             labels: Vec::new(),
             number: Number::Real(behind.as_secs_f64()),
@@ -233,6 +240,11 @@ impl Metrics {
                 Number::Whole(cells.list_version_seq.get()),
             ),
             of(metric::LIST_FOLLOW_LAG, behind),
+            one(
+                metric::LIST_CHANGE_TO_EFFECT,
+                Number::Durations(Box::new(cells.change_to_effect.get())),
+            ),
+            of(metric::LISTS_ROLE, roles),
             one(
                 metric::LIST_CHANGES_ACCEPTED,
                 Number::Count(cells.changes_accepted.get()),

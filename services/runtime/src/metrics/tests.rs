@@ -166,6 +166,48 @@ fn a_list_shows_its_entries_and_its_age() {
 }
 
 #[test]
+fn changes_of_the_lists_are_counted_by_the_time_they_took_and_a_clock_behind_counts_as_none() {
+    let (clock, hand) = Clock::stepped(1_000_000_000);
+    let metrics = Metrics::new(clock, BUILD);
+    metrics.changes_in_effect(1_000_000_000 + 5_000_000, 2);
+    hand.advance(Duration::from_millis(30));
+    metrics.changes_in_effect(1_000_000_000, 100);
+    let numbers = parse(&metrics.render());
+    let name = "creditgate_list_change_to_effect_seconds";
+    assert_eq!(numbers[&format!("{name}_count")], 102.0);
+    assert!((numbers[&format!("{name}_sum")] - 3.0).abs() < 1e-9);
+    assert_eq!(numbers[&format!("{name}_bucket{{le=\"0.00005\"}}")], 2.0);
+    assert_eq!(numbers[&format!("{name}_bucket{{le=\"0.05\"}}")], 102.0);
+}
+
+#[test]
+fn a_process_has_one_role_and_who_leads_is_not_behind() {
+    let metrics = metrics();
+    let shown = |metrics: &Metrics| {
+        let numbers = parse(&metrics.render());
+        let roles = numbers
+            .iter()
+            .filter(|(series, number)| {
+                series.starts_with(names::LISTS_ROLE.name) && **number == 1.0
+            })
+            .map(|(series, _)| series.clone());
+        roles.collect::<Vec<_>>()
+    };
+    assert!(shown(&metrics).is_empty());
+    assert_eq!(metrics.lists_role(), None);
+    metrics.set_lists_role(ListsRole::StandsBy);
+    metrics.lists_complete();
+    assert_eq!(
+        shown(&metrics),
+        ["creditgate_lists_role{role=\"stands_by\"}"]
+    );
+    assert!(metrics.lists_behind().is_some());
+    metrics.set_lists_role(ListsRole::Leads);
+    assert_eq!(shown(&metrics), ["creditgate_lists_role{role=\"leads\"}"]);
+    assert_eq!(metrics.lists_behind(), None);
+}
+
+#[test]
 fn the_process_shows_its_build_its_book_and_its_memory() {
     let metrics = metrics();
     metrics.set_book("sha256:1", 30, 5);

@@ -260,6 +260,19 @@ pub mod metric {
         &[],
         "Time since this process last had every list change of the topic; absent where it does not follow one.",
     );
+    /// Freshness.
+    pub const LIST_CHANGE_TO_EFFECT: Metric = metric(
+        Kind::Histogram,
+        "creditgate_list_change_to_effect_seconds",
+        &[],
+        "Time from the recording of a list change, by the clock of whoever recorded it, until checks of this process use it. What was there when the process started is not counted; a clock behind the recorder's counts as 0.",
+    );
+    /// Who leads.
+    pub const LISTS_ROLE: Metric = gauge(
+        "creditgate_lists_role",
+        &["role"],
+        "1 for what this process is to the lists, 0 for the others; `leads` is 1 in at most one process of a deployment.",
+    );
     /// Changes taken.
     pub const LIST_CHANGES_ACCEPTED: Metric = counter(
         "creditgate_list_changes_accepted_total",
@@ -376,6 +389,8 @@ pub mod metric {
         LIST_AGE,
         LIST_VERSION_SEQ,
         LIST_FOLLOW_LAG,
+        LIST_CHANGE_TO_EFFECT,
+        LISTS_ROLE,
         LIST_CHANGES_ACCEPTED,
         LIST_CHANGES_REFUSED,
         WEBHOOK_DELIVERIES,
