@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod upstream;
 
 mod base_file;
+mod clockwork;
 mod keeper;
 mod registry;
 mod service;

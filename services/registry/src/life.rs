@@ -24,6 +24,8 @@ pub mod action {
     pub const STATE: &str = "state";
     /// An objection marked or cleared.
     pub const OBJECTION: &str = "objection";
+    /// Something came by time alone; the entry itself stands as it was.
+    pub const CLOCK: &str = "clock";
 }
 
 /// One record to be written: the entry as it stands after the step.

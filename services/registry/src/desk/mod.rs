@@ -15,6 +15,8 @@ use creditgate_proto::journal::v1::{ClockStruck, DeskRecord, desk_record::What};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use crate::clockwork::place_of;
+
 pub use holds::{Decided, Hold, Holds, WhyHeld};
 pub use sources::{Difference, SourceAge, Sources};
 
@@ -38,6 +40,19 @@ pub struct Desk {
     pub sources: Sources,
     /// Up to when everything that came by time alone is recorded.
     pub clock_up_to: Option<Time>,
+    /// The last moment that was recorded, in the order of striking.
+    pub clock_place: Option<ClockPlace>,
+}
+
+/// The place of a moment in the order in which moments are recorded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClockPlace {
+    /// When it was due.
+    pub due: Time,
+    /// What came.
+    pub kind: String,
+    /// To which entry, row or agreement.
+    pub id: String,
 }
 
 impl Desk {
@@ -75,7 +90,14 @@ impl Desk {
 
     /// Takes note of what came by time alone.
     pub(crate) fn struck(&mut self, struck: &ClockStruck) {
-        let due = struck.due_at.as_ref().and_then(time_from_proto);
-        self.clock_up_to = self.clock_up_to.max(due);
+        let Some(due) = struck.due_at.as_ref().and_then(time_from_proto) else {
+            return;
+        };
+        self.clock_up_to = self.clock_up_to.max(Some(due));
+        let place = Some(place_of(struck, due));
+        // `None` comes before everything.
+        if self.clock_place < place {
+            self.clock_place = place;
+        }
     }
 }
