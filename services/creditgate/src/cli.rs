@@ -1,6 +1,7 @@
 //! What can be typed: every command with its help and examples.
 
 mod measures;
+mod procedures;
 
 use std::path::PathBuf;
 
@@ -11,6 +12,10 @@ pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
     TestArgs, WhichBook,
+};
+pub use procedures::{
+    ChangeArgs, DueArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand, ProceduresArgs,
+    ServedArgs, StepProcedureArgs,
 };
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
@@ -255,6 +260,17 @@ pub enum ListsCommand {
     Show(ShowArgs),
     /// Show what the service knows, by one hash; processes that know the same show the same.
     State(StateArgs),
+    /// Change the state of an entry.
+    Change(ChangeArgs),
+    /// Show what is due: moments of entries, limits of procedures, notices to be served.
+    Due(DueArgs),
+    /// Objections, repairs, talks and commitments.
+    #[command(subcommand)]
+    Procedure(ProcedureCommand),
+    /// Show the notices of an entry, or the text of one.
+    Notices(NoticesArgs),
+    /// Record by which proof notices were served.
+    Served(ServedArgs),
 }
 
 /// What to do when a row is refused.

@@ -36,6 +36,7 @@ mod failure;
 mod keys;
 mod lists;
 mod measures;
+mod procedures;
 mod render;
 mod replay;
 mod serve;
@@ -47,7 +48,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, ListsCommand, MeasuresCommand, VerdictsCommand};
+use crate::cli::{Cli, Command, ListsCommand, MeasuresCommand, ProcedureCommand, VerdictsCommand};
 use crate::failure::Failure;
 
 /// Runs the command that the command line names.
@@ -60,6 +61,15 @@ pub fn run() -> ExitCode {
         Command::Lists(ListsCommand::Import(args)) => block_on(lists::import(args)),
         Command::Lists(ListsCommand::Show(args)) => block_on(lists::show(args)),
         Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
+        Command::Lists(ListsCommand::Change(args)) => block_on(procedures::change(args)),
+        Command::Lists(ListsCommand::Due(args)) => block_on(procedures::due(args)),
+        Command::Lists(ListsCommand::Procedure(command)) => match command {
+            ProcedureCommand::Open(args) => block_on(procedures::open(args)),
+            ProcedureCommand::Step(args) => block_on(procedures::step(args)),
+            ProcedureCommand::List(args) => block_on(procedures::list(args)),
+        },
+        Command::Lists(ListsCommand::Notices(args)) => block_on(procedures::notices(args)),
+        Command::Lists(ListsCommand::Served(args)) => block_on(procedures::served(args)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
         Command::Measures(MeasuresCommand::Show(args)) => measures::show(&args),

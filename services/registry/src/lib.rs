@@ -17,6 +17,7 @@ pub mod import;
 pub mod life;
 pub mod log;
 pub mod lookup;
+pub mod procedures;
 pub mod upstream;
 
 mod base_file;
@@ -30,6 +31,7 @@ pub use book::BooksService;
 pub use error::{ChangeError, Error};
 pub use import::differ::SourceRules;
 pub use keeper::{Applied, COMPONENT};
+pub use procedures::ProceduresService;
 pub use registry::{Import, OVERLAY_MIN, Options, Registry};
 pub use service::Service;
 pub use upstream::Upstream;

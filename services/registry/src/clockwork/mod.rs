@@ -132,9 +132,9 @@ impl Clockwork {
             return Err(Stop::Later);
         }
         let generation = self.live.load_full();
-        let fresh = held.take().filter(|held| {
-            held.book == generation.book.version() && now < held.walk_at
-        });
+        let fresh = held
+            .take()
+            .filter(|held| held.book == generation.book.version() && now < held.walk_at);
         let held = held.insert(match fresh {
             Some(held) => held,
             None => self.walk(&generation, now)?,

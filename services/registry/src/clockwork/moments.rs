@@ -59,7 +59,11 @@ impl Moment {
 ///
 /// What lay in the past when it was recorded is told by that record, and never struck: an import of
 /// entries that have all expired strikes nothing.
-pub fn of_entry(entry: &Entry, recorded: Time, book: &Book) -> impl Iterator<Item = Moment> + use<> {
+pub fn of_entry(
+    entry: &Entry,
+    recorded: Time,
+    book: &Book,
+) -> impl Iterator<Item = Moment> + use<> {
     let (id, list) = (entry.entry_id.clone(), entry.list.clone());
     clocks(entry, book)
         .into_iter()

@@ -6,6 +6,8 @@
 //! change sees it in a [`View`](crate::keeper::View).
 
 mod holds;
+mod procedures;
+mod served;
 pub(crate) mod shown;
 mod sources;
 
@@ -18,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::clockwork::place_of;
 
 pub use holds::{Decided, Hold, Holds, WhyHeld};
+pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
+pub use served::{Served, Service};
 pub use sources::{Difference, SourceAge, Sources};
 
 /// When and where a record was made.
@@ -38,6 +42,10 @@ pub struct Desk {
     pub holds: Holds,
     /// What each source confirmed, and where sources differ.
     pub sources: Sources,
+    /// Objections, repairs, talks and commitments.
+    pub procedures: Procedures,
+    /// Notices that were served.
+    pub served: Served,
     /// Up to when everything that came by time alone is recorded.
     pub clock_up_to: Option<Time>,
     /// The last moment that was recorded, in the order of striking.
@@ -84,6 +92,8 @@ impl Desk {
             Some(What::ImportHeld(held)) => self.holds.held(held, &record.caller, stamp),
             Some(What::ImportDecided(decided)) => self.holds.decided(decided, record, stamp),
             Some(What::SourcesDiffer(differ)) => self.sources.differ(differ, stamp),
+            Some(What::ProcedureStep(step)) => self.procedures.step(step, record, stamp),
+            Some(What::NoticeServed(served)) => self.served.note(served, stamp),
             None => {}
         }
     }
