@@ -1,7 +1,6 @@
 //! Working days: which days are worked in the mainland, as the State Council's notices declare them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +67,25 @@ pub struct CalendarYear {
     pub confidence: Confidence,
 }
 
+impl CalendarYear {
+    /// Whether this day of the year is a working day.
+    #[must_use]
+    pub fn works_on(&self, day: Date) -> bool {
+        self.works.contains(&day) || !(is_weekend(day) || self.off.contains(&day))
+    }
+
+    /// How many working days the year has: a figure that a person can compare.
+    #[must_use]
+    pub fn working_days(&self) -> usize {
+        let bounds = Date::from_ymd(self.year, 1, 1).zip(Date::from_ymd(self.year, 12, 31));
+        bounds.map_or(0, |(first, last)| {
+            (first.days()..=last.days())
+                .filter(|day| self.works_on(Date::from_days(*day)))
+                .count()
+        })
+    }
+}
+
 /// What the calendar says of one day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CalendarDay {
@@ -93,14 +111,13 @@ impl Calendar {
     /// Whether this is a working day.
     #[must_use]
     pub fn is_working_day(&self, day: Date) -> CalendarDay {
-        let weekend = is_weekend(day);
         match self.years.get(&day.year()) {
             Some(year) => CalendarDay {
-                working: year.works.contains(&day) || !(weekend || year.off.contains(&day)),
+                working: year.works_on(day),
                 declared: true,
             },
             None => CalendarDay {
-                working: !weekend,
+                working: !is_weekend(day),
                 declared: false,
             },
         }
@@ -144,14 +161,4 @@ impl Calendar {
 pub(crate) const fn is_weekend(day: Date) -> bool {
     // 1970-01-01, day 0, was a Thursday.
     matches!(day.days().rem_euclid(7), 2 | 3)
-}
-
-/// Name of a law with what tells it apart, such as `《条例》第三十六条（〔2026〕1号）`.
-pub(crate) fn cited(basis: &Basis) -> Arc<str> {
-    let article = basis.article.as_deref().unwrap_or_default();
-    match &basis.document_no {
-        Some(number) => format!("《{}》{article}（{number}）", basis.law),
-        None => format!("《{}》{article}", basis.law),
-    }
-    .into()
 }

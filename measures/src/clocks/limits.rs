@@ -29,6 +29,9 @@ vocabulary! {
 /// In [`Limit::counted_from`]: the day on which the procedure was opened.
 pub const OPENED: &str = "opened";
 
+/// In [`Limit::basis`]: no law sets the limit, this system does.
+pub const NO_LAW: &str = "本系统缺省值，无法定时限";
+
 /// A limit of one step of a procedure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limit {
@@ -45,11 +48,11 @@ pub struct Limit {
     /// From which day: [`OPENED`], or the code of an earlier step of the procedure, for the day on
     /// which that was done.
     pub counted_from: Arc<str>,
-    /// Where it stands, in words.
+    /// Where it stands, in words; [`NO_LAW`] for a time of work that no law sets.
     pub basis: Arc<str>,
     /// Where it stands.
-    pub law: Basis,
-    /// It fills a gap: the basis does not bind here, or nothing does. To be shown as such.
+    pub law: Option<Basis>,
+    /// It fills a gap: the basis does not bind everywhere, or there is none. To be shown as such.
     pub is_default: bool,
     /// How sure we are of it.
     pub confidence: Confidence,

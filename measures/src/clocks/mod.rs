@@ -20,7 +20,7 @@ use crate::time::{Date, Time};
 use crate::vocabulary::{Colour, Severity, State, vocabulary};
 
 pub use calendar::{Calendar, CalendarDay, CalendarUse, DayUnit};
-pub use limits::{Limit, Limits, OPENED, Procedure, limits, rule_of};
+pub use limits::{Limit, Limits, NO_LAW, OPENED, Procedure, limits, rule_of};
 pub use notice::{Notice, Occasion, Placeholder};
 
 vocabulary! {
@@ -145,12 +145,9 @@ pub fn agreement_boundaries(book: &Book) -> Vec<(Arc<str>, bool, Time)> {
     }))
 }
 
-fn in_order<Id: Ord>(
+fn in_order<Id: Ord + Clone>(
     days: impl Iterator<Item = (Id, Option<Date>, Option<Date>)>,
-) -> Vec<(Id, bool, Time)>
-where
-    Id: Clone,
-{
+) -> Vec<(Id, bool, Time)> {
     let mut moments: Vec<(Id, bool, Time)> = days
         .flat_map(|(id, from, to)| {
             let begins = from.map(|day| (id.clone(), true, day.start()));

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClockKind, Procedure, clocks, limits, limits::Limit};
+use super::{ClockKind, Procedure, clocks, limits};
 use crate::book::{Basis, Book, List, Text};
 use crate::entry::Entry;
 use crate::event::Sensitive;
 use crate::identifier::Identifier;
-use crate::time::Date;
+use crate::time::{Date, Time};
 use crate::vocabulary::{Confidence, Severity, State, vocabulary};
 
 vocabulary! {
@@ -91,7 +91,8 @@ vocabulary! {
         TalkPlace = "talk_place",
         /// Whom to ask; told by the caller.
         Contact = "contact",
-        /// Day of the notice; told by the caller.
+        /// Day of the notice; told by the caller as YYYY-MM-DD, so that the limits of that day are
+        /// told.
         NoticeDate = "notice_date",
     }
 }
@@ -175,7 +176,9 @@ pub(crate) fn pieces(text: &str) -> Result<Vec<Piece>, TemplateError> {
 /// The text of a notice about an entry. It is about a person or firm and prints masked.
 ///
 /// What `extra` tells counts before what the entry says; what neither knows stands as
-/// [`NOT_STATED`]. Values are put in as they are: a brace in them means nothing.
+/// [`NOT_STATED`]. Values are put in as they are: a brace in them means nothing. The limits told are
+/// those of a procedure opened on the day of the notice; where [`Placeholder::NoticeDate`] is not
+/// told as a day, on the day on which the entry was last recorded.
 #[must_use]
 pub fn render(
     template: &Notice,
@@ -184,15 +187,30 @@ pub fn render(
     book: &Book,
     extra: &[(Placeholder, &str)],
 ) -> Sensitive {
+    let dated = extra
+        .iter()
+        .find(|(told, _)| *told == Placeholder::NoticeDate)
+        .and_then(|(_, value)| Date::parse(value).ok());
+    let about = About {
+        entry,
+        list,
+        book,
+        dated,
+    };
     let mut text = String::new();
     for piece in &template.pieces {
         match piece {
             Piece::Text(written) => text.push_str(written),
             Piece::Fill(placeholder) => {
-                let told = extra.iter().find(|(told, _)| told == placeholder);
+                let told = match (placeholder, dated) {
+                    (Placeholder::NoticeDate, Some(day)) => Some(day_zh(day)),
+                    _ => extra
+                        .iter()
+                        .find(|(told, _)| told == placeholder)
+                        .map(|(_, value)| (*value).to_owned()),
+                };
                 let value = told
-                    .map(|(_, value)| (*value).to_owned())
-                    .or_else(|| of_entry(*placeholder, entry, list, book))
+                    .or_else(|| of_entry(*placeholder, &about))
                     .filter(|value| !value.trim().is_empty());
                 text.push_str(value.as_deref().unwrap_or(NOT_STATED));
             }
@@ -201,8 +219,20 @@ pub fn render(
     Sensitive::new(text)
 }
 
+/// What a notice is about.
+struct About<'a> {
+    entry: &'a Entry,
+    list: &'a List,
+    book: &'a Book,
+    /// Day of the notice.
+    dated: Option<Date>,
+}
+
 /// What the entry, its list and the book say.
-fn of_entry(placeholder: Placeholder, entry: &Entry, list: &List, book: &Book) -> Option<String> {
+fn of_entry(placeholder: Placeholder, about: &About<'_>) -> Option<String> {
+    let About {
+        entry, list, book, ..
+    } = *about;
     let owned = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
     let revealed = |text: &Option<Sensitive>| text.as_ref().map(|text| text.reveal().to_owned());
     match placeholder {
@@ -232,11 +262,12 @@ fn of_entry(placeholder: Placeholder, entry: &Entry, list: &List, book: &Book) -
             Some(day_zh(last.effective_at.date()))
         }
         Placeholder::RepairRule => limits::rule_of(entry, book).map(|rule| rule.title.zh.clone()),
-        Placeholder::ObjectionDays => days(Procedure::Objection, "decide", entry, list, book)
-            .or_else(|| days(Procedure::Objection, "reply", entry, list, book)),
-        Placeholder::AcceptDays => days(Procedure::Repair, "accept", entry, list, book),
-        Placeholder::RepairDays => days(Procedure::Repair, "decide", entry, list, book),
-        Placeholder::DeletionDays => days(Procedure::Deletion, "delete", entry, list, book),
+        Placeholder::ObjectionDays => about
+            .days(Procedure::Objection, "decide")
+            .or_else(|| about.days(Procedure::Objection, "reply")),
+        Placeholder::AcceptDays => about.days(Procedure::Repair, "accept"),
+        Placeholder::RepairDays => about.days(Procedure::Repair, "decide"),
+        Placeholder::DeletionDays => about.days(Procedure::Deletion, "delete"),
         Placeholder::Remedies
         | Placeholder::Measure
         | Placeholder::MeasureBasis
@@ -259,21 +290,22 @@ fn last_day_zh(entry: &Entry, list: &List) -> Option<String> {
     }
 }
 
-/// The days of one step, as a notice writes them. What is opened on its strength comes later; the
-/// limits of the day of the decision are told.
-fn days(
-    procedure: Procedure,
-    step: &str,
-    entry: &Entry,
-    list: &List,
-    book: &Book,
-) -> Option<String> {
-    let decided = entry.valid_from.date();
-    let version = entry.rule_version.as_deref();
-    let limits = limits::limits(procedure.code(), Some(list), version, decided, book);
-    let of_step = |limit: &&Limit| *limit.step == *step;
-    let limit = limits.iter().find(of_step)?;
-    Some(format!("{}{}", limit.days, limit.unit.title_zh()))
+impl About<'_> {
+    /// The days of one step, as a notice writes them.
+    fn days(&self, procedure: Procedure, step: &str) -> Option<String> {
+        let version = self.entry.rule_version.as_deref();
+        let on = self.dated.unwrap_or_else(|| self.recorded());
+        let (_, limits) = limits::set_by(procedure, Some(self.list), version, on, self.book)?;
+        let limit = limits.iter().find(|limit| *limit.step == *step)?;
+        Some(format!("{}{}", limit.days, limit.unit.title_zh()))
+    }
+
+    /// The day on which the entry was last recorded, and never before that of its decision.
+    fn recorded(&self) -> Date {
+        let changes = self.entry.changes.iter().map(|change| change.recorded_at);
+        let last = changes.fold(self.entry.recorded_at, Time::max);
+        last.max(self.entry.valid_from).date()
+    }
 }
 
 /// A day as documents write it.

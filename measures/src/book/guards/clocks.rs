@@ -1,10 +1,11 @@
 //! What a rule on repair, its limits and a notice may not be.
 
-use super::super::RepairRule;
+use super::super::{Basis, RepairRule};
 use super::text::{blank, both, code_broken};
 use super::{Broken, broken_if};
 use crate::clocks::notice::{Notice, Occasion, Placeholder};
 use crate::clocks::{Limit, OPENED, Procedure};
+use crate::vocabulary::Level;
 
 /// Most days of a limit: a year.
 const LIMIT_DAYS_MAX: u16 = 366;
@@ -47,10 +48,20 @@ pub(in super::super) fn limit_broken(
     limit: &Limit,
     earlier: &[Limit],
 ) -> Vec<Broken> {
-    let mut broken = blank([
-        ("title", vec![&*limit.title_zh, &*limit.title_en]),
-        ("law", vec![&*limit.law.law]),
-    ]);
+    let law = limit.law.iter().map(|basis| ("law", vec![&*basis.law]));
+    let title = ("title", vec![&*limit.title_zh, &*limit.title_en]);
+    let mut broken = blank(law.chain([title]));
+    broken.extend(broken_if(
+        limit.law.is_none() && !limit.is_default,
+        "the limit has no basis",
+        "add its `basis`, or write `default: true` where no law sets it",
+    ));
+    let local = |law: &Basis| law.level == Level::LocalRegulation;
+    broken.extend(broken_if(
+        limit.law.as_ref().is_some_and(local) && !limit.is_default,
+        "a local regulation binds in its own region only, and the rule holds everywhere",
+        "write `default: true`: there it is shown as filling a gap",
+    ));
     broken.extend(code_broken("step", &limit.step));
     let known = |code: &str| earlier.iter().any(|other| *other.step == *code);
     if known(&limit.step) || *limit.step == *OPENED {

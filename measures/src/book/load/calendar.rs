@@ -11,6 +11,9 @@ use crate::time::Date;
 /// Days of the longest holiday that is believed; a slip in a year would else name thousands.
 const HOLIDAY_DAYS_MAX: i32 = 31;
 
+/// Years that a calendar may be of.
+const YEARS: std::ops::RangeInclusive<i32> = 1949..=9999;
+
 impl Loader {
     pub(super) fn load_calendar<'f>(
         &mut self,
@@ -52,6 +55,14 @@ impl Loader {
         ];
         for (rule, mend) in guards::blank(texts) {
             self.guard(place, line(&source.year), rule, mend);
+        }
+        if !YEARS.contains(&source.year.value) {
+            self.guard(
+                place,
+                line(&source.year),
+                "the year is out of range",
+                "write a year from 1949 to 9999",
+            );
         }
         let mut seen = BTreeSet::new();
         let mut off = BTreeSet::new();

@@ -4,8 +4,7 @@ use super::super::source::{LimitSource, LimitsSource, RepairFile, RepairRuleSour
 use super::super::{RepairRule, guards};
 use super::{Loader, Place, SourceFile, codes, line};
 use crate::book::source::Spanned;
-use crate::clocks::calendar::cited;
-use crate::clocks::{DayUnit, Limit, Limits, OPENED, Procedure};
+use crate::clocks::{DayUnit, Limit, Limits, NO_LAW, OPENED, Procedure};
 use std::sync::Arc;
 
 impl Loader {
@@ -92,9 +91,11 @@ impl Loader {
                 codes(DayUnit::ALL, DayUnit::code),
             ),
         };
-        let law = self.basis(place, &source.basis);
+        let law = match &source.basis {
+            None => None,
+            Some(basis) => Some(self.basis(place, basis)?),
+        };
         let confidence = self.confidence(place, &source.confidence);
-        let (unit, law) = (unit?, law?);
         let from = source.counted_from.as_ref();
         Some(Limit {
             step: source.step.value.as_str().into(),
@@ -102,9 +103,11 @@ impl Loader {
             title_en: source.title.en.as_str().into(),
             // What does not fit is out of range for the guard too.
             days: u16::try_from(source.days).unwrap_or(u16::MAX),
-            unit,
+            unit: unit?,
             counted_from: from.map_or_else(|| Arc::from(OPENED), |from| from.value.as_str().into()),
-            basis: cited(&law),
+            basis: law
+                .as_ref()
+                .map_or_else(|| NO_LAW.into(), |law| law.cited().into()),
             law,
             is_default: source.default,
             confidence,

@@ -75,9 +75,9 @@ pub struct LimitSource {
     pub unit: Option<Spanned<String>>,
     /// `opened` (the default), or an earlier step of the same procedure.
     pub counted_from: Option<Spanned<String>>,
-    /// Where it stands.
-    pub basis: BasisSource,
-    /// It fills a gap: the basis does not bind everywhere, or nothing does.
+    /// Where it stands; may be left out of a default only.
+    pub basis: Option<BasisSource>,
+    /// It fills a gap: the basis does not bind everywhere, or there is none.
     #[serde(default)]
     pub default: bool,
     /// `verified` or `recalled`.
