@@ -40,6 +40,7 @@ mod procedures;
 mod render;
 mod replay;
 mod serve;
+mod sources;
 mod terminal;
 mod verdicts;
 mod world;
@@ -60,6 +61,11 @@ pub fn run() -> ExitCode {
         Command::Check(args) => block_on(check::run(args)),
         Command::Lists(ListsCommand::Import(args)) => block_on(lists::import(args)),
         Command::Lists(ListsCommand::Show(args)) => block_on(lists::show(args)),
+        Command::Lists(ListsCommand::Sources(args)) => block_on(sources::sources(args)),
+        Command::Lists(ListsCommand::Held(args)) => block_on(sources::held(args)),
+        Command::Lists(ListsCommand::Approve(args)) => block_on(sources::decide(args, true)),
+        Command::Lists(ListsCommand::Reject(args)) => block_on(sources::decide(args, false)),
+        Command::Lists(ListsCommand::Differences(args)) => block_on(sources::differences(args)),
         Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
         Command::Lists(ListsCommand::Change(args)) => block_on(procedures::change(args)),
         Command::Lists(ListsCommand::Due(args)) => block_on(procedures::due(args)),

@@ -20,11 +20,11 @@ impl ListNames {
     pub fn of(book: &Book) -> Self {
         let mut by_name: FxHashMap<String, Option<String>> = FxHashMap::default();
         for list in book.lists() {
-            let Some(name) = NormalName::new(&list.name.zh, book.simplify()) else {
+            let Some(name) = stem(&list.name.zh, book) else {
                 continue;
             };
             by_name
-                .entry(name.reveal().to_owned())
+                .entry(name)
                 .and_modify(|code| *code = None)
                 .or_insert_with(|| Some(list.code.as_str().to_owned()));
         }
@@ -37,8 +37,7 @@ impl ListNames {
         if list.is_empty() || book.list(list).is_some() {
             return Ok(());
         }
-        let name = NormalName::new(list, book.simplify());
-        match name.and_then(|name| self.by_name.get(name.reveal())) {
+        match stem(list, book).and_then(|name| self.by_name.get(&name)) {
             Some(Some(code)) => list.clone_from(code),
             Some(None) => {
                 let rule = "several lists of the book bear this name; give the code of one";
@@ -48,6 +47,20 @@ impl ListNames {
         }
         Ok(())
     }
+}
+
+/// A list's name in normal form, without the word for a list at its end, which some leave out.
+fn stem(name: &str, book: &Book) -> Option<String> {
+    let name = NormalName::new(name, book.simplify())?;
+    let name = name.reveal();
+    let stem = ["名单", "名录"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end));
+    Some(
+        stem.filter(|stem| !stem.is_empty())
+            .unwrap_or(name)
+            .to_owned(),
+    )
 }
 
 /// The id of an entry whose source gives none: always the same for the same decision about the same

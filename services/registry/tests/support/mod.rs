@@ -19,7 +19,7 @@ use creditgate_proto::v1;
 use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::change::Change;
 use creditgate_registry::log::What;
-use creditgate_registry::{Error, OVERLAY_MIN, Options, Registry};
+use creditgate_registry::{Error, OVERLAY_MIN, Options, Registry, SourceRules};
 use creditgate_runtime::callers::{Caller, Callers};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
@@ -33,6 +33,7 @@ pub struct Place {
     pub trusted_keys: TrustedKeys,
     pub deployment: Deployment,
     overlay_min: usize,
+    pub source_rules: SourceRules,
     pub caller: Caller,
     pub metrics: Metrics,
     pub readiness: Readiness,
@@ -66,6 +67,7 @@ impl Place {
             trusted_keys: TrustedKeys::default(),
             deployment: Deployment::default(),
             overlay_min: OVERLAY_MIN,
+            source_rules: SourceRules::default(),
             caller: Callers::loopback_only()
                 .authenticate(None, true)
                 .expect("local"),
@@ -77,6 +79,11 @@ impl Place {
 
     pub fn with_overlay_min(mut self, overlay_min: usize) -> Self {
         self.overlay_min = overlay_min;
+        self
+    }
+
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -115,7 +122,7 @@ impl Place {
             metrics: self.metrics.clone(),
             readiness: self.readiness.clone(),
             overlay_min: self.overlay_min,
-            source_rules: Default::default(),
+            source_rules: self.source_rules.clone(),
         })
     }
 
@@ -136,6 +143,7 @@ impl Place {
             let row = v1::ImportRow {
                 entry: Some(entry),
                 row: 0,
+                ..v1::ImportRow::default()
             };
             import.push(row).expect("room");
         }
@@ -197,12 +205,17 @@ pub fn confirm(list: &str) -> Change {
 pub fn counts(summary: &v1::ImportSummary) -> String {
     assert_eq!(
         summary.received,
-        summary.accepted + summary.unchanged + summary.refused_count + summary.held
+        summary.accepted
+            + summary.unchanged
+            + summary.differing
+            + summary.refused_count
+            + summary.held
     );
     let shown: Vec<_> = [
         ("received", summary.received),
         ("accepted", summary.accepted),
         ("unchanged", summary.unchanged),
+        ("differing", summary.differing),
         ("refused", summary.refused_count),
         ("held", summary.held),
     ]

@@ -1,0 +1,319 @@
+//! Sources that go wrong: they show too little, speak of one entry twice over, or name no id.
+
+mod support;
+
+use creditgate_measures::vocabulary::State;
+use creditgate_proto::v1;
+use creditgate_registry::{ChangeError, Registry};
+use creditgate_runtime::callers::{Caller, Callers};
+use support::{Place, rows};
+
+fn full() -> v1::ImportHeader {
+    v1::ImportHeader {
+        mode: "full".to_owned(),
+        list: "B01".to_owned(),
+        confirm_lists: vec!["B01".to_owned()],
+        ..support::header()
+    }
+}
+
+/// The first entries of B01.
+fn of_b01(count: usize) -> Vec<v1::Entry> {
+    rows(0..1_000)
+        .into_iter()
+        .filter(|row| row.list == "B01")
+        .take(count)
+        .collect()
+}
+
+fn in_force(registry: &Registry) -> usize {
+    let live = registry.live().load_full();
+    live.lists
+        .bodies()
+        .filter_map(|body| creditgate_measures::entry::Entry::from_stored(body).ok())
+        .filter(|entry| entry.last_state() == State::Effective)
+        .count()
+}
+
+/// Somebody with a key of their own.
+fn other_caller() -> Caller {
+    let key = "cgk_test";
+    let digest: String = <sha2::Sha256 as sha2::Digest>::digest(key.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let text =
+        format!("callers:\n  - name: other-reviewer\n    key_sha256: {digest}\n    may: [lists]\n");
+    std::fs::write(file.path(), text).expect("written");
+    let loaded = Callers::load(file.path()).expect("a keys file");
+    loaded
+        .callers
+        .authenticate(Some(&format!("Bearer {key}")), false)
+        .expect("known")
+}
+
+async fn decide(
+    registry: &Registry,
+    hold_id: &str,
+    approve: bool,
+    caller: &Caller,
+) -> Result<v1::DecideHoldResponse, ChangeError> {
+    let decision = v1::DecideHoldRequest {
+        hold_id: hold_id.to_owned(),
+        approve,
+        reason: "与来源单位核实".to_owned(),
+    };
+    registry.decide_hold(decision, caller).await
+}
+
+#[tokio::test]
+async fn a_shrunk_file_waits_and_changes_nothing_until_it_is_approved() {
+    let place = Place::new();
+    let registry = place.open();
+    place.import(&registry, full(), of_b01(100)).await;
+    let version = registry.live().load().lists.version();
+
+    // A fifth less is taken, a little more waits.
+    let tried = v1::ImportHeader {
+        dry_run: true,
+        ..full()
+    };
+    let would = place.import(&registry, tried.clone(), of_b01(80)).await;
+    assert_eq!((would.revoked_absent, would.hold_reason.as_str()), (20, ""));
+    let would = place.import(&registry, tried, of_b01(79)).await;
+    assert_eq!(would.revoked_absent, 21);
+    assert!(
+        would.hold_reason.contains("end 21 of 100"),
+        "{}",
+        would.hold_reason
+    );
+    assert!(would.hold_id.is_empty());
+    assert_eq!(registry.live().load().lists.version(), version);
+
+    let held = place.import(&registry, full(), of_b01(79)).await;
+    assert_eq!(support::counts(&held), "received 79 held 79");
+    assert!(!held.hold_id.is_empty());
+    assert_eq!(in_force(&registry), 100);
+
+    // It waits over a restart, with the same state of everything around it.
+    let desk = registry.desk();
+    registry.close().await;
+    let registry = place.open();
+    assert_eq!(registry.desk(), desk);
+    let waiting: Vec<_> = desk.holds.waiting().map(|hold| hold.id.clone()).collect();
+    assert_eq!(waiting, [held.hold_id.as_str()]);
+
+    let decided = decide(&registry, &held.hold_id, true, &place.caller).await;
+    let summary = decided.expect("approved").summary.expect("a summary");
+    assert_eq!((summary.unchanged, summary.revoked_absent), (79, 21));
+    assert_eq!(in_force(&registry), 79);
+    let again = decide(&registry, &held.hold_id, true, &place.caller).await;
+    let why = again.expect_err("decided already").to_string();
+    assert!(why.starts_with("it was approved already"), "{why}");
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn an_empty_file_waits_whatever_it_would_end() {
+    let place = Place::new();
+    let registry = place.open();
+    let held = place.import(&registry, full(), Vec::new()).await;
+    assert!(held.hold_reason.contains("no rows"), "{}", held.hold_reason);
+    // Nobody learns from it that the list is complete.
+    assert!(registry.live().load().lists.confirmed_at("B01").is_none());
+    let rejected = decide(&registry, &held.hold_id, false, &place.caller).await;
+    assert!(rejected.expect("rejected").summary.is_none());
+    assert_eq!(registry.desk().holds.waiting().count(), 0);
+    let held = std::fs::read_dir(place.dir().join("held")).expect("a directory");
+    assert_eq!(held.count(), 0, "the rows of a decided import are gone");
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn an_import_that_waits_is_not_taken_over_a_later_one_nor_by_who_sent_it() {
+    let place = Place::new();
+    let registry = place.open();
+    let other = other_caller();
+    place.import(&registry, full(), of_b01(100)).await;
+    let held = place.import(&registry, full(), of_b01(10)).await;
+
+    let unknown = decide(&registry, "hold-0-0", true, &other).await;
+    assert!(
+        matches!(unknown, Err(ChangeError::Unknown(_))),
+        "{unknown:?}"
+    );
+    let blank = v1::DecideHoldRequest {
+        hold_id: held.hold_id.clone(),
+        approve: true,
+        reason: " ".to_owned(),
+    };
+    let blank = registry.decide_hold(blank, &other).await;
+    assert!(
+        blank
+            .expect_err("no reason")
+            .to_string()
+            .starts_with("reason")
+    );
+
+    let later = place.import(&registry, full(), of_b01(99)).await;
+    assert_eq!(support::counts(&later), "received 99 unchanged 99");
+    let outdated = decide(&registry, &held.hold_id, true, &other).await;
+    let why = outdated.expect_err("a later import came").to_string();
+    assert!(why.contains("a later import of this source"), "{why}");
+    assert_eq!(in_force(&registry), 99);
+
+    // Sent by somebody with a key, it needs somebody else.
+    let mut import = registry.begin_import(full(), &other).expect("a header");
+    import
+        .push(v1::ImportRow {
+            entry: of_b01(1).pop(),
+            ..Default::default()
+        })
+        .expect("room");
+    let held = import.finish().await.expect("held");
+    let own = decide(&registry, &held.hold_id, true, &other).await;
+    let why = own.expect_err("four eyes").to_string();
+    assert!(why.contains("somebody else"), "{why}");
+
+    // Rows that are not the ones put aside are refused, and everything stays.
+    let path = place
+        .dir()
+        .join("held")
+        .join(format!("{}.rows", held.hold_id));
+    std::fs::write(&path, b"other rows").expect("written");
+    let damaged = decide(&registry, &held.hold_id, true, &place.caller).await;
+    let why = damaged.expect_err("another file").to_string();
+    assert!(why.contains("another one than was put aside"), "{why}");
+    assert_eq!(in_force(&registry), 99);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn rows_without_id_and_lists_by_name_find_their_entries_again() {
+    let place = Place::new();
+    let registry = place.open();
+    let list = registry
+        .live()
+        .load()
+        .book
+        .list("B01")
+        .expect("a list")
+        .name
+        .zh
+        .to_string();
+    let nameless = || {
+        of_b01(50).into_iter().map(|row| v1::Entry {
+            entry_id: String::new(),
+            list: list.clone(),
+            ..row
+        })
+    };
+    let summary = place
+        .import(&registry, support::header(), nameless().collect())
+        .await;
+    assert_eq!(support::counts(&summary), "received 50 accepted 50");
+    let summary = place
+        .import(&registry, support::header(), nameless().collect())
+        .await;
+    assert_eq!(support::counts(&summary), "received 50 unchanged 50");
+
+    // Some leave out the word for a list at the end of its name.
+    let shorter = nameless().map(|row| v1::Entry {
+        list: row.list.trim_end_matches("名单").to_owned(),
+        ..row
+    });
+    let summary = place
+        .import(&registry, support::header(), shorter.collect())
+        .await;
+    assert_eq!(support::counts(&summary), "received 50 unchanged 50");
+
+    // The same decision stands for the same entry, whoever reports it and however its name is written.
+    let mut rows: Vec<_> = nameless().take(1).collect();
+    rows[0].name = rows[0].name.replace("公司", " 公司 ");
+    rows[0].source_unit = "另一单位".to_owned();
+    let summary = place.import(&registry, support::header(), rows).await;
+    assert_eq!(summary.accepted + summary.differing, 1);
+    assert_eq!(registry.live().load().lists.len(), 50);
+
+    let unknown = v1::Entry {
+        list: "不存在的名单".to_owned(),
+        ..of_b01(1).remove(0)
+    };
+    let refused = place
+        .import(&registry, support::header(), vec![unknown])
+        .await;
+    assert_eq!(refused.refused_count, 1);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn of_two_sources_the_declared_one_stands_and_the_difference_is_seen() {
+    let mut place = Place::new();
+    let order = vec!["示例法院".to_owned(), "示例平台".to_owned()];
+    place.source_rules.precedence.insert("B01".into(), order);
+    let registry = place.open();
+    let from = |source: &str| v1::ImportHeader {
+        source_unit: source.to_owned(),
+        confirm_lists: vec!["B01".to_owned()],
+        ..Default::default()
+    };
+    let stated = |state: &str| v1::Entry {
+        state: state.to_owned(),
+        ..of_b01(1).remove(0)
+    };
+    let entry_id = of_b01(1).remove(0).entry_id;
+    let state = |registry: &Registry| {
+        let live = registry.live().load_full();
+        live.lists.entry(&entry_id).expect("an entry").last_state()
+    };
+
+    place
+        .import(&registry, from("示例平台"), vec![stated("EFFECTIVE")])
+        .await;
+    // The one that goes before it is taken at its word.
+    let taken = place
+        .import(&registry, from("示例法院"), vec![stated("REPAIRED")])
+        .await;
+    assert_eq!(support::counts(&taken), "received 1 accepted 1");
+    assert_eq!(state(&registry), State::Repaired);
+    // The other one agrees now: the difference that was noted is gone, and then nothing is new.
+    for expected in ["received 1 accepted 1", "received 1 unchanged 1"] {
+        let stated = vec![stated("REPAIRED")];
+        let agrees = place.import(&registry, from("示例平台"), stated).await;
+        assert_eq!(support::counts(&agrees), expected);
+    }
+    let mut late = stated("REPAIRED");
+    late.severity = "minor".to_owned();
+    let noted = place.import(&registry, from("示例平台"), vec![late]).await;
+    assert_eq!(support::counts(&noted), "received 1 differing 1");
+    let desk = registry.desk();
+    let differences: Vec<_> = desk.sources.differences_of(&entry_id).collect();
+    assert_eq!(differences.len(), 1);
+    let (source, difference) = differences[0];
+    assert_eq!(
+        (source, difference.stands.as_str()),
+        ("示例平台", "示例法院")
+    );
+    assert_eq!(difference.fields, ["severity"]);
+    assert_eq!(state(&registry), State::Repaired);
+    // Once both say the same it is gone.
+    place
+        .import(&registry, from("示例平台"), vec![stated("REPAIRED")])
+        .await;
+    assert_eq!(registry.desk().sources.differences_of(&entry_id).count(), 0);
+
+    let desk = registry.desk();
+    let sources: Vec<&str> = desk
+        .sources
+        .of_list("B01")
+        .map(|(source, _)| source)
+        .collect();
+    assert_eq!(
+        sources.len(),
+        2,
+        "the age of each source is known: {sources:?}"
+    );
+    registry.close().await;
+    assert_eq!(place.open().desk(), desk);
+}
