@@ -12,6 +12,7 @@ const FILES: [&str; 10] = [
     "creditgate/v1/gate.proto",
     "creditgate/v1/lists.proto",
     "creditgate/v1/books.proto",
+    "creditgate/v1/procedures.proto",
     "creditgate/v1/simulation.proto",
     "creditgate/v1/subscriptions.proto",
     "creditgate/journal/v1/desk.proto",
@@ -19,14 +20,22 @@ const FILES: [&str; 10] = [
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 7] = [
+const MASKED: [&str; 15] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
     ".creditgate.v1.RelatedSubject",
     ".creditgate.v1.Alias",
     ".creditgate.v1.SubjectQuery",
+    ".creditgate.v1.OpenProcedureRequest",
+    ".creditgate.v1.StepProcedureRequest",
+    ".creditgate.v1.ProcedureStepTaken",
+    ".creditgate.v1.RenderNoticeRequest",
+    ".creditgate.v1.RenderNoticeResponse",
+    ".creditgate.v1.RecordServiceRequest",
     ".creditgate.journal.v1.EntryPut",
+    ".creditgate.journal.v1.ProcedureStep",
+    ".creditgate.journal.v1.NoticeServed",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

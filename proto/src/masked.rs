@@ -2,8 +2,12 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use crate::journal::v1::EntryPut;
-use crate::v1::{Alias, Entry, Event, RelatedSubject, Subject, SubjectQuery};
+use crate::journal::v1::{EntryPut, NoticeServed, ProcedureStep};
+use crate::v1::{
+    Alias, Entry, Event, OpenProcedureRequest, ProcedureStepTaken, RecordServiceRequest,
+    RelatedSubject, RenderNoticeRequest, RenderNoticeResponse, StepProcedureRequest, Subject,
+    SubjectQuery,
+};
 
 /// Prints what is there as ＊＊＊ and what is not as empty.
 struct Hidden<'a>(&'a str);
@@ -95,6 +99,106 @@ impl Debug for EntryPut {
         f.debug_struct("EntryPut")
             .field("stored_bytes", &self.stored.len())
             .field("action", &self.action)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for OpenProcedureRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("OpenProcedureRequest")
+            .field("kind", &self.kind)
+            .field("entry_id", &self.entry_id)
+            .field("subject", &self.subject)
+            .field("by", &Hidden(&self.by))
+            .field("at", &self.at)
+            .field("reason", &Hidden(&self.reason))
+            .field("force", &self.force)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for StepProcedureRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("StepProcedureRequest")
+            .field("procedure_id", &self.procedure_id)
+            .field("step", &self.step)
+            .field("outcome", &self.outcome)
+            .field("by", &Hidden(&self.by))
+            .field("at", &self.at)
+            .field("reason", &Hidden(&self.reason))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ProcedureStepTaken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ProcedureStepTaken")
+            .field("step", &self.step)
+            .field("outcome", &self.outcome)
+            .field("by", &Hidden(&self.by))
+            .field("at", &self.at)
+            .field("reason", &Hidden(&self.reason))
+            .field("seq", &self.seq)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for RenderNoticeRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RenderNoticeRequest")
+            .field("notice", &self.notice)
+            .field("entry_id", &self.entry_id)
+            .field("values", &self.values.len())
+            .finish()
+    }
+}
+
+impl Debug for RenderNoticeResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RenderNoticeResponse")
+            .field("title", &self.title)
+            .field("text", &Hidden(&self.text))
+            .field("missing", &self.missing)
+            .finish()
+    }
+}
+
+impl Debug for RecordServiceRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RecordServiceRequest")
+            .field("entry_id", &self.entry_id)
+            .field("notices", &self.notices)
+            .field("how", &self.how)
+            .field("served_at", &self.served_at)
+            .field("by", &Hidden(&self.by))
+            .field("reason", &Hidden(&self.reason))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ProcedureStep {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ProcedureStep")
+            .field("procedure_id", &self.procedure_id)
+            .field("kind", &self.kind)
+            .field("entry_id", &self.entry_id)
+            .field("subject", &self.subject)
+            .field("step", &self.step)
+            .field("outcome", &self.outcome)
+            .field("by", &Hidden(&self.by))
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for NoticeServed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("NoticeServed")
+            .field("notice", &self.notice)
+            .field("entry_id", &self.entry_id)
+            .field("how", &self.how)
+            .field("served_at", &self.served_at)
+            .field("by", &Hidden(&self.by))
             .finish_non_exhaustive()
     }
 }

@@ -99,6 +99,7 @@ fn the_descriptors_hold_every_service() {
             "creditgate.v1.Gate",
             "creditgate.v1.Lists",
             "creditgate.v1.Books",
+            "creditgate.v1.Procedures",
             "creditgate.v1.Simulation",
             "creditgate.v1.Subscriptions"
         ]

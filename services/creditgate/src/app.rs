@@ -536,6 +536,9 @@ impl Grpc {
                 reporter
                     .set_service_status("creditgate.v1.Books", status)
                     .await;
+                reporter
+                    .set_service_status("creditgate.v1.Procedures", status)
+                    .await;
                 tokio::select! {
                     () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
                     changed = follow.changed() => if changed.is_err() { return Ok(()) },
@@ -557,6 +560,7 @@ impl Grpc {
         });
         let lists = registry::Service::server(self.registry.clone())
             .max_decoding_message_size(self.message_bytes);
+        let procedures = registry::ProceduresService::server(self.registry.clone());
         let books = registry::BooksService::server(self.registry, simulations)
             .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));
         let subscriptions = self
@@ -575,6 +579,7 @@ impl Grpc {
                 subscriptions,
                 self.admission.clone(),
             ))
+            .add_service(InterceptedService::new(procedures, self.admission.clone()))
             .add_service(InterceptedService::new(books, self.admission))
             .add_service(health)
             .add_service(reflection_v1)

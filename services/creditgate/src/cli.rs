@@ -2,6 +2,7 @@
 
 mod follow;
 mod measures;
+mod procedures;
 mod sources;
 
 use std::path::PathBuf;
@@ -18,7 +19,10 @@ pub use measures::{
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
     TestArgs, WhichBook,
 };
-
+pub use procedures::{
+    ChangeArgs, DueArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand, ProceduresArgs,
+    ServedArgs, StepProcedureArgs,
+};
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
@@ -278,6 +282,17 @@ pub enum ListsCommand {
     /// Departments that changes are sent to.
     #[command(subcommand)]
     Subscriptions(SubscriptionsCommand),
+    /// Change the state of an entry.
+    Change(ChangeArgs),
+    /// Show what is due: moments of entries, limits of procedures, notices to be served.
+    Due(DueArgs),
+    /// Objections, repairs, talks and commitments.
+    #[command(subcommand)]
+    Procedure(ProcedureCommand),
+    /// Show the notices of an entry, or the text of one.
+    Notices(NoticesArgs),
+    /// Record by which proof notices were served.
+    Served(ServedArgs),
 }
 
 /// What to do when a row is refused.

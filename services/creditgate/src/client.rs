@@ -5,6 +5,7 @@ use std::time::Duration;
 use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
+use creditgate_proto::v1::procedures_client::ProceduresClient;
 use creditgate_proto::v1::simulation_client::SimulationClient;
 use creditgate_proto::v1::subscriptions_client::SubscriptionsClient;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -40,6 +41,9 @@ pub type Lists = ListsClient<InterceptedService<Channel, Bearer>>;
 /// The books, called with the key.
 pub type Books = BooksClient<InterceptedService<Channel, Bearer>>;
 
+/// Procedures and notices, called with the key.
+pub type Procedures = ProceduresClient<InterceptedService<Channel, Bearer>>;
+
 /// Simulations and the shadow, called with the key.
 pub type Simulation = SimulationClient<InterceptedService<Channel, Bearer>>;
 
@@ -54,6 +58,8 @@ pub struct Client {
     pub lists: Lists,
     /// Books and how they come into force.
     pub books: Books,
+    /// Procedures and notices.
+    pub procedures: Procedures,
     /// Simulations and the shadow.
     pub simulation: Simulation,
     /// Departments that changes are sent to.
@@ -105,6 +111,8 @@ impl Client {
             books: BooksClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             subscriptions: SubscriptionsClient::new(service(channel.clone())),
+            procedures: ProceduresClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
             simulation: SimulationClient::new(service(channel))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),

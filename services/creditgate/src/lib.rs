@@ -37,6 +37,7 @@ mod keys;
 mod lists;
 mod lists_watch;
 mod measures;
+mod procedures;
 mod render;
 mod replay;
 mod serve;
@@ -50,7 +51,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, ListsCommand, MeasuresCommand, VerdictsCommand};
+use crate::cli::{Cli, Command, ListsCommand, MeasuresCommand, ProcedureCommand, VerdictsCommand};
 use crate::failure::Failure;
 
 /// Runs the command that the command line names.
@@ -72,6 +73,15 @@ pub fn run() -> ExitCode {
         Command::Lists(ListsCommand::Subscriptions(command)) => {
             block_on(subscriptions::run(command))
         }
+        Command::Lists(ListsCommand::Change(args)) => block_on(procedures::change(args)),
+        Command::Lists(ListsCommand::Due(args)) => block_on(procedures::due(args)),
+        Command::Lists(ListsCommand::Procedure(command)) => match command {
+            ProcedureCommand::Open(args) => block_on(procedures::open(args)),
+            ProcedureCommand::Step(args) => block_on(procedures::step(args)),
+            ProcedureCommand::List(args) => block_on(procedures::list(args)),
+        },
+        Command::Lists(ListsCommand::Notices(args)) => block_on(procedures::notices(args)),
+        Command::Lists(ListsCommand::Served(args)) => block_on(procedures::served(args)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
         Command::Measures(MeasuresCommand::Show(args)) => measures::show(&args),

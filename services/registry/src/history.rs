@@ -14,7 +14,7 @@ use creditgate_measures::identifier::Key;
 use creditgate_measures::lists::{ListVersion, Lists, entry_id_key, keys};
 use creditgate_measures::name::NormalName;
 use creditgate_proto::encode::time_to_proto;
-use creditgate_proto::journal::v1::{BookRecord, EntryPut};
+use creditgate_proto::journal::v1::{BookRecord, ClockStruck, EntryPut};
 use creditgate_proto::v1;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::Live;
@@ -95,16 +95,20 @@ impl Past {
             if entered.seq > up_to {
                 break;
             }
-            if let What::Put(put) = &entered.what
-                && let Ok(stored) = StoredEntry::read(&put.stored)
-                && entry_ids.contains(stored.entry_id)
-            {
-                let change = change_of(&entered, put, &stored);
-                changes
-                    .entry(stored.entry_id.to_owned())
-                    .or_default()
-                    .push(change);
-            }
+            let (entry_id, change) = match &entered.what {
+                What::Put(put) => match StoredEntry::read(&put.stored) {
+                    Ok(stored) if entry_ids.contains(stored.entry_id) => (
+                        stored.entry_id.to_owned(),
+                        change_of(&entered, put, &stored),
+                    ),
+                    _ => continue,
+                },
+                What::Clock(struck) if entry_ids.contains(&struck.entry_id) => {
+                    (struck.entry_id.clone(), come_of(&entered, struck))
+                }
+                _ => continue,
+            };
+            changes.entry(entry_id).or_default().push(change);
         }
         Ok(changes)
     }
@@ -437,6 +441,18 @@ pub(crate) fn change_of(
         document_no: put.document_no.clone(),
         reason: put.reason.clone(),
         caller: put.caller.clone(),
+    }
+}
+
+/// What came to an entry by time alone, as a history shows it: the reason tells what.
+fn come_of(entered: &Entered, struck: &ClockStruck) -> v1::EntryChange {
+    v1::EntryChange {
+        seq: entered.seq,
+        action: crate::life::action::CLOCK.to_owned(),
+        effective_at: struck.due_at,
+        recorded_at: Some(time_to_proto(entered.recorded_at)),
+        reason: struck.kind.clone(),
+        ..v1::EntryChange::default()
     }
 }
 

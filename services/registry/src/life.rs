@@ -24,6 +24,8 @@ pub mod action {
     pub const STATE: &str = "state";
     /// An objection marked or cleared.
     pub const OBJECTION: &str = "objection";
+    /// Something came by time alone; the entry itself stands as it was.
+    pub const CLOCK: &str = "clock";
 }
 
 /// One record to be written: the entry as it stands after the step.
@@ -367,7 +369,8 @@ fn entry_of(
         region: draft.region,
         scope: draft.scope,
         act_date: draft.act_date,
-        served_at: draft.served_at,
+        // Proven by a receipt that the source does not know; its silence does not undo that.
+        served_at: draft.served_at.or(known.and_then(|known| known.served_at)),
         valid_from: draft
             .valid_from
             .or(known.map(|known| known.valid_from))

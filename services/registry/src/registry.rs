@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -26,6 +26,7 @@ use crate::book::{
     TrustedKeys, Withdrawal,
 };
 use crate::change::Change;
+use crate::clockwork::Clockwork;
 use crate::desk::Desk;
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
@@ -80,6 +81,16 @@ pub const OVERLAY_MIN: usize = 20_000;
 #[derive(Clone, Debug)]
 pub struct Registry {
     inner: Arc<Inner>,
+}
+
+/// A handle that does not keep the registry open.
+pub(crate) struct WeakRegistry(Weak<Inner>);
+
+impl WeakRegistry {
+    /// The registry, while somebody else has a handle on it.
+    pub fn upgrade(&self) -> Option<Registry> {
+        self.0.upgrade().map(|inner| Registry { inner })
+    }
 }
 
 #[derive(Debug)]
@@ -195,7 +206,7 @@ impl Registry {
                 keeper.run();
             })
             .map_err(not_started)?;
-        Ok(Self {
+        let registry = Self {
             inner: Arc::new(Inner {
                 live,
                 desk,
@@ -209,7 +220,25 @@ impl Registry {
                 book_refused,
                 ended,
             }),
-        })
+        };
+        registry.clockwork().start().map_err(|source| Error::Io {
+            action: "start the clock of",
+            path: options.data_dir,
+            source,
+        })?;
+        Ok(registry)
+    }
+
+    fn clockwork(&self) -> Clockwork {
+        let inner = &self.inner;
+        Clockwork {
+            registry: WeakRegistry(Arc::downgrade(inner)),
+            live: inner.live.clone(),
+            past: inner.past.clone(),
+            desk: Arc::clone(&inner.desk),
+            clock: inner.clock.clone(),
+            ended: inner.ended.clone(),
+        }
     }
 
     /// The lists and the book in use.

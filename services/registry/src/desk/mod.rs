@@ -6,6 +6,8 @@
 //! change sees it in a [`View`](crate::keeper::View).
 
 mod holds;
+mod procedures;
+mod served;
 pub(crate) mod shown;
 mod sources;
 mod subscriptions;
@@ -16,7 +18,11 @@ use creditgate_proto::journal::v1::{ClockStruck, DeskRecord, desk_record::What};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+use crate::clockwork::place_of;
+
 pub use holds::{Decided, Hold, Holds, WhyHeld};
+pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
+pub use served::{Served, Service};
 pub use sources::{Difference, SourceAge, Sources};
 pub use subscriptions::{Standing, Subscription, Subscriptions};
 
@@ -38,10 +44,27 @@ pub struct Desk {
     pub holds: Holds,
     /// What each source confirmed, and where sources differ.
     pub sources: Sources,
+    /// Objections, repairs, talks and commitments.
+    pub procedures: Procedures,
+    /// Notices that were served.
+    pub served: Served,
     /// Up to when everything that came by time alone is recorded.
     pub clock_up_to: Option<Time>,
+    /// The last moment that was recorded, in the order of striking.
+    pub clock_place: Option<ClockPlace>,
     /// Departments that changes are sent to.
     pub subscriptions: Subscriptions,
+}
+
+/// The place of a moment in the order in which moments are recorded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClockPlace {
+    /// When it was due.
+    pub due: Time,
+    /// What came.
+    pub kind: String,
+    /// To which entry, row or agreement.
+    pub id: String,
 }
 
 impl Desk {
@@ -80,13 +103,22 @@ impl Desk {
                 | What::SubscriptionStopped(_)
                 | What::SubscriptionResumed(_),
             ) => self.subscriptions.note(record, stamp),
+            Some(What::ProcedureStep(step)) => self.procedures.step(step, record, stamp),
+            Some(What::NoticeServed(served)) => self.served.note(served, stamp),
             None => {}
         }
     }
 
     /// Takes note of what came by time alone.
     pub(crate) fn struck(&mut self, struck: &ClockStruck) {
-        let due = struck.due_at.as_ref().and_then(time_from_proto);
-        self.clock_up_to = self.clock_up_to.max(due);
+        let Some(due) = struck.due_at.as_ref().and_then(time_from_proto) else {
+            return;
+        };
+        self.clock_up_to = self.clock_up_to.max(Some(due));
+        let place = Some(place_of(struck, due));
+        // `None` comes before everything.
+        if self.clock_place < place {
+            self.clock_place = place;
+        }
     }
 }

@@ -2,16 +2,23 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use creditgate_measures::book::{Deployment, SourceFile};
+use creditgate_measures::case::CaseView;
 use creditgate_measures::catalogue;
 use creditgate_measures::entry::Entry;
-use creditgate_measures::identifier::invented;
-use creditgate_measures::vocabulary::State;
+use creditgate_measures::event::{Event, GivenIdentifier, Region, Sensitive, Subject};
+use creditgate_measures::identifier::{IdType, invented};
+use creditgate_measures::time::{Date, Time};
+use creditgate_measures::vocabulary::{Role, State};
+use creditgate_measures::{Question, decide};
+use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::v1;
 use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::change::Change;
+use creditgate_registry::log::What;
 use creditgate_registry::{Error, OVERLAY_MIN, Options, Registry, SourceRules};
 use creditgate_runtime::callers::{Caller, Callers};
 use creditgate_runtime::clock::Clock;
@@ -82,6 +89,11 @@ impl Place {
 
     pub fn with_book(mut self, book: Vec<SourceFile>) -> Self {
         self.book = book;
+        self
+    }
+
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -212,6 +224,89 @@ pub fn counts(summary: &v1::ImportSummary) -> String {
     .map(|(name, count)| format!("{name} {count}"))
     .collect();
     shown.join(" ")
+}
+
+/// A day in Asia/Shanghai at this hour.
+pub fn hour(day: &str, hour: i64) -> Time {
+    let day = Date::parse(day).expect("a day");
+    day.start().plus_seconds(hour * 3_600)
+}
+
+/// Ids of the entries that a tender evaluation of this firm rests on, and why others are not used.
+pub fn used(registry: &Registry, firm: u64, occurred_at: Time) -> (Vec<String>, Vec<String>) {
+    let identifier = GivenIdentifier {
+        id_type: IdType::Uscc,
+        value: Sensitive::new(invented::uscc(firm)),
+        issuer: None,
+    };
+    let event = Event {
+        source: "test".into(),
+        id: "1".into(),
+        case_id: "C1".into(),
+        scenario: "tender".into(),
+        stage: "evaluate".into(),
+        occurred_at,
+        clock_filled: false,
+        region: Region::parse("320500").expect("a region"),
+        item_code: None,
+        amount_fen: None,
+        purpose: None,
+        subjects: vec![Subject::new(
+            None,
+            Role::Bidder,
+            None,
+            Some(identifier),
+            None,
+        )],
+        attributes: BTreeMap::new(),
+    };
+    let live = registry.live().load_full();
+    let question = Question::about(&event);
+    let verdict = decide(
+        question,
+        occurred_at,
+        &CaseView::default(),
+        &live.lists,
+        &live.book,
+    );
+    let hits = verdict.subjects[0].triggered.iter();
+    let mut hits: Vec<_> = hits
+        .filter_map(|hit| {
+            hit.entry
+                .as_ref()
+                .map(|entry| entry.entry_id.as_str().to_owned())
+        })
+        .collect();
+    hits.dedup();
+    let not_used = verdict.explanation.iter();
+    (hits, not_used.map(|e| e.reason.code().to_owned()).collect())
+}
+
+/// Waits until something is so; it comes by the work of another thread.
+pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    for _ in 0..3_000 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("waited in vain: {what}");
+}
+
+/// What the clock has recorded, in order: number, kind, entry or row, when it was due.
+pub fn struck(registry: &Registry) -> Vec<(u64, String, String, Time)> {
+    let log = registry.past().log();
+    log.read_from_seq(1)
+        .filter_map(|entered| {
+            let entered = entered.expect("a record");
+            let What::Clock(struck) = entered.what else {
+                return None;
+            };
+            let due = struck.due_at.as_ref().and_then(time_from_proto);
+            let id = struck.entry_id + &struck.row_id;
+            Some((entered.seq, struck.kind, id, due.expect("a time")))
+        })
+        .collect()
 }
 
 /// Everything the lists know, in one order.

@@ -1,0 +1,52 @@
+//! Notices that were served, by entry: when, how, and by which proof.
+
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::journal::v1::NoticeServed;
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+use super::Stamp;
+
+/// The last time a notice was served; the change log has those before it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// When.
+    pub at: Time,
+    /// How: code of [`How`](crate::procedures::notices::How).
+    pub how: String,
+    /// Number of the document that proves it.
+    pub proof: String,
+    /// When and where it was recorded.
+    pub recorded: Stamp,
+}
+
+/// Services by entry and notice.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Served(OrdMap<(String, String), Service>);
+
+impl Served {
+    /// The last service of a notice about an entry.
+    #[must_use]
+    pub fn get(&self, entry_id: &str, notice: &str) -> Option<&Service> {
+        self.0.get(&(entry_id.to_owned(), notice.to_owned()))
+    }
+
+    pub(super) fn note(&mut self, served: &NoticeServed, recorded: Stamp) {
+        let Some(at) = served.served_at.as_ref().and_then(time_from_proto) else {
+            return;
+        };
+        let key = (served.entry_id.clone(), served.notice.clone());
+        // A service of an earlier day that is recorded later does not hide the one after it.
+        if self.0.get(&key).is_some_and(|known| known.at > at) {
+            return;
+        }
+        let service = Service {
+            at,
+            how: served.how.clone(),
+            proof: served.proof.clone(),
+            recorded,
+        };
+        self.0.insert(key, service);
+    }
+}

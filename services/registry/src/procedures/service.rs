@@ -1,0 +1,155 @@
+//! Service `Procedures` over gRPC: who may, what is asked, what the registry says.
+
+use creditgate_proto::v1::procedures_server::{Procedures, ProceduresServer};
+use creditgate_proto::{status, v1};
+use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::metrics::ChangeRefusal;
+use tonic::{Request, Response, Status};
+
+use super::form::{Opening, Stepping};
+use super::notices::{self, Serving};
+use super::{due, open, shown, step};
+use crate::error::ChangeError;
+use crate::history::record_of;
+use crate::keeper::View;
+use crate::registry::Registry;
+use crate::service::{blocking, permitted};
+
+/// The service; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ProceduresService {
+    registry: Registry,
+}
+
+impl ProceduresService {
+    /// The service of a registry. An interceptor of the server puts the [`Caller`] into the
+    /// extensions of each request; without one every call is refused.
+    #[must_use]
+    pub const fn new(registry: Registry) -> Self {
+        Self { registry }
+    }
+
+    /// The tonic server of the service.
+    #[must_use]
+    pub fn server(registry: Registry) -> ProceduresServer<Self> {
+        ProceduresServer::new(Self::new(registry))
+    }
+
+    fn may_change<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        permitted(request, Permission::Lists)
+            .inspect_err(|_| self.registry.count_refused(ChangeRefusal::Forbidden))
+    }
+
+    /// A request whose form is wrong counts as a change that was refused.
+    fn read<A, B>(
+        &self,
+        asked: A,
+        read: impl FnOnce(A) -> Result<B, creditgate_proto::Refused>,
+    ) -> Result<B, Status> {
+        read(asked).map_err(|refused| {
+            self.registry.count_refused(ChangeRefusal::Invalid);
+            status::refused_status(&refused)
+        })
+    }
+
+    /// The procedure as it stands, with its entry.
+    fn stands(&self, id: &str, list_version: String) -> Result<v1::ProcedureResponse, Status> {
+        let desk = self.registry.desk();
+        let procedure = desk
+            .procedures
+            .get(id)
+            .ok_or_else(|| Status::from(ChangeError::Unknown("procedure")))?;
+        let live = self.registry.live().load();
+        let entry = |id: &str| {
+            let entry = live.lists.entry(id)?;
+            Some(record_of(&entry, Vec::new()))
+        };
+        Ok(v1::ProcedureResponse {
+            procedure: Some(shown::procedure(procedure)),
+            entry: entry(&procedure.entry_id),
+            list_version,
+            proposed: entry(&procedure.proposed_entry_id),
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Procedures for ProceduresService {
+    async fn open(
+        &self,
+        request: Request<v1::OpenProcedureRequest>,
+    ) -> Result<Response<v1::ProcedureResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let asked = self.read(request.into_inner(), Opening::read)?;
+        let plan = move |view: &View<'_>| open::plan(&asked, view);
+        let (version, id) = self.registry.transact(&caller, plan).await?;
+        Ok(Response::new(self.stands(&id, version.to_string())?))
+    }
+
+    async fn step(
+        &self,
+        request: Request<v1::StepProcedureRequest>,
+    ) -> Result<Response<v1::ProcedureResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let asked = self.read(request.into_inner(), Stepping::read)?;
+        let id = asked.procedure_id.clone();
+        let plan = move |view: &View<'_>| Ok((step::plan(&asked, view)?, ()));
+        let (version, ()) = self.registry.transact(&caller, plan).await?;
+        Ok(Response::new(self.stands(&id, version.to_string())?))
+    }
+
+    async fn list(
+        &self,
+        request: Request<v1::ListProceduresRequest>,
+    ) -> Result<Response<v1::ListProceduresResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let desk = self.registry.desk();
+        let procedures = shown::procedures(&desk, request.get_ref())?;
+        Ok(Response::new(procedures))
+    }
+
+    async fn due(
+        &self,
+        request: Request<v1::ListDueRequest>,
+    ) -> Result<Response<v1::ListDueResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let (asked, registry) = (request.into_inner(), self.registry.clone());
+        blocking(move || Ok(due::list(&registry, &asked, registry.now())?)).await
+    }
+
+    async fn list_notices(
+        &self,
+        request: Request<v1::ListNoticesRequest>,
+    ) -> Result<Response<v1::ListNoticesResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let now = self.registry.now();
+        let notices = shown::notices(&self.registry, request.get_ref(), now)?;
+        Ok(Response::new(notices))
+    }
+
+    async fn render_notice(
+        &self,
+        request: Request<v1::RenderNoticeRequest>,
+    ) -> Result<Response<v1::RenderNoticeResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let rendered = shown::rendered(&self.registry, request.get_ref())?;
+        Ok(Response::new(rendered))
+    }
+
+    async fn record_service(
+        &self,
+        request: Request<v1::RecordServiceRequest>,
+    ) -> Result<Response<v1::RecordServiceResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let entry_id = request.get_ref().entry_id.trim().to_owned();
+        let asked = self.read(request.into_inner(), Serving::read)?;
+        let plan = move |view: &View<'_>| notices::plan(&asked, view);
+        let (version, served_at_set) = self.registry.transact(&caller, plan).await?;
+        let entry = self.registry.live().load().lists.entry(&entry_id);
+        Ok(Response::new(v1::RecordServiceResponse {
+            entry: entry.map(|entry| record_of(&entry, Vec::new())),
+            served_at_set,
+            list_version: version.to_string(),
+        }))
+    }
+}
