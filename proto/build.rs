@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
@@ -13,18 +13,29 @@ const FILES: [&str; 9] = [
     "creditgate/v1/lists.proto",
     "creditgate/v1/books.proto",
     "creditgate/v1/simulation.proto",
+    "creditgate/v1/identity.proto",
     "creditgate/journal/v1/desk.proto",
     "creditgate/journal/v1/records.proto",
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 7] = [
+const MASKED: [&str; 17] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
     ".creditgate.v1.RelatedSubject",
     ".creditgate.v1.Alias",
     ".creditgate.v1.SubjectQuery",
+    ".creditgate.v1.FieldChange",
+    ".creditgate.v1.KnownName",
+    ".creditgate.v1.IdentityChange",
+    ".creditgate.v1.ChangeNameRequest",
+    ".creditgate.v1.CodeProposal",
+    ".creditgate.v1.SubjectMoment",
+    ".creditgate.v1.WrongHit",
+    ".creditgate.v1.OpenWrongHitRequest",
+    ".creditgate.journal.v1.NameChanged",
+    ".creditgate.journal.v1.StatementKept",
     ".creditgate.journal.v1.EntryPut",
 ];
 

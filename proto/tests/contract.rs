@@ -99,7 +99,8 @@ fn the_descriptors_hold_every_service() {
             "creditgate.v1.Gate",
             "creditgate.v1.Lists",
             "creditgate.v1.Books",
-            "creditgate.v1.Simulation"
+            "creditgate.v1.Simulation",
+            "creditgate.v1.Identity"
         ]
     );
 }

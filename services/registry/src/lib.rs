@@ -13,6 +13,7 @@ pub mod desk;
 pub mod error;
 pub mod files;
 pub mod history;
+pub mod identity;
 pub mod import;
 pub mod life;
 pub mod log;
@@ -20,13 +21,17 @@ pub mod lookup;
 pub mod upstream;
 
 mod base_file;
+mod index;
 mod keeper;
+mod past_entries;
 mod registry;
 mod service;
 mod spool;
+mod viewpoint;
 
 pub use book::BooksService;
 pub use error::{ChangeError, Error};
+pub use identity::IdentityService;
 pub use import::differ::SourceRules;
 pub use keeper::{Applied, COMPONENT};
 pub use registry::{Import, OVERLAY_MIN, Options, Registry};

@@ -24,6 +24,8 @@ pub mod action {
     pub const STATE: &str = "state";
     /// An objection marked or cleared.
     pub const OBJECTION: &str = "objection";
+    /// What is known of its subject changed; its source states what it stated.
+    pub const IDENTITY: &str = "identity";
 }
 
 /// One record to be written: the entry as it stands after the step.

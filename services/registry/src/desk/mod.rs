@@ -6,8 +6,10 @@
 //! change sees it in a [`View`](crate::keeper::View).
 
 mod holds;
+pub mod identity;
 pub(crate) mod shown;
 mod sources;
+pub mod wrong_hits;
 
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
@@ -16,7 +18,9 @@ use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 pub use holds::{Decided, Hold, Holds, WhyHeld};
+pub use identity::Identity;
 pub use sources::{Difference, SourceAge, Sources};
+pub use wrong_hits::{WrongHit, WrongHits};
 
 /// When and where a record was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,10 @@ pub struct Desk {
     pub sources: Sources,
     /// Up to when everything that came by time alone is recorded.
     pub clock_up_to: Option<Time>,
+    /// What is known of subjects beyond what sources state.
+    pub identity: Identity,
+    /// Who was hit wrongly.
+    pub wrong_hits: WrongHits,
 }
 
 impl Desk {
@@ -69,6 +77,17 @@ impl Desk {
             Some(What::ImportHeld(held)) => self.holds.held(held, &record.caller, stamp),
             Some(What::ImportDecided(decided)) => self.holds.decided(decided, record, stamp),
             Some(What::SourcesDiffer(differ)) => self.sources.differ(differ, stamp),
+            Some(What::WrongHitOpened(_) | What::WrongHitCorrected(_) | What::WrongHitTold(_)) => {
+                self.wrong_hits.note(record, stamp)
+            }
+            Some(
+                What::NameChanged(_)
+                | What::SubjectsLinked(_)
+                | What::RelationChanged(_)
+                | What::CodeDecided(_)
+                | What::IdentityUndone(_)
+                | What::StatementKept(_),
+            ) => self.identity.note(record, stamp),
             None => {}
         }
     }
