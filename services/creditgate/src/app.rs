@@ -506,6 +506,9 @@ impl Grpc {
                 reporter
                     .set_service_status("creditgate.v1.Books", status)
                     .await;
+                reporter
+                    .set_service_status("creditgate.v1.Identity", status)
+                    .await;
                 tokio::select! {
                     () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
                     changed = follow.changed() => if changed.is_err() { return Ok(()) },
@@ -527,6 +530,8 @@ impl Grpc {
         });
         let lists = registry::Service::server(self.registry.clone())
             .max_decoding_message_size(self.message_bytes);
+        let identity = registry::IdentityService::server(self.registry.clone())
+            .max_decoding_message_size(self.message_bytes);
         let books = registry::BooksService::server(self.registry, simulations)
             .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));
         let server = Server::builder()
@@ -537,6 +542,7 @@ impl Grpc {
             .add_optional_service(gate)
             .add_optional_service(simulation)
             .add_service(InterceptedService::new(lists, self.admission.clone()))
+            .add_service(InterceptedService::new(identity, self.admission.clone()))
             .add_service(InterceptedService::new(books, self.admission))
             .add_service(health)
             .add_service(reflection_v1)

@@ -33,6 +33,7 @@ mod cli;
 mod client;
 mod demo;
 mod failure;
+mod identity;
 mod keys;
 mod lists;
 mod measures;
@@ -60,6 +61,7 @@ pub fn run() -> ExitCode {
         Command::Lists(ListsCommand::Import(args)) => block_on(lists::import(args)),
         Command::Lists(ListsCommand::Show(args)) => block_on(lists::show(args)),
         Command::Lists(ListsCommand::State(args)) => block_on(lists::state(args)),
+        Command::Lists(ListsCommand::Identity(command)) => block_on(identity::run(command)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
         Command::Measures(MeasuresCommand::Show(args)) => measures::show(&args),

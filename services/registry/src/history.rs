@@ -44,7 +44,7 @@ pub struct Past {
     /// Where the books of the log stand.
     recorded: Arc<Mutex<BTreeMap<BookVersion, Position>>>,
     /// The same in the order in which they came into force; one may come back.
-    in_order: Arc<Mutex<Vec<Position>>>,
+    in_order: Arc<Mutex<Vec<(BookVersion, Position)>>>,
     loaded: Arc<Mutex<BTreeMap<BookVersion, Arc<Book>>>>,
 }
 
@@ -55,11 +55,11 @@ impl Past {
         index: Arc<Index>,
         books: Vec<(BookVersion, u64)>,
     ) -> Self {
-        let in_order = books.iter().map(|(_, at)| Position(*at)).collect();
-        let recorded = books
+        let in_order: Vec<_> = books
             .into_iter()
             .map(|(version, at)| (version, Position(at)))
             .collect();
+        let recorded = in_order.iter().copied().collect();
         Self {
             log,
             live,
@@ -82,13 +82,20 @@ impl Past {
         recorded.insert(version, at);
         drop(recorded);
         let mut in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
-        in_order.push(at);
+        in_order.push((version, at));
     }
 
     /// Where the books of the log stand, the last one first.
     pub(crate) fn books(&self) -> Vec<Position> {
         let in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
-        in_order.iter().rev().copied().collect()
+        in_order.iter().rev().map(|(_, at)| *at).collect()
+    }
+
+    /// The version of the book that was in force when the record at a position was made.
+    pub(crate) fn book_before(&self, position: Position) -> Option<BookVersion> {
+        let in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = in_order.iter().rev().filter(|(_, at)| *at <= position);
+        before.next().map(|(version, _)| *version)
     }
 
     /// The index of its records.

@@ -246,14 +246,9 @@ impl Past {
             .map(|found| found.filter(|entered| entered.seq == seq))
     }
 
-    /// The book that was in force at a version; the current one where it cannot be loaded any more.
-    pub(crate) fn book_at(&self, seq: u64, current: &Arc<Book>) -> Arc<Book> {
-        let stood = self.books().into_iter().find_map(|at| {
-            let (book, number, _) = self.log().book_entered_at(at).ok()?;
-            (number <= seq)
-                .then(|| crate::log::version_of(&book))
-                .flatten()
-        });
+    /// The book that was in force at a record; the current one where it cannot be loaded any more.
+    pub(crate) fn book_at(&self, position: Position, current: &Arc<Book>) -> Arc<Book> {
+        let stood = self.book_before(position);
         stood
             .and_then(|version| self.book(version).ok())
             .unwrap_or_else(|| Arc::clone(current))

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use creditgate_measures::time::Time;
 use creditgate_proto::{MinListVersion, Refused};
 use creditgate_runtime::live::Generation;
 use pbjson_types::Timestamp;
@@ -45,13 +44,14 @@ pub(crate) fn read(
     }
     let past = registry.past();
     let record = past.record(seq).map_err(|error| log_unreadable(&error))?;
-    let known_at = record.map_or(Time::MIN, |record| record.recorded_at);
+    let record = record.ok_or_else(|| Status::internal("the version has no record"))?;
+    let known_at = record.recorded_at;
     Ok(Viewpoint {
         version: past.log().version(seq),
         earlier: true,
         known_at,
         at: at.unwrap_or(known_at),
-        book: past.book_at(seq, &current.book),
+        book: past.book_at(record.position, &current.book),
     })
 }
 
