@@ -53,6 +53,14 @@ impl Subject {
         self.identifier.as_ref()
     }
 
+    /// The same subject, known by an identifier too.
+    pub(crate) fn known_as(self, identifier: Identifier) -> Self {
+        Self {
+            identifier: Some(identifier),
+            ..self
+        }
+    }
+
     /// The keys under which its entries are found.
     pub(crate) fn keys(&self) -> FxHashSet<Key> {
         let by_identifier = self.identifier.iter().map(Identifier::key);

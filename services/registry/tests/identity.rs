@@ -872,6 +872,43 @@ async fn a_history_tells_which_fields_a_correction_changed_and_a_damaged_index_i
     }
 }
 
+#[tokio::test]
+async fn a_name_that_several_bear_shows_them_apart() {
+    let desk = Desk::new();
+    let same = |n| v1::Entry {
+        name: "示例同名公司".to_owned(),
+        ..row(n)
+    };
+    desk.import(vec![same(1), nameless(9, "示例同名公司")])
+        .await;
+    let by_name = || async {
+        let asked = v1::GetSubjectRequest {
+            subject: Some(v1::SubjectQuery {
+                name: "示例同名公司".to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let view = desk.identity.get_subject(desk.ask(asked)).await;
+        let view = view.expect("a subject").into_inner();
+        let known = view.identifiers.into_iter();
+        let known =
+            known.map(|known| format!("{} {}", known.identifier.unwrap_or_default().id, known.how));
+        let found = view.entries.into_iter().map(|entry| entry.found_by);
+        (known.collect::<Vec<_>>(), found.collect::<Vec<_>>())
+    };
+    let (known, found) = by_name().await;
+    assert_eq!(known, [format!("{} asked", invented::uscc(1))]);
+    assert_eq!(found, ["identifier", "name"]);
+    desk.import(vec![same(2)]).await;
+    let (known, found) = by_name().await;
+    assert_eq!(
+        known,
+        [1, 2].map(|n| format!("{} same_name", invented::uscc(n)))
+    );
+    assert_eq!(found, ["name", "name", "name"]);
+}
+
 #[test]
 fn an_identifier_prints_masked_in_what_is_kept() {
     let identifier = Identifier::parse(IdType::Uscc, &invented::uscc(1), None).expect("valid");

@@ -12,7 +12,7 @@ pub(crate) mod complete;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod subject;
-pub(crate) mod view_cache;
+pub mod view_cache;
 pub(crate) mod wrong;
 
 pub use service::IdentityService;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use creditgate_measures::entry::Entry;
 use creditgate_measures::identifier::Identifier;
 use creditgate_measures::lists::Lists;
+use creditgate_measures::name::SimplifyTable;
 use creditgate_measures::time::{Date, Time};
 use creditgate_proto::encode::{time_from_proto, time_to_proto};
 use creditgate_proto::subject::{alias_to_proto, related_to_proto};
@@ -36,10 +37,18 @@ pub(crate) fn get(
     let from = viewpoint::read(registry, &generation, &asked.as_of, asked.at)?;
     let query = asked.subject.clone().unwrap_or_default();
     let simplify = generation.book.simplify();
-    let subject = Subject::read(&query, simplify).map_err(|refused| told(&refused))?;
+    let mut subject = Subject::read(&query, simplify).map_err(|refused| told(&refused))?;
+    if let Some(only) = only_bearer(&subject, &generation.lists, simplify) {
+        subject = subject.known_as(only);
+    }
     let tag = |parts: &[&[u8]]| -> Key {
         let mut hash = Sha256::new();
         let book = from.book.version();
+        let known = subject
+            .identifier()
+            .map_or_else(String::new, |i| i.reveal().to_owned());
+        hash.update((known.len() as u64).to_le_bytes());
+        hash.update(known);
         for part in [query.encode_to_vec().as_slice(), &book.0]
             .iter()
             .chain(parts)
@@ -81,6 +90,24 @@ pub(crate) fn get(
     let answer = seen_from(answer, &kept, &from, registry.now());
     cache.keep(key, kept);
     Ok(answer)
+}
+
+/// The subject that is meant by a name which one subject alone bears today.
+fn only_bearer(subject: &Subject, lists: &Lists, simplify: &SimplifyTable) -> Option<Identifier> {
+    if subject.identifier().is_some() {
+        return None;
+    }
+    let entries = subject.entries(lists, simplify);
+    let mut bearers = entries.values().filter_map(|entry| own(entry).next());
+    let first = bearers.next()?.clone();
+    let known: BTreeSet<&Identifier> = entries
+        .values()
+        .filter(|entry| own(entry).any(|own| own.same_subject(&first)))
+        .flat_map(own)
+        .collect();
+    bearers
+        .all(|bearer| known.iter().any(|known| known.same_subject(bearer)))
+        .then_some(first)
 }
 
 /// The answer with all that depends on the moment asked about, or on today.
@@ -130,10 +157,6 @@ impl Gathered {
     ) -> Self {
         let entries = subject.entries(lists, book.simplify());
         let mut identifiers = desk.identity.group(subject.identifier());
-        if identifiers.is_empty() {
-            // Asked by name: the subjects of the entries that bear it.
-            identifiers.extend(entries.values().flat_map(own).cloned());
-        }
         loop {
             let before = identifiers.len();
             for entry in entries.values() {
@@ -303,7 +326,14 @@ impl Gathered {
             let how = by_change(identifier).unwrap_or_else(|| stated(identifier));
             (identifier, how)
         });
-        for (identifier, how) in asked.chain(others) {
+        // Asked by name alone: who bears it may be several, so none of them is the subject.
+        let bearers = self
+            .entries
+            .values()
+            .flat_map(own)
+            .map(|i| (i, "same_name"));
+        let bearers = bearers.filter(|_| self.asked.is_none());
+        for (identifier, how) in asked.chain(others).chain(bearers) {
             let identifier = Some(alias_to_proto(identifier));
             if !known.iter().any(|known| known.identifier == identifier) {
                 known.push(v1::KnownIdentifier {

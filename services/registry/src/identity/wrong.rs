@@ -5,6 +5,7 @@ use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::{
     WrongHitCorrected, WrongHitOpened, WrongHitTold, desk_record::What,
 };
+use creditgate_proto::subject::{alias_from_proto, alias_to_proto};
 use creditgate_proto::{Refused, v1};
 
 use crate::change::time;
@@ -21,7 +22,16 @@ type Plan = Result<(Vec<Planned>, u64), ChangeError>;
 
 /// Notes that somebody was hit wrongly.
 pub(crate) fn open(asked: v1::OpenWrongHitRequest, view: &View<'_>) -> Plan {
-    let subject = asked.subject.clone().unwrap_or_default();
+    let mut subject = asked.subject.clone().unwrap_or_default();
+    if !subject.id.trim().is_empty() {
+        let stated = v1::Alias {
+            id_type: subject.id_type,
+            id: subject.id,
+            issuer: subject.issuer,
+        };
+        let known = alias_to_proto(&alias_from_proto("subject", Some(&stated))?);
+        (subject.id_type, subject.id, subject.issuer) = (known.id_type, known.id, known.issuer);
+    }
     if subject.id.trim().is_empty() && subject.name.trim().is_empty() {
         return refuse("subject", "required: who was hit, by identifier or name");
     }
