@@ -44,12 +44,9 @@ pub struct SubjectArgs {
     /// The service.
     #[command(flatten)]
     pub server: ServerArgs,
-    /// An identifier as TYPE:VALUE.
+    /// An identifier as TYPE:VALUE, or as OTHER:ISSUER:VALUE.
     #[arg(long, value_name = "TYPE:VALUE", required_unless_present = "name")]
     pub id: Option<String>,
-    /// Issuer of an identifier of type OTHER.
-    #[arg(long, value_name = "NAME", requires = "id")]
-    pub issuer: Option<String>,
     /// A name; organisations only.
     #[arg(long)]
     pub name: Option<String>,

@@ -46,7 +46,7 @@ async fn subject(args: SubjectArgs) -> Result<ExitCode, Failure> {
         subject: Some(v1::SubjectQuery {
             id_type: alias.id_type,
             id: alias.id,
-            issuer: args.issuer.unwrap_or_default(),
+            issuer: alias.issuer,
             name: args.name.unwrap_or_default(),
         }),
         as_of,
@@ -64,6 +64,7 @@ async fn subject(args: SubjectArgs) -> Result<ExitCode, Failure> {
 
 /// A change of what is known of a subject.
 async fn change(command: IdentityCommand) -> Result<ExitCode, Failure> {
+    let undoes = matches!(command, IdentityCommand::Undo(_));
     let answer = match command {
         IdentityCommand::Rename(args) => {
             let asked = v1::ChangeNameRequest {
@@ -132,6 +133,7 @@ async fn change(command: IdentityCommand) -> Result<ExitCode, Failure> {
     let done = answered("record the change", answer)?;
     match done.change {
         0 => say!("known     already; nothing was changed"),
+        change if undoes => say!("change    {change} is taken back"),
         change => say!("change    {change} (take it back: creditgate lists undo {change})"),
     }
     for entry_id in &done.entry_ids {
