@@ -31,12 +31,12 @@ pub fn alias_from_proto(field: &str, alias: Option<&v1::Alias>) -> Result<Identi
         .ok_or_else(|| Refused::one(field, "required: an identifier with its type"))?;
     let id_type = IdType::parse(&alias.id_type).ok_or_else(|| {
         let rule = "unknown type; known: USCC, ID18, ORG9, REG15, ID15, OTHER";
-        Refused::one(&format!("{field}.id_type"), rule)
+        Refused::one(format!("{field}.id_type"), rule)
     })?;
     let issuer = (!alias.issuer.is_empty()).then_some(alias.issuer.as_str());
     Identifier::parse(id_type, &alias.id, issuer).map_err(|why| {
         Refused::one(
-            &format!("{field}.id"),
+            format!("{field}.id"),
             format!("not a valid {id_type}: {why}"),
         )
     })
@@ -74,7 +74,7 @@ pub fn related_from_proto(
                 .map(|role| role.code())
                 .collect();
             let rule = format!("expected a relation: {}", known.join(", "));
-            Refused::one(&format!("{field}.role"), rule)
+            Refused::one(format!("{field}.role"), rule)
         })?;
     let identifier = match related.id.is_empty() {
         true => None,
@@ -89,7 +89,7 @@ pub fn related_from_proto(
     };
     if related.name.chars().count() > NAME_CHARS_MAX {
         let rule = format!("at most {NAME_CHARS_MAX} characters");
-        return Err(Refused::one(&format!("{field}.name"), rule));
+        return Err(Refused::one(format!("{field}.name"), rule));
     }
     let name = (!related.name.trim().is_empty()).then(|| Sensitive::new(related.name.as_str()));
     if identifier.is_none() && name.is_none() {

@@ -588,7 +588,7 @@ async fn wrong_hits_stay_visible_until_corrected_and_told() {
         what: "wrong_person".to_owned(),
         discovered_at: Time::parse("2026-01-10")
             .ok()
-            .map(|at| creditgate_proto::encode::time_to_proto(at)),
+            .map(creditgate_proto::encode::time_to_proto),
         reason: "同名他人".to_owned(),
         ..Default::default()
     };
@@ -675,13 +675,11 @@ impl Random {
     }
 }
 
-fn seed() -> Random {
+fn seed() -> u64 {
     let given = std::env::var("SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    let seed = given.unwrap_or(0x5eed_0000_0002);
-    println!("SEED={seed}");
-    Random(seed)
+    given.unwrap_or(0x5eed_0000_0002)
 }
 
 /// Which registration numbers are one subject, counted anew from the merges that stand.
@@ -702,7 +700,9 @@ fn joined(merges: &[(u64, u64)], of: u64) -> BTreeSet<u64> {
 
 #[tokio::test]
 async fn random_merges_and_undos_are_as_counted_anew() {
-    let mut random = seed();
+    let seed = seed();
+    println!("SEED={seed}");
+    let mut random = Random(seed);
     let desk = Desk::new();
     let subjects = 8;
     let mut standing: Vec<(u64, (u64, u64))> = Vec::new();
@@ -744,7 +744,9 @@ async fn random_merges_and_undos_are_as_counted_anew() {
 
 #[tokio::test]
 async fn at_every_version_the_past_is_what_was_known_then() {
-    let mut random = seed();
+    let seed = seed();
+    println!("SEED={seed}");
+    let mut random = Random(seed);
     let desk = Desk::new();
     let mut standing = Vec::new();
     // What the screen of each subject showed while its version was the newest.

@@ -46,7 +46,7 @@ impl std::fmt::Debug for SubjectKey {
 }
 
 /// A change of identity.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdentityChange {
     /// What changed.
     pub what: Fact,
@@ -62,8 +62,18 @@ pub struct IdentityChange {
     pub undone: Option<Undone>,
 }
 
+impl std::fmt::Debug for IdentityChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IdentityChange")
+            .field("what", &self.what)
+            .field("recorded", &self.recorded)
+            .field("undone", &self.undone.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 /// How a change was taken back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Undone {
     /// Who took it back.
     pub caller: String,
@@ -279,7 +289,7 @@ impl Stated {
 }
 
 /// What is known of subjects. Cheap to clone.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// Every change, by its number.
     changes: OrdMap<u64, IdentityChange>,
@@ -289,6 +299,15 @@ pub struct Identity {
     of_entry: OrdMap<String, Vector<u64>>,
     /// What sources state of entries that look otherwise, in stored form, by entry.
     stated: OrdMap<String, Vec<u8>>,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity")
+            .field("changes", &self.changes)
+            .field("stated", &self.stated.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Identity {

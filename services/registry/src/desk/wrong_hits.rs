@@ -28,7 +28,7 @@ impl std::fmt::Debug for WhoHit {
 }
 
 /// A wrong hit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct WrongHit {
     /// Who was hit.
     pub who: WhoHit,
@@ -52,6 +52,16 @@ pub struct WrongHit {
     pub corrected: Option<Corrected>,
     /// How the subject was told.
     pub told: Option<Told>,
+}
+
+impl std::fmt::Debug for WrongHit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WrongHit")
+            .field("entry_id", &self.entry_id)
+            .field("what", &self.what)
+            .field("opened", &self.opened)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a wrong hit was corrected.
