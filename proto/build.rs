@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 10] = [
+const FILES: [&str; 12] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
@@ -15,12 +15,13 @@ const FILES: [&str; 10] = [
     "creditgate/v1/procedures.proto",
     "creditgate/v1/simulation.proto",
     "creditgate/v1/subscriptions.proto",
+    "creditgate/v1/identity.proto",
     "creditgate/journal/v1/desk.proto",
     "creditgate/journal/v1/records.proto",
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 15] = [
+const MASKED: [&str; 25] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
@@ -33,6 +34,16 @@ const MASKED: [&str; 15] = [
     ".creditgate.v1.RenderNoticeRequest",
     ".creditgate.v1.RenderNoticeResponse",
     ".creditgate.v1.RecordServiceRequest",
+    ".creditgate.v1.FieldChange",
+    ".creditgate.v1.KnownName",
+    ".creditgate.v1.IdentityChange",
+    ".creditgate.v1.ChangeNameRequest",
+    ".creditgate.v1.CodeProposal",
+    ".creditgate.v1.SubjectMoment",
+    ".creditgate.v1.WrongHit",
+    ".creditgate.v1.OpenWrongHitRequest",
+    ".creditgate.journal.v1.NameChanged",
+    ".creditgate.journal.v1.StatementKept",
     ".creditgate.journal.v1.EntryPut",
     ".creditgate.journal.v1.ProcedureStep",
     ".creditgate.journal.v1.NoticeServed",

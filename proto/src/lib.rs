@@ -16,6 +16,7 @@ mod masked;
 pub mod records;
 mod refused;
 pub mod status;
+pub mod subject;
 mod version;
 
 pub use entry::{EntryDraft, RelatedDraft, entry_from_proto, entry_to_proto};

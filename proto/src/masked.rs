@@ -2,11 +2,12 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use crate::journal::v1::{EntryPut, NoticeServed, ProcedureStep};
+use crate::journal::v1::{EntryPut, NameChanged, NoticeServed, ProcedureStep, StatementKept};
 use crate::v1::{
-    Alias, Entry, Event, OpenProcedureRequest, ProcedureStepTaken, RecordServiceRequest,
+    Alias, ChangeNameRequest, CodeProposal, Entry, Event, FieldChange, IdentityChange, KnownName,
+    OpenProcedureRequest, OpenWrongHitRequest, ProcedureStepTaken, RecordServiceRequest,
     RelatedSubject, RenderNoticeRequest, RenderNoticeResponse, StepProcedureRequest, Subject,
-    SubjectQuery,
+    SubjectMoment, SubjectQuery, WrongHit,
 };
 
 /// Prints what is there as ＊＊＊ and what is not as empty.
@@ -199,6 +200,117 @@ impl Debug for NoticeServed {
             .field("how", &self.how)
             .field("served_at", &self.served_at)
             .field("by", &Hidden(&self.by))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for FieldChange {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("FieldChange")
+            .field("field", &self.field)
+            .field("old", &Hidden(&self.old))
+            .field("new", &Hidden(&self.new))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for KnownName {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("KnownName")
+            .field("name", &Hidden(&self.name))
+            .field("current", &self.current)
+            .field("since", &self.since)
+            .field("until", &self.until)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for IdentityChange {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("IdentityChange")
+            .field("change", &self.change)
+            .field("kind", &self.kind)
+            .field("subject", &self.subject)
+            .field("other", &self.other)
+            .field("name", &Hidden(&self.name))
+            .field("related", &self.related)
+            .field("since", &self.since)
+            .field("entry_id", &self.entry_id)
+            .field("undone_by", &self.undone_by)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ChangeNameRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ChangeNameRequest")
+            .field("subject", &self.subject)
+            .field("name", &Hidden(&self.name))
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for CodeProposal {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("CodeProposal")
+            .field("entry_id", &self.entry_id)
+            .field("list", &self.list)
+            .field("name", &Hidden(&self.name))
+            .field("candidates", &self.candidates)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for SubjectMoment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("SubjectMoment")
+            .field("seq", &self.seq)
+            .field("entry_id", &self.entry_id)
+            .field("action", &self.action)
+            .field("to", &self.to)
+            .field("fields", &self.fields)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for WrongHit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("WrongHit")
+            .field("wrong_hit", &self.wrong_hit)
+            .field("subject", &self.subject)
+            .field("entry_id", &self.entry_id)
+            .field("what", &self.what)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for OpenWrongHitRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("OpenWrongHitRequest")
+            .field("subject", &self.subject)
+            .field("entry_id", &self.entry_id)
+            .field("what", &self.what)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for NameChanged {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("NameChanged")
+            .field("subject", &self.subject)
+            .field("name", &Hidden(&self.name))
+            .field("since", &self.since)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for StatementKept {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("StatementKept")
+            .field("entry_id", &self.entry_id)
+            .field("stored_bytes", &self.stored.len())
             .finish_non_exhaustive()
     }
 }

@@ -539,6 +539,12 @@ impl Grpc {
                 reporter
                     .set_service_status("creditgate.v1.Procedures", status)
                     .await;
+                reporter
+                    .set_service_status("creditgate.v1.Identity", status)
+                    .await;
+                reporter
+                    .set_service_status("creditgate.v1.Subscriptions", status)
+                    .await;
                 tokio::select! {
                     () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
                     changed = follow.changed() => if changed.is_err() { return Ok(()) },
@@ -561,6 +567,8 @@ impl Grpc {
         let lists = registry::Service::server(self.registry.clone())
             .max_decoding_message_size(self.message_bytes);
         let procedures = registry::ProceduresService::server(self.registry.clone());
+        let identity = registry::IdentityService::server(self.registry.clone())
+            .max_decoding_message_size(self.message_bytes);
         let books = registry::BooksService::server(self.registry, simulations)
             .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));
         let subscriptions = self
@@ -580,6 +588,7 @@ impl Grpc {
                 self.admission.clone(),
             ))
             .add_service(InterceptedService::new(procedures, self.admission.clone()))
+            .add_service(InterceptedService::new(identity, self.admission.clone()))
             .add_service(InterceptedService::new(books, self.admission))
             .add_service(health)
             .add_service(reflection_v1)

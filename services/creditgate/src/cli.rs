@@ -1,6 +1,7 @@
 //! What can be typed: every command with its help and examples.
 
 mod follow;
+pub mod identity;
 mod measures;
 mod procedures;
 mod sources;
@@ -293,6 +294,9 @@ pub enum ListsCommand {
     Notices(NoticesArgs),
     /// Record by which proof notices were served.
     Served(ServedArgs),
+    /// Who a subject is.
+    #[command(flatten)]
+    Identity(identity::IdentityCommand),
 }
 
 /// What to do when a row is refused.
@@ -399,15 +403,23 @@ pub struct ImportArgs {
 
 /// `lists show`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    after_help = "What was known then (--as-of) and what was true then (--at) are two questions; both may be asked.
+
+Examples:
   creditgate lists show DEMO-B07-1
-  creditgate lists show DEMO-B07-1 --json")]
+  creditgate lists show DEMO-B07-1 --json
+  creditgate lists show DEMO-B07-1 --as-of 1200 --at 2026-03-01"
+)]
 pub struct ShowArgs {
     /// The service.
     #[command(flatten)]
     pub server: ServerArgs,
     /// Id of the entry.
     pub id: String,
+    /// The moment to look from.
+    #[command(flatten)]
+    pub when: identity::WhenArgs,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

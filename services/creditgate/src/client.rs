@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::gate_client::GateClient;
+use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
 use creditgate_proto::v1::simulation_client::SimulationClient;
@@ -38,6 +39,9 @@ pub type Gate = GateClient<InterceptedService<Channel, Bearer>>;
 /// The lists, called with the key.
 pub type Lists = ListsClient<InterceptedService<Channel, Bearer>>;
 
+/// Who a subject is, called with the key.
+pub type Identity = IdentityClient<InterceptedService<Channel, Bearer>>;
+
 /// The books, called with the key.
 pub type Books = BooksClient<InterceptedService<Channel, Bearer>>;
 
@@ -56,6 +60,8 @@ pub struct Client {
     pub gate: Gate,
     /// Entries and their changes.
     pub lists: Lists,
+    /// Who a subject is.
+    pub identity: Identity,
     /// Books and how they come into force.
     pub books: Books,
     /// Procedures and notices.
@@ -107,6 +113,8 @@ impl Client {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             lists: ListsClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            identity: IdentityClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             books: BooksClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),

@@ -33,6 +33,7 @@ mod cli;
 mod client;
 mod demo;
 mod failure;
+mod identity;
 mod keys;
 mod lists;
 mod lists_watch;
@@ -82,6 +83,7 @@ pub fn run() -> ExitCode {
         },
         Command::Lists(ListsCommand::Notices(args)) => block_on(procedures::notices(args)),
         Command::Lists(ListsCommand::Served(args)) => block_on(procedures::served(args)),
+        Command::Lists(ListsCommand::Identity(command)) => block_on(identity::run(command)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
         Command::Measures(MeasuresCommand::Show(args)) => measures::show(&args),

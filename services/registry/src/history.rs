@@ -1,7 +1,9 @@
 //! What was known earlier: read from the change log, which forgets nothing.
 //!
-//! Everything here reads the log from its beginning or from a mark: about a second for a million
-//! records. It is meant for replays and for people, on threads that may block.
+//! Questions about single entries and subjects find their records by an index (`crate::index`,
+//! asked in `crate::past_entries`); sweeps, and answers that the index cannot give, read the log from
+//! its beginning or from a mark: about a second for a million records. All of it is meant for replays
+//! and for people, on threads that may block.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +25,8 @@ use rustc_hash::FxHashSet;
 
 use crate::book::load_after;
 use crate::error::Error;
+use crate::index::Index;
+use crate::life::action;
 use crate::log::{self, ChangeLog, Entered, What};
 
 /// Books kept loaded; replays ask for few.
@@ -36,23 +40,30 @@ const LOOK_EVERY: usize = 4_096;
 pub struct Past {
     log: ChangeLog,
     live: Live,
+    index: Arc<Index>,
     /// Where the books of the log stand.
     recorded: Arc<Mutex<BTreeMap<BookVersion, Position>>>,
     /// The same in the order in which they came into force; one may come back.
-    in_order: Arc<Mutex<Vec<Position>>>,
+    in_order: Arc<Mutex<Vec<(BookVersion, Position)>>>,
     loaded: Arc<Mutex<BTreeMap<BookVersion, Arc<Book>>>>,
 }
 
 impl Past {
-    pub(crate) fn new(log: ChangeLog, live: Live, books: Vec<(BookVersion, u64)>) -> Self {
-        let in_order = books.iter().map(|(_, at)| Position(*at)).collect();
-        let recorded = books
+    pub(crate) fn new(
+        log: ChangeLog,
+        live: Live,
+        index: Arc<Index>,
+        books: Vec<(BookVersion, u64)>,
+    ) -> Self {
+        let in_order: Vec<_> = books
             .into_iter()
             .map(|(version, at)| (version, Position(at)))
             .collect();
+        let recorded = in_order.iter().copied().collect();
         Self {
             log,
             live,
+            index,
             recorded: Arc::new(Mutex::new(recorded)),
             in_order: Arc::new(Mutex::new(in_order)),
             loaded: Arc::default(),
@@ -71,51 +82,32 @@ impl Past {
         recorded.insert(version, at);
         drop(recorded);
         let mut in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
-        in_order.push(at);
+        in_order.push((version, at));
     }
 
     /// Where the books of the log stand, the last one first.
     pub(crate) fn books(&self) -> Vec<Position> {
         let in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
-        in_order.iter().rev().copied().collect()
+        in_order.iter().rev().map(|(_, at)| *at).collect()
     }
 
-    /// The recorded changes of these entries, in order, up to a version. Reads the whole log.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub fn changes_of(
-        &self,
-        entry_ids: &FxHashSet<String>,
-        up_to: u64,
-    ) -> Result<BTreeMap<String, Vec<v1::EntryChange>>, Error> {
-        let mut changes: BTreeMap<String, Vec<v1::EntryChange>> = BTreeMap::new();
-        for entered in self.log.read_from(Position(0)) {
-            let entered = entered?;
-            if entered.seq > up_to {
-                break;
-            }
-            let (entry_id, change) = match &entered.what {
-                What::Put(put) => match StoredEntry::read(&put.stored) {
-                    Ok(stored) if entry_ids.contains(stored.entry_id) => (
-                        stored.entry_id.to_owned(),
-                        change_of(&entered, put, &stored),
-                    ),
-                    _ => continue,
-                },
-                What::Clock(struck) if entry_ids.contains(&struck.entry_id) => {
-                    (struck.entry_id.clone(), come_of(&entered, struck))
-                }
-                _ => continue,
-            };
-            changes.entry(entry_id).or_default().push(change);
-        }
-        Ok(changes)
+    /// The version of the book that was in force when the record at a position was made.
+    pub(crate) fn book_before(&self, position: Position) -> Option<BookVersion> {
+        let in_order = self.in_order.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = in_order.iter().rev().filter(|(_, at)| *at <= position);
+        before.next().map(|(version, _)| *version)
+    }
+
+    /// The index of its records.
+    pub(crate) const fn index(&self) -> &Arc<Index> {
+        &self.index
     }
 
     /// Reads the log once; keeps the entries that a key in `wanted` leads to, as they were known.
     /// Tells whether `wanted` has grown by further identifiers of a subject.
-    fn gather(
+    /// Rounds may each find an identifier by which an entry read before is found; they end, since
+    /// there are only so many identifiers. Most questions need one or two.
+    pub(crate) fn gather(
         &self,
         seq: u64,
         book: &Book,
@@ -224,17 +216,8 @@ impl History for Past {
             return Ok(current.lists.clone());
         }
         drop(current);
-        let mut wanted = keys_of(event, book);
-        // Each round may find an identifier by which an entry read before is found; rounds end,
-        // since there are only so many identifiers. Most events need one or two.
-        loop {
-            let (lists, grown) = self
-                .gather(version.seq, book, &mut wanted)
-                .map_err(|error| HistoryError::Log(Box::new(error)))?;
-            if !grown {
-                return Ok(lists);
-            }
-        }
+        self.lists_of(version.seq, book, keys_of(event, book))
+            .map_err(|error| HistoryError::Log(Box::new(error)))
     }
 
     fn book(&self, version: BookVersion) -> Result<Arc<Book>, HistoryError> {
@@ -430,7 +413,8 @@ pub(crate) fn change_of(
     let last = stored.changes.last();
     // A correction may bring a new state with it; that one bears the time of this record.
     let of_state = last.filter(|last| {
-        last.recorded_at == entered.recorded_at && put.action != crate::life::action::OBJECTION
+        last.recorded_at == entered.recorded_at
+            && !matches!(put.action.as_str(), action::OBJECTION | action::IDENTITY)
     });
     v1::EntryChange {
         seq: entered.seq,
@@ -441,11 +425,12 @@ pub(crate) fn change_of(
         document_no: put.document_no.clone(),
         reason: put.reason.clone(),
         caller: put.caller.clone(),
+        fields: Vec::new(),
     }
 }
 
 /// What came to an entry by time alone, as a history shows it: the reason tells what.
-fn come_of(entered: &Entered, struck: &ClockStruck) -> v1::EntryChange {
+pub(crate) fn come_of(entered: &Entered, struck: &ClockStruck) -> v1::EntryChange {
     v1::EntryChange {
         seq: entered.seq,
         action: crate::life::action::CLOCK.to_owned(),

@@ -20,6 +20,7 @@ use rustc_hash::FxHashSet;
 
 use crate::change;
 use crate::error::ChangeError;
+use crate::identity::complete::{self, Statement};
 use crate::keeper::{Keeper, Planned, confirmation, put_of};
 use crate::life::{self, ABSENT_FROM_SOURCE, Step};
 use crate::spool::Spool;
@@ -442,12 +443,15 @@ impl Keeper {
             let put = |step| put_of(step, &job.caller, "", &entry.document_no);
             steps.iter().map(put).collect::<Vec<_>>()
         };
-        let draft = match life::draft(entry) {
+        let mut draft = match life::draft(entry) {
             Ok(draft) => draft,
             Err(refused) => return Taken::Refused(ChangeError::Invalid(refused)),
         };
         let known = self.known(draft.entry_id.as_str());
         let source = draft.source_unit.clone().unwrap_or_default();
+        let identity = &self.beside.desk.identity;
+        let kept = complete::statement(&mut draft, Statement::OfSource, identity)
+            .map(|what| self.view(now, &job.caller).noted(what, ""));
         let steps = match life::put(draft, known.as_ref(), &self.book, now) {
             Ok(steps) => steps,
             Err(why) => return Taken::Refused(why),
@@ -457,9 +461,9 @@ impl Keeper {
             (own != &*source && !known.absent).then_some((&known.entry, own))
         });
         let Some((known, own)) = other else {
-            return match steps.is_empty() {
+            return match steps.is_empty() && kept.is_none() {
                 true => Taken::Unchanged,
-                false => Taken::Changes(put(&steps)),
+                false => Taken::Changes(put(&steps).into_iter().chain(kept).collect()),
             };
         };
         let stands = self.source_rules.goes_before(&known.list, &source, own);
@@ -477,7 +481,9 @@ impl Keeper {
                 None => Taken::Unchanged,
                 Some(noted) => Taken::Changes(vec![noted]),
             },
-            (true, false) => Taken::Changes(put(&steps).into_iter().chain(noted).collect()),
+            (true, false) => {
+                Taken::Changes(put(&steps).into_iter().chain(kept).chain(noted).collect())
+            }
             (false, false) => Taken::Differs(noted.into_iter().collect()),
         }
     }

@@ -32,6 +32,7 @@ use crate::desk::{Desk, Stamp};
 use crate::error::{ChangeError, Error};
 use crate::follow::moves;
 use crate::history::Past;
+use crate::identity::complete::{self, Statement};
 use crate::import::Job;
 use crate::import::differ::SourceRules;
 use crate::life::{self, Known, Step};
@@ -337,13 +338,17 @@ impl Keeper {
                 let put = put_of(&step, caller, &reason, &document_no);
                 (vec![put], Some(step.entry))
             }
-            Change::Put { draft, reason } => {
+            Change::Put { mut draft, reason } => {
                 let known = self.known(draft.entry_id.as_str());
                 let document_no = draft.document_no.clone().unwrap_or_default();
+                let by = Statement::OfPerson(known.as_ref().map(|known| &known.entry));
+                let kept = complete::statement(&mut draft, by, &self.beside.desk.identity);
                 let steps = life::put(*draft, known.as_ref(), &self.book, now)?;
+                let kept = kept.map(|what| self.view(now, caller).noted(what, ""));
                 let puts = steps
                     .iter()
                     .map(|step| put_of(step, caller, &reason, &document_no))
+                    .chain(kept)
                     .collect();
                 let last = steps.into_iter().next_back().map(|step| step.entry);
                 (puts, last.or(known.map(|known| known.entry)))

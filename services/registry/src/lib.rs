@@ -4,7 +4,8 @@
 //! published (`runtime::live`). One loop ([`keeper`]) owns the lists; the [`Registry`] is the handle
 //! by which everybody speaks to it, [`Service`] the same over gRPC. Everything but the log can be
 //! thrown away: base files ([`base_file`]) only make the start fast. This crate knows nothing of
-//! verdicts; what was known when one was given, [`history`] tells. Where the log is shared over Kafka,
+//! verdicts; what was known when one was given, [`history`] tells. What is known of subjects beyond
+//! what sources state, [`identity`] keeps. Where the log is shared over Kafka,
 //! [`upstream`] brings it here. How a book comes into force, [`book`] tells.
 
 pub mod book;
@@ -14,6 +15,7 @@ pub mod error;
 pub mod files;
 pub mod follow;
 pub mod history;
+pub mod identity;
 pub mod import;
 pub mod inbox;
 pub mod life;
@@ -25,13 +27,17 @@ pub mod upstream;
 
 mod base_file;
 mod clockwork;
+mod index;
 mod keeper;
+mod past_entries;
 mod registry;
 mod service;
 mod spool;
+mod viewpoint;
 
 pub use book::BooksService;
 pub use error::{ChangeError, Error};
+pub use identity::IdentityService;
 pub use import::differ::SourceRules;
 pub use keeper::{Applied, COMPONENT};
 pub use procedures::ProceduresService;

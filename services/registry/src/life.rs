@@ -26,6 +26,8 @@ pub mod action {
     pub const OBJECTION: &str = "objection";
     /// Something came by time alone; the entry itself stands as it was.
     pub const CLOCK: &str = "clock";
+    /// What is known of its subject changed; its source states what it stated.
+    pub const IDENTITY: &str = "identity";
 }
 
 /// One record to be written: the entry as it stands after the step.

@@ -201,6 +201,14 @@ impl ChangeLog {
         records.map(|record| understand(record?))
     }
 
+    /// The record at a position.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub fn at(&self, position: Position) -> Result<Entered, Error> {
+        understand(self.journal.read_at(position)?)
+    }
+
     /// The book record at a position.
     ///
     /// # Errors
@@ -482,7 +490,9 @@ impl Beside {
         }
         if reason == ABSENT_FROM_SOURCE {
             self.absent.insert(stored.entry_id.to_owned());
-        } else if !self.absent.is_empty() && !matches!(put_action, action::OBJECTION) {
+        } else if !self.absent.is_empty()
+            && !matches!(put_action, action::OBJECTION | action::IDENTITY)
+        {
             self.absent.remove(stored.entry_id);
         }
     }

@@ -7,6 +7,7 @@ use creditgate_measures::identifier::{IdType, Identifier, Key};
 use creditgate_measures::lists::Lists;
 use creditgate_measures::name::{NormalName, SimplifyTable};
 use creditgate_proto::{Refused, v1};
+use rustc_hash::FxHashSet;
 
 /// A subject as somebody asks for it.
 #[derive(Debug)]
@@ -45,6 +46,27 @@ impl Subject {
             return Err(Refused::one("subject", "required: an identifier or a name"));
         }
         Ok(Self { identifier, name })
+    }
+
+    /// The identifier it is asked by.
+    pub(crate) const fn identifier(&self) -> Option<&Identifier> {
+        self.identifier.as_ref()
+    }
+
+    /// The same subject, known by an identifier too.
+    pub(crate) fn known_as(self, identifier: Identifier) -> Self {
+        Self {
+            identifier: Some(identifier),
+            ..self
+        }
+    }
+
+    /// The keys under which its entries are found.
+    pub(crate) fn keys(&self) -> FxHashSet<Key> {
+        let by_identifier = self.identifier.iter().map(Identifier::key);
+        by_identifier
+            .chain(self.name.iter().map(Key::name))
+            .collect()
     }
 
     /// Every entry of the subject by id: under its identifier, under every other that the registry

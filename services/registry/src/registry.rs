@@ -32,6 +32,7 @@ use crate::error::{ChangeError, Error};
 use crate::history::Past;
 use crate::import::differ::SourceRules;
 use crate::import::{Header, Job};
+use crate::index::Index;
 use crate::keeper::{self, Applied, COMPONENT, Command, Keeper, Planned, View};
 use crate::log::{self, Beside, ChangeLog, What};
 use crate::upstream::{self, Opened, Source, Upstream};
@@ -156,7 +157,9 @@ impl Registry {
         let desk = Arc::new(ArcSwap::from_pointee(beside.desk.clone()));
         keeper::show(&options.metrics, &lists, &beside);
         show_book(&options.metrics, &book);
-        let past = Past::new(log.clone(), live.clone(), beside.books.clone());
+        let index = Index::new(log.clone(), live.clone(), &lists_dir);
+        index.follow().map_err(cannot_start(&options))?;
+        let past = Past::new(log.clone(), live.clone(), index, beside.books.clone());
         let (commands, received) = mpsc::channel(QUEUE);
         let (ending, ended) = watch::channel(false);
         options.metrics.set_lists_role(source.role());

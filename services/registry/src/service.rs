@@ -20,7 +20,9 @@ use crate::error::ChangeError;
 use crate::follow::{Filter, log_unreadable, watch};
 use crate::history::record_of;
 use crate::lookup::{self, Subject};
+use crate::past_entries::entry_standing;
 use crate::registry::Registry;
+use crate::viewpoint;
 
 const PAGE_DEFAULT: u32 = 100;
 const PAGE_MAX: u32 = 1_000;
@@ -100,16 +102,23 @@ impl Lists for Service {
         let registry = self.registry.clone();
         blocking(move || {
             let generation = registry.live().load_full();
-            let version = generation.lists.version();
-            let entry = generation
-                .lists
-                .entry(&asked.entry_id)
-                .ok_or_else(|| Status::from(ChangeError::UnknownEntry))?;
+            let from = viewpoint::read(&registry, &generation, &asked.as_of, asked.at)?;
+            let entry = match from.earlier {
+                false => generation.lists.entry(&asked.entry_id),
+                true => registry
+                    .past()
+                    .entry_as_of(&asked.entry_id, from.version.seq)
+                    .map_err(|error| log_unreadable(&error))?,
+            };
+            let entry = entry.ok_or_else(|| Status::from(ChangeError::UnknownEntry))?;
+            let standing = entry_standing(&entry, &from);
             let entries = BTreeMap::from([(asked.entry_id, entry)]);
-            let records = with_history(&registry, entries, asked.with_history, version.seq)?;
+            let seq = from.version.seq;
+            let records = with_history(&registry, entries, asked.with_history, seq)?;
             Ok(v1::GetEntryResponse {
                 entry: records.into_iter().next(),
-                list_version: version.to_string(),
+                list_version: from.version.to_string(),
+                standing: Some(standing),
             })
         })
         .await
@@ -266,12 +275,24 @@ fn page(
     if !asked.list.is_empty() {
         crate::life::known_list(&asked.list, book).map_err(Status::from)?;
     }
+    let from = viewpoint::read(registry, &generation, &asked.as_of, None)?;
+    if from.earlier && asked.subject.is_none() {
+        return Err(invalid("as_of", "asked with a subject only"));
+    }
     let after = asked.page_token.as_str();
     let mut found: BTreeMap<String, Entry> = match &asked.subject {
         Some(subject) => {
             let subject = Subject::read(subject, book.simplify())
                 .map_err(|refused| status::refused_status(&refused))?;
-            let mut entries = subject.entries(lists, book.simplify());
+            let mut entries = match from.earlier {
+                false => subject.entries(lists, book.simplify()),
+                true => {
+                    let past = registry.past();
+                    let then = past.lists_of(from.version.seq, book, subject.keys());
+                    let then = then.map_err(|error| log_unreadable(&error))?;
+                    subject.entries(&then, book.simplify())
+                }
+            };
             entries.retain(|id, entry| {
                 id.as_str() > after && (asked.list.is_empty() || entry.list.as_str() == asked.list)
             });
@@ -291,7 +312,7 @@ fn page(
         .filter(|_| more)
         .map(|(id, _)| id.clone())
         .unwrap_or_default();
-    let version = lists.version();
+    let version = from.version;
     Ok(v1::ListEntriesResponse {
         entries: with_history(registry, found, asked.with_history, version.seq)?,
         next_page_token,

@@ -114,6 +114,7 @@ async fn entries_come_in_change_and_are_shown_with_their_history() {
         .get_entry(v1::GetEntryRequest {
             entry_id: id.clone(),
             with_history: true,
+            ..Default::default()
         })
         .await
         .expect("an entry")
@@ -342,6 +343,7 @@ async fn who_is_not_known_may_do_nothing_and_others_what_they_may() {
         .get_entry(v1::GetEntryRequest {
             entry_id: "E".to_owned(),
             with_history: false,
+            ..Default::default()
         })
         .await;
     assert_eq!(told.expect_err("no entry").code(), Code::NotFound);

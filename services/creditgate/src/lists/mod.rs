@@ -10,18 +10,22 @@ use creditgate_proto::v1;
 use crate::cli::{ShowArgs, StateArgs};
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::identity;
 
 pub use import::import;
 pub(crate) use import::tell;
 
-/// Shows an entry with its history.
+/// Shows an entry with its history, as it was known and as it stood.
 pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
+    let (as_of, at) = identity::when(&args.when)?;
     let mut client = Client::connect(&args.server).await?;
     let answer = client
         .lists
         .get_entry(v1::GetEntryRequest {
             entry_id: args.id,
             with_history: true,
+            as_of,
+            at,
         })
         .await
         .map_err(|status| Failure::new("show the entry", status))?
@@ -43,23 +47,35 @@ pub async fn show(args: ShowArgs) -> Result<ExitCode, Failure> {
             None => say!("{name:<18} {value}"),
         }
     }
+    let standing = answer.standing.unwrap_or_default();
+    say!(
+        "known              at version {}, recorded by {}",
+        answer.list_version,
+        identity::moment(&standing.known_at)
+    );
+    say!(
+        "true               at {}: {}, {}",
+        identity::moment(&standing.at),
+        standing.state,
+        match standing.usable {
+            true => "usable".to_owned(),
+            false => format!("not usable ({})", standing.why_not),
+        }
+    );
     say!("history");
     for change in &record.history {
-        let at = |time: &Option<pbjson_types::Timestamp>| {
-            time.as_ref()
-                .and_then(creditgate_proto::encode::time_from_proto)
-                .map_or_else(String::new, |time| time.to_string())
-        };
         say!(
-            "  {:>8}  {:<10} {:<10} effective {}  recorded {}  by {} {}",
+            "  {:>8}  {:<10} {:<10} effective {}  recorded {}  by {} {} {}",
             change.seq,
             change.action,
             change.to.as_deref().unwrap_or_default(),
-            at(&change.effective_at),
-            at(&change.recorded_at),
+            identity::moment(&change.effective_at),
+            identity::moment(&change.recorded_at),
             change.caller,
+            change.document_no,
             change.reason
         );
+        identity::fields(&change.fields);
     }
     say!("lists              {}", answer.list_version);
     Ok(ExitCode::SUCCESS)

@@ -6,11 +6,13 @@
 //! change sees it in a [`View`](crate::keeper::View).
 
 mod holds;
+pub mod identity;
 mod procedures;
 mod served;
 pub(crate) mod shown;
 mod sources;
 mod subscriptions;
+pub mod wrong_hits;
 
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
@@ -21,10 +23,13 @@ use serde::{Deserialize, Serialize};
 use crate::clockwork::place_of;
 
 pub use holds::{Decided, Hold, Holds, WhyHeld};
+pub use identity::Identity;
 pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
 pub use served::{Served, Service};
 pub use sources::{Difference, SourceAge, Sources};
+pub use sources::{Difference, SourceAge, Sources};
 pub use subscriptions::{Standing, Subscription, Subscriptions};
+pub use wrong_hits::{WrongHit, WrongHits};
 
 /// When and where a record was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +59,10 @@ pub struct Desk {
     pub clock_place: Option<ClockPlace>,
     /// Departments that changes are sent to.
     pub subscriptions: Subscriptions,
+    /// What is known of subjects beyond what sources state.
+    pub identity: Identity,
+    /// Who was hit wrongly.
+    pub wrong_hits: WrongHits,
 }
 
 /// The place of a moment in the order in which moments are recorded.
@@ -105,6 +114,17 @@ impl Desk {
             ) => self.subscriptions.note(record, stamp),
             Some(What::ProcedureStep(step)) => self.procedures.step(step, record, stamp),
             Some(What::NoticeServed(served)) => self.served.note(served, stamp),
+            Some(What::WrongHitOpened(_) | What::WrongHitCorrected(_) | What::WrongHitTold(_)) => {
+                self.wrong_hits.note(record, stamp)
+            }
+            Some(
+                What::NameChanged(_)
+                | What::SubjectsLinked(_)
+                | What::RelationChanged(_)
+                | What::CodeDecided(_)
+                | What::IdentityUndone(_)
+                | What::StatementKept(_),
+            ) => self.identity.note(record, stamp),
             None => {}
         }
     }

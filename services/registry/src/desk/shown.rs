@@ -4,7 +4,7 @@ use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::{Refused, v1};
 
-use super::Hold;
+use super::{Difference, Hold};
 use crate::error::ChangeError;
 use crate::life;
 use crate::registry::Registry;
@@ -129,18 +129,23 @@ pub(crate) fn differences(
             next_page_token.clone_from(&last.entry_id);
             break;
         }
-        differences.push(v1::Difference {
-            entry_id: entry_id.to_owned(),
-            list: difference.list.clone(),
-            stands: difference.stands.clone(),
-            differs: source.to_owned(),
-            fields: difference.fields.clone(),
-            state: difference.state.clone(),
-            since: Some(time_to_proto(difference.since.at)),
-        });
+        differences.push(self::difference(entry_id, source, difference));
     }
     Ok(v1::ListDifferencesResponse {
         differences,
         next_page_token,
     })
+}
+
+/// A difference as a message.
+pub(crate) fn difference(entry_id: &str, source: &str, difference: &Difference) -> v1::Difference {
+    v1::Difference {
+        entry_id: entry_id.to_owned(),
+        list: difference.list.clone(),
+        stands: difference.stands.clone(),
+        differs: source.to_owned(),
+        fields: difference.fields.clone(),
+        state: difference.state.clone(),
+        since: Some(time_to_proto(difference.since.at)),
+    }
 }

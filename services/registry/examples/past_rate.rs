@@ -1,0 +1,179 @@
+//! How long a question about the past takes with the index and without it, what the index costs, and
+//! what a kept screen of a subject saves.
+//!
+//! `cargo run --release -p creditgate-registry --example past_rate -- 1000000`
+
+#![allow(clippy::print_stdout, reason = "a program for people")]
+
+use std::time::{Duration, Instant};
+
+use creditgate_measures::book::Deployment;
+use creditgate_measures::catalogue;
+use creditgate_measures::entry::StoredEntry;
+use creditgate_measures::identifier::invented;
+use creditgate_proto::v1::{self, identity_server::Identity as _};
+use creditgate_registry::log::What;
+use creditgate_registry::{IdentityService, OVERLAY_MIN, Options, Registry};
+use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal::{self, Position};
+use creditgate_runtime::metrics::{Build, Metrics};
+use tonic::Request;
+
+const QUESTIONS: u64 = 200;
+
+// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let rows: u64 = std::env::args()
+        .nth(1)
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(100_000);
+    let dir = tempfile::tempdir().expect("a directory");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let caller = Callers::loopback_only()
+        .authenticate(None, true)
+        .expect("local");
+    let registry = open(dir.path());
+    let started = Instant::now();
+    runtime.block_on(import(&registry, rows, &caller));
+    println!("imported {rows} rows in {:.1} s", seconds(started));
+
+    let past = registry.past();
+    let head = past.log().head().sequence;
+    let one = |n: u64| std::iter::once(format!("E-{n:09}")).collect();
+    let started = Instant::now();
+    let found = past.changes_of(&one(0), head).expect("readable");
+    assert_eq!(found.len(), 1);
+    println!(
+        "the first question, which brings the index up to date: {:.2} s",
+        seconds(started)
+    );
+
+    let started = Instant::now();
+    let wanted = format!("E-{:09}", rows / 2);
+    let read = past.log().read_from(Position(0)).filter(|entered| {
+        matches!(&entered.as_ref().expect("a record").what, What::Put(put)
+            if StoredEntry::read(&put.stored).is_ok_and(|stored| stored.entry_id == wanted))
+    });
+    assert_eq!(read.count(), 1);
+    println!(
+        "the whole log read for one entry: {:.2} s",
+        seconds(started)
+    );
+
+    let step = (rows / QUESTIONS).max(1);
+    times("changes of an entry, by the index", |n| {
+        let found = past.changes_of(&one(n * step), head).expect("readable");
+        assert_eq!(found.len(), 1);
+    });
+    times("an entry as of half the log", |n| {
+        past.entry_as_of(&format!("E-{:09}", n * step), head / 2)
+            .expect("readable");
+    });
+    let identity = IdentityService::new(registry.clone());
+    let subject = |n: u64, as_of: &str| {
+        let mut asked = Request::new(v1::GetSubjectRequest {
+            subject: Some(v1::SubjectQuery {
+                id_type: "USCC".to_owned(),
+                id: invented::uscc(n * step),
+                ..Default::default()
+            }),
+            as_of: as_of.to_owned(),
+            at: None,
+        });
+        asked.extensions_mut().insert(caller.clone());
+        let answer = runtime.block_on(identity.get_subject(asked));
+        assert_eq!(answer.expect("a subject").get_ref().entries.len(), 1);
+    };
+    let last = head.to_string();
+    times("a subject, computed", |n| subject(n, ""));
+    times("a subject, kept", |n| subject(n, ""));
+    times("a subject as of a version, computed", |n| subject(n, &last));
+    times("a subject as of a version, kept", |n| subject(n, &last));
+    drop(identity);
+    runtime.block_on(registry.close());
+    drop(registry);
+    let index: u64 = ["entries.sqlite", "entries.sqlite-wal"]
+        .iter()
+        .filter_map(|file| std::fs::metadata(dir.path().join("lists").join(file)).ok())
+        .map(|file| file.len())
+        .sum();
+    println!("index: {} bytes on disk per entry", index / rows.max(1));
+}
+
+fn times(what: &str, ask: impl Fn(u64)) {
+    let mut times: Vec<Duration> = (0..QUESTIONS)
+        .map(|n| {
+            let started = Instant::now();
+            ask(n);
+            started.elapsed()
+        })
+        .collect();
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() - 1) * share / 100].as_micros();
+    println!("{what}: p50 {} µs, p99 {} µs", at(50), at(99));
+}
+
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
+fn open(dir: &std::path::Path) -> Registry {
+    let clock = Clock::system();
+    let build = Build {
+        version: "example",
+        commit: "unknown",
+    };
+    Registry::open(Options {
+        data_dir: dir.to_owned(),
+        book: catalogue::built_in(),
+        book_named: false,
+        signature: None,
+        trusted_keys: Default::default(),
+        deployment: Deployment::default(),
+        upstream: None,
+        journal: journal::Options::default(),
+        metrics: Metrics::new(clock.clone(), build),
+        clock,
+        readiness: Readiness::expecting(["lists"]),
+        overlay_min: OVERLAY_MIN,
+        source_rules: Default::default(),
+    })
+    .expect("the registry opens")
+}
+
+async fn import(registry: &Registry, rows: u64, caller: &Caller) {
+    let header = v1::ImportHeader {
+        source_unit: "示例数据中心".to_owned(),
+        ..Default::default()
+    };
+    let mut import = registry
+        .begin_import(header, caller)
+        .expect("a sound header");
+    for n in 0..rows {
+        let entry = v1::Entry {
+            entry_id: format!("E-{n:09}"),
+            list: "B01".to_owned(),
+            id_type: "USCC".to_owned(),
+            id: invented::uscc(n),
+            name: format!("示例第{n}号建筑工程有限公司"),
+            kind: "enterprise".to_owned(),
+            severity: "serious".to_owned(),
+            document_no: format!("（2026）示例执{n}号"),
+            valid_from: "2026-01-05".to_owned(),
+            valid_to: "2028-01-04".to_owned(),
+            ..Default::default()
+        };
+        let row = v1::ImportRow {
+            entry: Some(entry),
+            row: n + 1,
+        };
+        import.push(row).expect("room");
+    }
+    let summary = import.finish().await.expect("an import");
+    assert_eq!(summary.accepted, rows);
+}

@@ -1,0 +1,224 @@
+//! Service `Identity` over gRPC: who may, what is asked, what the registry says.
+
+use creditgate_proto::v1::identity_server::{Identity, IdentityServer};
+use creditgate_proto::{Refused, v1};
+use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::metrics::ChangeRefusal;
+use tonic::{Request, Response, Status};
+
+use super::change::Asked;
+use super::view_cache::{BYTES_MAX, ViewCache};
+use super::{codes, subject, wrong};
+use crate::error::ChangeError;
+use crate::keeper::{Planned, View};
+use crate::log::What;
+use crate::registry::Registry;
+use crate::service::{blocking, log_unreadable, permitted};
+
+/// The service; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct IdentityService {
+    registry: Registry,
+    views: ViewCache,
+}
+
+impl IdentityService {
+    /// The service of a registry; as for [`crate::Service`], an interceptor tells who calls.
+    #[must_use]
+    pub fn new(registry: Registry) -> Self {
+        Self {
+            registry,
+            views: ViewCache::new(BYTES_MAX),
+        }
+    }
+
+    /// The tonic server of the service.
+    #[must_use]
+    pub fn server(registry: Registry) -> IdentityServer<Self> {
+        IdentityServer::new(Self::new(registry))
+    }
+
+    fn may_change<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        permitted(request, Permission::Lists)
+            .inspect_err(|_| self.registry.count_refused(ChangeRefusal::Forbidden))
+    }
+
+    /// Makes a change whose form is checked.
+    async fn make(
+        &self,
+        asked: Result<Asked, Refused>,
+        caller: &Caller,
+    ) -> Result<Response<v1::IdentityChangeResponse>, Status> {
+        let asked = asked
+            .map_err(ChangeError::Invalid)
+            .inspect_err(|why| self.registry.count_refused(why.counted_as()))?;
+        let made = self.registry.transact(caller, |view| asked.plan(view));
+        let (version, done) = made.await?;
+        Ok(Response::new(v1::IdentityChangeResponse {
+            change: done.change,
+            list_version: version.to_string(),
+            entry_ids: done.entry_ids,
+        }))
+    }
+
+    /// Makes a step of a wrong hit and shows it afterwards.
+    async fn step(
+        &self,
+        caller: &Caller,
+        plan: impl FnOnce(&View<'_>) -> Result<(Vec<Planned>, u64), ChangeError> + Send + 'static,
+    ) -> Result<Response<v1::WrongHitResponse>, Status> {
+        let (version, number) = self.registry.transact(caller, plan).await?;
+        let (desk, now) = (self.registry.desk(), self.registry.now());
+        let hit = desk.wrong_hits.get(number);
+        Ok(Response::new(v1::WrongHitResponse {
+            wrong_hit: hit.map(|hit| wrong::shown(number, hit, now)),
+            list_version: version.to_string(),
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl Identity for IdentityService {
+    async fn get_subject(
+        &self,
+        request: Request<v1::GetSubjectRequest>,
+    ) -> Result<Response<v1::GetSubjectResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let (registry, views) = (self.registry.clone(), self.views.clone());
+        let asked = request.into_inner();
+        blocking(move || subject::get(&registry, &views, &asked)).await
+    }
+
+    async fn change_name(
+        &self,
+        request: Request<v1::ChangeNameRequest>,
+    ) -> Result<Response<v1::IdentityChangeResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        self.make(Asked::name(request.into_inner()), &caller).await
+    }
+
+    async fn declare_alias(
+        &self,
+        request: Request<v1::DeclareAliasRequest>,
+    ) -> Result<Response<v1::IdentityChangeResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        self.make(Asked::alias(request.into_inner()), &caller).await
+    }
+
+    async fn change_relation(
+        &self,
+        request: Request<v1::ChangeRelationRequest>,
+    ) -> Result<Response<v1::IdentityChangeResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        self.make(Asked::relation(request.into_inner()), &caller)
+            .await
+    }
+
+    async fn merge_subjects(
+        &self,
+        request: Request<v1::MergeSubjectsRequest>,
+    ) -> Result<Response<v1::IdentityChangeResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        self.make(Asked::merge(request.into_inner()), &caller).await
+    }
+
+    async fn undo_change(
+        &self,
+        request: Request<v1::UndoChangeRequest>,
+    ) -> Result<Response<v1::IdentityChangeResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        self.make(Asked::undo(request.into_inner()), &caller).await
+    }
+
+    async fn list_code_proposals(
+        &self,
+        request: Request<v1::ListCodeProposalsRequest>,
+    ) -> Result<Response<v1::ListCodeProposalsResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let registry = self.registry.clone();
+        let asked = request.into_inner();
+        blocking(move || codes::proposals(&registry, &asked).map_err(Status::from)).await
+    }
+
+    async fn decide_code(
+        &self,
+        request: Request<v1::DecideCodeRequest>,
+    ) -> Result<Response<v1::IdentityChangeResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        self.make(Asked::code(request.into_inner()), &caller).await
+    }
+
+    async fn open_wrong_hit(
+        &self,
+        request: Request<v1::OpenWrongHitRequest>,
+    ) -> Result<Response<v1::WrongHitResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let asked = request.into_inner();
+        self.step(&caller, move |view| wrong::open(asked, view))
+            .await
+    }
+
+    async fn correct_wrong_hit(
+        &self,
+        request: Request<v1::CorrectWrongHitRequest>,
+    ) -> Result<Response<v1::WrongHitResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let asked = request.into_inner();
+        let past = self.registry.past().clone();
+        let number = asked.correction;
+        // Records never change, so what is read now holds when the turn comes.
+        let record = blocking(move || past.record(number).map_err(|e| log_unreadable(&e))).await?;
+        let (entry_id, recorded_at) = match record.into_inner() {
+            Some(entered) => {
+                let of = match &entered.what {
+                    What::Put(put) => entry_id_of(&put.stored),
+                    _ => None,
+                };
+                (of, entered.recorded_at)
+            }
+            None => (None, self.registry.now()),
+        };
+        self.step(&caller, move |view| {
+            let hit = view.desk.wrong_hits.get(asked.wrong_hit);
+            if hit.is_some_and(|hit| entry_id.as_deref() != Some(&*hit.entry_id)) {
+                let rule = "expected the number of a change of the entry that was hit by; `lists show` tells them";
+                return Err(Refused::one("correction", rule).into());
+            }
+            wrong::correct(&asked, recorded_at, view)
+        })
+        .await
+    }
+
+    async fn tell_wrong_hit(
+        &self,
+        request: Request<v1::TellWrongHitRequest>,
+    ) -> Result<Response<v1::WrongHitResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let asked = request.into_inner();
+        self.step(&caller, move |view| wrong::tell(asked, view))
+            .await
+    }
+
+    async fn list_wrong_hits(
+        &self,
+        request: Request<v1::ListWrongHitsRequest>,
+    ) -> Result<Response<v1::ListWrongHitsResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let (desk, now) = (self.registry.desk(), self.registry.now());
+        let asked = request.get_ref();
+        let wrong_hits = desk
+            .wrong_hits
+            .all()
+            .filter(|(_, hit)| asked.closed || !hit.is_closed())
+            .map(|(number, hit)| wrong::shown(number, hit, now))
+            .filter(|hit| hit.open_days >= asked.open_days);
+        Ok(Response::new(v1::ListWrongHitsResponse {
+            wrong_hits: wrong_hits.collect(),
+        }))
+    }
+}
+
+fn entry_id_of(stored: &[u8]) -> Option<String> {
+    let stored = creditgate_measures::entry::StoredEntry::read(stored).ok()?;
+    Some(stored.entry_id.to_owned())
+}
