@@ -126,7 +126,8 @@ impl Registry {
     /// The registry over a log that is up to date.
     pub(crate) fn over(options: Options, opened: Opened) -> Result<Self, Error> {
         let started = Instant::now();
-        let lists_dir = options.data_dir.join("lists");
+        let data_dir = options.data_dir.clone();
+        let lists_dir = data_dir.join("lists");
         let Opened {
             log,
             mut source,
@@ -226,7 +227,7 @@ impl Registry {
         };
         registry.clockwork().start().map_err(|source| Error::Io {
             action: "start the clock of",
-            path: options.data_dir,
+            path: data_dir,
             source,
         })?;
         Ok(registry)

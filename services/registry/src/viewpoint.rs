@@ -9,9 +9,9 @@ use tonic::Status;
 
 use crate::change::time;
 use crate::error::ChangeError;
+use crate::follow::log_unreadable;
 use crate::past_entries::Viewpoint;
 use crate::registry::Registry;
-use crate::service::log_unreadable;
 
 /// The viewpoint that a question names. Without a version it is what is known now, and without a
 /// moment the time of the version, or now.

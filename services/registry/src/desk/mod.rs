@@ -27,7 +27,6 @@ pub use identity::Identity;
 pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
 pub use served::{Served, Service};
 pub use sources::{Difference, SourceAge, Sources};
-pub use sources::{Difference, SourceAge, Sources};
 pub use subscriptions::{Standing, Subscription, Subscriptions};
 pub use wrong_hits::{WrongHit, WrongHits};
 

@@ -10,10 +10,11 @@ use super::change::Asked;
 use super::view_cache::{BYTES_MAX, ViewCache};
 use super::{codes, subject, wrong};
 use crate::error::ChangeError;
+use crate::follow::log_unreadable;
 use crate::keeper::{Planned, View};
 use crate::log::What;
 use crate::registry::Registry;
-use crate::service::{blocking, log_unreadable, permitted};
+use crate::service::{blocking, permitted};
 
 /// The service; cheap to clone.
 #[derive(Clone, Debug)]

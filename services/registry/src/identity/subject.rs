@@ -20,11 +20,11 @@ use super::view_cache::{Kept, Key, ViewCache};
 use super::{shown, wrong};
 use crate::desk::identity::{Fact, IdentityChange};
 use crate::desk::{Desk, shown as desk_shown};
+use crate::follow::log_unreadable;
 use crate::history::record_of;
 use crate::lookup::Subject;
 use crate::past_entries::{Viewpoint, entry_standing};
 use crate::registry::Registry;
-use crate::service::log_unreadable;
 use crate::viewpoint;
 
 /// Everything that is known of a subject from a viewpoint.
