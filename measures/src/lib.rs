@@ -17,6 +17,8 @@ pub mod book;
 pub mod catalogue;
 pub mod condition;
 
+pub mod clocks;
+
 pub mod case;
 mod decide;
 pub mod verdict;

@@ -36,6 +36,8 @@ macro_rules! vocabulary {
     };
 }
 
+pub(crate) use vocabulary;
+
 vocabulary! {
     /// Kind of a subject (主体类别), spec 2.
     SubjectKind {

@@ -465,7 +465,7 @@ fn a_file_in_no_place_of_a_book_is_not_passed_over() {
             &with(path),
             &format!(
                 "{path}:0: book: the file belongs to no part of a book and would be passed over; end it in `.yaml` and \
-lay it into one of agreements, commitments, incentives, lists, measures, names, repair, scenarios, or take it away"
+lay it into one of agreements, calendar, commitments, incentives, lists, measures, names, notices, repair, scenarios, or take it away"
             ),
         );
     }

@@ -139,7 +139,7 @@ fn a_row_and_a_list_are_shown_with_everything_known_of_them() {
     assert_eq!(json["rows"][0]["cases"], 2);
     let (code, _, error) = told(&["measures", "show", "M9", "--book", book]);
     assert_eq!(code, Some(2));
-    assert!(error.contains("no row or list `M9`"), "{error}");
+    assert!(error.contains("no row, list or notice `M9`"), "{error}");
     let (_, lint, _) = told(&["measures", "lint", book]);
     assert!(lint.contains("part       1: national 1"), "{lint}");
     assert!(lint.contains("not expressed 0"), "{lint}");

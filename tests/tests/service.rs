@@ -299,14 +299,14 @@ async fn a_list_whose_rows_could_not_all_be_read_does_not_pass_for_complete() {
     };
     assert_eq!(
         import("hold").status.code(),
-        Some(2),
+        Some(1),
         "held: nothing is taken"
     );
     let skipped = import("skip");
     let told = String::from_utf8_lossy(&skipped.stdout).into_owned();
     assert_eq!(skipped.status.code(), Some(1), "{told}");
     assert!(
-        told.contains("accepted  82") && told.contains("unreadable 1"),
+        told.contains("accepted  82") && told.contains("refused   2"),
         "{told}"
     );
 

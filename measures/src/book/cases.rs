@@ -174,6 +174,8 @@ impl Book {
             simplify: self.simplify.clone(),
             scenarios,
             repair_rules: Vec::new(),
+            calendar: crate::clocks::Calendar::default(),
+            notices: Vec::new(),
             lists: self.lists.clone(),
             measures,
             agreements: self.agreements.clone(),

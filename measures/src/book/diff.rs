@@ -45,6 +45,10 @@ pub enum About {
     List,
     /// A rule on repair.
     RepairRule,
+    /// The working calendar of a year.
+    Calendar,
+    /// A template of a notice.
+    Notice,
     /// A scenario.
     Scenario,
     /// An agreement.
@@ -300,6 +304,8 @@ impl Difference {
             (About::Row, Change::Changed(_) | Change::NewVersion(_)) => "Rows changed",
             (About::List, _) => "Lists",
             (About::RepairRule, _) => "Repair rules",
+            (About::Calendar, _) => "Working calendars",
+            (About::Notice, _) => "Notices",
             (About::Scenario, _) => "Scenarios",
             (About::Agreement, _) => "Agreements",
             (About::NotExpressed, _) => "Not expressed",

@@ -9,9 +9,10 @@ use std::borrow::Cow;
 
 use super::fixed;
 use super::source::{
-    AgreementsFile, BookFile, CommitmentsFile, ConfirmationsFile, ListsFile, MeasuresFile,
-    NotExpressedFile, RepairFile, ScenarioFile, SupplementFile,
+    AgreementsFile, BookFile, CalendarFile, CommitmentsFile, ConfirmationsFile, ListsFile,
+    MeasuresFile, NotExpressedFile, NoticesFile, RepairFile, ScenarioFile, SupplementFile,
 };
+use crate::clocks::{DayUnit, Occasion};
 use crate::time::text::DateText;
 use crate::vocabulary::{
     Actor, AttributeType, Benefit, Class, Colour, Confidence, Direction, Effect, Force, Level,
@@ -37,10 +38,12 @@ const fn form<T: JsonSchema>(name: &'static str, files: &'static [&'static str])
 }
 
 /// Every form, in the order in which a book is read.
-pub const FORMS: [Form; 10] = [
+pub const FORMS: [Form; 12] = [
     form::<BookFile>("book", &["book.yaml"]),
     form::<ScenarioFile>("scenario", &["scenarios/*.yaml"]),
     form::<RepairFile>("repair", &["repair/*.yaml"]),
+    form::<CalendarFile>("calendar", &["calendar/*.yaml"]),
+    form::<NoticesFile>("notices", &["notices/*.yaml"]),
     form::<ListsFile>("lists", &["lists/*.yaml", "supplements/*/lists/*.yaml"]),
     form::<MeasuresFile>(
         "measures",
@@ -149,6 +152,11 @@ const CLOSED: &[Closed] = closed! {
     "ListSource"."default_severity": Severity,
     "ListSource"."confidence": Confidence,
     "RepairRuleSource"."confidence": Confidence,
+    "LimitSource"."unit": DayUnit,
+    "LimitSource"."confidence": Confidence,
+    "CalendarFile"."confidence": Confidence,
+    "NoticeSource"."when": Occasion,
+    "NoticeSource"."confidence": Confidence,
     "BasisSource"."level": Level,
     "SupplementFile"."level": SupplementLevel,
     "CommitmentSource"."confidence": Confidence,

@@ -19,6 +19,9 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::clocks::calendar::Calendar;
+use crate::clocks::limits::Limits;
+use crate::clocks::notice::{Notice, Occasion};
 use crate::condition::Condition;
 use crate::event::{ListCode, MeasureId, Region, ScenarioCode, StageCode};
 use crate::name::SimplifyTable;
@@ -55,6 +58,8 @@ pub struct Book {
     simplify: SimplifyTable,
     scenarios: BTreeMap<ScenarioCode, Scenario>,
     repair_rules: Vec<RepairRule>,
+    calendar: Calendar,
+    notices: Vec<Notice>,
     lists: FxHashMap<ListCode, Arc<List>>,
     measures: Vec<Arc<Measure>>,
     agreements: Vec<Agreement>,
@@ -129,8 +134,31 @@ pub struct RepairRule {
     pub effective_to: Option<Date>,
     /// How long entries are shown, by severity.
     pub periods: source::PeriodsSource,
+    /// Whether it is a general order, which holds beside the rules of single fields.
+    pub general: bool,
+    /// The limits of its procedures.
+    pub limits: Limits,
     /// How sure we are of it.
     pub confidence: Confidence,
+}
+
+impl RepairRule {
+    /// Whether it is in force on this day.
+    #[must_use]
+    pub fn in_force_on(&self, day: Date) -> bool {
+        self.effective_from.is_none_or(|from| from <= day)
+            && self.effective_to.is_none_or(|to| day <= to)
+    }
+
+    /// How long entries of this severity are shown, where it says so.
+    #[must_use]
+    pub const fn period(&self, severity: Severity) -> Option<source::PeriodSource> {
+        match severity {
+            Severity::Minor => self.periods.minor,
+            Severity::General => self.periods.general,
+            Severity::Serious => self.periods.serious,
+        }
+    }
 }
 
 /// What the sources name and the book does not hold; it counts in no figure.
@@ -173,6 +201,46 @@ impl Book {
     #[must_use]
     pub fn repair_rules(&self) -> &[RepairRule] {
         &self.repair_rules
+    }
+
+    /// The rule on credit repair of this version.
+    #[must_use]
+    pub fn rule(&self, version: &str) -> Option<&RepairRule> {
+        self.repair_rules
+            .iter()
+            .find(|rule| *rule.version == *version)
+    }
+
+    /// The general rule on credit repair in force on this day.
+    #[must_use]
+    pub fn general_rule(&self, on: Date) -> Option<&RepairRule> {
+        self.repair_rules
+            .iter()
+            .find(|rule| rule.general && rule.in_force_on(on))
+    }
+
+    /// The working calendar; it knows the years that the book declares.
+    #[must_use]
+    pub const fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// The templates of notices, by id.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// The template with this id.
+    #[must_use]
+    pub fn notice(&self, id: &str) -> Option<&Notice> {
+        self.notices.iter().find(|notice| *notice.id == *id)
+    }
+
+    /// The template of the notice for this occasion; a book has at most one.
+    #[must_use]
+    pub fn notice_on(&self, when: Occasion) -> Option<&Notice> {
+        self.notices.iter().find(|notice| notice.when == when)
     }
 
     /// What the sources name and the book does not hold, by id.

@@ -3,7 +3,12 @@
 //! Nothing here is trusted yet. [`super::load`] turns it into [`super::Book`] or refuses the
 //! whole, naming file, line, rule and mend (spec 4).
 
+mod clocks;
+
 pub use super::spanned::Spanned;
+pub use clocks::{
+    CalendarFile, HolidaySource, LimitSource, LimitsSource, NoticeSource, NoticesFile,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -220,6 +225,12 @@ pub struct RepairRuleSource {
     pub effective_to: Option<DateText>,
     /// How long entries are shown, by severity.
     pub periods: Option<PeriodsSource>,
+    /// A general order: it holds beside the rules of single fields, one at a time.
+    #[serde(default)]
+    pub general: bool,
+    /// The limits of its procedures.
+    #[serde(default)]
+    pub limits: LimitsSource,
     /// `verified` or `recalled`.
     pub confidence: Spanned<String>,
     /// Marks of the sources it rests on.

@@ -55,6 +55,17 @@ impl Measure {
 }
 
 impl Basis {
+    /// As tables and notices cite it: 《law》（number）article.
+    #[must_use]
+    pub fn cited(&self) -> String {
+        let number = self
+            .document_no
+            .as_ref()
+            .map_or(String::new(), |number| format!("（{number}）"));
+        let article = self.article.as_deref().unwrap_or_default();
+        format!("《{}》{number}{article}", self.law)
+    }
+
     /// Law, article, number, level, issuer, region and the fields it reaches, as far as stated.
     #[must_use]
     pub fn told(&self) -> String {

@@ -23,6 +23,7 @@ use crate::time::Time;
 use crate::vocabulary::SubjectKind;
 
 pub use base::{Base, BaseError, HEADER as BASE_HEADER_BYTES};
+pub(crate) use usable::Dates;
 pub use usable::{Circumstances, Standing, Use, last_day, standing};
 
 /// Version of the lists: which change log, and how far it was read (spec 3).

@@ -1,7 +1,7 @@
 //! Whether an entry that was found may be used for this event (spec 3, a to d).
 
 use crate::book::{Agreement, Book, List};
-use crate::entry::{StoredEntry, not_effective, state_at};
+use crate::entry::{Entry, StateChange, StoredEntry, not_effective, state_at};
 use crate::event::Region;
 use crate::identifier::Identifier;
 use crate::time::{Date, Time};
@@ -84,20 +84,67 @@ pub fn standing<'a>(
 /// The last day of the entry: the earliest of its own, the list's and the display's (spec 3).
 #[must_use]
 pub fn last_day(entry: &StoredEntry<'_>, list: &List) -> Option<Date> {
-    let by_period = list
-        .max_period_months
-        .map(|months| entry.valid_from.date().plus_months(months).prev_day());
-    [entry.valid_to, by_period, entry.display_max_until]
-        .into_iter()
-        .flatten()
-        .min()
+    Dates::of(entry).last_day(list.max_period_months)
+}
+
+/// The dates of an entry from which its beginning and its end follow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dates<'e> {
+    /// See [`Entry::served_at`].
+    pub served_at: Option<Time>,
+    /// See [`Entry::valid_from`].
+    pub valid_from: Time,
+    /// See [`Entry::valid_to`].
+    pub valid_to: Option<Date>,
+    /// See [`Entry::display_max_until`].
+    pub display_max_until: Option<Date>,
+    /// See [`Entry::changes`].
+    pub changes: &'e [StateChange],
+}
+
+impl<'e> Dates<'e> {
+    /// Those of a stored entry.
+    pub fn of(entry: &'e StoredEntry<'_>) -> Self {
+        Self {
+            served_at: entry.served_at,
+            valid_from: entry.valid_from,
+            valid_to: entry.valid_to,
+            display_max_until: entry.display_max_until,
+            changes: &entry.changes,
+        }
+    }
+
+    /// Those of an entry as the registry keeps it.
+    pub fn of_entry(entry: &'e Entry) -> Self {
+        Self {
+            served_at: entry.served_at,
+            valid_from: entry.valid_from,
+            valid_to: entry.valid_to,
+            display_max_until: entry.display_max_until,
+            changes: &entry.changes,
+        }
+    }
+
+    /// From when it counts: the later of `valid_from` and `served_at` (spec 3, a).
+    pub fn begins(&self) -> Time {
+        self.served_at
+            .map_or(self.valid_from, |served| served.max(self.valid_from))
+    }
+
+    /// Its last day, on a list of this longest period in months.
+    pub fn last_day(&self, max_period_months: Option<u32>) -> Option<Date> {
+        let by_period =
+            max_period_months.map(|months| self.valid_from.date().plus_months(months).prev_day());
+        [self.valid_to, by_period, self.display_max_until]
+            .into_iter()
+            .flatten()
+            .min()
+    }
 }
 
 /// Rule (a) but for the end: effective and begun at the event.
 fn not_in_force_at_event(entry: &StoredEntry<'_>, occurred_at: Time) -> Option<NotUsable> {
-    let begins = entry
-        .served_at
-        .map_or(entry.valid_from, |served| served.max(entry.valid_from));
+    let begins = Dates::of(entry).begins();
     match state_at(&entry.changes, occurred_at) {
         State::Effective => (occurred_at < begins).then_some(NotUsable::ListedAfterTheFact),
         State::Proposed | State::Notified

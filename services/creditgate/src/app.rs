@@ -206,6 +206,11 @@ impl App {
                 console::serve(http, options, tasks.shutdown().clone()),
             );
         }
+        let keeps_lists = config.roles.contains(&Role::Registry);
+        if let Some(dir) = config.lists.inbox.clone().filter(|_| keeps_lists) {
+            let inbox = registry::inbox::watch(registry.clone(), dir, tasks.shutdown().clone());
+            tasks.spawn_named("inbox", inbox);
+        }
         close_in_order(
             &tasks,
             registry.clone(),

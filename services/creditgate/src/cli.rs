@@ -284,39 +284,63 @@ pub enum OnError {
 pub enum FileFormat {
     /// One JSON object a line.
     Jsonl,
-    /// Comma-separated with a header.
+    /// A table as text, with a header.
     Csv,
 }
 
 /// `lists import`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The source confirms the lists that the file names, unless --no-confirm says \
-otherwise: a list that was never confirmed stands as `not_loaded` in verdicts.
+    after_help = "Tables as text (CSV with comma, semicolon or tab, in UTF-8, GB18030/GBK or UTF-16), \
+workbooks (XLSX) and JSON Lines, each also as .gz or several in a .zip. Several files are parts of one list \
+and one import. The names of the columns may stand below a title; days are 2026-01-05, 2026/1/5, 20260105 or \
+2026年1月5日.
 
-Columns of CSV: entry_id, list, id_type, id, issuer, name, former_names, kind, severity, grade,
-designated_by, document_no, basis, reason, region, scope, act_date, served_at, valid_from, valid_to,
-display_min_until, display_max_until, state, state_since, objection_marked, repeat_count,
-source_unit, rule_version. JSON also: related, aliases.
+Columns: entry_id, list, id_type, id, issuer, name, former_names, kind, severity, grade, designated_by,
+document_no, basis, reason, region, scope, act_date, served_at, valid_from, valid_to, display_min_until,
+display_max_until, state, state_since, objection_marked, repeat_count, source_unit, rule_version; or the
+usual headers: 主体名称, 统一社会信用代码, 组织机构代码, 证件号码, 证件类型, 法定代表人, 主体类别, 名单类型,
+认定部门, 认定依据, 列入事由, 认定日期, 列入日期, 有效期止, 文书号, 曾用名, 严重程度, 行政区划, 送达日期, 状态,
+移出日期 …, and the codes of the double disclosure (CF_WSH, CF_XDR_MC …). JSON also: related, aliases.
+
+Others through a mapping file:
+  columns: {企业名称: name, 处罚文号: document_no}   header: field
+  constants: {list: 失信被执行人名单}               field: value of all rows
+  words: {severity: {A类: serious}}               field: {word: code}
+  date_format: DD.MM.YYYY
+  ignore: [备注]
+
+The source confirms the lists that the files name, unless --no-confirm says otherwise: a list that was never \
+confirmed stands as `not_loaded` in verdicts.
+
+Exit code: 0 all taken, 1 rows were refused or the import waits for approval, 2 it could not be done.
 
 Examples:
   creditgate lists import lists.csv --source-unit 示例法院
-  creditgate lists import lists.jsonl --source-unit 示例税务局 --dry-run
+  creditgate lists import 名单.xlsx --source-unit 示例法院 --list 失信被执行人名单 --full --report refused.csv
+  creditgate lists import part-1.csv part-2.csv.gz --source-unit 示例税务局 --mapping map.yaml --dry-run
   creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm"
 )]
 pub struct ImportArgs {
     /// The service.
     #[command(flatten)]
     pub server: ServerArgs,
-    /// The file; `-` for standard input.
-    pub file: PathBuf,
+    /// The files; `-` for standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
     /// Unit the data comes from (数据来源单位).
     #[arg(long, value_name = "NAME")]
     pub source_unit: String,
-    /// List of rows that name none.
-    #[arg(long, value_name = "CODE")]
+    /// List of rows that name none, by code or name.
+    #[arg(long, value_name = "LIST")]
     pub list: Option<String>,
-    /// Lists that the source confirms besides those the file names, separated by commas.
+    /// The files are the whole list of this source: entries that they do not contain are revoked.
+    #[arg(long, requires = "list", conflicts_with = "delta")]
+    pub full: bool,
+    /// The files change what they name, and nothing else (default).
+    #[arg(long)]
+    pub delta: bool,
+    /// Lists that the source confirms besides those the files name, separated by commas.
     #[arg(long, value_name = "CODES", value_delimiter = ',')]
     pub confirm: Vec<String>,
     /// Confirm no list.
@@ -328,7 +352,22 @@ pub struct ImportArgs {
     /// Check and count, change nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Format; told from the name when left out.
+    /// Write every refused row, with file, line, field and reason, to this file (CSV).
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// What the columns mean, where they have other names (YAML).
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
+    /// Leave out columns that are not known; else they are an error.
+    #[arg(long)]
+    pub ignore_unknown: bool,
+    /// Encoding of text: utf-8, gb18030, utf-16le, utf-16be; told from the file when left out.
+    #[arg(long, value_name = "NAME")]
+    pub encoding: Option<String>,
+    /// Sheet of a workbook; the first when left out.
+    #[arg(long, value_name = "NAME")]
+    pub sheet: Option<String>,
+    /// Format; told from name and content when left out.
     #[arg(long, value_enum)]
     pub format: Option<FileFormat>,
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::v1;
+use creditgate_registry::files::report::Places;
 use serde::Serialize;
 
 use crate::cli::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
@@ -129,7 +130,7 @@ pub async fn decide(args: DecideHoldArgs, approve: bool) -> Result<ExitCode, Fai
         .map_err(|status| Failure::new(attempted, status))?
         .into_inner();
     match &answer.summary {
-        Some(summary) => tell(summary),
+        Some(summary) => tell(summary, &Places::default(), None),
         None => say!("rejected; nothing was changed"),
     }
     Ok(ExitCode::SUCCESS)

@@ -95,6 +95,7 @@ pub async fn import(
         part(v1::import_request::Part::Row(v1::ImportRow {
             entry: Some(entry),
             row,
+            ..v1::ImportRow::default()
         }))
     });
     let header = part(v1::import_request::Part::Header(header));

@@ -171,6 +171,7 @@ async fn import(registry: &Registry, caller: &Caller) -> Result<(), Box<dyn Erro
                 ..Default::default()
             }),
             row: n + 1,
+            ..Default::default()
         };
         import.push(row)?;
     }

@@ -206,7 +206,7 @@ impl ChangeError {
         )
     }
 
-    /// The violations, when it is more than one rule.
+    /// The rules of its form that it breaks.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         match self {

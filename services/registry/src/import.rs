@@ -33,8 +33,14 @@ const RUN_ROWS: usize = 1_000;
 /// Bytes of entries that go to the log in one run, about.
 const RUN_BYTES: usize = 4 << 20;
 
-/// Refused rows that are named; more are counted.
+/// Refused rows that are named where the header does not say how many; more are counted.
 const REFUSED_SHOWN: usize = 1_000;
+
+/// Most refused rows that a header may ask for: the answer is one message.
+const REFUSED_SHOWN_MAX: u32 = 200_000;
+
+/// Most characters of what a sender says of a row that it could not read.
+const UNREADABLE_CHARS_MAX: usize = 4_096;
 
 /// Most bytes of rows in one import.
 const SPOOL_BYTES_MAX: u64 = 8 << 30;
@@ -72,6 +78,7 @@ pub struct Header {
     confirmed_at: Option<Time>,
     dry_run: bool,
     on_error: OnError,
+    refused_shown: usize,
 }
 
 impl Header {
@@ -117,6 +124,14 @@ impl Header {
                 "`full` ends what is not among the rows, so no row may be left out: use `hold`",
             ));
         }
+        if header.refused_max > REFUSED_SHOWN_MAX {
+            let rule = format!("at most {REFUSED_SHOWN_MAX}");
+            violations.push(Violation::new("refused_max", rule));
+        }
+        let refused_shown = match header.refused_max {
+            0 => REFUSED_SHOWN,
+            shown => shown as usize,
+        };
         Refused::unless_empty(violations)?;
         let list = (!header.list.is_empty()).then(|| ListCode::new(header.list));
         let confirm: Vec<ListCode> = header
@@ -140,6 +155,7 @@ impl Header {
             confirmed_at,
             dry_run: header.dry_run,
             on_error,
+            refused_shown,
         })
     }
 }
@@ -190,6 +206,7 @@ impl Job {
 #[derive(Default)]
 struct Tally {
     dry_run: bool,
+    refused_shown: usize,
     received: u64,
     accepted: u64,
     unchanged: u64,
@@ -229,6 +246,7 @@ impl Keeper {
         let looked_through = header.dry_run || header.on_error == OnError::Hold;
         let mut tally = Tally {
             dry_run: header.dry_run,
+            refused_shown: header.refused_shown,
             ..Tally::default()
         };
         let mut held = 0;
@@ -315,8 +333,10 @@ impl Keeper {
         for (at, row) in job.rows.read().map_err(ChangeError::Spool)?.enumerate() {
             let row = row.map_err(ChangeError::Spool)?;
             let number = row.row;
+            let unreadable = unreadable(&row.unreadable);
             let mut entry = row.entry.unwrap_or_default();
-            let taken = self.plan(&mut entry, job, &lists, &mut seen, self.now());
+            let taken = unreadable
+                .unwrap_or_else(|| self.plan(&mut entry, job, &lists, &mut seen, self.now()));
             let (id, list) = (entry.entry_id, entry.list);
             match taken {
                 Taken::Changes(_) => {
@@ -350,7 +370,10 @@ impl Keeper {
 
     /// Takes the sound rows, run by run, and ends what a full import does not show.
     fn take(&mut self, job: &Job, caller: &str) -> Result<Tally, ChangeError> {
-        let mut tally = Tally::default();
+        let mut tally = Tally {
+            refused_shown: job.header.refused_shown,
+            ..Tally::default()
+        };
         let lists = ListNames::of(&self.book);
         let mut seen = FxHashSet::default();
         let mut run = Vec::with_capacity(RUN_ROWS);
@@ -360,8 +383,10 @@ impl Keeper {
         for row in job.rows.read().map_err(ChangeError::Spool)? {
             let row = row.map_err(ChangeError::Spool)?;
             let number = row.row;
+            let unreadable = unreadable(&row.unreadable);
             let mut entry = row.entry.unwrap_or_default();
-            let taken = self.plan(&mut entry, job, &lists, &mut seen, now);
+            let taken =
+                unreadable.unwrap_or_else(|| self.plan(&mut entry, job, &lists, &mut seen, now));
             let (id, list) = (entry.entry_id, entry.list);
             match taken {
                 Taken::Changes(changes) => {
@@ -493,18 +518,15 @@ impl Keeper {
         }
         tally.refused_count += 1;
         tally.refused_lists.insert(list);
-        if tally.refused.len() >= REFUSED_SHOWN {
+        if tally.refused.len() >= tally.refused_shown {
             return;
         }
-        let violations = match why.violations() {
-            [_] => &[],
-            several => several,
-        };
         tally.refused.push(v1::RefusedRow {
             row,
             entry_id: id.chars().take(128).collect(),
             reason: why.to_string(),
-            violations: violations
+            violations: why
+                .violations()
                 .iter()
                 .map(|violation| v1::FieldViolation {
                     field: violation.field.clone(),
@@ -598,4 +620,18 @@ impl Keeper {
         }));
         Ok(())
     }
+}
+
+/// What a row that its sender could not read leads to; none: it was read.
+fn unreadable(why: &str) -> Option<Taken> {
+    let told: String = why.chars().take(UNREADABLE_CHARS_MAX).collect();
+    let violations: Vec<_> = told
+        .lines()
+        .map(|line| match line.split_once(": ") {
+            Some((field, rule)) if !field.contains(' ') => Violation::new(field, rule),
+            _ => Violation::new("row", line),
+        })
+        .collect();
+    let unreadable = |violations| Taken::Refused(ChangeError::Invalid(Refused { violations }));
+    (!violations.is_empty()).then(|| unreadable(violations))
 }

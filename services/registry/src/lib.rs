@@ -14,6 +14,7 @@ pub mod error;
 pub mod files;
 pub mod history;
 pub mod import;
+pub mod inbox;
 pub mod life;
 pub mod log;
 pub mod lookup;

@@ -65,6 +65,7 @@ fn stream(rows: Vec<v1::Entry>) -> Vec<v1::ImportRequest> {
         part: Some(import_request::Part::Row(v1::ImportRow {
             entry: Some(entry),
             row: 0,
+            ..v1::ImportRow::default()
         })),
     };
     std::iter::once(header)

@@ -15,6 +15,9 @@ use crate::config::Secret;
 /// The name that journal records bear for callers on loopback when there is no keys file; no file may give it away.
 pub const LOCAL: &str = "local";
 
+/// The name that records bear for what the watched folder imports; no file may give it away.
+pub const INBOX: &str = "inbox";
+
 /// What every generated key begins with, so that scanners for leaked secrets can know one.
 const KEY_PREFIX: &str = "cgk_";
 
@@ -40,7 +43,7 @@ pub enum Permission {
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions(u8);
 
-/// Somebody who was recognised. Only [`Callers::authenticate`] makes one.
+/// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] is no call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     name: Arc<str>,
@@ -182,6 +185,15 @@ impl Callers {
 }
 
 impl Caller {
+    /// The watched folder of this process: it brings lists, and may do nothing else. Who may put files there, the
+    /// operating system decides.
+    pub fn inbox() -> Caller {
+        Caller {
+            name: INBOX.into(),
+            may: [Permission::Lists].into_iter().collect(),
+        }
+    }
+
     /// The name, as kept with every record.
     pub fn name(&self) -> &str {
         &self.name
@@ -314,6 +326,10 @@ impl Written {
             if name == LOCAL {
                 faults.push(format!(
                     "line {line}: `{LOCAL}` is the name of callers without a key; choose another"
+                ));
+            } else if name == INBOX {
+                faults.push(format!(
+                    "line {line}: `{INBOX}` is the name of the watched folder; choose another"
                 ));
             } else if !is_name(&name) {
                 faults.push(format!(
@@ -473,6 +489,25 @@ mod tests {
         assert_eq!(
             callers.authenticate(Some("Bearer abc"), false),
             Err(Refused::NotLocal)
+        );
+    }
+
+    #[test]
+    fn the_watched_folder_brings_lists_and_its_name_is_its_own() {
+        let inbox = Caller::inbox();
+        assert!(inbox.may(Permission::Lists));
+        assert!(
+            !Permission::EVERY
+                .iter()
+                .any(|one| inbox.may(*one) && *one != Permission::Lists)
+        );
+        let faults = Callers::parse(&format!(
+            "callers:\n- {{name: inbox, key_sha256: {ABC}, may: [lists]}}\n"
+        ))
+        .unwrap_err();
+        assert!(
+            faults[0].contains("`inbox` is the name of the watched folder"),
+            "{faults:?}"
         );
     }
 

@@ -1,11 +1,13 @@
 //! What of a book is compared: each field as one value, a standing, or members, and which way it bears.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::table::json;
 use super::super::{Basis, Book, List, Measure, Text};
 use super::{About, Bearing, Every, FieldChange, Held, What};
+use crate::clocks::calendar::CalendarYear;
+use crate::clocks::{Limit, Notice, Procedure};
 use crate::event::ListCode;
 use crate::time::Date;
 use crate::vocabulary::{Confidence, Direction, Effect, Force};
@@ -384,12 +386,14 @@ fn whom_it_reaches(book: &Book, row: &Measure) -> Vec<Facet> {
 pub(super) type Kind = (About, fn(&Book) -> Held);
 
 /// What is compared beside rows.
-pub(super) const BESIDE_ROWS: [Kind; 8] = [
+pub(super) const BESIDE_ROWS: [Kind; 10] = [
     (About::Book, head),
     (About::Edition, edition),
     (About::Supplement, supplements),
     (About::List, lists),
     (About::RepairRule, repair_rules),
+    (About::Calendar, calendar),
+    (About::Notice, notices),
     (About::Scenario, scenarios),
     (About::Agreement, agreements),
     (About::NotExpressed, not_expressed),
@@ -562,6 +566,8 @@ fn repair_rules(book: &Book) -> Held {
                 first_day(rule.effective_from, Bears::Unclear),
                 last_day(rule.effective_to, Bears::Unclear),
                 one("periods", periods, Bears::Unclear),
+                one("general", rule.general.then(String::new), Bears::Unclear),
+                many("limits", rule.limits.iter().map(limit), Bears::Unclear),
                 one(
                     "confidence",
                     Some(rule.confidence.code().to_owned()),
@@ -571,6 +577,69 @@ fn repair_rules(book: &Book) -> Held {
             (rule.version.to_string(), (rule.title.zh.clone(), facets))
         })
         .collect()
+}
+
+fn limit((procedure, limit): (Procedure, &Limit)) -> String {
+    let default = if limit.is_default { " (default)" } else { "" };
+    format!(
+        "{procedure} {} {}: {} {} days from {}, {}{default}",
+        limit.step, limit.title_zh, limit.days, limit.unit, limit.counted_from, limit.basis
+    )
+}
+
+fn calendar(book: &Book) -> Held {
+    let facets = |year: &CalendarYear| {
+        let days = |days: &BTreeSet<Date>| -> Vec<String> {
+            days.iter().map(ToString::to_string).collect()
+        };
+        vec![
+            zh("title.zh", &year.title),
+            en("title.en", &year.title),
+            bases(std::slice::from_ref(&year.basis)),
+            many("off", days(&year.off).into_iter(), Bears::Unclear),
+            many("works", days(&year.works).into_iter(), Bears::Unclear),
+            confidence(year.confidence),
+        ]
+    };
+    let years = book.calendar().years();
+    years
+        .map(|year| {
+            let named = (year.title.zh.clone(), facets(year));
+            (year.year.to_string(), named)
+        })
+        .collect()
+}
+
+fn notices(book: &Book) -> Held {
+    let facets = |notice: &Notice| {
+        let together = notice.together_with.iter().map(ToString::to_string);
+        vec![
+            zh("title.zh", &notice.title),
+            en("title.en", &notice.title),
+            one("when", Some(notice.when.code().to_owned()), Bears::Unclear),
+            many("together_with", together, Bears::Unclear),
+            one(
+                "proves_service",
+                notice.proves_service.then(String::new),
+                Bears::Unclear,
+            ),
+            bases(&notice.bases),
+            one("text", Some(notice.text.to_string()), Bears::Unclear),
+            confidence(notice.confidence),
+        ]
+    };
+    book.notices()
+        .iter()
+        .map(|notice| {
+            let named = (notice.title.zh.clone(), facets(notice));
+            (notice.id.to_string(), named)
+        })
+        .collect()
+}
+
+fn confidence(confidence: Confidence) -> Facet {
+    let code = confidence.code().to_owned();
+    one("confidence", Some(code), Bears::Nothing)
 }
 
 fn scenarios(book: &Book) -> Held {

@@ -1,5 +1,6 @@
 //! What the law does not carry is refused: the guards of spec 4, by what they look at.
 
+mod clocks;
 mod coupling;
 mod list;
 mod row;
@@ -7,6 +8,7 @@ mod score;
 mod supplement;
 mod text;
 
+pub(super) use clocks::{limit_broken, notice_broken, rule_broken};
 pub(super) use coupling::coupling;
 pub(super) use list::{agreement_broken, list_broken};
 pub(super) use row::{broken, one_sided};

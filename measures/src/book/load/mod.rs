@@ -1,9 +1,12 @@
 //! From the files that people write to a book, or to the list of everything that is wrong with them.
 
+mod calendar;
 mod lists;
+mod notices;
 mod parts;
 mod places;
 mod rebuild;
+mod repair;
 mod rows;
 mod scenarios;
 
@@ -305,6 +308,8 @@ impl Loader {
         let not_expressed = self.load_not_expressed(file("not-expressed.yaml"));
         let parts = self.parts(&sorted);
         let repair_rules = self.load_repair_rules(inside(&parts, "repair"));
+        let calendar = self.load_calendar(inside(&parts, "calendar"));
+        let notices = self.load_notices(inside(&parts, "notices"));
         let lists = self.load_lists(&parts, &repair_rules);
         let mut scenarios = self.load_scenarios(inside(&parts, "scenarios"));
         let agreements = self.load_agreements(&parts, &lists);
@@ -356,6 +361,8 @@ impl Loader {
             simplify,
             scenarios,
             repair_rules,
+            calendar,
+            notices,
             lists,
             measures,
             agreements,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::super::source::{
     BookFile, CommitmentSource, CommitmentsFile, MeasureSource, NotExpressedFile,
-    NotExpressedSource, RepairFile, SupplementFile,
+    NotExpressedSource, SupplementFile,
 };
-use super::super::{Edition, Item, List, Measure, NotExpressed, RepairRule, Supplement, guards};
+use super::super::{Edition, Item, List, Measure, NotExpressed, Supplement, guards};
 use super::{Loader, Place, SourceFile, codes, line, shared};
 use crate::book::source::Spanned;
 use crate::event::ListCode;
@@ -206,46 +206,6 @@ impl Loader {
             effective_to: head.edition.effective_to.as_ref().map(|day| day.0),
             items,
         }
-    }
-
-    pub(super) fn load_repair_rules<'f>(
-        &mut self,
-        files: impl Iterator<Item = &'f SourceFile>,
-    ) -> Vec<RepairRule> {
-        let mut rules: Vec<RepairRule> = Vec::new();
-        for file in files {
-            let Some(parsed) = self.parse::<RepairFile>(file) else {
-                continue;
-            };
-            for spanned in &parsed.repair_rules {
-                let source = &spanned.value;
-                let place = Place {
-                    file: &file.path,
-                    subject: &source.version.value,
-                };
-                let confidence = self.confidence(place, &source.confidence);
-                let Some(basis) = self.basis(place, &source.basis) else {
-                    continue;
-                };
-                if rules
-                    .iter()
-                    .any(|rule| *rule.version == *source.version.value)
-                {
-                    self.refuse(place, line(spanned), "the rule stands twice", "remove one");
-                }
-                rules.push(RepairRule {
-                    version: source.version.value.as_str().into(),
-                    title: source.title.clone(),
-                    basis,
-                    effective_from: source.effective_from.as_ref().map(|day| day.0),
-                    effective_to: source.effective_to.as_ref().map(|day| day.0),
-                    periods: source.periods.clone().unwrap_or_default(),
-                    confidence,
-                });
-            }
-        }
-        rules.sort_by(|a, b| a.version.cmp(&b.version));
-        rules
     }
 
     pub(super) fn load_not_expressed(&mut self, file: Option<&SourceFile>) -> Vec<NotExpressed> {

@@ -3,13 +3,15 @@
 use super::{Loader, Place, SourceFile};
 
 /// Folders of the national part, each with the ending of its files.
-const FOLDERS: [(&str, &str); 8] = [
+const FOLDERS: [(&str, &str); 10] = [
     ("agreements", ".yaml"),
+    ("calendar", ".yaml"),
     ("commitments", ".yaml"),
     ("incentives", ".yaml"),
     ("lists", ".yaml"),
     ("measures", ".yaml"),
     ("names", "simplify.txt"),
+    ("notices", ".yaml"),
     ("repair", ".yaml"),
     ("scenarios", ".yaml"),
 ];

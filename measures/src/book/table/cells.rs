@@ -3,9 +3,10 @@
 use super::super::{Basis, Book, List, Measure};
 use super::words;
 use crate::event::{ListCode, ScenarioCode, StageCode};
+use crate::time::Date;
 use crate::vocabulary::{Class, Confidence, Direction, ListKind};
 
-type Cells = (Vec<&'static str>, Vec<Vec<String>>);
+pub(super) type Cells = (Vec<&'static str>, Vec<Vec<String>>);
 
 /// Rows of the columns of the national list (domain 1.1), with what a reader must know beside them.
 pub(super) fn penalties(book: &Book) -> Cells {
@@ -256,15 +257,7 @@ pub(super) fn laws(bases: &[Basis], confidence: Confidence) -> String {
 
 /// One basis, as tables cite it.
 pub(super) fn law(basis: &Basis) -> String {
-    let number = basis
-        .document_no
-        .as_ref()
-        .map_or(String::new(), |number| format!("（{number}）"));
-    format!(
-        "《{}》{number}{}",
-        basis.law,
-        basis.article.as_deref().unwrap_or_default()
-    )
+    basis.cited()
 }
 
 fn item(book: &Book, row: &Measure) -> String {
@@ -315,7 +308,12 @@ pub(super) fn places(book: &Book, row: &Measure) -> Vec<String> {
 }
 
 pub(super) fn period(row: &Measure) -> String {
-    match (row.effective_from, row.effective_to) {
+    days(row.effective_from, row.effective_to)
+}
+
+/// From a first to a last day.
+pub(super) fn days(from: Option<Date>, to: Option<Date>) -> String {
+    match (from, to) {
         (None, None) => String::new(),
         (Some(from), None) => format!("{from}起"),
         (Some(from), Some(to)) => format!("{from}至{to}"),

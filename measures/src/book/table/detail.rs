@@ -245,6 +245,27 @@ pub fn list(book: &Book, code: &str) -> Option<String> {
     Some(lines.0)
 }
 
+/// Everything about the notice with this id, readable; none when the book has no such notice.
+#[must_use]
+pub fn notice(book: &Book, id: &str) -> Option<String> {
+    let notice = book.notice(id)?;
+    let mut lines = Lines::default();
+    lines.heading(format!("{} {}", notice.id, notice.title.zh));
+    lines.say("title", &notice.title.en);
+    lines.say("when", notice.when.code());
+    let together = notice.together_with.iter();
+    lines.words("served with", together.map(ToString::to_string));
+    if notice.proves_service {
+        lines.say(
+            "proof",
+            "that it was served tells when the decision was served",
+        );
+    }
+    lines.bases(&notice.bases, notice.confidence);
+    lines.say("text", &notice.text);
+    Some(lines.0)
+}
+
 fn times(lines: &mut Lines, list: &List) {
     match (list.max_period_months, list.until_performed) {
         (Some(months), _) => lines.say("period", format!("at most {months} months")),

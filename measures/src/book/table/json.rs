@@ -7,7 +7,10 @@ use super::super::{
     Text,
 };
 use super::{Part, cells};
+use crate::clocks::calendar::CalendarYear;
+use crate::clocks::{Limit, Notice, Procedure};
 use crate::event::{ListCode, ScenarioCode, StageCode};
+use crate::time::Date;
 use crate::vocabulary::Direction;
 
 /// The whole of one part, headed by the book it stands in.
@@ -29,12 +32,16 @@ pub fn part(book: &Book, part: Part) -> Value {
             "not_expressed",
             book.not_expressed().iter().map(not_expressed).collect(),
         ),
+        // The head of every part holds the rules already.
+        Part::Repair => return Value::from(value),
+        Part::Calendar => ("calendar", book.calendar().years().map(year).collect()),
+        Part::Notices => ("notices", book.notices().iter().map(notice).collect()),
     };
     value.insert(key.to_owned(), Value::from(items));
     Value::from(value)
 }
 
-/// Every version of the row, or the list, with this id; none when the book has neither.
+/// Every version of the row, or the list or notice, with this id; none when the book has none.
 #[must_use]
 pub fn one(book: &Book, id: &str) -> Option<Value> {
     let rows: Vec<Value> = book
@@ -50,7 +57,11 @@ pub fn one(book: &Book, id: &str) -> Option<Value> {
             Value::from(book.version().to_string()),
         ),
     ]);
-    if rows.is_empty() {
+    if rows.is_empty()
+        && let Some(found) = book.notice(id)
+    {
+        value.insert("notice".to_owned(), notice(found));
+    } else if rows.is_empty() {
         let found = book.list(id)?;
         value.insert("list".to_owned(), list(found));
         value.insert(
@@ -151,7 +162,48 @@ pub fn repair_rule(rule: &RepairRule) -> Value {
             "general": rule.periods.general.as_ref().map(months),
             "serious": rule.periods.serious.as_ref().map(months),
         })),
+        "general": rule.general.then_some(true),
+        "limits": rule.limits.iter().map(limit).collect::<Vec<_>>(),
         "confidence": rule.confidence.code(),
+    }))
+}
+
+fn limit((procedure, limit): (Procedure, &Limit)) -> Value {
+    known(json!({
+        "procedure": procedure.code(),
+        "step": &*limit.step,
+        "title": { "zh": &*limit.title_zh, "en": &*limit.title_en },
+        "days": limit.days,
+        "unit": limit.unit.code(),
+        "counted_from": &*limit.counted_from,
+        "basis": limit.law.as_ref().map(basis),
+        "default": limit.is_default.then_some(true),
+        "confidence": limit.confidence.code(),
+    }))
+}
+
+fn year(year: &CalendarYear) -> Value {
+    let holiday = |(title, from, to): &(Text, Date, Date)| json!({ "title": text(title), "from": from.to_string(), "to": to.to_string() });
+    known(json!({
+        "year": year.year,
+        "title": text(&year.title),
+        "basis": basis(&year.basis),
+        "off": year.holidays.iter().map(holiday).collect::<Vec<_>>(),
+        "works": year.works.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "confidence": year.confidence.code(),
+    }))
+}
+
+fn notice(notice: &Notice) -> Value {
+    known(json!({
+        "id": &*notice.id,
+        "title": text(&notice.title),
+        "when": notice.when.code(),
+        "together_with": notice.together_with.iter().map(|id| &**id).collect::<Vec<_>>(),
+        "proves_service": notice.proves_service.then_some(true),
+        "basis": bases(&notice.bases),
+        "text": &*notice.text,
+        "confidence": notice.confidence.code(),
     }))
 }
 

@@ -4,11 +4,12 @@
 //! Everything a book knows, without loss, is [`json`].
 
 mod cells;
+mod clocks;
 mod detail;
 pub mod json;
 mod words;
 
-pub use detail::{list, row};
+pub use detail::{list, notice, row};
 
 use super::Book;
 use crate::vocabulary::Direction;
@@ -29,6 +30,12 @@ pub enum Part {
     Scenarios,
     /// What the sources name and the book does not hold.
     NotExpressed,
+    /// The rules on credit repair, with their periods and limits.
+    Repair,
+    /// The working calendars.
+    Calendar,
+    /// The templates of notices.
+    Notices,
 }
 
 /// A table: a title, headings, and rows of as many cells.
@@ -52,6 +59,9 @@ impl Part {
             Self::Lists => "信用名单",
             Self::Scenarios => "业务场景",
             Self::NotExpressed => "未收录事项",
+            Self::Repair => "信用修复规则和办理时限",
+            Self::Calendar => "工作日历",
+            Self::Notices => "告知文书",
         };
         let (headings, rows) = match self {
             Self::Penalties => cells::penalties(book),
@@ -59,6 +69,9 @@ impl Part {
             Self::Lists => cells::lists(book),
             Self::Scenarios => cells::scenarios(book),
             Self::NotExpressed => cells::not_expressed(book),
+            Self::Repair => clocks::repair(book),
+            Self::Calendar => clocks::calendar(book),
+            Self::Notices => clocks::notices(book),
         };
         Table {
             title: format!("{title}（{}）", book.title().zh),
@@ -75,13 +88,14 @@ impl Part {
     }
 }
 
-/// The table's rows of one id, or the list's one row; none when the book has neither.
+/// The table's rows of one id, or the one row of a list or notice; none when the book has none.
 #[must_use]
 pub fn of(book: &Book, id: &str) -> Option<Table> {
     let row = book.measures().iter().find(|row| row.id.as_str() == id);
     let part = match row {
         Some(row) => Part::of(row.action.direction()),
-        None => book.list(id).map(|_| Part::Lists)?,
+        None if book.list(id).is_some() => Part::Lists,
+        None => book.notice(id).map(|_| Part::Notices)?,
     };
     Some(part.table(book).only(id))
 }

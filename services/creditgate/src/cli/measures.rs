@@ -120,6 +120,12 @@ pub enum BookPart {
     Scenarios,
     /// What the sources name and the book does not hold.
     NotExpressed,
+    /// Rules on credit repair, with their periods and limits.
+    Repair,
+    /// Working calendars.
+    Calendar,
+    /// Templates of notices.
+    Notices,
 }
 
 /// How a table is written.
@@ -142,7 +148,7 @@ pub enum TableFormat {
   creditgate measures show --list incentives --format csv --bom > incentives.csv
   creditgate measures show --book measures/catalogue --list not-expressed")]
 pub struct BookShowArgs {
-    /// Id of a row, or code of a list.
+    /// Id of a row or notice, or code of a list.
     pub id: Option<String>,
     /// The book.
     #[command(flatten)]

@@ -15,13 +15,14 @@ use creditgate_measures::{
 };
 use creditgate_proto::decode::{self, Limits};
 use creditgate_proto::{encode, v1};
-use creditgate_registry::files::Format;
+use creditgate_registry::files::{self, Options};
 use creditgate_registry::life;
+use creditgate_runtime::errors::Chain;
 
 use super::load;
+use crate::check;
 use crate::cli::{BookArgs, ExplainArgs};
 use crate::failure::Failure;
-use crate::{check, lists};
 
 /// Lists that a line names before it counts the others.
 const LISTS_NAMED: usize = 6;
@@ -94,17 +95,12 @@ fn entries(args: &ExplainArgs, book: &Book, event: &Event, at: Time) -> Result<L
     let recorded_at = event.occurred_at.min(at);
     for file in &args.lists {
         let name = file.display();
-        let format = Format::of_name(&file.to_string_lossy()).ok_or_else(|| {
-            Failure::plain(format!(
-                "`{name}`: a file of entries ends in .jsonl or .csv"
-            ))
-        })?;
-        let (rows, unreadable) = lists::read(file, format)?;
-        if let Some((row, reason)) = unreadable.first() {
-            return Err(Failure::plain(format!("`{name}`, line {row}: {reason}")));
-        }
-        for (row, entry) in rows {
-            let failed = |why: String| Failure::plain(format!("`{name}`, line {row}: {why}"));
+        let rows = files::read_all(file, &Options::default())
+            .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+        for row in rows {
+            let failed =
+                |why: String| Failure::plain(format!("`{name}`, line {}: {why}", row.line));
+            let entry = row.entry.map_err(|refused| failed(refused.to_string()))?;
             let draft = life::draft(&entry).map_err(|refused| failed(refused.to_string()))?;
             let id = draft.entry_id.clone();
             let steps = life::put(draft, known.get(&id), book, recorded_at)

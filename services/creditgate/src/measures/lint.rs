@@ -24,6 +24,7 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
     say!("scenarios  {}", book.scenarios().count());
     say!("agreements {}", book.agreements().len());
     say!("repair     {}", book.repair_rules().len());
+    count_clocks(&book);
     say!(
         "cases      {}",
         book.measures().iter().map(|row| row.cases).sum::<usize>()
@@ -41,6 +42,21 @@ pub fn lint(args: &BookArgs) -> Result<ExitCode, Failure> {
         book.not_expressed().len()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// What clocks follow: limits, working calendars, notices.
+fn count_clocks(book: &Book) {
+    let limits = book.repair_rules().iter().flat_map(|rule| {
+        let limits = rule.limits.iter();
+        limits.map(|(procedure, _)| procedure.code())
+    });
+    say!("  limits     {}", counts(limits));
+    let years = book.calendar().years();
+    let told: Vec<String> = years
+        .map(|year| format!("{} ({} working days)", year.year, year.working_days()))
+        .collect();
+    say!("calendar   {}: {}", told.len(), told.join(", "));
+    say!("notices    {}", book.notices().len());
 }
 
 fn count_lists(book: &Book) {

@@ -27,6 +27,9 @@ fn part(book: &Book, args: &BookShowArgs) -> String {
         Some(BookPart::Lists) => Part::Lists,
         Some(BookPart::Scenarios) => Part::Scenarios,
         Some(BookPart::NotExpressed) => Part::NotExpressed,
+        Some(BookPart::Repair) => Part::Repair,
+        Some(BookPart::Calendar) => Part::Calendar,
+        Some(BookPart::Notices) => Part::Notices,
     };
     match args.format {
         TableFormat::Md => part.table(book).markdown(),
@@ -37,7 +40,9 @@ fn part(book: &Book, args: &BookShowArgs) -> String {
 
 fn one(book: &Book, id: &str, args: &BookShowArgs) -> Result<String, Failure> {
     let found = match args.format {
-        TableFormat::Md => table::row(book, id).or_else(|| table::list(book, id)),
+        TableFormat::Md => table::row(book, id)
+            .or_else(|| table::list(book, id))
+            .or_else(|| table::notice(book, id)),
         TableFormat::Json => json::one(book, id).map(|value| pretty(&value)),
         TableFormat::Csv => table::of(book, id).map(|table| csv(&table, args.bom)),
     };
@@ -63,7 +68,7 @@ fn absent(book: &Book, id: &str) -> String {
             left_out.title.zh, left_out.reason.zh
         ),
         None => format!(
-            "no row or list `{id}`; `measures show` and `measures show --list lists` tell which there are"
+            "no row, list or notice `{id}`; `measures show` and `measures show --list lists` tell which there are"
         ),
     }
 }

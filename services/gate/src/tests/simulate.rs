@@ -179,7 +179,13 @@ impl Place {
         let mut import = self.registry.begin_import(header, &caller()).unwrap();
         for (row, entry) in (1..).zip(rows) {
             let entry = Some(entry);
-            import.push(v1::ImportRow { entry, row }).unwrap();
+            import
+                .push(v1::ImportRow {
+                    entry,
+                    row,
+                    ..v1::ImportRow::default()
+                })
+                .unwrap();
         }
         import.finish().await.unwrap();
     }

@@ -206,6 +206,7 @@ async fn import(registry: &Registry, numbers: std::ops::Range<u64>) {
         let row = v1::ImportRow {
             entry: Some(entry),
             row: 0,
+            ..v1::ImportRow::default()
         };
         import.push(row).unwrap();
     }

@@ -131,6 +131,7 @@ impl Place {
             let row = v1::ImportRow {
                 entry: Some(entry),
                 row: 0,
+                ..v1::ImportRow::default()
             };
             import.push(row).expect("room");
         }

@@ -264,6 +264,15 @@ pub const KEYS: &[Key] = &[
          stands. Example: {B01: 最高人民法院 > 省信用平台}.",
     ),
     key(
+        "lists.inbox",
+        "CREDITGATE_LISTS_INBOX",
+        Form::Optional,
+        "",
+        "Directory that is watched for files of entries: each folder in it is one source and has a `source.yaml` (source_unit, \
+         list, mode, on_error …); what was imported moves to `done`, `refused` or `held` in it, with a report beside it. \
+         Nothing: none is watched.",
+    ),
+    key(
         "limits.message_mib",
         "CREDITGATE_LIMITS_MESSAGE_MIB",
         Form::One,

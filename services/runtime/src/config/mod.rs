@@ -201,6 +201,8 @@ pub struct Lists {
     pub removal_percent: u8,
     /// The sources of a list, the one that goes before all others first.
     pub precedence: BTreeMap<String, Vec<String>>,
+    /// Directory watched for files of entries.
+    pub inbox: Option<PathBuf>,
 }
 
 /// Where the service says no, or waits no longer.
@@ -341,6 +343,7 @@ impl Config {
                     .into_iter()
                     .map(|(list, sources)| (list, in_order(&sources)))
                     .collect(),
+                inbox: read.optional("lists.inbox", PATH, path),
             },
             limits: Limits {
                 message_mib: read.number("limits.message_mib", 1..=64),

@@ -1,0 +1,193 @@
+//! Tables as text: comma, semicolon or tab between the cells, told from the row that names the columns.
+
+use std::cell::Cell as Shared;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use creditgate_proto::Refused;
+
+use super::encoding::{Encoding, Utf16};
+use super::open::{Peeked, read_up_to};
+use super::table::{Columns, HEADER_WITHIN, header_of, known_names};
+use super::values::Cell;
+use super::{Error, Options, Part, Sink};
+
+/// Bytes from which encoding, delimiter and names of columns are told.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// The longest row in bytes; beyond it a quotation mark must be missing.
+const ROW_BYTES_MAX: u64 = 8 << 20;
+
+/// Lines that one row may span; more than people write into a cell.
+const ROW_LINES_MAX: u64 = 200;
+
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// Reads the rows of a text file.
+pub fn read(
+    mut reader: impl Read,
+    options: &Options,
+    part: &Part,
+    sink: &mut Sink<'_>,
+) -> Result<ControlFlow<()>, Error> {
+    let mut block = Vec::new();
+    let whole = !read_up_to(&mut reader, &mut block, BLOCK_BYTES)?;
+    let told = Encoding::of(&block, whole);
+    let (encoding, mark) = match options.encoding {
+        Some(forced) => (forced, forced.mark(&block)),
+        None => told,
+    };
+    block.drain(..mark);
+    let rest = Peeked::new(block, reader);
+    match encoding {
+        Encoding::Utf8 | Encoding::Gb18030 => rows(rest, encoding, options, part, sink),
+        Encoding::Utf16Le | Encoding::Utf16Be => {
+            let decoded = Utf16::new(rest, encoding == Encoding::Utf16Be);
+            rows(decoded, encoding, options, part, sink)
+        }
+    }
+}
+
+fn rows(
+    mut reader: impl Read,
+    encoding: Encoding,
+    options: &Options,
+    part: &Part,
+    sink: &mut Sink<'_>,
+) -> Result<ControlFlow<()>, Error> {
+    let mut block = Vec::new();
+    read_up_to(&mut reader, &mut block, BLOCK_BYTES)?;
+    let (delimiter, first) = layout(&block, encoding, options);
+    let at = header_of(&first, &options.mapping).ok_or_else(|| no_header(&first))?;
+    let columns = Columns::of(
+        first.get(at).map_or(&[][..], Vec::as_slice),
+        &options.mapping,
+        options.ignore_unknown,
+        &mut |note| sink.note(part, note),
+    )?;
+    let since_row = Rc::new(Shared::new(0));
+    let guarded = Guarded {
+        reader: Peeked::new(block, reader),
+        since_row: Rc::clone(&since_row),
+    };
+    let mut reader = csv_reader(delimiter).from_reader(guarded);
+    let mut record = csv::ByteRecord::new();
+    let mut cells = Vec::new();
+    let mut number = 0;
+    loop {
+        since_row.set(0);
+        match reader.read_byte_record(&mut record) {
+            Ok(true) => {}
+            Ok(false) => return Ok(ControlFlow::Continue(())),
+            Err(error) => return Err(csv_error(error)),
+        }
+        number += 1;
+        if number <= at + 1 {
+            continue;
+        }
+        cells.clear();
+        cells.extend(record.iter().map(|cell| cell_of(cell, encoding)));
+        if cells.iter().all(Cell::is_empty) {
+            continue;
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        let lines = reader.position().line().saturating_sub(line);
+        let entry = if lines > ROW_LINES_MAX {
+            let rule = format!(
+                "lines {line} to {} were read as one row: a quotation mark is not closed",
+                line + lines - 1
+            );
+            Err(Refused::one("row", rule))
+        } else if cells.len() < columns.len() {
+            let rule = format!(
+                "{} cells under {} columns; quote cells that hold a delimiter",
+                cells.len(),
+                columns.len()
+            );
+            Err(Refused::one("row", rule))
+        } else {
+            columns.entry(&cells, &options.mapping)
+        };
+        if sink.row(part, line, entry).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+}
+
+fn csv_reader(delimiter: u8) -> csv::ReaderBuilder {
+    let mut builder = csv::ReaderBuilder::new();
+    builder
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .buffer_capacity(256 << 10);
+    builder
+}
+
+/// The delimiter and the first rows: that delimiter under which a row names the most columns.
+fn layout(block: &[u8], encoding: Encoding, options: &Options) -> (u8, Vec<Vec<String>>) {
+    let parsed = |delimiter: u8| {
+        let mut rows = Vec::new();
+        let mut reader = csv_reader(delimiter).from_reader(block);
+        let mut record = csv::ByteRecord::new();
+        while rows.len() < HEADER_WITHIN && matches!(reader.read_byte_record(&mut record), Ok(true))
+        {
+            let text = |cell| encoding.decode(cell).unwrap_or_default();
+            rows.push(record.iter().map(text).collect::<Vec<String>>());
+        }
+        rows
+    };
+    let best = DELIMITERS
+        .into_iter()
+        .map(|delimiter| (delimiter, parsed(delimiter)))
+        .rev();
+    let known = |rows: &[Vec<String>]| {
+        let names =
+            |row: &Vec<String>| known_names(row.iter().map(String::as_str), &options.mapping);
+        rows.iter().map(names).max()
+    };
+    best.max_by_key(|(_, rows)| known(rows))
+        .unwrap_or((b',', Vec::new()))
+}
+
+fn no_header(first: &[Vec<String>]) -> Error {
+    match first.first() {
+        None => Error::Empty,
+        Some(_) => Error::NoHeader,
+    }
+}
+
+fn cell_of(bytes: &[u8], encoding: Encoding) -> Cell {
+    if bytes.is_empty() {
+        return Cell::Empty;
+    }
+    encoding
+        .decode(bytes)
+        .map_or(Cell::Bad(encoding.fault()), Cell::Text)
+}
+
+fn csv_error(error: csv::Error) -> Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error.into(),
+        _ => Error::Damaged("not a table of text".into()),
+    }
+}
+
+/// Ends the reading where one row does not end: its bytes would fill memory.
+struct Guarded<R> {
+    reader: R,
+    since_row: Rc<Shared<u64>>,
+}
+
+impl<R: Read> Read for Guarded<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.since_row.get() > ROW_BYTES_MAX {
+            let told = "a row is longer than 8 MiB; a quotation mark may not be closed";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, told));
+        }
+        let read = self.reader.read(into)?;
+        self.since_row.set(self.since_row.get() + read as u64);
+        Ok(read)
+    }
+}
