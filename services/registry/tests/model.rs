@@ -402,10 +402,12 @@ impl Story {
     }
 
     async fn start_again(&mut self) {
-        let before = support::dump(&self.registry);
+        let (_, confirmed, bodies) = support::dump(&self.registry);
         self.registry.close().await;
         self.registry = self.place.open();
-        assert_eq!(support::dump(&self.registry), before);
+        // The clock may have recorded what came meanwhile, which changes no entry.
+        let (_, confirmed_after, bodies_after) = support::dump(&self.registry);
+        assert!(confirmed_after == confirmed && bodies_after == bodies);
     }
 
     /// What was known at every version is what the model knew.

@@ -92,11 +92,6 @@ impl Place {
         self
     }
 
-    pub fn with_clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
     pub fn dir(&self) -> &Path {
         match &self.dir {
             Dir::Own(dir) => dir.path(),
