@@ -33,7 +33,7 @@ const FILE: &str = "entries.sqlite";
 /// Records that one transaction takes.
 const BATCH: usize = 20_000;
 /// Marks are this many records apart.
-const MARK_EVERY: u64 = 1_024;
+const MARK_EVERY: u64 = 64;
 /// How often the thread looks whether the log has grown.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -425,7 +425,7 @@ impl Asked<'_> {
         )
     }
 
-    /// A record at or before a number, at most a thousand before it.
+    /// A record at or before a number, less than [`MARK_EVERY`] before it.
     pub fn before(&self, seq: u64) -> rusqlite::Result<Position> {
         let found = self.positions(
             "SELECT position FROM marks WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1",

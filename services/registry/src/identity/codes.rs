@@ -171,9 +171,7 @@ impl Search<'_> {
             let kind = match (other.name.as_ref().is_some_and(bears), current) {
                 (true, true) => Kind::CurrentName,
                 (true, false) => Kind::FormerName,
-                (false, _) if other.former_names.iter().any(|known| bears(known)) => {
-                    Kind::FormerName
-                }
+                (false, _) if other.former_names.iter().any(bears) => Kind::FormerName,
                 (false, _) => return,
             };
             for identifier in other.identifier.iter().chain(&other.aliases) {
