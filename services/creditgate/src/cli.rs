@@ -407,9 +407,9 @@ pub struct ImportArgs {
     after_help = "What was known then (--as-of) and what was true then (--at) are two questions; both may be asked.
 
 Examples:
-  creditgate lists show DEMO-B07-1
-  creditgate lists show DEMO-B07-1 --json
-  creditgate lists show DEMO-B07-1 --as-of 1200 --at 2026-03-01"
+  creditgate lists show E-B07-1
+  creditgate lists show E-B07-1 --json
+  creditgate lists show E-B07-1 --as-of 1200 --at 2026-03-01"
 )]
 pub struct ShowArgs {
     /// The service.

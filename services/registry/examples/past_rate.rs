@@ -171,6 +171,7 @@ async fn import(registry: &Registry, rows: u64, caller: &Caller) {
         let row = v1::ImportRow {
             entry: Some(entry),
             row: n + 1,
+            ..v1::ImportRow::default()
         };
         import.push(row).expect("room");
     }

@@ -93,7 +93,7 @@ pub enum ChangeError {
     #[error(transparent)]
     Invalid(#[from] Refused),
     /// The book has no such list.
-    #[error("the book has no list `{}`; name a list of the book", code_or_nothing(.0))]
+    #[error("the book has no list `{}`; name a list of the book by its code or its Chinese name (`creditgate lists sources` shows them)", code_or_nothing(.0))]
     UnknownList(String),
     /// There is no such entry.
     #[error("no entry has this id")]
@@ -268,5 +268,14 @@ fn code_or_nothing(code: &str) -> &str {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let digits = code.bytes().filter(u8::is_ascii_digit).count();
-    if is_code && digits < 8 { code } else { "?" }
+    let is_name = code.chars().count() <= 40
+        && digits == 0
+        && ["名单", "名录", "清单"]
+            .iter()
+            .any(|end| code.ends_with(end));
+    if (is_code && digits < 8) || is_name {
+        code
+    } else {
+        "?"
+    }
 }

@@ -48,7 +48,10 @@ async fn one_refused_row_holds_them_all_unless_others_may_be_taken() {
     assert_eq!(
         shown,
         [
-            (4, "the book has no list `B99`; name a list of the book"),
+            (
+                4,
+                "the book has no list `B99`; name a list of the book by its code or its Chinese name (`creditgate lists sources` shows them)"
+            ),
             (6, "entry_id: stands twice in this import; keep one row"),
         ]
     );

@@ -12,8 +12,8 @@ use super::{ServerArgs, name_and_value};
 EFFECTIVE → SUSPENDED | REPAIRED | REVOKED; SUSPENDED → EFFECTIVE | REPAIRED | REVOKED.
 
 Examples:
-  creditgate lists change DEMO-B07-1 --to REPAIRED --document 示例修复1号 --reason 履行完毕
-  creditgate lists change DEMO-B07-1 --to SUSPENDED --document 示例裁定1号 --reason 重整计划 --effective-at 2026-07-01"
+  creditgate lists change E-B07-1 --to REPAIRED --document 示例修复1号 --reason 履行完毕
+  creditgate lists change E-B07-1 --to SUSPENDED --document 示例裁定1号 --reason 重整计划 --effective-at 2026-07-01"
 )]
 pub struct ChangeArgs {
     /// The service.
@@ -106,8 +106,8 @@ pub struct ToldArgs {
 /// `lists procedure open`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  creditgate lists procedure open objection DEMO-B07-1 --by 示例公司 --document 示例收1号 --reason 已履行完毕
-  creditgate lists procedure open repair DEMO-B02-1 --by 示例公司 --document 示例收2号 --reason 已纠正
+  creditgate lists procedure open objection E-B07-1 --by 示例公司 --document 示例收1号 --reason 已履行完毕
+  creditgate lists procedure open repair E-B02-1 --by 示例公司 --document 示例收2号 --reason 已纠正
   creditgate lists procedure open commitment --id USCC:91219999MAYG58BR3Q --authority 示例局 \\
     --by 示例公司 --document 示例诺1号 --reason 容缺受理 --until 2026-12-31")]
 pub struct OpenProcedureArgs {
@@ -188,7 +188,7 @@ pub struct StepProcedureArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   creditgate lists procedure list --open
-  creditgate lists procedure list --entry DEMO-B07-1 --json")]
+  creditgate lists procedure list --entry E-B07-1 --json")]
 pub struct ProceduresArgs {
     /// The service.
     #[command(flatten)]
@@ -214,8 +214,8 @@ pub struct ProceduresArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   creditgate lists notices                       the templates of the book
-  creditgate lists notices DEMO-B07-1            what is to be served, and what was
-  creditgate lists notices DEMO-B07-1 --render N02 --value contact=示例电话 --value remedies=示例救济途径")]
+  creditgate lists notices E-B07-1            what is to be served, and what was
+  creditgate lists notices E-B07-1 --render N02 --value contact=示例电话 --value remedies=示例救济途径")]
 pub struct NoticesArgs {
     /// The service.
     #[command(flatten)]
@@ -239,7 +239,7 @@ pub struct NoticesArgs {
     after_help = "Notices that belong together are served by one act (两书同达): name them all.
 
 Example:
-  creditgate lists served DEMO-B07-1 --notice N02,N03 --how post --proof 示例回执1号 --at 2026-06-10 --by 示例局"
+  creditgate lists served E-B07-1 --notice N02,N03 --how post --proof 示例回执1号 --at 2026-06-10 --by 示例局"
 )]
 pub struct ServedArgs {
     /// The service.

@@ -287,7 +287,7 @@ fn what_cannot_stand_is_refused_and_no_person_is_named() {
             list: "B99".to_owned(),
             ..row()
         },
-        "the book has no list `B99`; name a list of the book",
+        "the book has no list `B99`; name a list of the book by its code or its Chinese name (`creditgate lists sources` shows them)",
     );
     check(
         v1::Entry {
