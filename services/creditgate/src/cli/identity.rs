@@ -149,7 +149,7 @@ pub struct RelateArgs {
 /// `lists merge`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  creditgate lists merge USCC:91219999MAYG58BR3Q REG15:210200000012345 --reason 新旧代码为同一主体")]
+  creditgate lists merge USCC:91219999MAYG58BR3Q REG15:319999143641659 --reason 新旧代码为同一主体")]
 pub struct MergeArgs {
     /// The service.
     #[command(flatten)]

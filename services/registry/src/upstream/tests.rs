@@ -396,7 +396,10 @@ async fn from_nothing_an_old_base_or_a_damaged_one_a_follower_ends_with_the_same
     follower.close().await;
     let base = || {
         let files = std::fs::read_dir(there.dir.path().join("lists")).unwrap();
-        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        let mut files: Vec<_> = files
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "lists"))
+            .collect();
         assert_eq!(files.len(), 1, "{files:?}");
         files.remove(0)
     };
