@@ -28,6 +28,7 @@ command -v make >/dev/null || missing+=(make)
 command -v python3 >/dev/null || missing+=(python3)
 $quick || python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 command -v curl >/dev/null || missing+=(curl)
+command -v openssl >/dev/null || missing+=(openssl)
 $quick || command -v kcat >/dev/null || missing+=(kcat)
 if ((${#missing[@]})); then
     echo "installing: ${missing[*]}"

@@ -3,21 +3,23 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_measures::entry::Entry;
 use creditgate_measures::event::{Event, GivenIdentifier, Region, Sensitive, Subject};
-use creditgate_measures::identifier::{IdType, invented};
+use creditgate_measures::identifier::{IdType, Identifier, invented};
 use creditgate_measures::lists::ListVersion;
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::{Role, State};
-use creditgate_proto::v1;
-use creditgate_registry::Registry;
+use creditgate_proto::v1::{self, identity_server::Identity as _};
 use creditgate_registry::change::Change;
+use creditgate_registry::life::action;
 use creditgate_registry::log::What;
+use creditgate_registry::{IdentityService, Registry};
 use creditgate_runtime::clock::{Clock, Hand};
 use creditgate_runtime::ports::History;
 use support::Place;
+use tonic::Request;
 
 const ENTRIES: u64 = 16;
 const STEPS: usize = 250;
@@ -49,6 +51,8 @@ struct Kept {
     objection: bool,
     changes: Vec<(State, i64, i64)>,
     absent: bool,
+    /// The other firms that are one subject with it.
+    one_with: BTreeSet<u64>,
 }
 
 impl Kept {
@@ -149,6 +153,7 @@ fn expect_row(known: Option<&Kept>, row: &Row, now: i64) -> Option<Vec<Kept>> {
             objection: false,
             changes: vec![(state, since, now)],
             absent: false,
+            one_with: BTreeSet::new(),
         }]);
     };
     let corrected = Kept {
@@ -215,7 +220,14 @@ fn kept(entry: &Entry, absent: bool) -> Kept {
             .map(|c| (c.to, c.effective_at.micros(), c.recorded_at.micros()))
             .collect(),
         absent,
+        one_with: entry.aliases.iter().map(firm_of).collect(),
     }
+}
+
+/// The firm that an identifier is of.
+fn firm_of(identifier: &Identifier) -> u64 {
+    let is_of = |n: &u64| identifier.reveal() == invented::uscc(*n);
+    (0..ENTRIES).find(is_of).expect("a firm of the model")
 }
 
 /// Every firm of the model, asked for at once.
@@ -252,6 +264,8 @@ struct Story {
     hand: Hand,
     now: i64,
     kept: BTreeMap<u64, Kept>,
+    /// Mergers that stand, by the number of their record.
+    merged: BTreeMap<u64, (u64, u64)>,
     /// What the model knows at each version.
     then: BTreeMap<u64, BTreeMap<u64, Kept>>,
     read_up_to: u64,
@@ -270,6 +284,7 @@ impl Story {
             hand,
             now: START,
             kept: BTreeMap::new(),
+            merged: BTreeMap::new(),
             then,
             read_up_to,
         }
@@ -292,18 +307,110 @@ impl Story {
         for entered in log.read_from_seq(self.read_up_to + 1) {
             let entered = entered.expect("a record");
             self.read_up_to = entered.seq;
-            if let What::Put(put) = &entered.what {
+            if let What::Put(put) = &entered.what
+                && put.action == action::IDENTITY
+            {
+                self.joins(&Entry::from_stored(&put.stored).expect("an entry"), told);
+            } else if let What::Put(put) = &entered.what {
                 let entry = Entry::from_stored(&put.stored).expect("an entry");
                 let (n, step) = expected
                     .next()
                     .unwrap_or_else(|| panic!("{told}: a record nobody expects: {entry:?}"));
                 assert_eq!(entry.entry_id.as_str(), support::id(*n), "{told}");
-                assert_eq!(&kept(&entry, step.absent), step, "{told}");
-                self.kept.insert(*n, step.clone());
+                let step = Kept {
+                    one_with: self.one_with(*n),
+                    ..step.clone()
+                };
+                assert_eq!(kept(&entry, step.absent), step, "{told}");
+                self.kept.insert(*n, step);
             }
             self.then.insert(entered.seq, self.kept.clone());
         }
         assert_eq!(expected.next(), None, "{told}: a record is missing");
+    }
+
+    /// The firms that are one subject with this one, counted anew from the mergers that stand.
+    fn one_with(&self, n: u64) -> BTreeSet<u64> {
+        let mut all = BTreeSet::from([n]);
+        loop {
+            let before = all.len();
+            for (one, other) in self.merged.values() {
+                if all.contains(one) || all.contains(other) {
+                    all.extend([*one, *other]);
+                }
+            }
+            if all.len() == before {
+                all.remove(&n);
+                return all;
+            }
+        }
+    }
+
+    /// A change of identity leaves an entry as it was but for the firms it is one with.
+    fn joins(&mut self, entry: &Entry, told: &str) {
+        let of = |n: &&u64| support::id(**n) == entry.entry_id.as_str();
+        let n = *self.kept.keys().find(of).expect("an entry of the model");
+        let step = Kept {
+            one_with: self.one_with(n),
+            ..self.kept[&n].clone()
+        };
+        assert_ne!(step, self.kept[&n], "{told}: nothing changed");
+        assert_eq!(kept(entry, step.absent), step, "{told}");
+        self.kept.insert(n, step);
+    }
+
+    async fn merge_or_undo(&mut self, random: &mut Random) {
+        let alias = |n| {
+            let (id_type, id) = ("USCC".to_owned(), invented::uscc(n));
+            let issuer = String::new();
+            Some(v1::Alias {
+                id_type,
+                id,
+                issuer,
+            })
+        };
+        let identity = IdentityService::new(self.registry.clone());
+        let undone = self.merged.keys().next_back().copied();
+        let told = match undone.filter(|_| random.below(2) == 0) {
+            Some(change) => {
+                let asked = v1::UndoChangeRequest {
+                    change,
+                    reason: "合并有误".to_owned(),
+                    ..Default::default()
+                };
+                let done = identity.undo_change(self.ask(asked)).await;
+                done.expect("taken back");
+                self.merged.remove(&change);
+                format!("merger {change} is taken back")
+            }
+            None => {
+                let (one, other) = (random.below(ENTRIES), random.below(ENTRIES));
+                if one == other || self.one_with(one).contains(&other) {
+                    return;
+                }
+                let asked = v1::MergeSubjectsRequest {
+                    one: alias(one),
+                    other: alias(other),
+                    reason: "重复主体".to_owned(),
+                    force: true,
+                    ..Default::default()
+                };
+                let done = identity.merge_subjects(self.ask(asked)).await;
+                let change = done.expect("merged").into_inner().change;
+                self.merged.insert(change, (one, other));
+                format!("{one} and {other} are one")
+            }
+        };
+        self.meets(&[], &told);
+        for (n, kept) in &self.kept {
+            assert_eq!(kept.one_with, self.one_with(*n), "{told}: entry {n}");
+        }
+    }
+
+    fn ask<T>(&self, asked: T) -> Request<T> {
+        let mut request = Request::new(asked);
+        request.extensions_mut().insert(self.place.caller.clone());
+        request
     }
 
     async fn import(&mut self, random: &mut Random, full: bool) {
@@ -446,7 +553,8 @@ async fn random_changes_are_those_of_the_model_at_every_version() {
             0..=3 => story.import(&mut random, true).await,
             4..=12 => story.import(&mut random, false).await,
             13..=30 => story.change_state(&mut random).await,
-            31..=38 => story.mark_objection(&mut random).await,
+            31..=35 => story.mark_objection(&mut random).await,
+            36..=38 => story.merge_or_undo(&mut random).await,
             _ => story.start_again().await,
         }
     }
