@@ -317,15 +317,15 @@ impl<'a> StoredEntry<'a> {
 /// Of two changes the one that takes effect later wins; at the same instant the one recorded later.
 #[must_use]
 pub fn state_at(changes: &[StateChange], at: Time) -> State {
-    let mut state = State::Proposed;
-    let mut since = None;
-    for change in changes.iter().filter(|change| change.effective_at <= at) {
-        if since.is_none_or(|since| since <= change.effective_at) {
-            since = Some(change.effective_at);
-            state = change.to;
-        }
-    }
-    state
+    governing(changes, at).map_or(State::Proposed, |change| change.to)
+}
+
+/// The change that gives the state at `at`; none before the first one.
+#[must_use]
+pub fn governing(changes: &[StateChange], at: Time) -> Option<&StateChange> {
+    let taken = changes.iter().filter(|change| change.effective_at <= at);
+    // Of equal ones the last: it was recorded later.
+    taken.max_by_key(|change| change.effective_at)
 }
 
 /// What a state that is not effective says about the entry.

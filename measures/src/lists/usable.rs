@@ -1,7 +1,7 @@
 //! Whether an entry that was found may be used for this event (spec 3, a to d).
 
 use crate::book::{Agreement, Book, List};
-use crate::entry::{Entry, StateChange, StoredEntry, not_effective, state_at};
+use crate::entry::{Entry, StateChange, StoredEntry, governing, not_effective, state_at};
 use crate::event::Region;
 use crate::identifier::Identifier;
 use crate::time::{Date, Time};
@@ -77,8 +77,16 @@ pub fn standing<'a>(
     Use::Usable(Standing {
         agreement,
         no_end_date: last_day.is_none() && !list.until_performed,
-        recorded_after_event: entry.served_at.is_none() && entry.recorded_at > occurred_at,
+        recorded_after_event: entry.served_at.is_none()
+            && known_since(entry, occurred_at) > occurred_at,
     })
+}
+
+/// Since when the registry knows that the entry is what it was at `at`: a listing that was only proposed
+/// until later is no older than the record that put it in force.
+fn known_since(entry: &StoredEntry<'_>, at: Time) -> Time {
+    let put_in_force = governing(&entry.changes, at).map(|change| change.recorded_at);
+    entry.recorded_at.max(put_in_force.unwrap_or(Time::MIN))
 }
 
 /// The last day of the entry: the earliest of its own, the list's and the display's (spec 3).

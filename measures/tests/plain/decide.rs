@@ -485,7 +485,8 @@ impl<'a> Scene<'a> {
             path,
             agreement,
             no_end_date: last.is_none() && !list.until_performed,
-            recorded_after_event: entry.served_at.is_none() && entry.recorded_at > occurred_at,
+            recorded_after_event: entry.served_at.is_none()
+                && (entry.recorded_at > occurred_at || put_in_force_after(entry, occurred_at)),
             names_subject: false,
         })
     }
@@ -1125,4 +1126,15 @@ fn entry_record(hit: &Hit<'_>) -> Record<'static> {
         region.and_then(|region| text("region", region)),
     ];
     Record::new(fields.into_iter().flatten())
+}
+
+/// Whether the registry learned only after `at` of the change by which the entry was in force then.
+fn put_in_force_after(entry: &Entry, at: Time) -> bool {
+    let mut last: Option<&StateChange> = None;
+    for change in &entry.changes {
+        if change.effective_at <= at && last.is_none_or(|l| l.effective_at <= change.effective_at) {
+            last = Some(change);
+        }
+    }
+    last.is_some_and(|change| change.recorded_at > at)
 }

@@ -21,7 +21,7 @@ use rustc_hash::FxHashSet;
 use crate::change;
 use crate::error::ChangeError;
 use crate::identity::complete::{self, Statement};
-use crate::keeper::{Keeper, Planned, confirmation, put_of};
+use crate::keeper::{Keeper, Planned, confirmation, stated_put};
 use crate::life::{self, ABSENT_FROM_SOURCE, Step};
 use crate::spool::Spool;
 
@@ -440,51 +440,66 @@ impl Keeper {
             return Taken::Refused(ChangeError::Invalid(refused));
         }
         let put = |steps: &[Step]| {
-            let put = |step| put_of(step, &job.caller, "", &entry.document_no);
+            let put = |step| stated_put(step, &job.caller, "", &entry.document_no);
             steps.iter().map(put).collect::<Vec<_>>()
         };
         let mut draft = match life::draft(entry) {
             Ok(draft) => draft,
             Err(refused) => return Taken::Refused(ChangeError::Invalid(refused)),
         };
+        let desk = &self.beside.desk;
         let known = self.known(draft.entry_id.as_str());
         let source = draft.source_unit.clone().unwrap_or_default();
-        let identity = &self.beside.desk.identity;
-        let kept = complete::statement(&mut draft, Statement::OfSource, identity)
+        let own = known.as_ref().and_then(|known| {
+            let own = known.entry.source_unit.as_deref()?;
+            (own != &*source).then_some(own)
+        });
+        if let (Some(known), Some(_)) = (&known, own)
+            && differ::of_another(&draft, &known.entry, &self.book)
+        {
+            let rule = "another source uses this id for another subject; choose another id, or leave it empty";
+            return Taken::Refused(ChangeError::Invalid(Refused::one("entry_id", rule)));
+        }
+        let stands = own.is_none_or(|own| self.source_rules.goes_before(&draft.list, &source, own));
+        let not_taken = known
+            .as_ref()
+            .and_then(|known| differ::hold_back(&mut draft, known, stands, desk));
+        let kept = complete::statement(&mut draft, Statement::OfSource, &desk.identity)
             .map(|what| self.view(now, &job.caller).noted(what, ""));
         let steps = match life::put(draft, known.as_ref(), &self.book, now) {
             Ok(steps) => steps,
             Err(why) => return Taken::Refused(why),
         };
-        let other = known.as_ref().and_then(|known| {
-            let own = known.entry.source_unit.as_deref()?;
-            (own != &*source && !known.absent).then_some((&known.entry, own))
-        });
-        let Some((known, own)) = other else {
+        let differs = own.is_some() || not_taken.is_some();
+        let Some(known) = known.as_ref().filter(|_| differs) else {
             return match steps.is_empty() && kept.is_none() {
                 true => Taken::Unchanged,
                 false => Taken::Changes(put(&steps).into_iter().chain(kept).collect()),
             };
         };
-        let stands = self.source_rules.goes_before(&known.list, &source, own);
-        let differ = match stands {
-            true => differ::differs(known, &steps, &source, own),
-            false => differ::differs(known, &steps, own, &source),
+        let differ = match (own, stands) {
+            (None, _) => differ::state_only(&known.entry, &source, not_taken),
+            (Some(own), true) => differ::differs(&known.entry, &steps, &source, own, not_taken),
+            (Some(own), false) => differ::differs(&known.entry, &steps, own, &source, not_taken),
         };
-        let noted = (!self.beside.desk.sources.knows(&differ)).then(|| {
+        let noted = (!desk.sources.knows(&differ)).then(|| {
             let what = desk_record::What::SourcesDiffer(differ.clone());
             self.view(now, &job.caller).noted(what, "")
         });
-        match (stands, differ.fields.is_empty()) {
-            // Both say the same: the entry stays the one of its own source.
-            (_, true) => match noted {
+        let agree = differ.fields.is_empty();
+        if !stands || (own.is_some() && agree) {
+            // The entry stays the one of its own source.
+            return match noted {
+                noted if !agree => Taken::Differs(noted.into_iter().collect()),
                 None => Taken::Unchanged,
                 Some(noted) => Taken::Changes(vec![noted]),
-            },
-            (true, false) => {
-                Taken::Changes(put(&steps).into_iter().chain(kept).chain(noted).collect())
-            }
-            (false, false) => Taken::Differs(noted.into_iter().collect()),
+            };
+        }
+        let records: Vec<_> = put(&steps).into_iter().chain(kept).chain(noted).collect();
+        match (records.is_empty(), steps.is_empty()) {
+            (true, _) => Taken::Unchanged,
+            (false, true) if not_taken.is_some() => Taken::Differs(records),
+            (false, _) => Taken::Changes(records),
         }
     }
 
@@ -555,13 +570,14 @@ impl Keeper {
             StoredEntry::read(body)
                 .is_ok_and(|stored| stored.list == list.as_str() && !seen.contains(stored.entry_id))
         };
+        let now = self.now();
         let mut absent: Vec<Entry> = self
             .lists
             .bodies()
             .filter(on_list)
             .filter_map(|body| Entry::from_stored(body).ok())
             .filter(|entry| entry.source_unit.as_deref() == Some(header.source_unit.as_str()))
-            .filter(|entry| life::end_absent(entry, Time::MIN).is_some())
+            .filter(|entry| life::end_absent(entry, now).is_some())
             .collect();
         absent.sort_by(|a, b| a.entry_id.cmp(&b.entry_id));
         absent
@@ -580,7 +596,7 @@ impl Keeper {
                 .iter()
                 .filter_map(|entry| self.lists.entry(entry.entry_id.as_str()))
                 .filter_map(|entry| life::end_absent(&entry, now))
-                .map(|step| put_of(&step, caller, ABSENT_FROM_SOURCE, ""))
+                .map(|step| stated_put(&step, caller, ABSENT_FROM_SOURCE, ""))
                 .collect();
             ended += planned.len() as u64;
             self.commit(planned, caller, now)?;

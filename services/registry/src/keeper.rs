@@ -14,6 +14,7 @@ use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_measures::event::{EntryId, ListCode};
 use creditgate_measures::lists::{Base, ListVersion, Lists};
 use creditgate_measures::time::Time;
+use creditgate_measures::vocabulary::State as EntryState;
 use creditgate_proto::journal::v1::{ClockStruck, DeskRecord, EntryPut, desk_record};
 use creditgate_proto::{Refused, v1};
 use creditgate_runtime::clock::Clock;
@@ -334,7 +335,14 @@ impl Keeper {
                 reason,
             } => {
                 let known = found(&entry_id)?;
-                let step = life::change_state(&known, to, effective_at, now)?;
+                let absent = self.beside.absent.contains(entry_id.as_str());
+                let step = match absent && to == EntryState::Revoked {
+                    true => life::revoke_absent(&Known {
+                        entry: known,
+                        absent,
+                    }),
+                    false => life::change_state(&known, to, effective_at, now)?,
+                };
                 let put = put_of(&step, caller, &reason, &document_no);
                 (vec![put], Some(step.entry))
             }
@@ -472,7 +480,7 @@ impl Keeper {
             match planned {
                 Planned::Put(put) => {
                     if let Ok(stored) = StoredEntry::read(&put.stored) {
-                        self.beside.note(&stored, &put.action, &put.reason);
+                        self.beside.note(&stored, &put);
                     }
                     self.lists.put_stored(&put.stored, self.book.simplify());
                 }
@@ -655,7 +663,17 @@ pub(crate) fn put_of(step: &Step, caller: &str, reason: &str, document_no: &str)
         reason: reason.to_owned(),
         document_no: document_no.to_owned(),
         region_before: None,
+        by_source: false,
     })
+}
+
+/// As [`put_of`], of what a source stated.
+pub(crate) fn stated_put(step: &Step, caller: &str, reason: &str, document_no: &str) -> Planned {
+    let mut put = put_of(step, caller, reason, document_no);
+    if let Planned::Put(put) = &mut put {
+        put.by_source = true;
+    }
+    put
 }
 
 /// The record of a confirmation.

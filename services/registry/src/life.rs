@@ -14,6 +14,9 @@ use crate::error::ChangeError;
 /// The reason in the log by which a `full` import ends an entry; such an entry may return.
 pub const ABSENT_FROM_SOURCE: &str = "absent_from_source";
 
+/// A service may lie this far ahead of our clock, and no further.
+const SERVED_AHEAD_SECONDS: i64 = 300;
+
 /// Words in the log for what was done to an entry.
 pub mod action {
     /// First record of an entry.
@@ -82,6 +85,7 @@ pub fn change_state(
     effective_at: Option<Time>,
     now: Time,
 ) -> Result<Step, ChangeError> {
+    let known = &without_planned(known, to, effective_at.unwrap_or(now), now);
     let from = known.last_state();
     if !from.may_become(to) {
         return Err(ChangeError::Transition { from, to });
@@ -91,6 +95,32 @@ pub fn change_state(
         None => since_last(known, now),
     };
     Ok(step_to(known, to, effective_at, now))
+}
+
+/// The entry without changes that were planned for later, where it ends before they would take effect:
+/// a repair lifts at once, whatever was planned. The log keeps what was planned.
+fn without_planned(known: &Entry, to: State, at: Time, now: Time) -> Entry {
+    let mut entry = known.clone();
+    if !matches!(to, State::Repaired | State::Revoked) {
+        return entry;
+    }
+    let ends = at.max(now);
+    entry.changes.retain(|change| change.effective_at <= ends);
+    match entry.last_state().may_become(to) {
+        true => entry,
+        // It is only the planned change that makes the end possible.
+        false => known.clone(),
+    }
+}
+
+/// The record by which an authority revokes what its source merely does not show any more: the source
+/// does not bring it back then.
+#[must_use]
+pub fn revoke_absent(known: &Known) -> Step {
+    Step {
+        entry: known.entry.clone(),
+        action: action::CORRECTED,
+    }
 }
 
 /// The step that marks or clears an objection; none when it stands so already.
@@ -108,6 +138,7 @@ pub fn mark_objection(known: &Entry, marked: bool) -> Option<Step> {
 /// The step that ends an entry its source does not show any more; none where it has ended.
 #[must_use]
 pub fn end_absent(known: &Entry, now: Time) -> Option<Step> {
+    let known = &without_planned(known, State::Revoked, now, now);
     known
         .last_state()
         .may_become(State::Revoked)
@@ -168,6 +199,13 @@ fn check(
         .iter()
         .filter_map(|related| related.identifier.as_ref())
         .map(|i| ("related", i));
+    let served = draft.served_at;
+    if served.is_some_and(|served| served > now.plus_seconds(SERVED_AHEAD_SECONDS)) {
+        violations.push(Violation::new(
+            "served_at",
+            "lies in the future; state when it was served, or leave it empty",
+        ));
+    }
     for (field, identifier) in identifiers.chain(aliases).chain(related) {
         if identifier.born_after(now) {
             violations.push(Violation::new(field, "the birth date lies in the future"));
@@ -216,13 +254,22 @@ fn create(draft: EntryDraft, now: Time) -> Vec<Step> {
         State::Proposed | State::Notified => draft.valid_from.map_or(now, |from| from.min(now)),
         State::Suspended | State::Repaired | State::Revoked => now,
     });
-    let change = StateChange {
-        to: state,
+    let change = |to, effective_at| StateChange {
+        to,
         effective_at,
         recorded_at: now,
     };
+    let mut changes = vec![change(state, effective_at)];
+    // An end that is planned for later ends something that is in force until then.
+    let begins = draft.valid_from.filter(|from| *from < effective_at);
+    if let Some(begins) = begins
+        && effective_at > now
+        && matches!(state, State::Suspended | State::Repaired | State::Revoked)
+    {
+        changes.insert(0, change(State::Effective, begins));
+    }
     vec![Step {
-        entry: entry_of(draft, None, now, vec![change]),
+        entry: entry_of(draft, None, now, changes),
         action: action::CREATED,
     }]
 }
@@ -232,8 +279,15 @@ fn create(draft: EntryDraft, now: Time) -> Vec<Step> {
 /// A stated `state_since` beside a state that is on record already changes nothing: when a change
 /// took effect is never overwritten.
 fn correct(draft: EntryDraft, known: &Known, now: Time) -> Result<Vec<Step>, ChangeError> {
-    let before = &known.entry;
     let stated = draft.state;
+    let ends = stated.filter(|_| !known.absent);
+    let since_when = draft.state_since.unwrap_or(now);
+    let before = &match ends {
+        Some(to) if to != known.entry.last_state() => {
+            without_planned(&known.entry, to, since_when, now)
+        }
+        _ => known.entry.clone(),
+    };
     // What the source says of the time before it missed the entry is on record already.
     let since = draft.state_since.filter(|_| !known.absent);
     // A row without a state moves an entry on only when it brings the document that was missing.
@@ -244,7 +298,12 @@ fn correct(draft: EntryDraft, known: &Known, now: Time) -> Result<Vec<Step>, Cha
     let corrected = entry_of(draft, Some(before), now, before.changes.clone());
     let mut way = Vec::new();
     let mut from = before.last_state();
-    if known.absent && target != Some(State::Revoked) {
+    if known.absent && target == Some(State::Revoked) {
+        let entry = corrected;
+        let action = action::CORRECTED;
+        return Ok(vec![Step { entry, action }]);
+    }
+    if known.absent {
         // The source shows it again: back to the state before it was missed.
         from = state_before_last(before);
         way.push(from);

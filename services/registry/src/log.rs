@@ -484,7 +484,9 @@ pub struct Beside {
 
 impl Beside {
     /// Takes note of an entry as a record put it.
-    pub fn note(&mut self, stored: &StoredEntry<'_>, put_action: &str, reason: &str) {
+    pub fn note(&mut self, stored: &StoredEntry<'_>, put: &EntryPut) {
+        let (put_action, reason) = (put.action.as_str(), put.reason.as_str());
+        self.desk.decided_here.note(stored, put);
         if put_action == action::CREATED {
             self.desk.created(stored.list);
         }
@@ -514,7 +516,7 @@ pub fn apply(
                 sequence: entered.seq,
                 reason: "the stored bytes are no entry",
             })?;
-            beside.note(&stored, &put.action, &put.reason);
+            beside.note(&stored, put);
             lists.put_stored(&put.stored, simplify);
         }
         What::Confirmed {

@@ -51,13 +51,18 @@ struct Kept {
     objection: bool,
     changes: Vec<(State, i64, i64)>,
     absent: bool,
+    /// An official decided its state, which a source does not undo.
+    decided_here: bool,
+    /// An objection was marked by an official.
+    marked_here: bool,
     /// The other firms that are one subject with it.
     one_with: BTreeSet<u64>,
 }
 
 impl Kept {
     fn last(&self) -> State {
-        self.changes.last().expect("a state").0
+        let last = self.changes.last();
+        last.map_or(State::Proposed, |change| change.0)
     }
 
     /// As a change may take effect: not before the one it follows.
@@ -66,6 +71,22 @@ impl Kept {
             .iter()
             .map(|change| change.1)
             .fold(at, i64::max)
+    }
+
+    /// Without what was planned for later, where an end comes before it.
+    fn without_planned(&self, to: State, now: i64) -> Self {
+        let mut rest = self.clone();
+        rest.changes.retain(|change| change.1 <= now);
+        let last = rest
+            .changes
+            .last()
+            .map_or(State::Proposed, |change| change.0);
+        let ends = matches!(to, State::Repaired | State::Revoked);
+        if ends && last.may_become(to) {
+            rest
+        } else {
+            self.clone()
+        }
     }
 
     fn step(&self, to: State, effective_at: i64, now: i64) -> Self {
@@ -153,6 +174,8 @@ fn expect_row(known: Option<&Kept>, row: &Row, now: i64) -> Option<Vec<Kept>> {
             objection: false,
             changes: vec![(state, since, now)],
             absent: false,
+            decided_here: false,
+            marked_here: false,
             one_with: BTreeSet::new(),
         }]);
     };
@@ -161,6 +184,30 @@ fn expect_row(known: Option<&Kept>, row: &Row, now: i64) -> Option<Vec<Kept>> {
         document_no: row.document_no.to_owned(),
         valid_from: row.valid_from().unwrap_or(before.valid_from),
         ..before.clone()
+    };
+    // A source does not bring back what an official has ended or suspended.
+    let against = before.decided_here
+        && !before.absent
+        && row.state != Some(before.last())
+        && matches!(row.state, Some(Proposed | Notified | Effective | Suspended));
+    let row = &Row {
+        state: row.state.filter(|_| !against),
+        ..row.clone()
+    };
+    if before.absent && row.state == Some(Revoked) {
+        // Said by the source itself, it is no mere absence any more.
+        return Some(vec![Kept {
+            absent: false,
+            ..corrected
+        }]);
+    }
+    let before = &match row.state {
+        Some(to) if to != before.last() && !before.absent => before.without_planned(to, now),
+        _ => before.clone(),
+    };
+    let corrected = Kept {
+        changes: before.changes.clone(),
+        ..corrected
     };
     let mut from = before.last();
     let brings_document = before.document_no.is_empty()
@@ -206,8 +253,10 @@ fn expect_row(known: Option<&Kept>, row: &Row, now: i64) -> Option<Vec<Kept>> {
 }
 
 /// The part of an entry that the model keeps.
-fn kept(entry: &Entry, absent: bool) -> Kept {
+fn kept(entry: &Entry, step: &Kept) -> Kept {
     Kept {
+        decided_here: step.decided_here,
+        marked_here: step.marked_here,
         severity: entry
             .severity
             .map_or_else(String::new, |s| s.code().to_owned()),
@@ -219,7 +268,7 @@ fn kept(entry: &Entry, absent: bool) -> Kept {
             .iter()
             .map(|c| (c.to, c.effective_at.micros(), c.recorded_at.micros()))
             .collect(),
-        absent,
+        absent: step.absent,
         one_with: entry.aliases.iter().map(firm_of).collect(),
     }
 }
@@ -321,7 +370,7 @@ impl Story {
                     one_with: self.one_with(*n),
                     ..step.clone()
                 };
-                assert_eq!(kept(&entry, step.absent), step, "{told}");
+                assert_eq!(kept(&entry, &step), step, "{told}");
                 self.kept.insert(*n, step);
             }
             self.then.insert(entered.seq, self.kept.clone());
@@ -355,7 +404,7 @@ impl Story {
             ..self.kept[&n].clone()
         };
         assert_ne!(step, self.kept[&n], "{told}: nothing changed");
-        assert_eq!(kept(entry, step.absent), step, "{told}");
+        assert_eq!(kept(entry, &step), step, "{told}");
         self.kept.insert(n, step);
     }
 
@@ -443,7 +492,10 @@ impl Story {
         let summary = self.place.import(&self.registry, header, sent).await;
         assert_eq!(summary.refused_count, refused, "{told}");
         if full {
-            let open = |kept: &Kept| kept.last().may_become(State::Revoked);
+            let open = |kept: &Kept| {
+                let rest = kept.without_planned(State::Revoked, self.now);
+                rest.last().may_become(State::Revoked)
+            };
             let in_force = self.kept.values().filter(|kept| open(kept)).count();
             let missing = |n: &u64| !numbers.contains(n);
             let gone: Vec<u64> = self
@@ -459,6 +511,7 @@ impl Story {
             } else {
                 steps.extend(gone.into_iter().map(|n| {
                     let known = &self.kept[&n];
+                    let known = known.without_planned(State::Revoked, self.now);
                     let at = known.not_before_last(self.now);
                     let mut step = known.step(State::Revoked, at, self.now);
                     step.absent = true;
@@ -471,11 +524,28 @@ impl Story {
 
     async fn change_state(&mut self, random: &mut Random) {
         let (n, to) = (random.below(ENTRIES), random.one_of(State::ALL));
-        let step = self
-            .kept
-            .get(&n)
-            .filter(|known| known.last().may_become(to))
-            .map(|known| known.step(to, known.not_before_last(self.now), self.now));
+        let step = self.kept.get(&n).and_then(|known| {
+            if known.absent && to == State::Revoked {
+                // The authority's word in the place of the source's silence.
+                let (absent, decided_here) = (false, true);
+                return Some(Kept {
+                    absent,
+                    decided_here,
+                    ..known.clone()
+                });
+            }
+            let known = known.without_planned(to, self.now);
+            let mut step = known
+                .last()
+                .may_become(to)
+                .then(|| known.step(to, known.not_before_last(self.now), self.now))?;
+            step.decided_here |= match to {
+                State::Suspended | State::Repaired | State::Revoked => true,
+                State::Effective => known.last() == State::Suspended,
+                State::Proposed | State::Notified => false,
+            };
+            Some(step)
+        });
         let told = format!("{n} becomes {to}");
         let change = support::state(&support::id(n), to.code());
         let applied = self.registry.apply(change, &self.place.caller).await;
@@ -496,9 +566,9 @@ impl Story {
         let step = self.kept.get(&n).filter(|known| known.objection != marked);
         let steps: Vec<_> = step
             .map(|known| {
-                let objection = marked;
                 let step = Kept {
-                    objection,
+                    objection: marked,
+                    marked_here: marked,
                     ..known.clone()
                 };
                 (n, step)
@@ -532,7 +602,7 @@ impl Story {
             assert_eq!(lists.len(), expected.len(), "at {seq}");
             for (n, step) in expected {
                 let entry = lists.entry(&support::id(*n)).expect("an entry");
-                assert_eq!(&kept(&entry, step.absent), step, "entry {n} at {seq}");
+                assert_eq!(&kept(&entry, step), step, "entry {n} at {seq}");
             }
         }
     }

@@ -74,7 +74,7 @@ pub struct DecideHoldArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Where two sources state different things about one entry, the one named first in \
-`lists.precedence` stands; of two that are not named there, the later statement.
+`lists.precedence` stands; of two that are not named there, the one that stated the entry first.
 
 Examples:
   creditgate lists differences

@@ -5,6 +5,7 @@
 //! a base file carries it so that a start need not read the log from its beginning. Whoever plans a
 //! change sees it in a [`View`](crate::keeper::View).
 
+mod decided;
 mod holds;
 pub mod identity;
 mod procedures;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clockwork::place_of;
 
+pub use decided::DecidedHere;
 pub use holds::{Decided, Hold, Holds, WhyHeld};
 pub use identity::Identity;
 pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
@@ -52,6 +54,8 @@ pub struct Desk {
     pub procedures: Procedures,
     /// Notices that were served.
     pub served: Served,
+    /// What officials decided, which sources do not undo.
+    pub decided_here: DecidedHere,
     /// Up to when everything that came by time alone is recorded.
     pub clock_up_to: Option<Time>,
     /// The last moment that was recorded, in the order of striking.

@@ -32,6 +32,15 @@ impl Served {
         self.0.get(&(entry_id.to_owned(), notice.to_owned()))
     }
 
+    /// Whether a service of this entry at this time is proven.
+    #[must_use]
+    pub fn proves(&self, entry_id: &str, at: Time) -> bool {
+        self.0
+            .range((entry_id.to_owned(), String::new())..)
+            .take_while(|((of, _), _)| of == entry_id)
+            .any(|(_, service)| service.at == at)
+    }
+
     pub(super) fn note(&mut self, served: &NoticeServed, recorded: Stamp) {
         let Some(at) = served.served_at.as_ref().and_then(time_from_proto) else {
             return;

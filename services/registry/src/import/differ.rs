@@ -2,11 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use creditgate_measures::book::Book;
 use creditgate_measures::entry::Entry;
-use creditgate_measures::event::ListCode;
+use creditgate_measures::event::{ListCode, Sensitive};
+use creditgate_measures::identifier::Identifier;
+use creditgate_measures::name::NormalName;
+use creditgate_measures::vocabulary::State;
+use creditgate_proto::EntryDraft;
 use creditgate_proto::journal::v1::SourcesDiffer;
 
-use crate::life::Step;
+use crate::desk::Desk;
+use crate::life::{Known, Step};
+
+/// Stands where a source is named, for what was decided here.
+const HERE: &str = "(here)";
 
 /// How far a list may shrink at once, and which source goes before which.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,29 +45,36 @@ impl SourceRules {
         Some(at + 1)
     }
 
-    /// Whether what `one` states stands beside what `other` states. Declared sources go before all
-    /// others; of two that are not declared the later statement stands.
+    /// Whether what `one` states stands where `other` has stated the entry. Declared sources go before
+    /// all others; of two that are not declared, the one that stated the entry first.
     #[must_use]
     pub fn goes_before(&self, list: &ListCode, one: &str, other: &str) -> bool {
         match (self.rank(list, one), self.rank(list, other)) {
             (Some(one), Some(other)) => one <= other,
-            (None, Some(_)) => false,
-            (_, None) => true,
+            (Some(_), None) => true,
+            (None, _) => one == other,
         }
     }
 }
 
 /// What a statement of another source than the entry's own would change.
-pub(crate) fn differs(known: &Entry, steps: &[Step], stands: &str, differs: &str) -> SourcesDiffer {
+pub(crate) fn differs(
+    known: &Entry,
+    steps: &[Step],
+    stands: &str,
+    differs: &str,
+    not_taken: Option<State>,
+) -> SourcesDiffer {
     let stated = steps.last().map_or(known, |step| &step.entry);
     let mut fields: Vec<String> = differing(known, stated)
         .into_iter()
         .map(str::to_owned)
         .collect();
     let mut state = String::new();
-    if stated.last_state() != known.last_state() {
+    let stated_state = not_taken.unwrap_or_else(|| stated.last_state());
+    if stated_state != known.last_state() {
         fields.push("state".to_owned());
-        stated.last_state().code().clone_into(&mut state);
+        stated_state.code().clone_into(&mut state);
     }
     SourcesDiffer {
         entry_id: known.entry_id.as_str().to_owned(),
@@ -68,6 +84,63 @@ pub(crate) fn differs(known: &Entry, steps: &[Step], stands: &str, differs: &str
         fields,
         state,
     }
+}
+
+/// The same where only the state of an entry's own source does not stand.
+pub(crate) fn state_only(known: &Entry, source: &str, not_taken: Option<State>) -> SourcesDiffer {
+    differs(known, &[], HERE, source, not_taken)
+}
+
+/// Takes out of a statement what it may not change, and gives the state that is not taken: that of a
+/// source behind another one, and one that would undo what an official decided here. A proven service
+/// and a marked objection stay as well.
+pub(crate) fn hold_back(
+    draft: &mut EntryDraft,
+    known: &Known,
+    stands: bool,
+    desk: &Desk,
+) -> Option<State> {
+    let entry_id = known.entry.entry_id.as_str();
+    let proven = known
+        .entry
+        .served_at
+        .filter(|at| desk.served.proves(entry_id, *at));
+    draft.served_at = proven.or(draft.served_at);
+    if desk.decided_here.marked(entry_id) {
+        draft.objection_marked = None;
+    }
+    let stated = draft.state?;
+    let last = known.entry.last_state();
+    let against = desk.decided_here.stands_against(entry_id, stated);
+    if stated == last || (stands && (!against || known.absent)) {
+        return None;
+    }
+    draft.state = None;
+    draft.state_since = None;
+    Some(stated)
+}
+
+/// Whether a statement is about another subject than the entry: other codes, or, where one of them has
+/// none, other names.
+pub(crate) fn of_another(draft: &EntryDraft, known: &Entry, book: &Book) -> bool {
+    let codes = |one: Option<&Identifier>, more: &[Identifier]| -> Vec<Identifier> {
+        one.into_iter().chain(more).cloned().collect()
+    };
+    let stated = codes(draft.identifier.as_ref(), &draft.aliases);
+    let recorded = codes(known.identifier.as_ref(), &known.aliases);
+    if !stated.is_empty() && !recorded.is_empty() {
+        let known_one = |one: &Identifier| recorded.iter().any(|other| one.same_subject(other));
+        return !stated.iter().any(known_one);
+    }
+    let normal = |name: &Sensitive| NormalName::new(name.reveal(), book.simplify());
+    let names: Vec<_> = known
+        .name
+        .iter()
+        .chain(&known.former_names)
+        .filter_map(normal)
+        .collect();
+    let stated = draft.name.as_ref().and_then(normal);
+    stated.is_some_and(|name| !names.is_empty() && !names.contains(&name))
 }
 
 /// Names of the fields that two statements of an entry fill differently; their states aside.
@@ -132,7 +205,7 @@ mod tests {
             ("法院", "法院", true),
             ("平台", "他人", true),
             ("他人", "平台", false),
-            ("他人", "另一", true),
+            ("他人", "另一", false),
         ];
         for (one, other, expected) in table {
             assert_eq!(
@@ -141,6 +214,6 @@ mod tests {
                 "{one} {other}"
             );
         }
-        assert!(rules.goes_before(&ListCode::new("B01"), "他人", "法院"));
+        assert!(!rules.goes_before(&ListCode::new("B01"), "他人", "法院"));
     }
 }

@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use creditgate_measures::entry::Entry;
 use creditgate_proto::journal::v1::{ImportDecided, ImportHeld, desk_record::What};
 use creditgate_proto::v1;
 use creditgate_runtime::callers::LOCAL;
@@ -18,6 +19,7 @@ use super::{Header, Job};
 use crate::desk::{Hold, WhyHeld};
 use crate::error::ChangeError;
 use crate::keeper::{Keeper, View};
+use crate::log::What as Stated;
 
 /// What an import would end.
 pub(super) struct Shrinks {
@@ -94,7 +96,7 @@ impl Keeper {
     }
 
     /// Decides about an import that waits. An approved one is taken first and marked afterwards: cut
-    /// off in between it can be approved again, and changes nothing twice.
+    /// off in between it still waits, and the next file of its source completes it.
     pub(crate) fn decide_hold(
         &mut self,
         decision: &v1::DecideHoldRequest,
@@ -106,6 +108,17 @@ impl Keeper {
             false => None,
             true => Some(self.take_held(&hold)?),
         };
+        if let Some(refused) = summary.as_ref().filter(|taken| taken.refused_count > 0) {
+            let first = refused
+                .refused
+                .first()
+                .map_or("", |row| row.reason.as_str());
+            let why = format!(
+                "{} of its rows cannot be taken any more, and none was; reject it, and let the source send it again (the first: {first})",
+                refused.refused_count
+            );
+            return Err(ChangeError::not_possible("hold_outdated", why));
+        }
         let what = What::ImportDecided(ImportDecided {
             hold_id: hold.id.clone(),
             approved: decision.approve,
@@ -147,8 +160,29 @@ impl Keeper {
         }
         if decision.approve {
             approvable(hold, &view)?;
+            if self.source_went_on(hold)? {
+                return Err(outdated());
+            }
         }
         Ok(hold.clone())
+    }
+
+    /// Whether rows of its source were taken on its list since it was held.
+    fn source_went_on(&self, hold: &Hold) -> Result<bool, ChangeError> {
+        for entered in self.log.read_from_seq(hold.held.seq + 1) {
+            let entered = entered.map_err(|_| {
+                ChangeError::not_possible("change_log", "the change log cannot be read")
+            })?;
+            if let Stated::Put(put) = &entered.what
+                && put.by_source
+                && let Ok(entry) = Entry::from_stored(&put.stored)
+                && entry.list.as_str() == hold.list
+                && entry.source_unit.as_deref() == Some(hold.source_unit.as_str())
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Takes the rows that waited, as their import asked.
@@ -159,7 +193,9 @@ impl Keeper {
                 "its header cannot be read; reject it, and let the source send it again".to_owned(),
             )
         })?;
-        let header = Header::read(header, &self.book, self.now())?;
+        let mut header = Header::read(header, &self.book, self.now())?;
+        // It tells of the day on which it came, whenever it is approved.
+        header.confirmed_at = header.confirmed_at.or(Some(hold.held.at));
         let mut job = Job::new(header, hold.caller.as_str().into(), &self.lists_dir);
         job.approved = true;
         let path = rows_path(&self.held_dir(), &hold.id);
@@ -192,12 +228,14 @@ fn approvable(hold: &Hold, view: &View<'_>) -> Result<(), ChangeError> {
         .of_list(&hold.list)
         .any(|(source, age)| source == hold.source_unit && age.recorded.seq > hold.held.seq);
     if newer_waits || newer_taken {
-        return Err(ChangeError::not_possible(
-            "hold_outdated",
-            "a later import of this source came since; reject this one".to_owned(),
-        ));
+        return Err(outdated());
     }
     Ok(())
+}
+
+fn outdated() -> ChangeError {
+    let why = "a later import of this source came since; reject this one";
+    ChangeError::not_possible("hold_outdated", why)
 }
 
 fn rows_path(dir: &Path, id: &str) -> PathBuf {

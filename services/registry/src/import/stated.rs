@@ -67,7 +67,7 @@ fn stem(name: &str, book: &Book) -> Option<String> {
 /// subject, so that the row finds its entry again.
 ///
 /// With a document number the source does not count: two sources that report one decision speak of
-/// one entry. Without one, source and first day stand in its place.
+/// one entry. Without one, source, first day and authority stand in its place.
 pub(crate) fn derived_id(entry: &v1::Entry, book: &Book) -> String {
     let identifier = IdType::parse(&entry.id_type)
         .and_then(|id_type| {
@@ -80,10 +80,16 @@ pub(crate) fn derived_id(entry: &v1::Entry, book: &Book) -> String {
             NormalName::new(&entry.name, book.simplify()).map(|name| name.reveal().to_owned())
         })
         .unwrap_or_else(|| entry.id.clone());
-    let document = entry.document_no.trim();
-    let decision = match document.is_empty() {
-        false => ["document", document, ""],
-        true => ["undocumented", &entry.source_unit, &entry.valid_from],
+    // However its brackets and blanks are written.
+    let document = NormalName::new(&entry.document_no, book.simplify());
+    let decision = match &document {
+        Some(document) => ["document", document.reveal(), "", ""],
+        None => [
+            "undocumented",
+            &entry.source_unit,
+            &entry.valid_from,
+            &entry.designated_by,
+        ],
     };
     let mut hash = Sha256::new();
     for part in [entry.list.as_str(), &subject].into_iter().chain(decision) {

@@ -274,7 +274,7 @@ fn an_entry_its_source_missed_returns_to_its_former_state() {
     );
     assert_eq!(
         shown(steps(&in_state("REVOKED"), Some(&known), "2026-06-12")),
-        "unchanged"
+        "corrected: SUSPENDED 2026-06-10, REVOKED 2026-06-11"
     );
 }
 

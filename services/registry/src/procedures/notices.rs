@@ -293,6 +293,10 @@ fn fits(notice: &Notice, asked: &Serving, entry: &Entry) -> Result<(), ChangeErr
         let why = "the entry is PROPOSED: there is no decision yet that could be served";
         return Err(ChangeError::not_possible("entry_state", why));
     }
+    if notice.proves_service && asked.at.date() < entry.valid_from.date() {
+        let rule = "lies before the decision; look at the proof of service, or correct the entry";
+        return Err(Refused::one("served_at", rule).into());
+    }
     let names_measure = !asked.verdict_id.is_empty() && !asked.measure_id.is_empty();
     if notice.when == Occasion::MeasureBitten && !names_measure {
         let rule = "required, with `measure_id`: say which verdict and measure it tells of";

@@ -261,7 +261,7 @@ pub const KEYS: &[Key] = &[
         Form::Table,
         "",
         "Lists that several sources deliver: where they state different things about one entry, the source named first \
-         stands. Example: {B01: 最高人民法院 > 省信用平台}.",
+         stands; of others, the one that stated the entry first. Example: {B01: 最高人民法院 > 省信用平台}.",
     ),
     key(
         "lists.inbox",
