@@ -2,10 +2,13 @@
 
 mod support;
 
+use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::State;
 use creditgate_proto::v1;
+use creditgate_registry::change::Change;
 use creditgate_registry::{ChangeError, Registry};
 use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::clock::Clock;
 use support::{Place, rows};
 
 fn full() -> v1::ImportHeader {
@@ -33,6 +36,10 @@ fn in_force(registry: &Registry) -> usize {
         .filter_map(|body| creditgate_measures::entry::Entry::from_stored(body).ok())
         .filter(|entry| entry.last_state() == State::Effective)
         .count()
+}
+
+fn now() -> Time {
+    Time::from_micros(Clock::system().now_micros())
 }
 
 /// Somebody with a key of their own.
@@ -316,4 +323,125 @@ async fn of_two_sources_the_declared_one_stands_and_the_difference_is_seen() {
     );
     registry.close().await;
     assert_eq!(place.open().desk(), desk);
+}
+
+#[tokio::test]
+async fn what_an_official_decided_a_source_does_not_undo() {
+    let place = Place::new();
+    let registry = place.open();
+    let stated = || -> Vec<v1::Entry> {
+        let in_force = |row| v1::Entry {
+            state: "EFFECTIVE".to_owned(),
+            objection_marked: Some(false),
+            ..row
+        };
+        of_b01(10).into_iter().map(in_force).collect()
+    };
+    let ids: Vec<String> = stated().into_iter().map(|row| row.entry_id).collect();
+    place.import(&registry, full(), stated()).await;
+    for (id, to) in [(&ids[0], "SUSPENDED"), (&ids[1], "REPAIRED")] {
+        let applied = registry.apply(support::state(id, to), &place.caller).await;
+        applied.expect("a step");
+    }
+    let objection = Change::Objection {
+        entry_id: ids[2].as_str().into(),
+        marked: true,
+        reason: "异议".to_owned(),
+    };
+    registry
+        .apply(objection, &place.caller)
+        .await
+        .expect("marked");
+
+    // The whole list again, as it was: the rest is taken, and what differs is seen.
+    let again = place.import(&registry, full(), stated()).await;
+    assert_eq!(
+        support::counts(&again),
+        "received 10 unchanged 8 differing 2"
+    );
+    assert!(again.hold_id.is_empty() && registry.live().load().lists.confirmed_at("B01").is_some());
+    let entry = |id: &str| registry.live().load().lists.entry(id).expect("an entry");
+    assert_eq!(entry(&ids[0]).last_state(), State::Suspended);
+    assert_eq!(entry(&ids[1]).last_state(), State::Repaired);
+    assert!(entry(&ids[2]).objection_marked);
+    let desk = registry.desk();
+    let (_, difference) = desk.sources.differences_of(&ids[1]).next().expect("noted");
+    assert_eq!(
+        (difference.fields.as_slice(), difference.state.as_str()),
+        (&["state".to_owned()][..], "EFFECTIVE")
+    );
+
+    // That it has ended, the source may always say.
+    let mut ended = stated();
+    ended[0].state = "REPAIRED".to_owned();
+    place.import(&registry, full(), ended).await;
+    assert_eq!(entry(&ids[0]).last_state(), State::Repaired);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn a_repair_lifts_at_once_though_a_suspension_was_planned() {
+    let place = Place::new();
+    let registry = place.open();
+    let row = of_b01(1).remove(0);
+    place
+        .import(&registry, support::header(), vec![row.clone()])
+        .await;
+    let later = now().plus_seconds(30 * 86_400);
+    let planned = Change::State {
+        entry_id: row.entry_id.as_str().into(),
+        to: State::Suspended,
+        effective_at: Some(later),
+        document_no: "示例裁定1号".to_owned(),
+        reason: "重整计划".to_owned(),
+    };
+    registry
+        .apply(planned, &place.caller)
+        .await
+        .expect("planned");
+    let repaired = registry
+        .apply(support::state(&row.entry_id, "REPAIRED"), &place.caller)
+        .await;
+    let entry = repaired.expect("repaired").entry.expect("the entry");
+    let now = now();
+    assert_eq!(entry.state_at(now), State::Repaired);
+    assert_eq!(entry.state_at(later), State::Repaired);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn an_id_of_another_source_does_not_become_another_subject() {
+    let place = Place::new();
+    let registry = place.open();
+    let own = of_b01(1).remove(0);
+    place
+        .import(&registry, support::header(), vec![own.clone()])
+        .await;
+    let others = v1::Entry {
+        id: of_b01(2).remove(1).id,
+        source_unit: "另一单位".to_owned(),
+        ..own.clone()
+    };
+    let refused = place
+        .import(&registry, support::header(), vec![others])
+        .await;
+    assert_eq!(refused.refused_count, 1);
+    assert!(
+        refused.refused[0].reason.contains("for another subject"),
+        "{refused:?}"
+    );
+    // Nor does another source end it, as long as nobody said that it goes before.
+    let ended = v1::Entry {
+        state: "REVOKED".to_owned(),
+        source_unit: "另一单位".to_owned(),
+        ..own.clone()
+    };
+    let noted = place
+        .import(&registry, support::header(), vec![ended])
+        .await;
+    assert_eq!(support::counts(&noted), "received 1 differing 1");
+    let live = registry.live().load_full();
+    let entry = live.lists.entry(&own.entry_id).expect("an entry");
+    assert_eq!(entry.last_state(), State::Effective);
+    registry.close().await;
 }
