@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use creditgate_measures::book::{Agreement, Book, List, Measure, Signing};
 use creditgate_measures::case::{CaseView, subject_key};
 use creditgate_measures::condition::{Bindings, Record, Value};
-use creditgate_measures::entry::Entry;
+use creditgate_measures::entry::{Entry, StateChange};
 use creditgate_measures::event::{
     AttributeValue, Event, ListCode, Region, Sensitive, Subject, SubjectIdentifier,
 };
