@@ -911,6 +911,51 @@ async fn a_name_that_several_bear_shows_them_apart() {
     assert_eq!(found, ["name", "name", "name"]);
 }
 
+#[tokio::test]
+async fn whom_a_name_meant_then_is_not_told_by_what_came_later() {
+    let desk = Desk::new();
+    let same = |n| v1::Entry {
+        name: "示例同名公司".to_owned(),
+        ..row(n)
+    };
+    let other_name = v1::Entry {
+        entry_id: support::id(3),
+        name: "示例他名公司".to_owned(),
+        ..row(2)
+    };
+    desk.import(vec![nameless(1, "示例同名公司"), same(2), other_name])
+        .await;
+    let then = desk.seq();
+    let by_name = || async {
+        let asked = v1::GetSubjectRequest {
+            subject: Some(v1::SubjectQuery {
+                name: "示例同名公司".to_owned(),
+                ..Default::default()
+            }),
+            as_of: then.to_string(),
+            at: None,
+        };
+        let view = desk.identity.get_subject(desk.ask(asked)).await;
+        view.expect("a subject").into_inner()
+    };
+    let before = by_name().await;
+    assert_eq!(before.entries.len(), 3);
+    desk.import(vec![same(4)]).await;
+    assert_eq!(by_name().await, before);
+    // Nor by what a new service, which has kept nothing, puts together.
+    let anew = IdentityService::new(desk.registry.clone());
+    let asked = v1::GetSubjectRequest {
+        subject: Some(v1::SubjectQuery {
+            name: "示例同名公司".to_owned(),
+            ..Default::default()
+        }),
+        as_of: then.to_string(),
+        at: None,
+    };
+    let view = anew.get_subject(desk.ask(asked)).await;
+    assert_eq!(view.expect("a subject").into_inner(), before);
+}
+
 #[test]
 fn an_identifier_prints_masked_in_what_is_kept() {
     let identifier = Identifier::parse(IdType::Uscc, &invented::uscc(1), None).expect("valid");

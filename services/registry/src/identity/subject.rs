@@ -38,8 +38,19 @@ pub(crate) fn get(
     let query = asked.subject.clone().unwrap_or_default();
     let simplify = generation.book.simplify();
     let mut subject = Subject::read(&query, simplify).map_err(|refused| told(&refused))?;
-    if let Some(only) = only_bearer(&subject, &generation.lists, simplify) {
-        subject = subject.known_as(only);
+    let lists_then = |subject: &Subject| {
+        let lists = registry
+            .past()
+            .lists_of(from.version.seq, &generation.book, subject.keys());
+        lists.map_err(|error| log_unreadable(&error))
+    };
+    if subject.identifier().is_none() {
+        // Whom a name meant is asked of the same version: what came later says nothing of it.
+        let then = from.earlier.then(|| lists_then(&subject)).transpose()?;
+        let lists = then.as_ref().unwrap_or(&generation.lists);
+        if let Some(only) = only_bearer(&subject, lists, simplify) {
+            subject = subject.known_as(only);
+        }
     }
     let tag = |parts: &[&[u8]]| -> Key {
         let mut hash = Sha256::new();
@@ -74,12 +85,9 @@ pub(crate) fn get(
     let gathered = match gathered {
         Some(gathered) => gathered,
         None => {
-            let past = registry.past();
-            let unreadable = |error| log_unreadable(&error);
-            let lists = past
-                .lists_of(from.version.seq, &generation.book, subject.keys())
-                .map_err(unreadable)?;
-            let desk = past.desk_as_of(from.version.seq).map_err(unreadable)?;
+            let lists = lists_then(&subject)?;
+            let desk = registry.past().desk_as_of(from.version.seq);
+            let desk = desk.map_err(|error| log_unreadable(&error))?;
             Gathered::new(&subject, &lists, &desk, &generation.book)
         }
     };
@@ -92,11 +100,8 @@ pub(crate) fn get(
     Ok(answer)
 }
 
-/// The subject that is meant by a name which one subject alone bears today.
+/// The subject that is meant by a name which one subject alone bears in these lists.
 fn only_bearer(subject: &Subject, lists: &Lists, simplify: &SimplifyTable) -> Option<Identifier> {
-    if subject.identifier().is_some() {
-        return None;
-    }
     let entries = subject.entries(lists, simplify);
     let mut bearers = entries.values().filter_map(|entry| own(entry).next());
     let first = bearers.next()?.clone();
