@@ -956,6 +956,40 @@ async fn whom_a_name_meant_then_is_not_told_by_what_came_later() {
     assert_eq!(view.expect("a subject").into_inner(), before);
 }
 
+#[tokio::test]
+async fn a_screen_tells_of_a_correction_that_was_corrected_back() {
+    let desk = Desk::new();
+    let graded = |grade: &str| v1::Entry {
+        grade: grade.to_owned(),
+        ..row(1)
+    };
+    // Asked after every step, so that every answer is kept.
+    for (step, grade) in ["A", "B", "A", "B"].into_iter().enumerate() {
+        desk.import(vec![graded(grade)]).await;
+        let view = desk.subject(uscc(1), 0).await;
+        assert_eq!(view.timeline.len(), step + 1, "grade {grade}");
+        let record = view.entries[0].record.clone().expect("a record");
+        assert_eq!(record.entry.expect("an entry").grade, grade);
+        assert_eq!(record.history.len(), step + 1);
+        // As a service tells it that has kept nothing.
+        let Desk {
+            registry, place, ..
+        } = &desk;
+        let mut request = Request::new(v1::GetSubjectRequest {
+            subject: Some(v1::SubjectQuery {
+                id_type: "USCC".to_owned(),
+                id: invented::uscc(1),
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        request.extensions_mut().insert(place.caller.clone());
+        let anew = IdentityService::new(registry.clone());
+        let anew = anew.get_subject(request).await.expect("a subject");
+        assert_eq!(anew.into_inner().timeline, view.timeline);
+    }
+}
+
 #[test]
 fn an_identifier_prints_masked_in_what_is_kept() {
     let identifier = Identifier::parse(IdType::Uscc, &invented::uscc(1), None).expect("valid");

@@ -60,7 +60,9 @@ pub(crate) fn get(
             .map_or_else(String::new, |i| i.reveal().to_owned());
         hash.update((known.len() as u64).to_le_bytes());
         hash.update(known);
-        for part in [query.encode_to_vec().as_slice(), &book.0]
+        // An old version is searched as names are written today.
+        let names = simplify.content_hash();
+        for part in [query.encode_to_vec().as_slice(), &book.0, &names]
             .iter()
             .chain(parts)
         {
@@ -75,7 +77,12 @@ pub(crate) fn get(
     } else {
         let desk = registry.desk();
         let gathered = Gathered::new(&subject, &generation.lists, &desk, &generation.book);
-        (tag(&[b"revision", &gathered.revision()]), Some(gathered))
+        let newest = registry
+            .past()
+            .newest_of(&gathered.ids(), from.version.seq)
+            .map_err(|error| log_unreadable(&error))?;
+        let revision = gathered.revision(&newest);
+        (tag(&[b"revision", &revision]), Some(gathered))
     };
     if let Some(kept) = cache.get(&key)
         && let Some(answer) = kept.answer()
@@ -218,8 +225,14 @@ impl Gathered {
         }
     }
 
-    /// A hash over all of it: another one as soon as anything of the subject has changed.
-    fn revision(&self) -> [u8; 32] {
+    fn ids(&self) -> FxHashSet<String> {
+        self.entries.keys().cloned().collect()
+    }
+
+    /// A hash over all of it, and over how far the records of each entry have come: another one as
+    /// soon as anything of the subject has changed, and also where an entry looks as it did before
+    /// while its history has grown.
+    fn revision(&self, newest: &BTreeMap<String, u64>) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -227,6 +240,15 @@ impl Gathered {
         };
         for entry in self.entries.values() {
             part(&entry.to_stored());
+        }
+        part(b"newest records");
+        for (entry_id, seq) in newest {
+            part(entry_id.as_bytes());
+            part(&seq.to_le_bytes());
+        }
+        part(b"replaced names");
+        for name in &self.replaced_names {
+            part(name.as_bytes());
         }
         part(b"changes");
         for (number, change) in &self.changes {
@@ -245,10 +267,9 @@ impl Gathered {
 
     /// The answer, with what the change log tells.
     fn put_together(self, registry: &Registry, from: &Viewpoint) -> Result<Kept, Status> {
-        let ids: FxHashSet<String> = self.entries.keys().cloned().collect();
         let mut histories = registry
             .past()
-            .changes_of(&ids, from.version.seq)
+            .changes_of(&self.ids(), from.version.seq)
             .map_err(|error| log_unreadable(&error))?;
         let changes: Vec<v1::IdentityChange> = self
             .changes
