@@ -609,7 +609,15 @@ async fn wrong_hits_stay_visible_until_corrected_and_told() {
         };
         desk.identity.correct_wrong_hit(desk.ask(asked))
     };
-    // A change of another entry, or none at all, corrects nothing.
+    // A change of another entry, none at all, or the creation of its own, corrects nothing.
+    let created = desk.subject(uscc(1), 0).await.timeline[0].seq;
+    let refused = correct(created).await.expect_err("the creation");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(
+        refused.message().contains("created"),
+        "{}",
+        refused.message()
+    );
     let other = desk.subject(uscc(2), 0).await.timeline[0].seq;
     assert!(correct(other).await.is_err());
     assert!(correct(9_999).await.is_err());
@@ -641,17 +649,22 @@ async fn wrong_hits_stay_visible_until_corrected_and_told() {
     for n in [1, 7] {
         assert_eq!(desk.subject(uscc(n), 0).await.wrong_hits.len(), 1, "{n}");
     }
-    let told = v1::TellWrongHitRequest {
-        wrong_hit: number,
-        told_at: None,
-        how: "书面".to_owned(),
-        proof: "回执1".to_owned(),
+    let tell = |told_at: Option<&str>| {
+        let told_at = told_at.map(|day| Time::parse(day).expect("a day"));
+        let asked = v1::TellWrongHitRequest {
+            wrong_hit: number,
+            told_at: told_at.map(creditgate_proto::encode::time_to_proto),
+            how: "书面".to_owned(),
+            proof: "回执1".to_owned(),
+        };
+        desk.identity.tell_wrong_hit(desk.ask(asked))
     };
-    let told = desk
-        .identity
-        .tell_wrong_hit(desk.ask(told))
-        .await
-        .expect("told");
+    // Nobody is told of what was not discovered yet.
+    let refused = tell(Some("2026-01-09")).await.expect_err("too early");
+    for named in ["2026-01-09", "discovered_at", "2026-01-10"] {
+        assert!(refused.message().contains(named), "{}", refused.message());
+    }
+    let told = tell(Some("2026-01-10")).await.expect("told");
     assert_eq!(told.into_inner().wrong_hit.expect("it").state, "closed");
     assert!(
         open(0)
@@ -661,6 +674,52 @@ async fn wrong_hits_stay_visible_until_corrected_and_told() {
             .wrong_hits
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn texts_of_a_wrong_hit_are_bounded() {
+    let desk = Desk::new();
+    desk.import(rows(1..2)).await;
+    let good = || v1::OpenWrongHitRequest {
+        subject: Some(v1::SubjectQuery {
+            name: "示".repeat(256),
+            ..Default::default()
+        }),
+        case_id: "C".repeat(512),
+        entry_id: support::id(1),
+        what: "same_name".to_owned(),
+        reason: "由".repeat(4_096),
+        ..Default::default()
+    };
+    let named = |name: String| v1::OpenWrongHitRequest {
+        subject: Some(v1::SubjectQuery {
+            name,
+            ..Default::default()
+        }),
+        ..good()
+    };
+    let verdict_id = "V".repeat(513);
+    let case_id = "C".repeat(513);
+    let reason = "由".repeat(4_097);
+    for (field, asked) in [
+        ("subject.name", named("示".repeat(257))),
+        (
+            "verdict_id",
+            v1::OpenWrongHitRequest {
+                verdict_id,
+                ..good()
+            },
+        ),
+        ("case_id", v1::OpenWrongHitRequest { case_id, ..good() }),
+        ("reason", v1::OpenWrongHitRequest { reason, ..good() }),
+    ] {
+        let refused = desk.identity.open_wrong_hit(desk.ask(asked)).await;
+        let refused = refused.expect_err(field);
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains(field), "{}", refused.message());
+    }
+    let opened = desk.identity.open_wrong_hit(desk.ask(good())).await;
+    opened.expect("at the bounds");
 }
 
 /// A small generator of its own, so that a printed seed replays the whole test.
