@@ -12,8 +12,10 @@ use creditgate_measures::identifier::{IdType, Identifier, invented};
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::Role;
 use creditgate_measures::{Question, decide};
-use creditgate_proto::v1::{self, identity_server::Identity as _};
-use creditgate_registry::{IdentityService, Registry};
+use creditgate_proto::v1::{
+    self, identity_server::Identity as _, procedures_server::Procedures as _,
+};
+use creditgate_registry::{IdentityService, ProceduresService, Registry};
 use creditgate_runtime::journal::Position;
 use support::{Place, confirm, counts, header, row, rows, state};
 use tonic::{Code, Request, Status};
@@ -1084,6 +1086,48 @@ async fn a_screen_tells_of_a_correction_that_was_corrected_back() {
         let anew = IdentityService::new(registry.clone());
         let anew = anew.get_subject(request).await.expect("a subject");
         assert_eq!(anew.into_inner().timeline, view.timeline);
+    }
+}
+
+#[tokio::test]
+async fn a_commitment_of_a_subject_is_to_be_kept_on_a_day_that_can_come() {
+    let desk = Desk::new();
+    let procedures = ProceduresService::new(desk.registry.clone());
+    let made = Time::parse("2026-03-01").expect("a day");
+    let open = |until: &str| {
+        let asked = v1::OpenProcedureRequest {
+            kind: "commitment".to_owned(),
+            subject: Some(v1::SubjectQuery {
+                id_type: "USCC".to_owned(),
+                id: invented::uscc(1),
+                ..Default::default()
+            }),
+            by: "示例承诺人".to_owned(),
+            document_no: "示例承诺1号".to_owned(),
+            reason: "示例事由".to_owned(),
+            authority: "示例机关".to_owned(),
+            at: Some(creditgate_proto::encode::time_to_proto(made)),
+            until: until.to_owned(),
+            ..Default::default()
+        };
+        procedures.open(desk.ask(asked))
+    };
+    for (until, told) in [
+        ("2026-02-28", "2026-03-01"),
+        ("1899-12-31", "1900"),
+        ("9999-01-01", "9998"),
+    ] {
+        let refused = open(until).await.expect_err(until);
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        for named in ["until", told] {
+            assert!(refused.message().contains(named), "{}", refused.message());
+        }
+    }
+    for until in ["2026-03-01", "9998-12-31"] {
+        let opened = open(until).await.expect(until).into_inner();
+        let deadlines = opened.procedure.expect("it").deadlines;
+        let keep = deadlines.iter().find(|limit| limit.step == "keep");
+        assert_eq!(keep.expect("a limit").day, until);
     }
 }
 
