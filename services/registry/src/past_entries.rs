@@ -94,6 +94,42 @@ impl Past {
         Ok(stated)
     }
 
+    /// The number of the newest record of each of these entries up to a version, by entry.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub(crate) fn newest_of(
+        &self,
+        entry_ids: &FxHashSet<String>,
+        up_to: u64,
+    ) -> Result<BTreeMap<String, u64>, Error> {
+        let by_index = self.index().ask(up_to, |index| {
+            let mut newest = BTreeMap::new();
+            for entry_id in entry_ids {
+                // The index may be ahead, so the last place need not be the one meant.
+                for position in index.records(entry_id_key(entry_id))?.into_iter().rev() {
+                    let entered = self.read(position)?;
+                    if entered.seq <= up_to && is_of(&entered, entry_id) {
+                        newest.insert(entry_id.clone(), entered.seq);
+                        break;
+                    }
+                }
+            }
+            Ok(newest)
+        });
+        match by_index {
+            Ok(newest) => return Ok(newest),
+            Err(Unfit::Log(error)) => return Err(error),
+            Err(why) => why.passed_over(),
+        }
+        let mut newest = BTreeMap::new();
+        for entered in self.records_of(entry_ids, up_to)? {
+            let of_them = entry_ids.iter().filter(|id| is_of(&entered, id));
+            newest.extend(of_them.map(|id| (id.clone(), entered.seq)));
+        }
+        Ok(newest)
+    }
+
     /// The records of these entries, entry by entry, each entry's in order.
     fn records_of(&self, entry_ids: &FxHashSet<String>, up_to: u64) -> Result<Vec<Entered>, Error> {
         let by_index = self.index().ask(up_to, |index| {

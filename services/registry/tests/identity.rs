@@ -12,8 +12,10 @@ use creditgate_measures::identifier::{IdType, Identifier, invented};
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::Role;
 use creditgate_measures::{Question, decide};
-use creditgate_proto::v1::{self, identity_server::Identity as _};
-use creditgate_registry::{IdentityService, Registry};
+use creditgate_proto::v1::{
+    self, identity_server::Identity as _, procedures_server::Procedures as _,
+};
+use creditgate_registry::{IdentityService, ProceduresService, Registry};
 use creditgate_runtime::journal::Position;
 use support::{Place, confirm, counts, header, row, rows, state};
 use tonic::{Code, Request, Status};
@@ -288,6 +290,44 @@ async fn a_name_change_stays_with_every_entry_and_the_same_file_changes_nothing(
     assert_eq!(names(&desk.entry(8)), "示例中间公司 <- 示例第1号公司");
     // Recorded already: nothing new.
     assert_eq!(desk.rename(uscc(1), "示例中间公司", "2026-04-01").await, 0);
+}
+
+#[tokio::test]
+async fn a_recorded_name_does_not_replace_one_that_is_stated_later() {
+    let desk = Desk::new();
+    let later = || v1::Entry {
+        entry_id: support::id(2),
+        name: "示例更新公司".to_owned(),
+        valid_from: "2026-05-01".to_owned(),
+        ..row(1)
+    };
+    // One entry is there when the name is recorded, the other comes afterwards.
+    desk.import(vec![row(1), later()]).await;
+    let same_day = desk.rename(uscc(1), "示例新名公司", "2026-05-01").await;
+    let after = v1::Entry {
+        entry_id: support::id(3),
+        ..later()
+    };
+    desk.import(vec![after.clone()]).await;
+    assert_eq!(names(&desk.entry(1)), "示例新名公司 <- 示例第1号公司");
+    for n in [2, 3] {
+        assert_eq!(names(&desk.entry(n)), "示例更新公司 <- 示例新名公司");
+    }
+    let again = vec![row(1), later(), after];
+    assert_eq!(desk.import(again).await, "received 3 unchanged 3");
+
+    // A name from a later day on is newer than what they state.
+    let newest = desk.rename(uscc(1), "示例再新公司", "2026-05-02").await;
+    assert_eq!(
+        names(&desk.entry(2)),
+        "示例再新公司 <- 示例更新公司, 示例新名公司"
+    );
+    desk.undo(newest).await;
+    desk.undo(same_day).await;
+    assert_eq!(names(&desk.entry(1)), "示例第1号公司 <- ");
+    for n in [2, 3] {
+        assert_eq!(names(&desk.entry(n)), "示例更新公司 <- ");
+    }
 }
 
 #[tokio::test]
@@ -609,7 +649,15 @@ async fn wrong_hits_stay_visible_until_corrected_and_told() {
         };
         desk.identity.correct_wrong_hit(desk.ask(asked))
     };
-    // A change of another entry, or none at all, corrects nothing.
+    // A change of another entry, none at all, or the creation of its own, corrects nothing.
+    let created = desk.subject(uscc(1), 0).await.timeline[0].seq;
+    let refused = correct(created).await.expect_err("the creation");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(
+        refused.message().contains("created"),
+        "{}",
+        refused.message()
+    );
     let other = desk.subject(uscc(2), 0).await.timeline[0].seq;
     assert!(correct(other).await.is_err());
     assert!(correct(9_999).await.is_err());
@@ -641,17 +689,22 @@ async fn wrong_hits_stay_visible_until_corrected_and_told() {
     for n in [1, 7] {
         assert_eq!(desk.subject(uscc(n), 0).await.wrong_hits.len(), 1, "{n}");
     }
-    let told = v1::TellWrongHitRequest {
-        wrong_hit: number,
-        told_at: None,
-        how: "书面".to_owned(),
-        proof: "回执1".to_owned(),
+    let tell = |told_at: Option<&str>| {
+        let told_at = told_at.map(|day| Time::parse(day).expect("a day"));
+        let asked = v1::TellWrongHitRequest {
+            wrong_hit: number,
+            told_at: told_at.map(creditgate_proto::encode::time_to_proto),
+            how: "书面".to_owned(),
+            proof: "回执1".to_owned(),
+        };
+        desk.identity.tell_wrong_hit(desk.ask(asked))
     };
-    let told = desk
-        .identity
-        .tell_wrong_hit(desk.ask(told))
-        .await
-        .expect("told");
+    // Nobody is told of what was not discovered yet.
+    let refused = tell(Some("2026-01-09")).await.expect_err("too early");
+    for named in ["2026-01-09", "discovered_at", "2026-01-10"] {
+        assert!(refused.message().contains(named), "{}", refused.message());
+    }
+    let told = tell(Some("2026-01-10")).await.expect("told");
     assert_eq!(told.into_inner().wrong_hit.expect("it").state, "closed");
     assert!(
         open(0)
@@ -661,6 +714,52 @@ async fn wrong_hits_stay_visible_until_corrected_and_told() {
             .wrong_hits
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn texts_of_a_wrong_hit_are_bounded() {
+    let desk = Desk::new();
+    desk.import(rows(1..2)).await;
+    let good = || v1::OpenWrongHitRequest {
+        subject: Some(v1::SubjectQuery {
+            name: "示".repeat(256),
+            ..Default::default()
+        }),
+        case_id: "C".repeat(512),
+        entry_id: support::id(1),
+        what: "same_name".to_owned(),
+        reason: "由".repeat(4_096),
+        ..Default::default()
+    };
+    let named = |name: String| v1::OpenWrongHitRequest {
+        subject: Some(v1::SubjectQuery {
+            name,
+            ..Default::default()
+        }),
+        ..good()
+    };
+    let verdict_id = "V".repeat(513);
+    let case_id = "C".repeat(513);
+    let reason = "由".repeat(4_097);
+    for (field, asked) in [
+        ("subject.name", named("示".repeat(257))),
+        (
+            "verdict_id",
+            v1::OpenWrongHitRequest {
+                verdict_id,
+                ..good()
+            },
+        ),
+        ("case_id", v1::OpenWrongHitRequest { case_id, ..good() }),
+        ("reason", v1::OpenWrongHitRequest { reason, ..good() }),
+    ] {
+        let refused = desk.identity.open_wrong_hit(desk.ask(asked)).await;
+        let refused = refused.expect_err(field);
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains(field), "{}", refused.message());
+    }
+    let opened = desk.identity.open_wrong_hit(desk.ask(good())).await;
+    opened.expect("at the bounds");
 }
 
 /// A small generator of its own, so that a printed seed replays the whole test.
@@ -909,6 +1008,127 @@ async fn a_name_that_several_bear_shows_them_apart() {
         [1, 2].map(|n| format!("{} same_name", invented::uscc(n)))
     );
     assert_eq!(found, ["name", "name", "name"]);
+}
+
+#[tokio::test]
+async fn whom_a_name_meant_then_is_not_told_by_what_came_later() {
+    let desk = Desk::new();
+    let same = |n| v1::Entry {
+        name: "示例同名公司".to_owned(),
+        ..row(n)
+    };
+    let other_name = v1::Entry {
+        entry_id: support::id(3),
+        name: "示例他名公司".to_owned(),
+        ..row(2)
+    };
+    desk.import(vec![nameless(1, "示例同名公司"), same(2), other_name])
+        .await;
+    let then = desk.seq();
+    let by_name = || async {
+        let asked = v1::GetSubjectRequest {
+            subject: Some(v1::SubjectQuery {
+                name: "示例同名公司".to_owned(),
+                ..Default::default()
+            }),
+            as_of: then.to_string(),
+            at: None,
+        };
+        let view = desk.identity.get_subject(desk.ask(asked)).await;
+        view.expect("a subject").into_inner()
+    };
+    let before = by_name().await;
+    assert_eq!(before.entries.len(), 3);
+    desk.import(vec![same(4)]).await;
+    assert_eq!(by_name().await, before);
+    // Nor by what a new service, which has kept nothing, puts together.
+    let anew = IdentityService::new(desk.registry.clone());
+    let asked = v1::GetSubjectRequest {
+        subject: Some(v1::SubjectQuery {
+            name: "示例同名公司".to_owned(),
+            ..Default::default()
+        }),
+        as_of: then.to_string(),
+        at: None,
+    };
+    let view = anew.get_subject(desk.ask(asked)).await;
+    assert_eq!(view.expect("a subject").into_inner(), before);
+}
+
+#[tokio::test]
+async fn a_screen_tells_of_a_correction_that_was_corrected_back() {
+    let desk = Desk::new();
+    let graded = |grade: &str| v1::Entry {
+        grade: grade.to_owned(),
+        ..row(1)
+    };
+    // Asked after every step, so that every answer is kept.
+    for (step, grade) in ["A", "B", "A", "B"].into_iter().enumerate() {
+        desk.import(vec![graded(grade)]).await;
+        let view = desk.subject(uscc(1), 0).await;
+        assert_eq!(view.timeline.len(), step + 1, "grade {grade}");
+        let record = view.entries[0].record.clone().expect("a record");
+        assert_eq!(record.entry.expect("an entry").grade, grade);
+        assert_eq!(record.history.len(), step + 1);
+        // As a service tells it that has kept nothing.
+        let Desk {
+            registry, place, ..
+        } = &desk;
+        let mut request = Request::new(v1::GetSubjectRequest {
+            subject: Some(v1::SubjectQuery {
+                id_type: "USCC".to_owned(),
+                id: invented::uscc(1),
+                ..Default::default()
+            }),
+            ..Default::default()
+        });
+        request.extensions_mut().insert(place.caller.clone());
+        let anew = IdentityService::new(registry.clone());
+        let anew = anew.get_subject(request).await.expect("a subject");
+        assert_eq!(anew.into_inner().timeline, view.timeline);
+    }
+}
+
+#[tokio::test]
+async fn a_commitment_of_a_subject_is_to_be_kept_on_a_day_that_can_come() {
+    let desk = Desk::new();
+    let procedures = ProceduresService::new(desk.registry.clone());
+    let made = Time::parse("2026-03-01").expect("a day");
+    let open = |until: &str| {
+        let asked = v1::OpenProcedureRequest {
+            kind: "commitment".to_owned(),
+            subject: Some(v1::SubjectQuery {
+                id_type: "USCC".to_owned(),
+                id: invented::uscc(1),
+                ..Default::default()
+            }),
+            by: "示例承诺人".to_owned(),
+            document_no: "示例承诺1号".to_owned(),
+            reason: "示例事由".to_owned(),
+            authority: "示例机关".to_owned(),
+            at: Some(creditgate_proto::encode::time_to_proto(made)),
+            until: until.to_owned(),
+            ..Default::default()
+        };
+        procedures.open(desk.ask(asked))
+    };
+    for (until, told) in [
+        ("2026-02-28", "2026-03-01"),
+        ("1899-12-31", "1900"),
+        ("9999-01-01", "9998"),
+    ] {
+        let refused = open(until).await.expect_err(until);
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        for named in ["until", told] {
+            assert!(refused.message().contains(named), "{}", refused.message());
+        }
+    }
+    for until in ["2026-03-01", "9998-12-31"] {
+        let opened = open(until).await.expect(until).into_inner();
+        let deadlines = opened.procedure.expect("it").deadlines;
+        let keep = deadlines.iter().find(|limit| limit.step == "keep");
+        assert_eq!(keep.expect("a limit").day, until);
+    }
 }
 
 #[test]

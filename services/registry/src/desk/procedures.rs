@@ -192,7 +192,7 @@ impl Procedures {
             return;
         }
         procedure.steps.push(taken);
-        procedure.deadlines = step.deadlines.iter().filter_map(deadline).collect();
+        procedure.deadlines = deadlines(step);
         if let Some(at) = step.scheduled_for.as_ref().and_then(time_from_proto) {
             procedure.scheduled_for = Some(at);
             procedure.place.clone_from(&step.place);
@@ -258,6 +258,23 @@ fn taken(step: &ProcedureStep, record: &DeskRecord, stamp: Stamp) -> Option<Take
         forced: step.forced,
         recorded: stamp,
     })
+}
+
+/// The limits that a record tells. One whose days cannot be read cannot be watched: the log says so.
+fn deadlines(step: &ProcedureStep) -> Vec<Deadline> {
+    let read = step.deadlines.iter().map(|told| (told, deadline(told)));
+    read.filter_map(|(told, limit)| {
+        if limit.is_none() {
+            let (procedure, limit) = (&*step.procedure_id, &*told.step);
+            tracing::error!(
+                procedure,
+                limit,
+                "a limit of a procedure has no day that can be read and is not watched; reckon it by hand"
+            );
+        }
+        limit
+    })
+    .collect()
 }
 
 fn deadline(told: &v1::Deadline) -> Option<Deadline> {

@@ -12,6 +12,7 @@ use super::{codes, subject, wrong};
 use crate::error::ChangeError;
 use crate::follow::log_unreadable;
 use crate::keeper::{Planned, View};
+use crate::life::action;
 use crate::log::What;
 use crate::registry::Registry;
 use crate::service::{blocking, permitted};
@@ -169,20 +170,24 @@ impl Identity for IdentityService {
         let number = asked.correction;
         // Records never change, so what is read now holds when the turn comes.
         let record = blocking(move || past.record(number).map_err(|e| log_unreadable(&e))).await?;
-        let (entry_id, recorded_at) = match record.into_inner() {
+        let (entry_id, created, recorded_at) = match record.into_inner() {
             Some(entered) => {
-                let of = match &entered.what {
-                    What::Put(put) => entry_id_of(&put.stored),
-                    _ => None,
+                let (of, created) = match &entered.what {
+                    What::Put(put) => (entry_id_of(&put.stored), put.action == action::CREATED),
+                    _ => (None, false),
                 };
-                (of, entered.recorded_at)
+                (of, created, entered.recorded_at)
             }
-            None => (None, self.registry.now()),
+            None => (None, false, self.registry.now()),
         };
         self.step(&caller, move |view| {
             let hit = view.desk.wrong_hits.get(asked.wrong_hit);
             if hit.is_some_and(|hit| entry_id.as_deref() != Some(&*hit.entry_id)) {
                 let rule = "expected the number of a change of the entry that was hit by; `lists show` tells them";
+                return Err(Refused::one("correction", rule).into());
+            }
+            if created {
+                let rule = "is the change that created the entry, which corrects nothing; expected a later one; `lists show` tells them";
                 return Err(Refused::one("correction", rule).into());
             }
             wrong::correct(&asked, recorded_at, view)

@@ -38,8 +38,19 @@ pub(crate) fn get(
     let query = asked.subject.clone().unwrap_or_default();
     let simplify = generation.book.simplify();
     let mut subject = Subject::read(&query, simplify).map_err(|refused| told(&refused))?;
-    if let Some(only) = only_bearer(&subject, &generation.lists, simplify) {
-        subject = subject.known_as(only);
+    let lists_then = |subject: &Subject| {
+        let lists = registry
+            .past()
+            .lists_of(from.version.seq, &generation.book, subject.keys());
+        lists.map_err(|error| log_unreadable(&error))
+    };
+    if subject.identifier().is_none() {
+        // Whom a name meant is asked of the same version: what came later says nothing of it.
+        let then = from.earlier.then(|| lists_then(&subject)).transpose()?;
+        let lists = then.as_ref().unwrap_or(&generation.lists);
+        if let Some(only) = only_bearer(&subject, lists, simplify) {
+            subject = subject.known_as(only);
+        }
     }
     let tag = |parts: &[&[u8]]| -> Key {
         let mut hash = Sha256::new();
@@ -49,7 +60,9 @@ pub(crate) fn get(
             .map_or_else(String::new, |i| i.reveal().to_owned());
         hash.update((known.len() as u64).to_le_bytes());
         hash.update(known);
-        for part in [query.encode_to_vec().as_slice(), &book.0]
+        // An old version is searched as names are written today.
+        let names = simplify.content_hash();
+        for part in [query.encode_to_vec().as_slice(), &book.0, &names]
             .iter()
             .chain(parts)
         {
@@ -64,7 +77,12 @@ pub(crate) fn get(
     } else {
         let desk = registry.desk();
         let gathered = Gathered::new(&subject, &generation.lists, &desk, &generation.book);
-        (tag(&[b"revision", &gathered.revision()]), Some(gathered))
+        let newest = registry
+            .past()
+            .newest_of(&gathered.ids(), from.version.seq)
+            .map_err(|error| log_unreadable(&error))?;
+        let revision = gathered.revision(&newest);
+        (tag(&[b"revision", &revision]), Some(gathered))
     };
     if let Some(kept) = cache.get(&key)
         && let Some(answer) = kept.answer()
@@ -74,12 +92,9 @@ pub(crate) fn get(
     let gathered = match gathered {
         Some(gathered) => gathered,
         None => {
-            let past = registry.past();
-            let unreadable = |error| log_unreadable(&error);
-            let lists = past
-                .lists_of(from.version.seq, &generation.book, subject.keys())
-                .map_err(unreadable)?;
-            let desk = past.desk_as_of(from.version.seq).map_err(unreadable)?;
+            let lists = lists_then(&subject)?;
+            let desk = registry.past().desk_as_of(from.version.seq);
+            let desk = desk.map_err(|error| log_unreadable(&error))?;
             Gathered::new(&subject, &lists, &desk, &generation.book)
         }
     };
@@ -92,11 +107,8 @@ pub(crate) fn get(
     Ok(answer)
 }
 
-/// The subject that is meant by a name which one subject alone bears today.
+/// The subject that is meant by a name which one subject alone bears in these lists.
 fn only_bearer(subject: &Subject, lists: &Lists, simplify: &SimplifyTable) -> Option<Identifier> {
-    if subject.identifier().is_some() {
-        return None;
-    }
     let entries = subject.entries(lists, simplify);
     let mut bearers = entries.values().filter_map(|entry| own(entry).next());
     let first = bearers.next()?.clone();
@@ -213,8 +225,14 @@ impl Gathered {
         }
     }
 
-    /// A hash over all of it: another one as soon as anything of the subject has changed.
-    fn revision(&self) -> [u8; 32] {
+    fn ids(&self) -> FxHashSet<String> {
+        self.entries.keys().cloned().collect()
+    }
+
+    /// A hash over all of it, and over how far the records of each entry have come: another one as
+    /// soon as anything of the subject has changed, and also where an entry looks as it did before
+    /// while its history has grown.
+    fn revision(&self, newest: &BTreeMap<String, u64>) -> [u8; 32] {
         let mut hash = Sha256::new();
         let mut part = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -222,6 +240,15 @@ impl Gathered {
         };
         for entry in self.entries.values() {
             part(&entry.to_stored());
+        }
+        part(b"newest records");
+        for (entry_id, seq) in newest {
+            part(entry_id.as_bytes());
+            part(&seq.to_le_bytes());
+        }
+        part(b"replaced names");
+        for name in &self.replaced_names {
+            part(name.as_bytes());
         }
         part(b"changes");
         for (number, change) in &self.changes {
@@ -240,10 +267,9 @@ impl Gathered {
 
     /// The answer, with what the change log tells.
     fn put_together(self, registry: &Registry, from: &Viewpoint) -> Result<Kept, Status> {
-        let ids: FxHashSet<String> = self.entries.keys().cloned().collect();
         let mut histories = registry
             .past()
-            .changes_of(&ids, from.version.seq)
+            .changes_of(&self.ids(), from.version.seq)
             .map_err(|error| log_unreadable(&error))?;
         let changes: Vec<v1::IdentityChange> = self
             .changes

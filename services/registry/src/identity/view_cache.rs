@@ -2,8 +2,11 @@
 //! change log.
 //!
 //! A result is kept under what it was made of: the subject's own revision, or the version asked for,
-//! and the book. So a change of the subject makes another key, and nothing has to be thrown away to
-//! stay right. INVARIANT (never clean by absence): nothing is concluded from a miss; it is computed.
+//! and the book. INVARIANT (never stale): the revision covers everything that an answer holds, what
+//! the log tells included: each entry as it is and the number of its newest record, so that a
+//! correction which is taken back, or a moment that came by time alone, makes another key too. So
+//! nothing has to be thrown away to stay right. INVARIANT (never clean by absence): nothing is
+//! concluded from a miss; it is computed.
 
 use std::sync::Arc;
 

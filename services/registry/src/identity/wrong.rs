@@ -17,12 +17,25 @@ use crate::keeper::{Planned, View};
 const WHATS: [&str; 4] = ["wrong_person", "wrong_data", "outdated", "same_name"];
 const DAY_MICROS: i64 = 86_400_000_000;
 const PROSE_CHARS_MAX: usize = 4_096;
+const NAME_CHARS_MAX: usize = 256;
+const ID_CHARS_MAX: usize = 512;
 
 type Plan = Result<(Vec<Planned>, u64), ChangeError>;
 
 /// Notes that somebody was hit wrongly.
 pub(crate) fn open(asked: v1::OpenWrongHitRequest, view: &View<'_>) -> Plan {
     let mut subject = asked.subject.clone().unwrap_or_default();
+    bounded("subject.name", &subject.name, NAME_CHARS_MAX)?;
+    for (field, id) in [
+        ("subject.id_type", &subject.id_type),
+        ("subject.id", &subject.id),
+        ("subject.issuer", &subject.issuer),
+        ("verdict_id", &asked.verdict_id),
+        ("case_id", &asked.case_id),
+        ("entry_id", &asked.entry_id),
+    ] {
+        bounded(field, id, ID_CHARS_MAX)?;
+    }
     if !subject.id.trim().is_empty() {
         let stated = v1::Alias {
             id_type: subject.id_type,
@@ -58,13 +71,14 @@ pub(crate) fn open(asked: v1::OpenWrongHitRequest, view: &View<'_>) -> Plan {
 }
 
 /// Notes by which change of its entry a wrong hit was corrected; the change is known to be one of
-/// that entry, recorded at `corrected_at`.
+/// that entry, not its creation, recorded at `corrected_at`.
 pub(crate) fn correct(
     asked: &v1::CorrectWrongHitRequest,
     corrected_at: Time,
     view: &View<'_>,
 ) -> Plan {
     let hit = known(asked.wrong_hit, view)?;
+    bounded("reason", &asked.reason, PROSE_CHARS_MAX)?;
     if let Some(corrected) = &hit.corrected {
         let why = format!(
             "it was corrected already, by change {}",
@@ -90,6 +104,11 @@ pub(crate) fn tell(asked: v1::TellWrongHitRequest, view: &View<'_>) -> Plan {
     written("how", &asked.how)?;
     written("proof", &asked.proof)?;
     let told_at = come("told_at", asked.told_at, view)?;
+    if told_at < hit.discovered_at {
+        let discovered = hit.discovered_at;
+        let rule = format!("{told_at} lies before discovered_at, {discovered}");
+        return refuse("told_at", rule);
+    }
     let what = What::WrongHitTold(WrongHitTold {
         wrong_hit: asked.wrong_hit,
         told_at: Some(time_to_proto(told_at)),
@@ -168,6 +187,13 @@ fn written(field: &'static str, text: &str) -> Result<(), ChangeError> {
         return Err(Refused::one(field, rule).into());
     }
     Ok(())
+}
+
+fn bounded(field: &'static str, text: &str, chars_max: usize) -> Result<(), ChangeError> {
+    match text.chars().count() > chars_max {
+        true => refuse(field, format!("at most {chars_max} characters")),
+        false => Ok(()),
+    }
 }
 
 fn refuse<T>(field: &'static str, rule: impl Into<String>) -> Result<T, ChangeError> {

@@ -11,6 +11,10 @@ const NAME_CHARS_MAX: usize = 256;
 const DOCUMENT_CHARS_MAX: usize = 512;
 const REASON_CHARS_MAX: usize = 4_096;
 
+/// Years of a day that is told. A limit counted from the last of them still has a day that can be
+/// written with four digits of the year.
+const YEARS: std::ops::RangeInclusive<i32> = 1_900..=9_998;
+
 /// Who, when, by which document and why.
 #[derive(Clone)]
 pub struct Told {
@@ -112,11 +116,16 @@ impl Form {
         if text.is_empty() {
             return None;
         }
-        let day = Date::parse(text).ok();
-        if day.is_none() {
+        let Ok(day) = Date::parse(text) else {
             self.refuse(field, "write a day as YYYY-MM-DD");
+            return None;
+        };
+        if !YEARS.contains(&day.year()) {
+            let (first, last) = (YEARS.start(), YEARS.end());
+            self.refuse(field, format!("expected a year from {first} to {last}"));
+            return None;
         }
-        day
+        Some(day)
     }
 
     /// A word of a closed set; empty: none.
@@ -174,6 +183,12 @@ impl Opening {
         let until = form.day("until", &asked.until);
         if until.is_some() && kind.is_some_and(|kind| kind != Kind::Commitment) {
             form.refuse("until", "only a commitment has a day by which it is kept");
+        }
+        if let (Some(until), Some(made)) = (until, told.at.map(Time::date))
+            && until < made
+        {
+            let rule = format!("lies before the day on which the commitment was made, {made}");
+            form.refuse("until", rule);
         }
         if asked.force && kind.is_some_and(|kind| kind != Kind::Repair) {
             form.refuse("force", "only a repair may be taken before its time");
