@@ -293,44 +293,6 @@ async fn a_name_change_stays_with_every_entry_and_the_same_file_changes_nothing(
 }
 
 #[tokio::test]
-async fn a_recorded_name_does_not_replace_one_that_is_stated_later() {
-    let desk = Desk::new();
-    let later = || v1::Entry {
-        entry_id: support::id(2),
-        name: "示例更新公司".to_owned(),
-        valid_from: "2026-05-01".to_owned(),
-        ..row(1)
-    };
-    // One entry is there when the name is recorded, the other comes afterwards.
-    desk.import(vec![row(1), later()]).await;
-    let same_day = desk.rename(uscc(1), "示例新名公司", "2026-05-01").await;
-    let after = v1::Entry {
-        entry_id: support::id(3),
-        ..later()
-    };
-    desk.import(vec![after.clone()]).await;
-    assert_eq!(names(&desk.entry(1)), "示例新名公司 <- 示例第1号公司");
-    for n in [2, 3] {
-        assert_eq!(names(&desk.entry(n)), "示例更新公司 <- 示例新名公司");
-    }
-    let again = vec![row(1), later(), after];
-    assert_eq!(desk.import(again).await, "received 3 unchanged 3");
-
-    // A name from a later day on is newer than what they state.
-    let newest = desk.rename(uscc(1), "示例再新公司", "2026-05-02").await;
-    assert_eq!(
-        names(&desk.entry(2)),
-        "示例再新公司 <- 示例更新公司, 示例新名公司"
-    );
-    desk.undo(newest).await;
-    desk.undo(same_day).await;
-    assert_eq!(names(&desk.entry(1)), "示例第1号公司 <- ");
-    for n in [2, 3] {
-        assert_eq!(names(&desk.entry(n)), "示例更新公司 <- ");
-    }
-}
-
-#[tokio::test]
 async fn a_correction_of_an_entry_as_shown_keeps_what_its_source_states() {
     let desk = Desk::new();
     desk.import(rows(1..2)).await;

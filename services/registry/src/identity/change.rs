@@ -312,7 +312,7 @@ impl Asked {
         for (id, entry) in entries {
             let shown = Stated::of(&entry);
             let stated = before.stated(&id).unwrap_or_else(|| shown.clone());
-            let completed = complete(&id, &stated, Some(entry.valid_from.date()), &after);
+            let completed = complete(&id, &stated, &after);
             let kept = kept(&id, &stated, &completed, before);
             if completed != shown {
                 let step = Step {

@@ -3,13 +3,9 @@
 //! INVARIANT (nothing of its own): the result depends on the statement and on the changes that stand,
 //! on nothing else, the book included. So the same row always gives the same entry, and a change that
 //! is taken back leaves nothing behind.
-//!
-//! To the statement belongs the day on which its entry took effect: a name recorded from a later day
-//! on goes before the stated one, a name recorded from an earlier day on does not.
 
 use creditgate_measures::entry::{Entry, Related};
 use creditgate_measures::event::Sensitive;
-use creditgate_measures::time::{Date, Time};
 use creditgate_proto::EntryDraft;
 use creditgate_proto::journal::v1::{StatementKept, desk_record::What};
 
@@ -47,12 +43,7 @@ pub(crate) fn statement(
     {
         as_shown(&mut stated, &Stated::of(shown), kept);
     }
-    let shown_from = match by {
-        Statement::OfPerson(Some(shown)) => Some(shown.valid_from),
-        _ => None,
-    };
-    let from = draft.valid_from.or(shown_from).map(Time::date);
-    let completed = complete(&entry_id, &stated, from.or(draft.act_date), identity);
+    let completed = complete(&entry_id, &stated, identity);
     let kept = kept(&entry_id, &stated, &completed, identity);
     draft.identifier = completed.identifier;
     draft.name = completed.name;
@@ -95,13 +86,8 @@ pub(crate) fn kept(
     })
 }
 
-/// See the module; `from` is the day on which the entry took effect, where the statement tells it.
-pub(crate) fn complete(
-    entry_id: &str,
-    stated: &Stated,
-    from: Option<Date>,
-    identity: &Identity,
-) -> Stated {
+/// See the module.
+pub(crate) fn complete(entry_id: &str, stated: &Stated, identity: &Identity) -> Stated {
     let mut known = stated.clone();
     if known.identifiers().next().is_none() {
         // A code that a source states goes before one that was found out.
@@ -125,43 +111,34 @@ pub(crate) fn complete(
         .into_iter()
         .map(|(number, change)| (number, &change.what))
         .collect();
-    name_it(&mut known, &facts, from);
+    name_it(&mut known, &facts);
     for (_, fact) in facts {
         relate(&mut known.related, fact);
     }
     known
 }
 
-/// Of the names recorded from a day after `from` on, the one with the latest first day is the current
-/// one; where there is none, the stated name stays, since whoever states a subject of that day names
-/// it as it was called then. All others are former ones.
-fn name_it(known: &mut Stated, facts: &[(u64, &Fact)], from: Option<Date>) {
-    let names: Vec<(Date, u64, &str)> = facts
-        .iter()
-        .filter_map(|(number, fact)| match fact {
-            Fact::Name { name, since, .. } => Some((*since, *number, name.as_str())),
+/// The recorded name with the latest first day is the current one; all others are former ones.
+fn name_it(known: &mut Stated, facts: &[(u64, &Fact)]) {
+    let names = || {
+        facts.iter().filter_map(|(number, fact)| match fact {
+            Fact::Name { name, since, .. } => Some((*since, *number, name)),
             _ => None,
         })
-        .collect();
+    };
     // An entry that names nobody is found by identifier, and stays as it is.
-    let Some(stated) = known.name.clone().filter(|_| !names.is_empty()) else {
+    let (Some(stated), Some((_, _, current))) = (known.name.clone(), names().max()) else {
         return;
     };
-    let later = names
-        .iter()
-        .filter(|(since, _, _)| from.is_none_or(|from| *since > from));
-    let current = later
-        .max()
-        .map_or_else(|| stated.clone(), |(_, _, name)| Sensitive::new(*name));
     let mut former = std::mem::take(&mut known.former_names);
     former.push(stated);
-    former.extend(names.iter().map(|(_, _, name)| Sensitive::new(*name)));
+    former.extend(names().map(|(_, _, name)| Sensitive::new(name.as_str())));
     for name in former {
-        if name != current && !known.former_names.contains(&name) {
+        if name.reveal() != current && !known.former_names.contains(&name) {
             known.former_names.push(name);
         }
     }
-    known.name = Some(current);
+    known.name = Some(Sensitive::new(current.as_str()));
 }
 
 fn relate(related: &mut Vec<Related>, fact: &Fact) {
