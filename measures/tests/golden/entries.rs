@@ -111,6 +111,21 @@ fn without_service_an_entry_recorded_after_the_event_is_for_review() {
           P1 proposed PROHIBIT (recorded_after_event) on E1 of B07 by identifier
         ",
     );
+    // Known before as proposed only, it was put in force after the event, back to a day before it.
+    let put_in_force = |when: &str| {
+        let mut entry = recorded("2026-05-01 10:00");
+        entry.changes.last_mut().expect("a state").recorded_at = on(when);
+        entry
+    };
+    check(&row(BARRED), put_in_force("2026-06-01 10:00"), STOPPED);
+    check(
+        &row(BARRED),
+        put_in_force("2026-06-01 10:01"),
+        "
+        bidder verified MANUAL_REVIEW review proposed=PROHIBIT code=8
+          P1 proposed PROHIBIT (recorded_after_event) on E1 of B07 by identifier
+        ",
+    );
     // Even a weak effect: the entry is for review.
     let scrutiny = row("
         id: P1

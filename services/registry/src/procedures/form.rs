@@ -184,12 +184,6 @@ impl Opening {
         if until.is_some() && kind.is_some_and(|kind| kind != Kind::Commitment) {
             form.refuse("until", "only a commitment has a day by which it is kept");
         }
-        if let (Some(until), Some(made)) = (until, told.at.map(Time::date))
-            && until < made
-        {
-            let rule = format!("lies before the day on which the commitment was made, {made}");
-            form.refuse("until", rule);
-        }
         if asked.force && kind.is_some_and(|kind| kind != Kind::Repair) {
             form.refuse("force", "only a repair may be taken before its time");
         }

@@ -19,6 +19,13 @@ use crate::lookup::Subject;
 /// The records by which a procedure is opened, and its id.
 pub fn plan(asked: &Opening, view: &View<'_>) -> Result<(Vec<Planned>, String), ChangeError> {
     let at = taken_at(&asked.told, view.now)?;
+    if let Some(until) = asked.until.filter(|until| *until < at.date()) {
+        let rule = format!(
+            "`{until}` lies before the day on which the commitment was made, {}",
+            at.date()
+        );
+        return Err(Refused::one("until", rule).into());
+    }
     let entry = match &asked.about {
         About::Entry(id) => Some(view.entry(id)?),
         About::Subject(subject) => {
