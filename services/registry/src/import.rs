@@ -470,7 +470,8 @@ impl Keeper {
             Ok(steps) => steps,
             Err(why) => return Taken::Refused(why),
         };
-        let differs = own.is_some() || not_taken.is_some();
+        let differed = desk.sources.differed(entry.entry_id.as_str(), &source);
+        let differs = own.is_some() || not_taken.is_some() || differed;
         let Some(known) = known.as_ref().filter(|_| differs) else {
             return match steps.is_empty() && kept.is_none() {
                 true => Taken::Unchanged,
@@ -497,8 +498,8 @@ impl Keeper {
         }
         let records: Vec<_> = put(&steps).into_iter().chain(kept).chain(noted).collect();
         match (records.is_empty(), steps.is_empty()) {
+            (_, true) if not_taken.is_some() => Taken::Differs(records),
             (true, _) => Taken::Unchanged,
-            (false, true) if not_taken.is_some() => Taken::Differs(records),
             (false, _) => Taken::Changes(records),
         }
     }

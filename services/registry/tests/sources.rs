@@ -371,11 +371,21 @@ async fn what_an_official_decided_a_source_does_not_undo() {
         (&["state".to_owned()][..], "EFFECTIVE")
     );
 
-    // That it has ended, the source may always say.
+    let again = place.import(&registry, full(), stated()).await;
+    assert_eq!(
+        support::counts(&again),
+        "received 10 unchanged 8 differing 2"
+    );
+
+    // That it has ended, the source may always say; once it agrees, no difference is left.
     let mut ended = stated();
-    ended[0].state = "REPAIRED".to_owned();
+    for row in &mut ended[..2] {
+        row.state = "REPAIRED".to_owned();
+    }
     place.import(&registry, full(), ended).await;
     assert_eq!(entry(&ids[0]).last_state(), State::Repaired);
+    let desk = registry.desk();
+    assert_eq!(desk.sources.differences_after("").count(), 0);
     registry.close().await;
 }
 

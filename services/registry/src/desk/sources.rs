@@ -74,6 +74,15 @@ impl Sources {
             .map(|((_, source), difference)| (source.as_str(), difference))
     }
 
+    /// Whether a source is known to state something else of an entry.
+    #[must_use]
+    pub fn differed(&self, entry_id: &str, source: &str) -> bool {
+        !self.differences.is_empty()
+            && self
+                .differences
+                .contains_key(&(entry_id.to_owned(), source.to_owned()))
+    }
+
     /// Whether this difference is known as it is.
     #[must_use]
     pub fn knows(&self, differ: &SourcesDiffer) -> bool {
