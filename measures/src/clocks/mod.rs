@@ -35,6 +35,9 @@ vocabulary! {
         Ends = "ends",
         /// From here repair may be applied for: the shortest display period is over.
         RepairFrom = "repair_from",
+        /// The longest display period of its severity is over, and nothing else ends the entry: whoever
+        /// displays it stops, or shows by which rule of its field it goes on.
+        DisplayEnds = "display_ends",
         /// An entry that was revoked or repaired is to be deleted from every display before this
         /// moment.
         DeleteBy = "delete_by",
@@ -50,6 +53,7 @@ impl ClockKind {
             Self::Changes => "状态变更生效",
             Self::Ends => "到期",
             Self::RepairFrom => "可申请信用修复",
+            Self::DisplayEnds => "最长公示期届满",
             Self::DeleteBy => "删除期限届满",
         }
     }
@@ -59,7 +63,7 @@ impl ClockKind {
     pub const fn alters_decisions(self) -> bool {
         match self {
             Self::Begins | Self::Changes | Self::Ends => true,
-            Self::RepairFrom | Self::DeleteBy => false,
+            Self::RepairFrom | Self::DisplayEnds | Self::DeleteBy => false,
         }
     }
 }
@@ -110,6 +114,7 @@ pub fn clocks(entry: &Entry, book: &Book) -> Dues {
         })
         .collect();
     dues.extend(repair_from(entry, list, last_day, book));
+    dues.extend(display_ends(entry, list, last_day, book));
     dues.extend(delete_by(entry, list, book));
     dues.sort_by_key(|due| (due.at, due.kind));
     dues
@@ -251,6 +256,36 @@ fn repair_from(
         at,
         day: at.date(),
         rule,
+        calendar: CalendarUse::None,
+    })
+}
+
+/// The first day after the longest display period of its rule by severity, for an entry that nothing
+/// else ends (spec 3: only a stated date ends an entry; the general rule leaves what goes on after it
+/// to the rules of the field).
+fn display_ends(
+    entry: &Entry,
+    list: Option<&List>,
+    last_day: Option<Date>,
+    book: &Book,
+) -> Option<Due> {
+    let list = list.filter(|list| list.colour != Colour::Red && !list.until_performed)?;
+    if last_day.is_some() || !stands(state_at(&entry.changes, Time::MAX)) {
+        return None;
+    }
+    let severity = entry.severity.or(list.default_severity)?;
+    let own = rule_of(entry, book);
+    let general = book.general_rule(entry.valid_from.date());
+    let (rule, months) = own.into_iter().chain(general).find_map(|rule| {
+        let months = rule.period(severity)?.months_max?;
+        Some((Arc::clone(&rule.version), months))
+    })?;
+    let first = entry.valid_from.date().plus_months(months);
+    Some(Due {
+        kind: ClockKind::DisplayEnds,
+        at: first.start(),
+        day: first,
+        rule: Some(rule),
         calendar: CalendarUse::None,
     })
 }

@@ -140,6 +140,29 @@ fn the_rule_is_the_one_of_the_day_of_the_decision() {
 }
 
 #[test]
+fn the_longest_display_is_told_by_severity_where_nothing_else_ends_the_entry() {
+    let shown = |severity, valid_to| {
+        let entry = Entry {
+            severity: Some(severity),
+            valid_to,
+            ..since("B08", "2026-05-01")
+        };
+        let dues = clocks(&entry, &BOOK);
+        let due = dues.iter().find(|due| due.kind == ClockKind::DisplayEnds);
+        due.map(|due| format!("{} {}", due.day, due.rule.as_deref().unwrap_or("-")))
+    };
+    let table = [
+        (Severity::Minor, "2026-08-01 order-36"),
+        (Severity::General, "2027-05-01 order-36"),
+        (Severity::Serious, "2029-05-01 order-36"),
+    ];
+    for (severity, expected) in table {
+        assert_eq!(shown(severity, None).as_deref(), Some(expected));
+        assert_eq!(shown(severity, Some(day("2026-06-30"))), None);
+    }
+}
+
+#[test]
 fn where_repair_is_no_question_of_time_there_is_no_day_for_it() {
     let kinds = |entry: &Entry| -> Vec<ClockKind> {
         let dues = clocks(entry, &BOOK);

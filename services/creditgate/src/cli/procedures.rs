@@ -38,7 +38,7 @@ pub struct ChangeArgs {
 /// `lists due`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Kinds: begins, changes, ends, repair_from, delete_by, limit, notice.
+    after_help = "Kinds: begins, changes, ends, repair_from, display_ends, delete_by, limit, notice.
 
 Examples:
   creditgate lists due --until 2026-12-31 --kind ends,repair_from
