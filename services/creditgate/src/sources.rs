@@ -61,6 +61,9 @@ pub async fn sources(args: SourcesArgs) -> Result<ExitCode, Failure> {
                 at(source.confirmed_at)
             );
         }
+        for source in &list.missing {
+            say!("         {source}  never confirmed it, although it is declared for this list");
+        }
     }
     say!("lists  {}", answer.list_version);
     Ok(code)

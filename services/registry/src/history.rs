@@ -142,7 +142,7 @@ impl Past {
                         lists.put_stored(&put.stored, simplify);
                     }
                 }
-                What::Confirmed { list, at, .. } => lists.confirm(list, at),
+                What::Confirmed(confirmed) => confirmed.put_into(&mut lists),
                 What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
             }
         }
@@ -346,7 +346,7 @@ impl Walk {
                     self.lists.put_stored(&put.stored, simplify);
                 }
             }
-            What::Confirmed { list, at, .. } => self.lists.confirm(list, at),
+            What::Confirmed(confirmed) => confirmed.put_into(&mut self.lists),
             What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
         }
     }

@@ -21,7 +21,7 @@ use rustc_hash::FxHashSet;
 use crate::change;
 use crate::error::ChangeError;
 use crate::identity::complete::{self, Statement};
-use crate::keeper::{Keeper, Planned, confirmation, stated_put};
+use crate::keeper::{Keeper, Planned, confirmable, stated_put};
 use crate::life::{self, ABSENT_FROM_SOURCE, Step};
 use crate::spool::Spool;
 
@@ -147,9 +147,9 @@ impl Header {
         let confirmed_at = change::time("confirmed_at", header.confirmed_at)?;
         list.iter()
             .try_for_each(|list| life::known_list(list.as_str(), book).map(|_| ()))?;
-        confirm.iter().try_for_each(|list| {
-            confirmation(list, confirmed_at, String::new(), book, now).map(|_| ())
-        })?;
+        confirm
+            .iter()
+            .try_for_each(|list| confirmable(list, confirmed_at, book, now).map(drop))?;
         Ok(Self {
             asked,
             source_unit: header.source_unit,
@@ -464,8 +464,14 @@ impl Keeper {
         let not_taken = known
             .as_ref()
             .and_then(|known| differ::hold_back(&mut draft, known, stands, desk));
-        let kept = complete::statement(&mut draft, Statement::OfSource, &desk.identity)
-            .map(|what| self.view(now, &job.caller).noted(what, ""));
+        let overruled = differ::overruled(&draft, &source, &desk.identity)
+            .filter(|differ| !desk.sources.knows(differ))
+            .map(desk_record::What::SourcesDiffer);
+        let of = life::decided_at(&draft, known.as_ref(), now);
+        let kept = complete::statement(&mut draft, of, Statement::OfSource, &desk.identity);
+        let view = self.view(now, &job.caller);
+        let told = kept.into_iter().chain(overruled);
+        let told: Vec<_> = told.map(|what| view.noted(what, "")).collect();
         let steps = match life::put(draft, known.as_ref(), &self.book, now) {
             Ok(steps) => steps,
             Err(why) => return Taken::Refused(why),
@@ -473,9 +479,9 @@ impl Keeper {
         let differed = desk.sources.differed(entry.entry_id.as_str(), &source);
         let differs = own.is_some() || not_taken.is_some() || differed;
         let Some(known) = known.as_ref().filter(|_| differs) else {
-            return match steps.is_empty() && kept.is_none() {
+            return match steps.is_empty() && told.is_empty() {
                 true => Taken::Unchanged,
-                false => Taken::Changes(put(&steps).into_iter().chain(kept).collect()),
+                false => Taken::Changes(put(&steps).into_iter().chain(told).collect()),
             };
         };
         let differ = match (own, stands) {
@@ -485,7 +491,7 @@ impl Keeper {
         };
         let noted = (!desk.sources.knows(&differ)).then(|| {
             let what = desk_record::What::SourcesDiffer(differ.clone());
-            self.view(now, &job.caller).noted(what, "")
+            view.noted(what, "")
         });
         let agree = differ.fields.is_empty();
         if !stands || (own.is_some() && agree) {
@@ -496,7 +502,7 @@ impl Keeper {
                 Some(noted) => Taken::Changes(vec![noted]),
             };
         }
-        let records: Vec<_> = put(&steps).into_iter().chain(kept).chain(noted).collect();
+        let records: Vec<_> = put(&steps).into_iter().chain(told).chain(noted).collect();
         match (records.is_empty(), steps.is_empty()) {
             (_, true) if not_taken.is_some() => Taken::Differs(records),
             (true, _) => Taken::Unchanged,
@@ -633,7 +639,7 @@ impl Keeper {
             .into_iter()
             .map(|list| {
                 let source_unit = header.source_unit.clone();
-                confirmation(list, header.confirmed_at, source_unit, &self.book, now)
+                self.confirmation(list, header.confirmed_at, source_unit, now)
             })
             .collect::<Result<_, _>>()?;
         self.commit(planned, caller, now)?;

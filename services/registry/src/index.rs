@@ -288,7 +288,7 @@ impl Table {
                         found_by.extend(by.map(|key| (number(key), number(entry))));
                     }
                 }
-                What::Confirmed { .. } | What::Desk(_) => others.push(entered),
+                What::Confirmed(_) | What::Desk(_) => others.push(entered),
                 What::Clock(struck) if !struck.entry_id.is_empty() => {
                     let entry = entry_id_key(&struck.entry_id);
                     records.push((number(entry), position.0.cast_signed()));
@@ -347,10 +347,13 @@ impl Table {
 
 fn note(connection: &Connection, entered: &Entered) -> rusqlite::Result<()> {
     match &entered.what {
-        What::Confirmed { list, at, .. } => connection.execute(
-            "INSERT OR IGNORE INTO confirmed VALUES (?1, ?2, ?3)",
-            params![entered.seq.cast_signed(), list.as_str(), at.micros()],
-        ),
+        What::Confirmed(confirmed) => confirmed.whole.map_or(Ok(0), |whole| {
+            let list = confirmed.list.as_str();
+            connection.execute(
+                "INSERT OR IGNORE INTO confirmed VALUES (?1, ?2, ?3)",
+                params![entered.seq.cast_signed(), list, whole.micros()],
+            )
+        }),
         What::Desk(record) if tells_of_subjects(record.what.as_ref()) => connection.execute(
             "INSERT OR IGNORE INTO noted VALUES (?1, ?2)",
             params![entered.seq.cast_signed(), entered.position.0.cast_signed()],

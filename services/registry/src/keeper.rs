@@ -37,7 +37,7 @@ use crate::identity::complete::{self, Statement};
 use crate::import::Job;
 use crate::import::differ::SourceRules;
 use crate::life::{self, Known, Step};
-use crate::log::{self, Beside, ChangeLog};
+use crate::log::{self, Beside, ChangeLog, Confirmation};
 use crate::registry::Options;
 use crate::upstream::{News, Recorded, Source};
 
@@ -158,11 +158,7 @@ pub struct Merged {
 /// One record to be written.
 pub(crate) enum Planned {
     Put(EntryPut),
-    Confirmed {
-        list: ListCode,
-        at: Time,
-        source_unit: String,
-    },
+    Confirmed(Confirmation),
     Clock(ClockStruck),
     Noted(Box<DeskRecord>),
 }
@@ -173,7 +169,7 @@ impl Planned {
         match self {
             Self::Put(put) => put.stored.len(),
             Self::Noted(record) => record.encoded_len(),
-            Self::Confirmed { .. } | Self::Clock(_) => 0,
+            Self::Confirmed(_) | Self::Clock(_) => 0,
         }
     }
 }
@@ -350,7 +346,8 @@ impl Keeper {
                 let known = self.known(draft.entry_id.as_str());
                 let document_no = draft.document_no.clone().unwrap_or_default();
                 let by = Statement::OfPerson(known.as_ref().map(|known| &known.entry));
-                let kept = complete::statement(&mut draft, by, &self.beside.desk.identity);
+                let of = life::decided_at(&draft, known.as_ref(), self.now());
+                let kept = complete::statement(&mut draft, of, by, &self.beside.desk.identity);
                 let steps = life::put(*draft, known.as_ref(), &self.book, now)?;
                 let kept = kept.map(|what| self.view(now, caller).noted(what, ""));
                 let puts = steps
@@ -376,10 +373,7 @@ impl Keeper {
                 list,
                 at,
                 source_unit,
-            } => (
-                vec![confirmation(&list, at, source_unit, &self.book, now)?],
-                None,
-            ),
+            } => (vec![self.confirmation(&list, at, source_unit, now)?], None),
         };
         self.commit(planned, caller, now)?;
         Ok(Applied {
@@ -411,6 +405,25 @@ impl Keeper {
         }
     }
 
+    /// The record by which a source confirms a list.
+    pub(crate) fn confirmation(
+        &self,
+        list: &ListCode,
+        at: Option<Time>,
+        source_unit: String,
+        now: Time,
+    ) -> Result<Planned, ChangeError> {
+        let at = confirmable(list, at, &self.book, now)?;
+        let declared = self.source_rules.declared(list);
+        let sources = &self.beside.desk.sources;
+        Ok(Planned::Confirmed(Confirmation {
+            whole: sources.whole(list.as_str(), &source_unit, at, declared),
+            list: list.clone(),
+            at,
+            source_unit,
+        }))
+    }
+
     fn is_reserved(&self, planned: &Planned) -> bool {
         let Planned::Put(put) = planned else {
             return false;
@@ -434,11 +447,7 @@ impl Keeper {
         let first = self.lists.version().seq + 1;
         let records = (first..).zip(&planned).map(|(seq, planned)| match planned {
             Planned::Put(put) => log::entry_record(seq, now, put.clone()),
-            Planned::Confirmed {
-                list,
-                at,
-                source_unit,
-            } => log::confirmed_record(seq, now, list, *at, source_unit, caller),
+            Planned::Confirmed(confirmed) => log::confirmed_record(seq, now, confirmed, caller),
             Planned::Clock(struck) => log::clock_record(seq, now, struck.clone()),
             Planned::Noted(record) => log::desk_record(now, record),
         });
@@ -484,14 +493,9 @@ impl Keeper {
                     }
                     self.lists.put_stored(&put.stored, self.book.simplify());
                 }
-                Planned::Confirmed {
-                    list,
-                    at,
-                    source_unit,
-                } => {
-                    let sources = &mut self.beside.desk.sources;
-                    sources.confirmed(&list, &source_unit, at, stamp);
-                    self.lists.confirm(list, at);
+                Planned::Confirmed(confirmed) => {
+                    self.beside.desk.sources.confirmed(&confirmed, stamp);
+                    confirmed.put_into(&mut self.lists);
                 }
                 Planned::Clock(struck) => self.beside.desk.struck(&struck),
                 Planned::Noted(record) => self.beside.desk.note(&record, stamp),
@@ -676,14 +680,13 @@ pub(crate) fn stated_put(step: &Step, caller: &str, reason: &str, document_no: &
     put
 }
 
-/// The record of a confirmation.
-pub(crate) fn confirmation(
+/// As of when a list may be confirmed.
+pub(crate) fn confirmable(
     list: &ListCode,
     at: Option<Time>,
-    source_unit: String,
     book: &Book,
     now: Time,
-) -> Result<Planned, ChangeError> {
+) -> Result<Time, ChangeError> {
     life::known_list(list.as_str(), book)?;
     let at = at.unwrap_or(now);
     if at > now.plus_seconds(CONFIRMED_AHEAD_SECONDS) {
@@ -692,11 +695,7 @@ pub(crate) fn confirmation(
             "lies in the future; a list is confirmed as of a time that has come",
         )));
     }
-    Ok(Planned::Confirmed {
-        list: list.clone(),
-        at,
-        source_unit,
-    })
+    Ok(at)
 }
 
 /// Sets the numbers that tell of the lists.

@@ -228,6 +228,13 @@ fn check(
     Refused::unless_empty(violations).map_err(ChangeError::Invalid)
 }
 
+/// When the decision was made that a statement of an entry rests on: as the statement says, else as it
+/// is known.
+pub(crate) fn decided_at(draft: &EntryDraft, known: Option<&Known>, now: Time) -> Time {
+    let known = known.map(|known| known.entry.valid_from);
+    draft.valid_from.or(known).unwrap_or(now)
+}
+
 /// Whether the stated state is one that has been in force.
 fn starts_in_force(draft: &EntryDraft) -> bool {
     matches!(

@@ -69,14 +69,7 @@ pub enum What {
     /// An entry as it stands after a change.
     Put(EntryPut),
     /// A source confirmed a list.
-    Confirmed {
-        /// The list.
-        list: ListCode,
-        /// As of when.
-        at: Time,
-        /// Who confirmed it.
-        source_unit: String,
-    },
+    Confirmed(Confirmation),
     /// Something came by time alone.
     Clock(ClockStruck),
     /// A step of what is under way around the lists.
@@ -256,15 +249,9 @@ impl What {
                     .map_err(|_| garbled("the payload is no list change"))?;
                 match change.change {
                     Some(Change::EntryPut(put)) => Ok(Self::Put(put)),
-                    Some(Change::Confirmed(confirmed)) => Ok(Self::Confirmed {
-                        at: confirmed
-                            .at
-                            .as_ref()
-                            .and_then(time_from_proto)
-                            .ok_or_else(|| garbled("a confirmation without its time"))?,
-                        list: ListCode::new(confirmed.list),
-                        source_unit: confirmed.source_unit,
-                    }),
+                    Some(Change::Confirmed(confirmed)) => Confirmation::read(confirmed)
+                        .map(Self::Confirmed)
+                        .ok_or_else(|| garbled("a confirmation without its time")),
                     Some(Change::Clock(struck)) => Ok(Self::Clock(struck)),
                     None => Err(garbled("a list change of an unknown sort")),
                 }
@@ -282,6 +269,40 @@ impl What {
     }
 }
 
+/// That a source confirmed a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    /// The list.
+    pub list: ListCode,
+    /// As of when.
+    pub at: Time,
+    /// Who confirmed it; empty: somebody for all of its sources.
+    pub source_unit: String,
+    /// As of when the whole list is confirmed by it, which is as fresh as the stalest of its sources;
+    /// none: one of those declared for it has never confirmed it.
+    pub whole: Option<Time>,
+}
+
+impl Confirmation {
+    fn read(record: ListConfirmed) -> Option<Self> {
+        let at = record.at.as_ref().and_then(time_from_proto)?;
+        let whole = record.whole.as_ref().and_then(time_from_proto);
+        Some(Self {
+            list: ListCode::new(record.list),
+            at,
+            source_unit: record.source_unit,
+            whole: whole.or((!record.partial).then_some(at)),
+        })
+    }
+
+    /// Makes the whole list as fresh as it is by this.
+    pub fn put_into(&self, lists: &mut Lists) {
+        if let Some(whole) = self.whole {
+            lists.confirm(self.list.clone(), whole);
+        }
+    }
+}
+
 /// A record that puts an entry.
 #[must_use]
 pub fn entry_record(seq: u64, now: Time, put: EntryPut) -> NewRecord {
@@ -290,24 +311,16 @@ pub fn entry_record(seq: u64, now: Time, put: EntryPut) -> NewRecord {
 
 /// A record that confirms a list.
 #[must_use]
-pub fn confirmed_record(
-    seq: u64,
-    now: Time,
-    list: &ListCode,
-    at: Time,
-    source_unit: &str,
-    caller: &str,
-) -> NewRecord {
-    change_record(
-        seq,
-        now,
-        Change::Confirmed(ListConfirmed {
-            list: list.as_str().to_owned(),
-            at: Some(time_to_proto(at)),
-            source_unit: source_unit.to_owned(),
-            caller: caller.to_owned(),
-        }),
-    )
+pub fn confirmed_record(seq: u64, now: Time, confirmed: &Confirmation, caller: &str) -> NewRecord {
+    let record = ListConfirmed {
+        list: confirmed.list.as_str().to_owned(),
+        at: Some(time_to_proto(confirmed.at)),
+        source_unit: confirmed.source_unit.clone(),
+        caller: caller.to_owned(),
+        whole: confirmed.whole.map(time_to_proto),
+        partial: confirmed.whole.is_none(),
+    };
+    change_record(seq, now, Change::Confirmed(record))
 }
 
 /// A record of what came by time alone.
@@ -519,14 +532,9 @@ pub fn apply(
             beside.note(&stored, put);
             lists.put_stored(&put.stored, simplify);
         }
-        What::Confirmed {
-            list,
-            at,
-            source_unit,
-        } => {
-            let stamp = entered.stamp();
-            beside.desk.sources.confirmed(list, source_unit, *at, stamp);
-            lists.confirm(list.clone(), *at);
+        What::Confirmed(confirmed) => {
+            beside.desk.sources.confirmed(confirmed, entered.stamp());
+            confirmed.put_into(lists);
         }
         What::Clock(struck) => beside.desk.struck(struck),
         What::Desk(record) => beside.desk.note(record, entered.stamp()),

@@ -74,10 +74,15 @@ impl Desk {
     }
 
     async fn rename(&self, subject: v1::Alias, name: &str, since: &str) -> u64 {
+        self.rename_until(subject, name, since, "").await
+    }
+
+    async fn rename_until(&self, subject: v1::Alias, name: &str, since: &str, until: &str) -> u64 {
         let asked = v1::ChangeNameRequest {
             subject: Some(subject),
             name: name.to_owned(),
             since: since.to_owned(),
+            until: until.to_owned(),
             document_no: "示例变更1号".to_owned(),
             reason: "企业更名".to_owned(),
         };
@@ -290,6 +295,96 @@ async fn a_name_change_stays_with_every_entry_and_the_same_file_changes_nothing(
     assert_eq!(names(&desk.entry(8)), "示例中间公司 <- 示例第1号公司");
     // Recorded already: nothing new.
     assert_eq!(desk.rename(uscc(1), "示例中间公司", "2026-04-01").await, 0);
+}
+
+#[tokio::test]
+async fn a_newer_name_of_the_source_goes_before_a_recorded_one_and_a_former_one_stays_former() {
+    let desk = Desk::new();
+    desk.import(rows(1..4)).await;
+    desk.rename(uscc(1), "示例新名公司", "2026-03-01").await;
+    // Decided after the recorded day, under a name that nobody knew then: it is the newer one.
+    let after = v1::Entry {
+        entry_id: support::id(8),
+        name: "示例后来公司".to_owned(),
+        valid_from: "2026-05-20".to_owned(),
+        ..row(1)
+    };
+    let before = v1::Entry {
+        entry_id: support::id(9),
+        name: "示例从前公司".to_owned(),
+        valid_from: "2026-02-20".to_owned(),
+        ..row(1)
+    };
+    let late = v1::Entry {
+        entry_id: support::id(12),
+        valid_from: "2026-05-20".to_owned(),
+        ..row(1)
+    };
+    let arrived = vec![after, before, late];
+    assert_eq!(desk.import(arrived.clone()).await, "received 3 accepted 3");
+    assert_eq!(names(&desk.entry(8)), "示例后来公司 <- 示例新名公司");
+    assert_eq!(names(&desk.entry(9)), "示例新名公司 <- 示例从前公司");
+    // The name that was replaced is not a new one, however late a source still uses it.
+    assert_eq!(names(&desk.entry(12)), "示例新名公司 <- 示例第1号公司");
+    assert_eq!(desk.import(arrived).await, "received 3 unchanged 3");
+
+    let former = desk
+        .rename_until(uscc(2), "示例旧名公司", "2010-01-01", "2019-12-31")
+        .await;
+    assert_eq!(names(&desk.entry(2)), "示例第2号公司 <- 示例旧名公司");
+    assert_eq!(desk.import(rows(1..4)).await, "received 3 unchanged 3");
+    let view = desk.subject(uscc(2), 0).await;
+    let of = |name: &&v1::KnownName| name.name == "示例旧名公司";
+    let shown = view.names.iter().find(of).expect("shown");
+    assert_eq!(
+        (shown.current, shown.since.as_str(), shown.until.as_str()),
+        (false, "2010-01-01", "2019-12-31")
+    );
+    desk.undo(former).await;
+    assert_eq!(names(&desk.entry(2)), "示例第2号公司 <- ");
+}
+
+#[tokio::test]
+async fn a_confirmed_code_that_its_source_contradicts_is_a_visible_difference() {
+    let desk = Desk::new();
+    desk.import(vec![row(1), nameless(10, "示例第1号公司")])
+        .await;
+    let confirmed = desk
+        .code(&support::id(10), 1, true)
+        .await
+        .expect("confirmed");
+    let stating = |n| {
+        let alias = uscc(n);
+        let entry = v1::Entry {
+            id_type: alias.id_type,
+            id: alias.id,
+            ..nameless(10, "示例第1号公司")
+        };
+        vec![entry]
+    };
+    let seen = || -> Vec<String> {
+        let known = desk.registry.desk();
+        let differences = known.sources.differences_of("E-000010");
+        differences
+            .map(|(source, found)| format!("{source} {} {}", found.stands, found.fields.join(" ")))
+            .collect()
+    };
+    assert_eq!(desk.import(stating(3)).await, "received 1 accepted 1");
+    assert_eq!(
+        aliases(&desk.entry(10)),
+        BTreeSet::from([invented::uscc(3)])
+    );
+    assert_eq!(seen(), ["(here) 示例数据中心 id"]);
+    assert_eq!(desk.import(stating(3)).await, "received 1 unchanged 1");
+    // Once the source states the confirmed code, both agree.
+    desk.import(stating(1)).await;
+    assert_eq!(seen(), [""; 0]);
+    // And nothing is overruled any more once the code is taken back.
+    desk.import(stating(3)).await;
+    assert_eq!(seen().len(), 1);
+    desk.undo(confirmed).await;
+    assert_eq!(seen(), [""; 0]);
+    assert_eq!(desk.import(stating(3)).await, "received 1 unchanged 1");
 }
 
 #[tokio::test]

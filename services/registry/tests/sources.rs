@@ -326,6 +326,77 @@ async fn of_two_sources_the_declared_one_stands_and_the_difference_is_seen() {
 }
 
 #[tokio::test]
+async fn a_list_is_as_fresh_as_the_stalest_of_its_sources() {
+    let from = |source: &str, day: &str| v1::ImportHeader {
+        source_unit: source.to_owned(),
+        confirm_lists: vec!["B01".to_owned()],
+        confirmed_at: Time::parse(day)
+            .ok()
+            .map(creditgate_proto::encode::time_to_proto),
+        ..Default::default()
+    };
+    let age = |registry: &Registry| registry.live().load().lists.confirmed_at("B01");
+    let day = |day: &str| Some(Time::parse(day).expect("a day"));
+
+    // None are declared: all that ever confirmed it count.
+    let place = Place::new();
+    let registry = place.open();
+    place
+        .import(&registry, from("示例法院", "2026-03-01"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-01"));
+    place
+        .import(&registry, from("示例平台", "2026-03-09"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-01"), "the court is silent");
+    place
+        .import(&registry, from("示例法院", "2026-03-05"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-05"));
+    // One that names no source speaks for all of them.
+    let by_hand = Change::Confirm {
+        list: "B01".into(),
+        at: day("2026-03-07"),
+        source_unit: String::new(),
+    };
+    registry
+        .apply(by_hand, &place.caller)
+        .await
+        .expect("confirmed");
+    assert_eq!(age(&registry), day("2026-03-07"));
+    registry.close().await;
+    // A restart knows the same, with and without the base.
+    let registry = place.open();
+    assert_eq!(age(&registry), day("2026-03-07"));
+    registry.close().await;
+    for file in support::base_files(place.dir()) {
+        std::fs::remove_file(file).expect("removed");
+    }
+    assert_eq!(age(&place.open()), day("2026-03-07"));
+
+    // Declared: they alone count, and a list that one of them never confirmed is not loaded.
+    let mut place = Place::new();
+    let order = vec!["示例法院".to_owned(), "示例平台".to_owned()];
+    place.source_rules.precedence.insert("B01".into(), order);
+    let registry = place.open();
+    place
+        .import(&registry, from("示例平台", "2026-03-01"), Vec::new())
+        .await;
+    place
+        .import(&registry, from("示例他处", "2026-03-02"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), None);
+    place
+        .import(&registry, from("示例法院", "2026-03-03"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-01"));
+    place
+        .import(&registry, from("示例平台", "2026-03-04"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-03"));
+}
+
+#[tokio::test]
 async fn what_an_official_decided_a_source_does_not_undo() {
     let place = Place::new();
     let registry = place.open();

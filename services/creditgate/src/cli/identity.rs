@@ -90,11 +90,14 @@ pub struct RenameArgs {
     pub server: ServerArgs,
     /// An identifier of the subject, as TYPE:VALUE.
     pub subject: String,
-    /// The new name.
+    /// The name.
     pub name: String,
     /// Its first day.
     #[arg(long, value_name = "DAY")]
     pub since: String,
+    /// Its last day, where it is a former name; without it, the name is the current one.
+    #[arg(long, value_name = "DAY", default_value = "")]
+    pub until: String,
     /// Why.
     #[command(flatten)]
     pub why: WhyArgs,

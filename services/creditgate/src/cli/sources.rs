@@ -8,7 +8,8 @@ use super::ServerArgs;
 #[derive(Debug, Args)]
 #[command(
     after_help = "A list is `stale` when its last confirmation is older than its freshness budget: its hits \
-then wait for an official. `not_loaded`: no source ever confirmed it.
+then wait for an official. `not_loaded`: no source ever confirmed it. A list is as fresh as the stalest of \
+the sources declared for it (`lists.precedence`), or of all that ever confirmed it where none are declared.
 
 Exit code: 0 every list is fresh or not connected, 1 another one is not, 2 it could not be told.
 

@@ -71,6 +71,7 @@ async fn change(command: IdentityCommand) -> Result<ExitCode, Failure> {
                 subject: Some(identifier(&args.subject)?),
                 name: args.name,
                 since: args.since,
+                until: args.until,
                 document_no: args.why.document,
                 reason: args.why.reason,
             };

@@ -94,6 +94,10 @@ pub enum Fact {
         name: String,
         /// Its first day.
         since: Date,
+        /// Its last day, of a former name.
+        until: Option<Date>,
+        /// The names known when it was recorded.
+        known: Vec<String>,
     },
     /// Two identifiers are of one subject.
     Link {
@@ -176,6 +180,8 @@ impl Fact {
                     subject: identifier(said.subject.as_ref())?,
                     name: said.name.clone(),
                     since: day(&said.since)?,
+                    until: day(&said.until),
+                    known: said.known.clone(),
                 },
                 said.document_no.as_str(),
             ),

@@ -40,8 +40,11 @@ pub(crate) fn list_ages(
                 (None, Some(age)) if age > list.freshness_budget_micros => "stale",
                 (None, Some(_)) => "fresh",
             };
+            let rules = registry.source_rules();
+            let known = |source: &str| desk.sources.of_list(code).any(|(of, _)| of == source);
+            let declared = rules.declared(&list.code).iter();
             let sources = desk.sources.of_list(code).map(|(source, age)| {
-                let rank = registry.source_rules().rank(&list.code, source);
+                let rank = rules.rank(&list.code, source);
                 v1::SourceAge {
                     source_unit: source.to_owned(),
                     confirmed_at: Some(time_to_proto(age.confirmed_at)),
@@ -59,6 +62,7 @@ pub(crate) fn list_ages(
                 not_connected: not_connected.map_or_else(String::new, ToString::to_string),
                 sources: sources.collect(),
                 entries: desk.entries_of(code),
+                missing: declared.filter(|source| !known(source)).cloned().collect(),
             }
         });
     Ok(v1::ListSourcesResponse {

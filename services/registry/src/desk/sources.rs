@@ -1,12 +1,14 @@
 //! What each source confirmed of each list, and where sources state different things about an entry.
 
-use creditgate_measures::event::ListCode;
+use std::collections::BTreeSet;
+
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::SourcesDiffer;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
 use super::Stamp;
+use crate::log::Confirmation;
 
 /// When a source last confirmed a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -97,8 +99,30 @@ impl Sources {
         }
     }
 
-    pub(crate) fn confirmed(&mut self, list: &ListCode, source: &str, at: Time, recorded: Stamp) {
-        let key = (list.as_str().to_owned(), source.to_owned());
+    /// As of when a whole list is confirmed when a source confirms it as of `at`: by the stalest of the
+    /// sources declared for it, or of all that ever confirmed it where none are declared. A confirmation
+    /// that names no source speaks for all. None: a declared source has never confirmed it.
+    #[must_use]
+    pub fn whole(&self, list: &str, source: &str, at: Time, declared: &[String]) -> Option<Time> {
+        let latest = |of: &str| {
+            let key = (list.to_owned(), of.to_owned());
+            let known = self.confirmed.get(&key).map(|age| age.confirmed_at);
+            known.max((of == source).then_some(at))
+        };
+        let known = self.of_list(list).map(|(source, _)| source);
+        let sources: BTreeSet<&str> = match declared {
+            [] => known.chain([source]).filter(|of| !of.is_empty()).collect(),
+            declared => declared.iter().map(String::as_str).collect(),
+        };
+        let for_all = latest("");
+        let confirmed = sources.into_iter().map(|of| latest(of).max(for_all));
+        // `None` is less than any time.
+        confirmed.min().unwrap_or(for_all)
+    }
+
+    pub(crate) fn confirmed(&mut self, confirmation: &Confirmation, recorded: Stamp) {
+        let (list, at) = (confirmation.list.as_str(), confirmation.at);
+        let key = (list.to_owned(), confirmation.source_unit.clone());
         let age = SourceAge {
             confirmed_at: at,
             recorded,

@@ -63,17 +63,14 @@ pub(crate) fn shown(
 ) -> Result<Option<v1::WatchEntriesResponse>, Error> {
     let what = match &entered.what {
         What::Put(put) => put_shown(entered, put, wanted)?,
-        What::Confirmed {
-            list,
-            at,
-            source_unit,
-        } => {
-            let wants = wanted.list(list.as_str()) && wanted.region(list.as_str(), None);
+        What::Confirmed(confirmed) => {
+            let list = confirmed.list.as_str();
+            let wants = wanted.list(list) && wanted.region(list, None);
             wants.then(|| {
                 Shown::Confirmed(v1::ConfirmList {
-                    list: list.as_str().to_owned(),
-                    at: Some(time_to_proto(*at)),
-                    source_unit: source_unit.clone(),
+                    list: list.to_owned(),
+                    at: Some(time_to_proto(confirmed.at)),
+                    source_unit: confirmed.source_unit.clone(),
                 })
             })
         }

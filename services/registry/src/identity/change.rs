@@ -19,6 +19,7 @@ use super::complete::{complete, kept};
 use crate::desk::Stamp;
 use crate::desk::identity::{Fact, Identity, Stated};
 use crate::error::ChangeError;
+use crate::import::differ;
 use crate::keeper::{Planned, View, put_of};
 use crate::life::{ABSENT_FROM_SOURCE, Step, action};
 
@@ -42,7 +43,12 @@ pub(crate) struct Asked {
 
 #[derive(Debug)]
 enum Ask {
-    Name(Identifier, String, Date),
+    Name {
+        subject: Identifier,
+        name: String,
+        since: Date,
+        until: Option<Date>,
+    },
     Link {
         one: Identifier,
         other: Identifier,
@@ -78,7 +84,19 @@ impl Asked {
         }
         let since = day("since", &asked.since)?
             .ok_or_else(|| Refused::one("since", "required: the first day of the new name"))?;
-        let what = Ask::Name(subject, name.to_owned(), since);
+        let until = day("until", &asked.until)?;
+        if until.is_some_and(|until| until < since) {
+            return Err(Refused::one(
+                "until",
+                "lies before the first day of the name",
+            ));
+        }
+        let what = Ask::Name {
+            subject,
+            name: name.to_owned(),
+            since,
+            until,
+        };
         Self::with(what, asked.document_no, asked.reason)
     }
 
@@ -175,12 +193,18 @@ impl Asked {
             false => Ok(()),
         };
         Ok(match &self.what {
-            Ask::Name(subject, name, since) => {
+            Ask::Name {
+                subject,
+                name,
+                since,
+                until,
+            } => {
                 come("since", *since)?;
+                until.map_or(Ok(()), |until| come("until", until))?;
                 born(subject, view)?;
                 let group = identity.group([subject]);
                 let known = identity.standing_about(&group).into_iter().any(|(_, change)| {
-                    matches!(&change.what, Fact::Name { name: n, since: s, .. } if n == name && s == since)
+                    matches!(&change.what, Fact::Name { name: n, since: s, until: u, .. } if n == name && s == since && u == until)
                 });
                 (!known).then(|| {
                     let what = What::NameChanged(NameChanged {
@@ -188,6 +212,8 @@ impl Asked {
                         name: name.clone(),
                         since: since.to_string(),
                         document_no,
+                        until: until.map_or_else(String::new, |until| until.to_string()),
+                        known: names_of(&group, view),
                     });
                     (what, None)
                 })
@@ -297,6 +323,15 @@ impl Asked {
             let why = format!("a subject would have more than {GROUP_MAX} identifiers");
             return Err(ChangeError::not_possible("too_many_identifiers", why));
         }
+        let mut planned = vec![first];
+        let undoes = matches!(self.what, Ask::Undo(_));
+        if let Some(entry_id) = entry_id.as_deref().filter(|_| undoes)
+            && view.desk.sources.differed(entry_id, differ::HERE)
+        {
+            // A code that is taken back is overruled by nobody.
+            let what = What::SourcesDiffer(differ::agreed(entry_id));
+            planned.push(view.noted(what, &self.reason));
+        }
         let mut entries = entries_of(&group, view.lists);
         if let Some(entry_id) = entry_id
             && let Some(entry) = view.lists.entry(&entry_id)
@@ -307,12 +342,11 @@ impl Asked {
             let why = format!("it would change more than {ENTRIES_MAX} entries at once");
             return Err(ChangeError::not_possible("too_many_entries", why));
         }
-        let mut planned = vec![first];
         let mut entry_ids = Vec::new();
         for (id, entry) in entries {
             let shown = Stated::of(&entry);
             let stated = before.stated(&id).unwrap_or_else(|| shown.clone());
-            let completed = complete(&id, &stated, &after);
+            let completed = complete(&id, &stated, entry.valid_from, &after);
             let kept = kept(&id, &stated, &completed, before);
             if completed != shown {
                 let step = Step {
@@ -362,6 +396,16 @@ pub(crate) fn entries_of(group: &BTreeSet<Identifier>, lists: &Lists) -> BTreeMa
         });
     }
     entries
+}
+
+/// The names under which a subject is known, its former ones too.
+fn names_of(group: &BTreeSet<Identifier>, view: &View<'_>) -> Vec<String> {
+    let mut names = BTreeSet::new();
+    for entry in entries_of(group, view.lists).into_values() {
+        let of_entry = entry.name.iter().chain(&entry.former_names);
+        names.extend(of_entry.map(|name| name.reveal().to_owned()));
+    }
+    names.into_iter().collect()
 }
 
 /// Whether two identifiers may be of one subject: none when they are known to be, else whether that

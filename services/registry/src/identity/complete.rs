@@ -6,6 +6,7 @@
 
 use creditgate_measures::entry::{Entry, Related};
 use creditgate_measures::event::Sensitive;
+use creditgate_measures::time::{Date, Time};
 use creditgate_proto::EntryDraft;
 use creditgate_proto::journal::v1::{StatementKept, desk_record::What};
 
@@ -20,10 +21,11 @@ pub(crate) enum Statement<'a> {
     OfPerson(Option<&'a Entry>),
 }
 
-/// Completes a statement by what is known of its subject. Gives the record by which the statement
-/// itself is kept, where what is kept changes.
+/// Completes a statement by what is known of its subject. `of` is when the decision was made that the
+/// entry rests on. Gives the record by which the statement itself is kept, where what is kept changes.
 pub(crate) fn statement(
     draft: &mut EntryDraft,
+    of: Time,
     by: Statement<'_>,
     identity: &Identity,
 ) -> Option<What> {
@@ -43,7 +45,7 @@ pub(crate) fn statement(
     {
         as_shown(&mut stated, &Stated::of(shown), kept);
     }
-    let completed = complete(&entry_id, &stated, identity);
+    let completed = complete(&entry_id, &stated, of, identity);
     let kept = kept(&entry_id, &stated, &completed, identity);
     draft.identifier = completed.identifier;
     draft.name = completed.name;
@@ -87,7 +89,7 @@ pub(crate) fn kept(
 }
 
 /// See the module.
-pub(crate) fn complete(entry_id: &str, stated: &Stated, identity: &Identity) -> Stated {
+pub(crate) fn complete(entry_id: &str, stated: &Stated, of: Time, identity: &Identity) -> Stated {
     let mut known = stated.clone();
     if known.identifiers().next().is_none() {
         // A code that a source states goes before one that was found out.
@@ -111,34 +113,57 @@ pub(crate) fn complete(entry_id: &str, stated: &Stated, identity: &Identity) -> 
         .into_iter()
         .map(|(number, change)| (number, &change.what))
         .collect();
-    name_it(&mut known, &facts);
+    name_it(&mut known, of.date(), &facts);
     for (_, fact) in facts {
         relate(&mut known.related, fact);
     }
     known
 }
 
-/// The recorded name with the latest first day is the current one; all others are former ones.
-fn name_it(known: &mut Stated, facts: &[(u64, &Fact)]) {
-    let names = || {
-        facts.iter().filter_map(|(number, fact)| match fact {
-            Fact::Name { name, since, .. } => Some((*since, *number, name)),
-            _ => None,
-        })
-    };
+/// The recorded name with the latest first day is the current one, unless the source states a name
+/// that was unknown until then, for a decision of that day or later; all others are former ones.
+fn name_it(known: &mut Stated, of: Date, facts: &[(u64, &Fact)]) {
+    let mut recorded: Vec<&str> = Vec::new();
+    let mut before: Vec<&str> = Vec::new();
+    let mut latest: Option<(Date, u64, &str)> = None;
+    for (number, fact) in facts {
+        let Fact::Name {
+            name,
+            since,
+            until,
+            known,
+            ..
+        } = fact
+        else {
+            continue;
+        };
+        recorded.push(name);
+        before.extend(known.iter().map(String::as_str));
+        if until.is_none() {
+            latest = latest.max(Some((*since, *number, name)));
+        }
+    }
     // An entry that names nobody is found by identifier, and stays as it is.
-    let (Some(stated), Some((_, _, current))) = (known.name.clone(), names().max()) else {
+    let Some(stated) = known.name.clone() else {
         return;
+    };
+    let is_newer = |since: Date| {
+        let name = stated.reveal();
+        since <= of && !before.contains(&name) && !recorded.contains(&name)
+    };
+    let current = match latest {
+        Some((since, _, name)) if !is_newer(since) => Sensitive::new(name),
+        _ => stated.clone(),
     };
     let mut former = std::mem::take(&mut known.former_names);
     former.push(stated);
-    former.extend(names().map(|(_, _, name)| Sensitive::new(name.as_str())));
+    former.extend(recorded.into_iter().map(Sensitive::new));
     for name in former {
-        if name.reveal() != current && !known.former_names.contains(&name) {
+        if name != current && !known.former_names.contains(&name) {
             known.former_names.push(name);
         }
     }
-    known.name = Some(Sensitive::new(current.as_str()));
+    known.name = Some(current);
 }
 
 fn relate(related: &mut Vec<Related>, fact: &Fact) {

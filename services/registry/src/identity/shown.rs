@@ -29,10 +29,13 @@ pub(crate) fn change(number: u64, change: &IdentityChange) -> v1::IdentityChange
             subject,
             name,
             since,
+            until,
+            ..
         } => {
             shown.subject = Some(alias_to_proto(subject));
             shown.name.clone_from(name);
             shown.since = since.to_string();
+            shown.until = until.map_or_else(String::new, |until| until.to_string());
         }
         Fact::Link {
             one, other, forced, ..

@@ -372,12 +372,14 @@ impl Gathered {
     }
 
     fn names(&self) -> Vec<v1::KnownName> {
-        let mut recorded: Vec<(Date, &str)> = self
+        let mut recorded: Vec<(Date, &str, Option<Date>)> = self
             .changes
             .iter()
             .filter(|(_, change)| change.undone.is_none())
             .filter_map(|(_, change)| match &change.what {
-                Fact::Name { name, since, .. } => Some((*since, name.as_str())),
+                Fact::Name {
+                    name, since, until, ..
+                } => Some((*since, name.as_str(), *until)),
                 _ => None,
             })
             .collect();
@@ -392,14 +394,17 @@ impl Gathered {
                 known.entry_ids.push(id.clone());
             }
         }
-        for (at, (since, name)) in recorded.iter().enumerate() {
-            let next = recorded.get(at + 1).map(|(next, _)| next.prev_day());
+        let named = names.values().any(|known| known.current);
+        for (at, (since, name, until)) in recorded.iter().enumerate() {
+            let next = recorded.get(at + 1).map(|(next, ..)| next.prev_day());
+            let until = until.or(next);
             let known = names.entry(name).or_default();
-            known.current |= next.is_none();
+            known.current |= until.is_none() && !named;
             known.since = since.to_string();
-            known.until = next.map_or_else(String::new, |day| day.to_string());
+            known.until = until.map_or_else(String::new, |day| day.to_string());
         }
-        if let Some((first, _)) = recorded.first() {
+        let mut lasting = recorded.iter().filter(|(.., until)| until.is_none());
+        if let Some((first, ..)) = lasting.next() {
             for name in &self.replaced_names {
                 if let Some(known) = names.get_mut(name.as_str())
                     && known.since.is_empty()

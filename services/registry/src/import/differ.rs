@@ -12,10 +12,11 @@ use creditgate_proto::EntryDraft;
 use creditgate_proto::journal::v1::SourcesDiffer;
 
 use crate::desk::Desk;
+use crate::desk::identity::Identity;
 use crate::life::{Known, Step};
 
 /// Stands where a source is named, for what was decided here.
-const HERE: &str = "(here)";
+pub(crate) const HERE: &str = "(here)";
 
 /// How far a list may shrink at once, and which source goes before which.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +38,17 @@ impl Default for SourceRules {
 }
 
 impl SourceRules {
+    /// The sources declared for a list, the one that goes before all others first.
+    #[must_use]
+    pub fn declared(&self, list: &ListCode) -> &[String] {
+        self.precedence.get(list).map_or(&[], Vec::as_slice)
+    }
+
     /// The place of a source among those declared for a list, from 1; none: not declared.
     #[must_use]
     pub fn rank(&self, list: &ListCode, source: &str) -> Option<usize> {
-        let declared = self.precedence.get(list)?;
-        let at = declared.iter().position(|declared| declared == source)?;
+        let mut declared = self.declared(list).iter();
+        let at = declared.position(|declared| declared == source)?;
         Some(at + 1)
     }
 
@@ -83,6 +90,37 @@ pub(crate) fn differs(
         differs: differs.to_owned(),
         fields,
         state,
+    }
+}
+
+/// Whether what its source states overrules the code that an official confirmed for an entry (关联补正);
+/// none where none was confirmed.
+pub(crate) fn overruled(
+    draft: &EntryDraft,
+    source: &str,
+    identity: &Identity,
+) -> Option<SourcesDiffer> {
+    let entry_id = draft.entry_id.as_str();
+    let (_, code, _) = identity
+        .codes_of(entry_id)
+        .filter(|(_, _, confirmed)| *confirmed)
+        .last()?;
+    let mut stated = draft.identifier.iter().chain(&draft.aliases).peekable();
+    let differs = stated.peek().is_some() && !stated.any(|own| own.same_subject(code));
+    Some(SourcesDiffer {
+        list: draft.list.as_str().to_owned(),
+        stands: source.to_owned(),
+        fields: differs.then(|| "id".to_owned()).into_iter().collect(),
+        ..agreed(entry_id)
+    })
+}
+
+/// That nothing decided here about an entry is overruled any more.
+pub(crate) fn agreed(entry_id: &str) -> SourcesDiffer {
+    SourcesDiffer {
+        entry_id: entry_id.to_owned(),
+        differs: HERE.to_owned(),
+        ..SourcesDiffer::default()
     }
 }
 
