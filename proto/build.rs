@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 14] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
@@ -16,12 +16,14 @@ const FILES: [&str; 12] = [
     "creditgate/v1/simulation.proto",
     "creditgate/v1/subscriptions.proto",
     "creditgate/v1/identity.proto",
+    "creditgate/v1/cases.proto",
+    "creditgate/journal/v1/cases.proto",
     "creditgate/journal/v1/desk.proto",
     "creditgate/journal/v1/records.proto",
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 25] = [
+const MASKED: [&str; 31] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
@@ -47,6 +49,12 @@ const MASKED: [&str; 25] = [
     ".creditgate.journal.v1.EntryPut",
     ".creditgate.journal.v1.ProcedureStep",
     ".creditgate.journal.v1.NoticeServed",
+    ".creditgate.v1.Feedback",
+    ".creditgate.v1.ProposalDecision",
+    ".creditgate.v1.DecideProposalRequest",
+    ".creditgate.v1.CloseCaseRequest",
+    ".creditgate.v1.ProposalResponse",
+    ".creditgate.journal.v1.ProposalDecided",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

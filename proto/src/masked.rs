@@ -2,12 +2,15 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use crate::journal::v1::{EntryPut, NameChanged, NoticeServed, ProcedureStep, StatementKept};
+use crate::journal::v1::{
+    EntryPut, NameChanged, NoticeServed, ProcedureStep, ProposalDecided, StatementKept,
+};
 use crate::v1::{
-    Alias, ChangeNameRequest, CodeProposal, Entry, Event, FieldChange, IdentityChange, KnownName,
-    OpenProcedureRequest, OpenWrongHitRequest, ProcedureStepTaken, RecordServiceRequest,
-    RelatedSubject, RenderNoticeRequest, RenderNoticeResponse, StepProcedureRequest, Subject,
-    SubjectMoment, SubjectQuery, WrongHit,
+    Alias, ChangeNameRequest, CloseCaseRequest, CodeProposal, DecideProposalRequest, Entry, Event,
+    Feedback, FieldChange, IdentityChange, KnownName, OpenProcedureRequest, OpenWrongHitRequest,
+    ProcedureStepTaken, ProposalDecision, ProposalResponse, RecordServiceRequest, RelatedSubject,
+    RenderNoticeRequest, RenderNoticeResponse, StepProcedureRequest, Subject, SubjectMoment,
+    SubjectQuery, WrongHit,
 };
 
 /// Prints what is there as ＊＊＊ and what is not as empty.
@@ -312,5 +315,73 @@ impl Debug for StatementKept {
             .field("entry_id", &self.entry_id)
             .field("stored_bytes", &self.stored.len())
             .finish_non_exhaustive()
+    }
+}
+
+impl Debug for Feedback {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Feedback")
+            .field("feedback_id", &self.feedback_id)
+            .field("verdict_id", &self.verdict_id)
+            .field("measure_id", &self.measure_id)
+            .field("subject", &self.subject)
+            .field("status", &self.status)
+            .field("reason", &Hidden(&self.reason))
+            .field("operator", &Hidden(&self.operator))
+            .field("department", &self.department)
+            .field("executed_at", &self.executed_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for CloseCaseRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("CloseCaseRequest")
+            .field("case_id", &self.case_id)
+            .field("reason", &Hidden(&self.reason))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for DecideProposalRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("DecideProposalRequest")
+            .field("case_id", &self.case_id)
+            .field("key", &self.key)
+            .field("decision", &self.decision)
+            .field("by", &Hidden(&self.by))
+            .field("reason", &Hidden(&self.reason))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ProposalDecision {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ProposalDecision")
+            .field("decision", &self.decision)
+            .field("by", &Hidden(&self.by))
+            .field("reason", &Hidden(&self.reason))
+            .field("recorded_at", &self.recorded_at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ProposalDecided {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ProposalDecided")
+            .field("key", &self.key)
+            .field("decision", &self.decision)
+            .field("by", &Hidden(&self.by))
+            .field("reason", &Hidden(&self.reason))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ProposalResponse {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ProposalResponse")
+            .field("proposal", &self.proposal)
+            .field("notice", &Hidden(&self.notice))
+            .finish()
     }
 }

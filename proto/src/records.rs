@@ -19,6 +19,9 @@ pub mod kind {
     pub const BOOK: u16 = 3;
     /// A [`DeskRecord`](crate::journal::v1::DeskRecord): a step of what is under way around the lists.
     pub const DESK: u16 = 4;
+    /// A [`CaseRecord`](crate::journal::v1::CaseRecord): something that happened to a case besides its
+    /// verdicts.
+    pub const CASE: u16 = 5;
     /// A [`SimulationRecord`](crate::v1::SimulationRecord): recorded events decided with another book.
     pub const SIMULATION: u16 = 20;
     /// A [`ShadowDifference`](crate::v1::ShadowDifference): a verdict for which the shadow says
@@ -83,8 +86,14 @@ mod tests {
     #[test]
     fn kinds_are_fenced() {
         assert_eq!(
-            [kind::VERDICT, kind::LIST_CHANGE, kind::BOOK, kind::DESK],
-            [1, 2, 3, 4]
+            [
+                kind::VERDICT,
+                kind::LIST_CHANGE,
+                kind::BOOK,
+                kind::DESK,
+                kind::CASE
+            ],
+            [1, 2, 3, 4, 5]
         );
         assert_eq!([kind::SIMULATION, kind::SHADOW_DIFFERENCE], [20, 21]);
     }

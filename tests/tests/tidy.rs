@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 6] = [
         "creditgate-registry",
         "creditgate-gate",
         "creditgate-stream",
+        "creditgate-cases",
         "creditgate-console",
     ],
     &["creditgate"],
@@ -20,7 +21,7 @@ const LAYERS: [&[&str]; 6] = [
 ];
 
 /// What a layer must not depend on, since another layer is the place for it.
-const FORBIDDEN: [(&str, &[&str]); 6] = [
+const FORBIDDEN: [(&str, &[&str]); 7] = [
     (
         "creditgate-measures",
         &[
@@ -37,6 +38,7 @@ const FORBIDDEN: [(&str, &[&str]); 6] = [
         "creditgate-stream",
         &["rdkafka", "opentelemetry", "rusqlite", "axum"],
     ),
+    ("creditgate-cases", &["rdkafka", "opentelemetry", "axum"]),
     (
         "creditgate-console",
         &["rdkafka", "opentelemetry", "rusqlite"],

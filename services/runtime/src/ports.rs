@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, SourceFile};
-use creditgate_measures::event::Event;
+use creditgate_measures::event::{Event, StageCode};
 use creditgate_measures::identifier::Key;
 use creditgate_measures::lists::{ListVersion, Lists};
+use creditgate_measures::time::Time;
+use creditgate_measures::verdict::{Cause, VerdictId};
+use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1;
 
 use crate::callers::Caller;
-use crate::journal::AppendError;
+use crate::journal::{AppendError, Journal};
 use crate::metrics::Transport;
 
 /// A future that can be sent to another thread.
@@ -121,6 +124,67 @@ pub enum NotJudged {
     /// The same event came before, with other content.
     Conflict(String),
     /// Not now; again later. Why, for an operator.
+    Later(String),
+}
+
+/// The gate as cases use it: the journal of its verdicts, and judging a case again.
+pub trait Reviews: Send + Sync + 'static {
+    /// The journal of verdicts, for reading: records of the kind `VERDICT`, in their order.
+    fn verdicts(&self) -> &Journal;
+
+    /// Judges a case again because something changed, and answers when the verdict is recorded. The
+    /// same review again gives the verdict that it had.
+    ///
+    /// # Errors
+    /// When it is not recorded; asking again is safe.
+    fn review(&self, review: Review) -> Answer<'_, Result<Reviewed, NotReviewed>>;
+
+    /// Tells where the verdict that took another one's place is found, for answers to repeats.
+    fn succeeded_by(&self, successors: Arc<dyn Successors>);
+}
+
+/// Knows which verdict took the place of another.
+pub trait Successors: Send + Sync + 'static {
+    /// The verdict that took this one's place last.
+    fn successor(&self, verdict: VerdictId) -> Option<VerdictId>;
+}
+
+/// A case to be judged again (spec 8).
+#[derive(Debug)]
+pub struct Review {
+    /// The record of the case's last event.
+    pub last: VerdictRecord,
+    /// The stage to judge: the next decisive one, or that of the event.
+    pub stage: StageCode,
+    /// The instant of the change; both `occurred_at` and the time of judging.
+    pub at: Time,
+    /// What changed.
+    pub cause: Cause,
+    /// The lists as they were right after it.
+    pub lists: Lists,
+    /// The book as it was then.
+    pub book: Arc<Book>,
+    /// The verdict of the case until now.
+    pub supersedes: VerdictId,
+}
+
+/// What a review led to.
+#[derive(Debug)]
+pub enum Reviewed {
+    /// A verdict.
+    Now(Box<v1::Verdict>),
+    /// The verdict that it had before.
+    Before(Box<v1::Verdict>),
+}
+
+/// Why a review has no verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReviewed {
+    /// The record of the last event cannot be used.
+    #[error("the record of the last event: {0}")]
+    Record(String),
+    /// Not now; again later.
+    #[error("{0}")]
     Later(String),
 }
 
