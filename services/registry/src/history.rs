@@ -70,6 +70,11 @@ impl Past {
         }
     }
 
+    /// The lists and the book in use.
+    pub(crate) const fn live(&self) -> &Live {
+        &self.live
+    }
+
     /// The log.
     #[must_use]
     pub const fn log(&self) -> &ChangeLog {

@@ -14,7 +14,7 @@ pub mod desk;
 pub mod error;
 pub mod files;
 pub mod follow;
-pub mod history;
+mod history;
 pub mod identity;
 pub mod import;
 pub mod inbox;
@@ -25,6 +25,7 @@ pub mod procedures;
 pub mod subscriptions;
 pub mod upstream;
 
+mod acted_on;
 mod base_file;
 mod clockwork;
 mod index;

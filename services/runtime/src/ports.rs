@@ -245,6 +245,54 @@ pub trait History: Send + Sync {
     }
 }
 
+/// The change log for those who act on what changed; the registry keeps it.
+pub trait Changes: Send + Sync + 'static {
+    /// The changes with greater numbers than this one, at most so many, in their order. Blocks on the
+    /// disk.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn after(&self, seq: u64, most: usize) -> Result<Vec<Change>, HistoryError>;
+}
+
+/// A change of the lists or the book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its number in the change log.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Time,
+    /// The book in force right after it; none: it is not known any more.
+    pub book: Option<BookVersion>,
+    /// What changed.
+    pub what: Changed,
+}
+
+/// What a change concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// An entry is another one now.
+    Entry {
+        /// Its id.
+        entry_id: Arc<str>,
+        /// The keys under which it is found now, and those of other entries of the same subject.
+        keys: Vec<Key>,
+    },
+    /// Something came for an entry by time alone.
+    EntryClock {
+        /// Its id.
+        entry_id: Arc<str>,
+        /// As above.
+        keys: Vec<Key>,
+    },
+    /// A row of the book began or ended by time alone.
+    RowClock(Arc<str>),
+    /// Another book came into force.
+    Book,
+    /// Nothing that a decision rests on.
+    Nothing,
+}
+
 /// A book that may be published.
 #[derive(Debug)]
 pub struct Candidate {
