@@ -37,6 +37,10 @@ pub enum Permission {
     Publish,
     /// Decide recorded events again with another book, and let one run beside the book in force.
     Simulate,
+    /// Close cases, decide what is proposed in them, and have them reviewed.
+    Cases,
+    /// Report how measures were carried out, and acknowledge lift orders.
+    Feedback,
 }
 
 /// A set of permissions.
@@ -212,7 +216,7 @@ impl Caller {
 
 impl Permissions {
     /// Every permission there is.
-    pub const ALL: Permissions = Permissions(0b11_1111);
+    pub const ALL: Permissions = Permissions(u8::MAX);
 
     /// Whether the permission is in the set.
     pub fn contains(self, permission: Permission) -> bool {
@@ -221,13 +225,15 @@ impl Permissions {
 }
 
 impl Permission {
-    const EVERY: [Permission; 6] = [
+    const EVERY: [Permission; 8] = [
         Permission::Check,
         Permission::Lists,
         Permission::Read,
         Permission::Watch,
         Permission::Publish,
         Permission::Simulate,
+        Permission::Cases,
+        Permission::Feedback,
     ];
 
     fn bit(self) -> u8 {
@@ -238,6 +244,8 @@ impl Permission {
             Permission::Watch => 8,
             Permission::Publish => 32,
             Permission::Simulate => 16,
+            Permission::Cases => 64,
+            Permission::Feedback => 128,
         }
     }
 }

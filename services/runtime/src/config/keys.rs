@@ -310,6 +310,36 @@ pub const KEYS: &[Key] = &[
         "Certificates (PEM) of those who may vouch for webhooks over https. Nothing: those that the system trusts.",
     ),
     key(
+        "cases.open_days",
+        "CREDITGATE_CASES_OPEN_DAYS",
+        Form::One,
+        "365",
+        "Days after its last event on which a case counts as open, 1 to 3650, unless its last stage was reached or it was \
+         closed: so long it is judged again when lists change.",
+    ),
+    key(
+        "cases.decide_days",
+        "CREDITGATE_CASES_DECIDE_DAYS",
+        Form::One,
+        "5",
+        "Working days in which an official is to decide about a proposed measure, 1 to 365. After them it is escalated; \
+         nothing is decided by the passing of time.",
+    ),
+    key(
+        "cases.lift_days",
+        "CREDITGATE_CASES_LIFT_DAYS",
+        Form::One,
+        "3",
+        "Working days in which a lift order is to be acknowledged, 1 to 365; after them it shows as overdue.",
+    ),
+    key(
+        "cases.four_eyes",
+        "CREDITGATE_CASES_FOUR_EYES",
+        Form::Many,
+        "",
+        "Ids of measures that two different officials must confirm; `all` stands for every one.",
+    ),
+    key(
         "limits.message_mib",
         "CREDITGATE_LIMITS_MESSAGE_MIB",
         Form::One,

@@ -103,6 +103,8 @@ pub struct Config {
     pub lists: Lists,
     /// Webhooks.
     pub webhooks: Webhooks,
+    /// Cases.
+    pub cases: Cases,
     /// The limits.
     pub limits: Limits,
     /// Logs, traces and metrics.
@@ -224,6 +226,19 @@ pub struct Webhooks {
     pub resend: Duration,
     /// Who vouches for webhooks over https; none: whom the system trusts.
     pub ca_file: Option<PathBuf>,
+}
+
+/// How long cases and what is to be done in them may take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Cases {
+    /// Days after its last event on which a case still is open.
+    pub open_days: u16,
+    /// Working days for a decision about what is proposed.
+    pub decide_days: u16,
+    /// Working days in which a lift order is to be acknowledged.
+    pub lift_days: u16,
+    /// Measures that two officials must confirm.
+    pub four_eyes: Vec<String>,
 }
 
 /// Where the service says no, or waits no longer.
@@ -376,6 +391,12 @@ impl Config {
                 timeout: millis(read.number("webhooks.timeout_ms", 100..=120_000)),
                 resend: millis(read.number("webhooks.resend_ms", 1_000..=86_400_000)),
                 ca_file: read.optional("webhooks.ca_file", PATH, path),
+            },
+            cases: Cases {
+                open_days: read.number("cases.open_days", 1..=3_650),
+                decide_days: read.number("cases.decide_days", 1..=365),
+                lift_days: read.number("cases.lift_days", 1..=365),
+                four_eyes: read.many("cases.four_eyes", "must be ids of measures such as `M07`", measure_id),
             },
             limits: Limits {
                 message_mib: read.number("limits.message_mib", 1..=64),
@@ -648,6 +669,12 @@ fn in_order(names: &str) -> Vec<String> {
         .filter(|name| !name.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+fn measure_id(text: &str) -> Option<String> {
+    let text = text.trim();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    ((1..=64).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
 }
 
 fn millis(number: u64) -> Duration {
