@@ -62,6 +62,23 @@ impl std::fmt::Display for Cause {
     }
 }
 
+impl Cause {
+    /// Reads a cause as it prints.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "event" {
+            return Some(Self::Event);
+        }
+        let (kind, value) = text.split_once(':')?;
+        match kind {
+            "list_change" => value.parse().ok().map(Self::ListChange),
+            "clock" => value.parse().ok().map(Self::Clock),
+            "book" => BookVersion::parse(value).map(Self::Book),
+            _ => None,
+        }
+    }
+}
+
 /// What is decided for an event, a party or a subject.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Decision {

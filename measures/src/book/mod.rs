@@ -46,6 +46,21 @@ impl std::fmt::Display for BookVersion {
     }
 }
 
+impl BookVersion {
+    /// Reads a version as it prints: 64 hexadecimal digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 64 || !text.is_ascii() {
+            return None;
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
 /// The validated set of lists, scenarios, measures and agreements in force.
 #[derive(Debug)]
 pub struct Book {

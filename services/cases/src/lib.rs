@@ -4,4 +4,22 @@
 //! What a case is follows from its verdicts and from the records of its own journal; tables are
 //! projections that can be thrown away.
 
+mod cases;
+mod error;
+pub mod facts;
+mod keeper;
+mod notice;
+mod review;
+mod rows;
+mod service;
 pub mod state;
+mod table;
+mod terms;
+
+pub use cases::{Cases, Options};
+pub use error::{ActError, Error};
+pub use service::CasesService;
+pub use terms::Settings;
+
+/// The name under which cases speak to readiness.
+pub const COMPONENT: &str = "cases";

@@ -39,7 +39,7 @@ pub(crate) fn admit(
     if caller.may(permission) {
         return Ok(caller);
     }
-    let detail = format!("this key may not `{}`", word(permission));
+    let detail = format!("this key may not `{}`", permission.word());
     Err(Early {
         reason: Refusal::Forbidden,
         problem: Problem::new(Kind::PermissionDenied, detail),
@@ -91,17 +91,5 @@ fn unrecognised(refused: Refused, head: &Parts) -> Early {
     Early {
         reason: Refusal::Unauthenticated,
         problem,
-    }
-}
-
-/// As the keys file writes it.
-fn word(permission: Permission) -> &'static str {
-    match permission {
-        Permission::Check => "check",
-        Permission::Lists => "lists",
-        Permission::Read => "read",
-        Permission::Watch => "watch",
-        Permission::Publish => "publish",
-        Permission::Simulate => "simulate",
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use creditgate_cases::{self as cases, Cases, CasesService};
 use creditgate_console as console;
 use creditgate_gate::{self as gate, Gate, OnKafka};
 use creditgate_measures::book::{Deployment, SourceFile};
@@ -48,6 +49,16 @@ pub struct BookFiles {
     pub deployment: Deployment,
 }
 
+/// The services whose health is told.
+const SERVICES: [&str; 7] = [
+    "Gate",
+    "Lists",
+    "Books",
+    "Procedures",
+    "Identity",
+    "Subscriptions",
+    "Cases",
+];
 /// Largest message with the files of a book.
 const BOOK_BYTES_MAX: usize = 32 << 20;
 /// Bytes that a connection may have on their way to us.
@@ -95,6 +106,15 @@ pub enum StartError {
         /// The cause.
         #[source]
         source: gate::Error,
+    },
+    /// The cases do not open.
+    #[error("open the cases in `{dir}`")]
+    Cases {
+        /// The data directory.
+        dir: String,
+        /// The cause.
+        #[source]
+        source: cases::Error,
     },
     /// Kafka does not answer, or is not set up as it must be.
     #[error("use Kafka")]
@@ -165,7 +185,12 @@ impl App {
         };
         let kafka = on_kafka(config).await?;
         let readiness = Readiness::expecting(components(config));
-        let (registry, gate, stream) = open(
+        let Opened {
+            registry,
+            gate,
+            cases,
+            stream,
+        } = open(
             config.clone(),
             book,
             kafka,
@@ -187,6 +212,7 @@ impl App {
             registry: registry.clone(),
             webhooks: webhooks.clone(),
             gate: gate.clone().filter(|_| config.roles.contains(&Role::Gate)),
+            cases: cases.clone(),
             readiness: readiness.clone(),
             admission: Admission::new(callers.clone()),
             message_bytes,
@@ -227,6 +253,7 @@ impl App {
             &tasks,
             registry.clone(),
             gate,
+            cases,
             stream,
             config.shutdown.drain_timeout,
             drained,
@@ -304,6 +331,11 @@ fn streams(config: &Config) -> bool {
     !config.kafka.brokers.is_empty() && config.roles.contains(&Role::Stream)
 }
 
+/// Whether cases are followed here: by the one process of an embedded service.
+fn follows_cases(config: &Config) -> bool {
+    config.kafka.brokers.is_empty()
+}
+
 /// Whether events are judged here.
 fn judges(config: &Config) -> bool {
     config.kafka.brokers.is_empty() || config.roles.contains(&Role::Gate) || streams(config)
@@ -317,6 +349,9 @@ fn components(config: &Config) -> Vec<&'static str> {
         if !config.kafka.brokers.is_empty() {
             components.push(gate::CASE_STATE_COMPONENT);
         }
+    }
+    if follows_cases(config) {
+        components.push(cases::COMPONENT);
     }
     if streams(config) {
         components.push(stream::COMPONENT);
@@ -373,7 +408,15 @@ fn callers(config: &Config) -> Result<Callers, StartError> {
     Ok(loaded.callers)
 }
 
-/// Opens lists and verdicts, away from the threads that serve: both read the disk.
+/// What a process has opened.
+struct Opened {
+    registry: Registry,
+    gate: Option<Gate>,
+    cases: Option<Cases>,
+    stream: Option<Stream>,
+}
+
+/// Opens lists, verdicts and cases, away from the threads that serve: both read the disk.
 async fn open(
     config: Config,
     book: BookFiles,
@@ -381,7 +424,7 @@ async fn open(
     clock: Clock,
     metrics: Metrics,
     readiness: Readiness,
-) -> Result<(Registry, Option<Gate>, Option<Stream>), StartError> {
+) -> Result<Opened, StartError> {
     let opening = tokio::task::spawn_blocking(move || {
         let dir = || config.data_dir.display().to_string();
         let journal = || journal::Options {
@@ -415,14 +458,19 @@ async fn open(
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
         let history: Arc<dyn History> = Arc::new(registry.past().clone());
         if !judges(&config) {
-            return Ok((registry, None, None));
+            return Ok(Opened {
+                registry,
+                gate: None,
+                cases: None,
+                stream: None,
+            });
         }
         let gate = Gate::open(gate::Options {
             data_dir: config.data_dir.clone(),
             live: registry.live().clone(),
-            history,
+            history: Arc::clone(&history),
             journal: journal(),
-            clock,
+            clock: clock.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
             limits: gate::Limits {
@@ -434,6 +482,28 @@ async fn open(
             kafka: kafka.clone(),
         })
         .map_err(|source| StartError::Gate { dir: dir(), source })?;
+        let cases = match follows_cases(&config) {
+            false => None,
+            true => Some(
+                Cases::open(cases::Options {
+                    data_dir: config.data_dir.clone(),
+                    reviews: Arc::new(gate.clone()),
+                    changes: Arc::new(registry.past().clone()),
+                    history,
+                    live: registry.live().clone(),
+                    journal: journal(),
+                    clock,
+                    readiness: readiness.clone(),
+                    settings: cases::Settings {
+                        open_days: config.cases.open_days,
+                        decide_days: config.cases.decide_days,
+                        lift_days: config.cases.lift_days,
+                        four_eyes: config.cases.four_eyes.clone(),
+                    },
+                })
+                .map_err(|source| StartError::Cases { dir: dir(), source })?,
+            ),
+        };
         let stream = match kafka.filter(|_| streams(&config)) {
             None => None,
             Some(OnKafka {
@@ -450,7 +520,12 @@ async fn open(
                 .map_err(|error| StartError::Stream(Box::new(error)))?,
             ),
         };
-        Ok((registry, Some(gate), stream))
+        Ok(Opened {
+            registry,
+            gate: Some(gate),
+            cases,
+            stream,
+        })
     });
     opening.await.map_err(StartError::Opening)?
 }
@@ -491,6 +566,8 @@ struct Grpc {
     webhooks: Webhooks,
     /// None where this process only keeps lists.
     gate: Option<Gate>,
+    /// None where this process does not follow cases.
+    cases: Option<Cases>,
     readiness: Readiness,
     admission: Admission,
     message_bytes: usize,
@@ -527,24 +604,10 @@ impl Grpc {
                     false => ServingStatus::NotServing,
                 };
                 reporter.set_service_status("", status).await;
-                reporter
-                    .set_service_status("creditgate.v1.Gate", status)
-                    .await;
-                reporter
-                    .set_service_status("creditgate.v1.Lists", status)
-                    .await;
-                reporter
-                    .set_service_status("creditgate.v1.Books", status)
-                    .await;
-                reporter
-                    .set_service_status("creditgate.v1.Procedures", status)
-                    .await;
-                reporter
-                    .set_service_status("creditgate.v1.Identity", status)
-                    .await;
-                reporter
-                    .set_service_status("creditgate.v1.Subscriptions", status)
-                    .await;
+                for service in SERVICES {
+                    let name = format!("creditgate.v1.{service}");
+                    reporter.set_service_status(name, status).await;
+                }
                 tokio::select! {
                     () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
                     changed = follow.changed() => if changed.is_err() { return Ok(()) },
@@ -559,6 +622,10 @@ impl Grpc {
         });
         let simulations = self.gate.clone().filter(|_| self.embedded).map(|gate| {
             Arc::new(move |id: &str| gate.simulated(id)) as registry::book::Simulations
+        });
+        let cases = self.cases.map(|cases| {
+            let server = CasesService::server(cases).max_decoding_message_size(self.message_bytes);
+            InterceptedService::new(server, self.admission.clone())
         });
         let gate = self.gate.map(|gate| {
             let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
@@ -582,6 +649,7 @@ impl Grpc {
             .initial_stream_window_size(STREAM_WINDOW)
             .add_optional_service(gate)
             .add_optional_service(simulation)
+            .add_optional_service(cases)
             .add_service(InterceptedService::new(lists, self.admission.clone()))
             .add_service(InterceptedService::new(
                 subscriptions,
@@ -614,6 +682,7 @@ fn close_in_order(
     tasks: &Tasks,
     registry: Registry,
     gate: Option<Gate>,
+    cases: Option<Cases>,
     stream: Option<Stream>,
     patience: Duration,
     drained: Shutdown,
@@ -634,6 +703,11 @@ fn close_in_order(
             () = registry.ended() => {
                 return Err("the writer of the lists ended".into());
             }
+        }
+        if let Some(cases) = cases
+            && let Err(error) = cases.close().await
+        {
+            tracing::error!({ field::ERROR } = %error, "the journal of cases had failed before it was closed");
         }
         let closed = match gate {
             Some(gate) => gate.close(patience).await,

@@ -14,10 +14,11 @@ pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
     if let Some(KeysCommand::Book(args)) = &args.sort {
         return book(&args.out);
     }
-    const KNOWN: [&str; 6] = ["check", "lists", "read", "watch", "publish", "simulate"];
-    if let Some(unknown) = args.may.iter().find(|may| !KNOWN.contains(&may.as_str())) {
+    let known = callers::Permission::EVERY.map(callers::Permission::word);
+    if let Some(unknown) = args.may.iter().find(|may| !known.contains(&may.as_str())) {
         return Err(Failure::plain(format!(
-            "unknown permission `{unknown}`; write check, lists, read, watch, publish or simulate"
+            "unknown permission `{unknown}`; write one of {}",
+            known.join(", ")
         )));
     }
     let name = args.name.as_deref().unwrap_or_default();

@@ -8,28 +8,68 @@ use creditgate_measures::lists::{Lists, keys};
 use creditgate_measures::name::SimplifyTable;
 use creditgate_proto::journal::v1::ClockStruck;
 use creditgate_runtime::live::Generation;
-use creditgate_runtime::ports::{Change, Changed, Changes, HistoryError};
+use creditgate_runtime::ports::{Change, Changed, Changes, Following, HistoryError};
 use rustc_hash::FxHashSet;
 
 use crate::history::Past;
 use crate::log::{Entered, What};
 
 impl Changes for Past {
-    fn after(&self, seq: u64, most: usize) -> Result<Vec<Change>, HistoryError> {
-        let generation = self.live().load_full();
-        self.log()
-            .read_from_seq(seq + 1)
-            .take(most)
-            .map(|entered| {
-                let entered = entered.map_err(|error| HistoryError::Log(Box::new(error)))?;
-                Ok(Change {
-                    seq: entered.seq,
-                    at: entered.recorded_at,
-                    book: self.book_before(entered.position),
-                    what: changed(&entered, &generation),
-                })
-            })
-            .collect()
+    fn follow(&self, after: u64) -> Box<dyn Following> {
+        Box::new(Follower {
+            past: self.clone(),
+            seq: after,
+            lists: None,
+        })
+    }
+}
+
+/// Reads the changes in their order, with the lists as each leaves them.
+struct Follower {
+    past: Past,
+    seq: u64,
+    /// The lists at this number, once the follower has met those in use.
+    lists: Option<Lists>,
+}
+
+impl Following for Follower {
+    fn next(&mut self, most: usize) -> Result<Vec<Change>, HistoryError> {
+        let generation = self.past.live().load_full();
+        let head = generation.lists.version().seq;
+        let simplify = generation.book.simplify();
+        if self.seq >= head {
+            // Theirs are the same, and merged; they take the place of what grew here.
+            self.lists = Some(generation.lists.clone());
+            return Ok(Vec::new());
+        }
+        let other_names = |lists: &Lists| !lists.normalised_by(simplify);
+        if self.lists.as_ref().is_some_and(other_names) {
+            self.lists = None;
+        }
+        let mut changes = Vec::new();
+        for entered in self.past.log().read_from_seq(self.seq + 1).take(most) {
+            let entered = entered.map_err(|error| HistoryError::Log(Box::new(error)))?;
+            if entered.seq > head {
+                break;
+            }
+            if let Some(lists) = &mut self.lists {
+                match &entered.what {
+                    What::Put(put) => lists.put_stored(&put.stored, simplify),
+                    What::Confirmed(confirmed) => confirmed.put_into(lists),
+                    _ => {}
+                }
+                lists.advance(entered.seq);
+            }
+            self.seq = entered.seq;
+            changes.push(Change {
+                seq: entered.seq,
+                at: entered.recorded_at,
+                book: self.past.book_before(entered.position),
+                what: changed(&entered, &generation),
+                lists: self.lists.clone(),
+            });
+        }
+        Ok(changes)
     }
 }
 

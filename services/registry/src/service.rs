@@ -220,14 +220,7 @@ pub(crate) fn permitted<T>(request: &Request<T>, permission: Permission) -> Resu
         Err(Status::permission_denied(format!(
             "caller `{}` may not do this: it needs the permission `{}`",
             caller.name(),
-            match permission {
-                Permission::Check => "check",
-                Permission::Lists => "lists",
-                Permission::Read => "read",
-                Permission::Watch => "watch",
-                Permission::Publish => "publish",
-                Permission::Simulate => "simulate",
-            }
+            permission.word()
         )))
     }
 }

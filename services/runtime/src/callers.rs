@@ -225,7 +225,8 @@ impl Permissions {
 }
 
 impl Permission {
-    const EVERY: [Permission; 8] = [
+    /// Every one there is.
+    pub const EVERY: [Permission; 8] = [
         Permission::Check,
         Permission::Lists,
         Permission::Read,
@@ -235,6 +236,21 @@ impl Permission {
         Permission::Cases,
         Permission::Feedback,
     ];
+
+    /// The word for it, as a keys file writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Permission::Check => "check",
+            Permission::Lists => "lists",
+            Permission::Read => "read",
+            Permission::Watch => "watch",
+            Permission::Publish => "publish",
+            Permission::Simulate => "simulate",
+            Permission::Cases => "cases",
+            Permission::Feedback => "feedback",
+        }
+    }
 
     fn bit(self) -> u8 {
         match self {

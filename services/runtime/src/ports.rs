@@ -247,16 +247,22 @@ pub trait History: Send + Sync {
 
 /// The change log for those who act on what changed; the registry keeps it.
 pub trait Changes: Send + Sync + 'static {
-    /// The changes with greater numbers than this one, at most so many, in their order. Blocks on the
-    /// disk.
+    /// Follows the changes with greater numbers than this one.
+    fn follow(&self, after: u64) -> Box<dyn Following>;
+}
+
+/// The changes, one after the other.
+pub trait Following: Send {
+    /// The next changes that the lists in use contain, at most so many; none: there are no more yet.
+    /// Blocks on the disk.
     ///
     /// # Errors
     /// When the log cannot be read.
-    fn after(&self, seq: u64, most: usize) -> Result<Vec<Change>, HistoryError>;
+    fn next(&mut self, most: usize) -> Result<Vec<Change>, HistoryError>;
 }
 
 /// A change of the lists or the book.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Change {
     /// Its number in the change log.
     pub seq: u64,
@@ -266,6 +272,8 @@ pub struct Change {
     pub book: Option<BookVersion>,
     /// What changed.
     pub what: Changed,
+    /// The lists right after it; none where the follower came later: [`History`] tells then.
+    pub lists: Option<Lists>,
 }
 
 /// What a change concerns.

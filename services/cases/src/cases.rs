@@ -1,0 +1,370 @@
+//! Cases as one value: opened, asked, closed.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use creditgate_measures::verdict::VerdictId;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal::{self, Journal};
+use creditgate_runtime::live::Live;
+use creditgate_runtime::ports::{Change, Changes, History, Reviews, Successors};
+use creditgate_runtime::telemetry::names::field;
+use parking_lot::Mutex;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::COMPONENT;
+use crate::error::{ActError, Error};
+use crate::keeper::{Command, Keeper, Make};
+use crate::review::Reviewer;
+use crate::state::CaseState;
+use crate::table::{Logs, Lookup, Pending, Table};
+use crate::terms::{BookTerms, Settings};
+
+/// Acts that wait for their turn.
+const WAITING: usize = 1_024;
+/// Lists as changes left them, kept for reviews.
+const SNAPSHOTS: usize = 2_048;
+/// Longest chain of verdicts that is followed.
+const CHAIN: usize = 10_000;
+
+/// What cases are made of.
+pub struct Options {
+    /// Where `cases/` is.
+    pub data_dir: PathBuf,
+    /// The gate.
+    pub reviews: Arc<dyn Reviews>,
+    /// The change log.
+    pub changes: Arc<dyn Changes>,
+    /// What was known at an earlier version.
+    pub history: Arc<dyn History>,
+    /// The lists and the book in use.
+    pub live: Live,
+    /// How the journal of cases is written.
+    pub journal: journal::Options,
+    /// The time of day.
+    pub clock: Clock,
+    /// Where cases say whether they follow.
+    pub readiness: Readiness,
+    /// How long things may take.
+    pub settings: Settings,
+}
+
+/// Follows every case. Cheap to clone.
+#[derive(Clone)]
+pub struct Cases {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    commands: mpsc::Sender<Command>,
+    lookup: Lookup,
+    shared: Arc<Shared>,
+    live: Live,
+    clock: Clock,
+    history: Arc<dyn History>,
+    reviews: Arc<dyn Reviews>,
+    journal: Journal,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the threads share.
+pub(crate) struct Shared {
+    pub stopping: AtomicBool,
+    pub stop: Notify,
+    /// Reviews wait.
+    pub due: Notify,
+    pub snapshots: Snapshots,
+    /// Reviews made since the start.
+    pub reviewed: AtomicU64,
+    settings: Settings,
+    terms: Mutex<Option<Arc<BookTerms>>>,
+    is_ready: AtomicBool,
+}
+
+/// Changes with the lists as they left them, by number; the oldest go when there are too many.
+#[derive(Default)]
+pub(crate) struct Snapshots(Mutex<BTreeMap<u64, Change>>);
+
+impl Snapshots {
+    pub fn keep(&self, change: &Change) {
+        let mut kept = self.0.lock();
+        kept.insert(change.seq, change.clone());
+        if kept.len() > SNAPSHOTS {
+            kept.pop_first();
+        }
+    }
+
+    pub fn get(&self, seq: u64) -> Option<Change> {
+        self.0.lock().get(&seq).cloned()
+    }
+
+    pub fn clear(&self) {
+        self.0.lock().clear();
+    }
+}
+
+impl Shared {
+    /// The terms of the book in force.
+    pub fn terms(&self, live: &Live) -> Arc<BookTerms> {
+        let generation = live.load();
+        let mut kept = self.terms.lock();
+        match &*kept {
+            Some(terms) if terms.is_of(&generation.book) => Arc::clone(terms),
+            _ => {
+                let book = Arc::clone(&generation.book);
+                let terms = Arc::new(BookTerms::new(book, self.settings.clone()));
+                Arc::clone(kept.insert(terms))
+            }
+        }
+    }
+
+    /// Everything recorded so far is taken in.
+    pub fn caught_up(&self, readiness: &Readiness) {
+        if !self.is_ready.swap(true, Ordering::AcqRel) {
+            readiness.ready(COMPONENT);
+        }
+    }
+
+    /// Reviews made since the start.
+    pub fn reviewed(&self) -> u64 {
+        self.reviewed.load(Ordering::Relaxed)
+    }
+
+    /// Something keeps cases from being taken in.
+    pub fn fell_behind(&self, readiness: &Readiness, why: &'static str) {
+        self.is_ready.store(false, Ordering::Release);
+        readiness.not_ready(COMPONENT, why);
+    }
+}
+
+impl Cases {
+    /// Opens the cases of a data directory and follows the verdicts from then on.
+    ///
+    /// Called within a runtime. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the directory cannot be used, or the journal is not whole.
+    pub fn open(options: Options) -> Result<Self, Error> {
+        let Options {
+            data_dir,
+            reviews,
+            changes,
+            history,
+            live,
+            journal,
+            clock,
+            readiness,
+            settings,
+        } = options;
+        let dir = data_dir.join("cases");
+        let (journal, opened) = Journal::open(dir.join("journal"), journal)?;
+        let logs = Logs {
+            verdicts: reviews.verdicts().log_id(),
+            cases: opened.log_id,
+        };
+        let mut table = Table::open(&dir, logs)?;
+        let mark = table.mark();
+        let verdicts = reviews.verdicts().head().sequence;
+        if mark.verdicts > verdicts || mark.cases > opened.head.sequence {
+            tracing::warn!("the tables of cases are ahead of the journals; making them anew");
+            table = Table::create(&dir, logs)?;
+        }
+        let shared = Arc::new(Shared {
+            stopping: AtomicBool::new(false),
+            stop: Notify::new(),
+            due: Notify::new(),
+            snapshots: Snapshots::default(),
+            reviewed: AtomicU64::new(0),
+            settings,
+            terms: Mutex::default(),
+            is_ready: AtomicBool::new(false),
+        });
+        let (commands, received) = mpsc::channel(WAITING);
+        let lookup = table.lookup();
+        let runtime = Handle::current();
+        let keeper = Keeper {
+            table,
+            journal: journal.clone(),
+            reviews: Arc::clone(&reviews),
+            changes: Arc::clone(&changes),
+            live: live.clone(),
+            clock: clock.clone(),
+            shared: Arc::clone(&shared),
+            readiness,
+            commands: received,
+            recent: std::collections::VecDeque::new(),
+        };
+        let reviewer = Reviewer {
+            lookup: lookup.clone(),
+            shared: Arc::clone(&shared),
+            reviews: Arc::clone(&reviews),
+            changes,
+            history: Arc::clone(&history),
+            live: live.clone(),
+            keeper: commands.clone(),
+        };
+        let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .map_err(Error::Thread)
+        };
+        let of_keeper = runtime.clone();
+        let threads = vec![
+            start("cases", Box::new(move || keeper.run(&of_keeper)))?,
+            start("case-reviews", Box::new(move || reviewer.run(&runtime)))?,
+        ];
+        let cases = Self {
+            inner: Arc::new(Inner {
+                commands,
+                lookup,
+                shared,
+                live,
+                clock,
+                history,
+                reviews,
+                journal,
+                threads: Mutex::new(threads),
+            }),
+        };
+        let successors = Arc::new(cases.clone());
+        cases.inner.reviews.succeeded_by(successors);
+        Ok(cases)
+    }
+
+    /// Stops following and closes the journal of cases. What was recorded stays.
+    ///
+    /// # Errors
+    /// When the journal had failed: what was answered is durable all the same.
+    pub async fn close(&self) -> Result<(), journal::AppendError> {
+        let inner = &self.inner;
+        inner.shared.stopping.store(true, Ordering::Release);
+        inner.shared.stop.notify_waiters();
+        inner.shared.due.notify_waiters();
+        let threads = std::mem::take(&mut *inner.threads.lock());
+        // A panic in one has been printed.
+        let _ = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                thread.thread().unpark();
+                let _ = thread.join();
+            }
+        })
+        .await;
+        inner.journal.close().await.map(|_head| ())
+    }
+
+    pub(crate) fn lookup(&self) -> &Lookup {
+        &self.inner.lookup
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.inner.shared
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.inner.live
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn terms(&self) -> Arc<BookTerms> {
+        self.inner.shared.terms(&self.inner.live)
+    }
+
+    pub(crate) fn reviews(&self) -> &Arc<dyn Reviews> {
+        &self.inner.reviews
+    }
+
+    pub(crate) fn history(&self) -> &Arc<dyn History> {
+        &self.inner.history
+    }
+
+    /// Has something happen to a case; gives the case after it.
+    pub(crate) async fn act(
+        &self,
+        case_id: String,
+        caller: Arc<str>,
+        make: Make,
+    ) -> Result<CaseState, ActError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Act {
+            case_id,
+            caller,
+            make,
+            reply,
+        })
+        .await?;
+        answer.await.map_err(|_| ActError::Closed)?
+    }
+
+    /// What a re-decision showed of measures, recorded at once.
+    pub(crate) async fn shown(&self, shown: Vec<(String, What)>) -> Result<(), ActError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Done {
+            reviews: Vec::<Pending>::new(),
+            shown,
+            reply,
+        })
+        .await?;
+        answer.await.map_err(|_| ActError::Closed)
+    }
+
+    /// Has every open case reviewed by the book in force.
+    pub(crate) async fn review_all(
+        &self,
+        caller: Arc<str>,
+        reason: String,
+    ) -> Result<(String, u64), ActError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::ReviewAll {
+            caller,
+            reason,
+            reply,
+        })
+        .await?;
+        answer.await.map_err(|_| ActError::Closed)?
+    }
+
+    async fn tell(&self, command: Command) -> Result<(), ActError> {
+        let told = self.inner.commands.send(command).await;
+        told.map_err(|_| ActError::Closed)
+    }
+}
+
+impl Successors for Cases {
+    fn successor(&self, verdict: VerdictId) -> Option<VerdictId> {
+        let mut last = None;
+        let mut next = verdict.0.into_bytes();
+        for _ in 0..CHAIN {
+            match self.inner.lookup.successor(&next) {
+                Ok(Some(by)) => {
+                    next = by;
+                    last = Some(VerdictId(Uuid::from_bytes(by)));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!({ field::ERROR } = %error, "the successor of a verdict cannot be told");
+                    break;
+                }
+            }
+        }
+        last
+    }
+}
+
+impl std::fmt::Debug for Cases {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cases")
+            .field("journal", &self.inner.journal)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,54 @@
+//! What can go wrong with cases.
+
+use creditgate_runtime::journal::{AppendError, OpenError, ReadError};
+use creditgate_runtime::ports::HistoryError;
+
+use crate::state::Refusal;
+use crate::state::stored::NotStored;
+use crate::table;
+
+/// Why cases cannot be taken in or recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The journal of cases does not open.
+    #[error("open the journal of cases")]
+    Open(#[from] OpenError),
+    /// A journal cannot be read.
+    #[error("read a journal")]
+    Read(#[from] ReadError),
+    /// A record was not written.
+    #[error("write to the journal of cases")]
+    Append(#[from] AppendError),
+    /// A record is not what its kind says.
+    #[error("read a record of a journal")]
+    Record(#[from] prost::DecodeError),
+    /// The tables cannot be used.
+    #[error(transparent)]
+    Table(#[from] table::Error),
+    /// A stored case cannot be read.
+    #[error("read a stored case")]
+    Stored(#[from] NotStored),
+    /// The change log cannot be read.
+    #[error("read the changes of the lists")]
+    Changes(#[from] HistoryError),
+    /// A thread did not start.
+    #[error("start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why something did not happen to a case.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// There is no such case.
+    #[error("no case has this number; a case begins with its first check")]
+    UnknownCase,
+    /// It is not possible as the case stands, or what was asked for is not right.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// It could not be read or recorded; nothing happened.
+    #[error(transparent)]
+    Failed(#[from] Error),
+    /// The service stops.
+    #[error("the service is shutting down; ask again")]
+    Closed,
+}

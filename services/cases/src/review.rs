@@ -1,0 +1,374 @@
+//! Open cases are judged again when something changed, and what measures rest on is looked at again
+//! (specification, 8).
+//!
+//! A review's slot has an id of its own, so one that is made twice, after a crash, is one verdict. Live
+//! checks go first: after each round the reviewer rests as long as it worked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use creditgate_measures::book::{Book, BookVersion};
+use creditgate_measures::case::CaseView;
+use creditgate_measures::event::StageCode;
+use creditgate_measures::lists::{ListVersion, Lists};
+use creditgate_measures::time::Time;
+use creditgate_measures::verdict::{Cause, Verdict};
+use creditgate_measures::{Question, decide};
+use creditgate_proto::decode::event_from_record;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::journal::v1::{MeasureSupport, SupportChanged, VerdictRecord};
+use creditgate_runtime::errors::Chain;
+use creditgate_runtime::journal::Position;
+use creditgate_runtime::live::Live;
+use creditgate_runtime::ports::{Changes, History, NotReviewed, Review, Reviewed, Reviews};
+use creditgate_runtime::telemetry::names::field;
+use futures::future::join_all;
+use prost::Message;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cases::Shared;
+use crate::error::Error;
+use crate::keeper::Command;
+use crate::state::{CaseState, MeasureState, OrderState};
+use crate::table::{Lookup, Pending};
+
+/// Reviews of one round: they become durable together.
+const ROUND: usize = 128;
+/// How long an idle reviewer waits before it looks again.
+const IDLE: Duration = Duration::from_secs(1);
+/// Pause after a round in which something failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+pub(crate) struct Reviewer {
+    pub lookup: Lookup,
+    pub shared: Arc<Shared>,
+    pub reviews: Arc<dyn Reviews>,
+    pub changes: Arc<dyn Changes>,
+    pub history: Arc<dyn History>,
+    pub live: Live,
+    pub keeper: mpsc::Sender<Command>,
+}
+
+/// What was known right after a change.
+#[derive(Clone)]
+pub(crate) struct Known {
+    /// The lists; none: they are read for each event.
+    lists: Option<Lists>,
+    version: ListVersion,
+    book: Arc<Book>,
+}
+
+/// A review that is prepared.
+struct Prepared {
+    pending: Pending,
+    case_id: String,
+    review: Option<Review>,
+    support: Option<SupportChanged>,
+}
+
+impl Reviewer {
+    pub fn run(self, runtime: &Handle) {
+        while !self.shared.stopping.load(Ordering::Acquire) {
+            let begun = Instant::now();
+            let pause = match self.round(runtime) {
+                Ok(0) => {
+                    self.shared.snapshots.clear();
+                    IDLE
+                }
+                Ok(_) => begun.elapsed(),
+                Err(error) => {
+                    tracing::error!({ field::ERROR } = %Chain(&error), "cases could not be reviewed; trying again");
+                    RETRY
+                }
+            };
+            runtime.block_on(async {
+                tokio::select! {
+                    () = self.shared.due.notified(), if pause == IDLE => {}
+                    () = self.shared.stop.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            });
+        }
+    }
+
+    /// Makes the reviews that are most urgent. Gives how many.
+    fn round(&self, runtime: &Handle) -> Result<usize, Error> {
+        let pending = self.lookup.pending(ROUND)?;
+        if pending.is_empty() {
+            return Ok(0);
+        }
+        let mut known: BTreeMap<(u64, String), Known> = BTreeMap::new();
+        let (mut made, mut waiting, mut shown) = (Vec::new(), Vec::new(), Vec::new());
+        for one in pending {
+            let key = (one.seq, one.cause.clone());
+            let then = match known.get(&key) {
+                Some(then) => then.clone(),
+                None => {
+                    let then = self.known_after(one.seq, &one.cause)?;
+                    known.entry(key).or_insert(then).clone()
+                }
+            };
+            match self.prepare(one, &then)? {
+                Prepared {
+                    review: Some(review),
+                    pending,
+                    case_id,
+                    support,
+                } => waiting.push((pending, case_id, support, self.reviews.review(review))),
+                Prepared {
+                    pending,
+                    case_id,
+                    support,
+                    review: None,
+                } => {
+                    shown.extend(support.map(|support| (case_id, What::Support(support))));
+                    made.push(pending);
+                }
+            }
+        }
+        let judged = runtime.block_on(join_all(waiting.into_iter().map(
+            async |(pending, case_id, support, review)| (pending, case_id, support, review.await),
+        )));
+        let mut later = None;
+        for (pending, case_id, support, result) in judged {
+            match result {
+                Ok(Reviewed::Now(_)) => {
+                    self.shared.reviewed.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(Reviewed::Before(_)) => {}
+                Err(NotReviewed::Later(why)) => {
+                    later = Some(why);
+                    continue;
+                }
+                // It never will be; the case goes on with what it has.
+                Err(error @ NotReviewed::Record(_)) => {
+                    tracing::error!(case = %case_id, { field::ERROR } = %error, "a case cannot be reviewed");
+                }
+            }
+            shown.extend(support.map(|support| (case_id, What::Support(support))));
+            made.push(pending);
+        }
+        let count = made.len();
+        let (reply, done) = oneshot::channel();
+        let told = Command::Done {
+            reviews: made,
+            shown,
+            reply,
+        };
+        runtime.block_on(async {
+            // Whoever does not answer has ended, and so does this thread.
+            if self.keeper.send(told).await.is_ok() {
+                let _ = done.await;
+            }
+        });
+        if let Some(why) = later {
+            tracing::warn!({ field::REASON } = %why, "reviews wait");
+            runtime.block_on(tokio::time::sleep(RETRY));
+        }
+        Ok(count)
+    }
+
+    /// What was known right after a change.
+    fn known_after(&self, seq: u64, cause: &str) -> Result<Known, Error> {
+        let generation = self.live.load_full();
+        let live = generation.lists.version();
+        let version = ListVersion { seq, ..live };
+        if let Some(asked) = cause.strip_prefix("book:") {
+            let book = match BookVersion::parse(asked) {
+                Some(version) => self.history.book(version)?,
+                None => Arc::clone(&generation.book),
+            };
+            return Ok(Known {
+                lists: None,
+                version,
+                book,
+            });
+        }
+        let change = match self.shared.snapshots.get(seq) {
+            Some(change) => Some(change),
+            // It was looked through before a restart.
+            None => self.changes.follow(seq.saturating_sub(1)).next(1)?.pop(),
+        };
+        let book = change.as_ref().and_then(|change| change.book);
+        Ok(Known {
+            lists: change.and_then(|change| change.lists),
+            version,
+            book: match book {
+                Some(book) => self.history.book(book)?,
+                None => Arc::clone(&generation.book),
+            },
+        })
+    }
+
+    fn prepare(&self, pending: Pending, then: &Known) -> Result<Prepared, Error> {
+        let mut prepared = Prepared {
+            case_id: String::new(),
+            review: None,
+            support: None,
+            pending,
+        };
+        let Some(found) = self.lookup.case_of(prepared.pending.case)? else {
+            return Ok(prepared);
+        };
+        let state = CaseState::from_stored(&found.state)?;
+        prepared.case_id.clone_from(&found.case_id);
+        let at = Time::from_micros(prepared.pending.at);
+        let cause = Cause::parse(&prepared.pending.cause);
+        let (Some(cause), Some(life)) = (cause, &state.life) else {
+            return Ok(prepared);
+        };
+        let supports = Supports {
+            reviews: self.reviews.as_ref(),
+            history: self.history.as_ref(),
+            then,
+            at,
+        };
+        prepared.support = supports.of(&state, &cause)?;
+        let latest = state.latest();
+        let newer = latest.is_some_and(|latest| match &cause {
+            Cause::Book(_) => latest.cause == prepared.pending.cause,
+            _ => latest.list_seq >= prepared.pending.seq,
+        });
+        if !state.is_open() || newer {
+            return Ok(prepared);
+        }
+        let last = record_at(self.reviews.as_ref(), life.last.position)?;
+        let terms = self.shared.terms(&self.live);
+        let stage = state.review_stage(&*terms).unwrap_or_default();
+        let lists = match &then.lists {
+            Some(lists) => lists.clone(),
+            None => match event_from_record(&last) {
+                Ok(event) => self.history.lists_as_of(then.version, &event, &then.book)?,
+                Err(_) => return Ok(prepared),
+            },
+        };
+        prepared.review = latest.map(|latest| Review {
+            last,
+            stage: StageCode::new(stage),
+            at,
+            cause,
+            lists,
+            book: Arc::clone(&then.book),
+            supersedes: latest.verdict,
+        });
+        Ok(prepared)
+    }
+}
+
+/// Looks what measures rest on at a moment.
+pub(crate) struct Supports<'a> {
+    pub reviews: &'a dyn Reviews,
+    pub history: &'a dyn History,
+    pub then: &'a Known,
+    pub at: Time,
+}
+
+impl Known {
+    /// Number of the change.
+    pub(crate) const fn seq(&self) -> u64 {
+        self.version.seq
+    }
+
+    /// What is known now.
+    pub(crate) fn now(live: &Live) -> Self {
+        let generation = live.load_full();
+        Self {
+            version: generation.lists.version(),
+            lists: Some(generation.lists.clone()),
+            book: Arc::clone(&generation.book),
+        }
+    }
+}
+
+impl Supports<'_> {
+    /// The measures of a case that rest on something else than is known; none: on the same.
+    pub(crate) fn of(
+        &self,
+        state: &CaseState,
+        cause: &Cause,
+    ) -> Result<Option<SupportChanged>, Error> {
+        let mut decided: BTreeMap<u64, Option<Verdict>> = BTreeMap::new();
+        let mut measures = Vec::new();
+        for resting in state.resting() {
+            let waits_for_return = resting.state == MeasureState::Unsupported
+                && state.orders.iter().any(|order| order.state == OrderState::Open);
+            let looked_at = match resting.state {
+                MeasureState::Rejected => false,
+                MeasureState::Unsupported => waits_for_return,
+                _ => true,
+            };
+            if !looked_at || resting.list_seq > self.then.version.seq {
+                continue;
+            }
+            if !decided.contains_key(&resting.position) {
+                let again = self.decide_again(resting.position, cause)?;
+                decided.insert(resting.position, again);
+            }
+            let Some(Some(verdict)) = decided.get(&resting.position) else {
+                continue;
+            };
+            let mut support = MeasureSupport {
+                key: resting.key.clone(),
+                ..MeasureSupport::default()
+            };
+            for place in &resting.places {
+                let subject = verdict.subjects.get(usize::try_from(*place).unwrap_or(usize::MAX));
+                let triggered = subject.into_iter().flat_map(|subject| &subject.triggered);
+                for one in triggered.filter(|one| one.measure.id.as_str() == resting.measure_id) {
+                    match &one.entry {
+                        Some(hit) => support.entry_ids.push(hit.entry_id.as_str().to_owned()),
+                        None => support.by_row = true,
+                    }
+                }
+            }
+            support.entry_ids.sort_unstable();
+            support.entry_ids.dedup();
+            let same = support.entry_ids == resting.basis.entries
+                && support.by_row == resting.basis.by_row;
+            if !same {
+                measures.push(support);
+            }
+        }
+        Ok((!measures.is_empty()).then(|| SupportChanged {
+            measures,
+            cause: cause.to_string(),
+            list_seq: self.then.version.seq,
+        }))
+    }
+
+    /// Decides the event of a record again, as if it took place at the moment.
+    fn decide_again(
+        &self,
+        position: u64,
+        cause: &Cause,
+    ) -> Result<Option<Verdict>, Error> {
+        let record = record_at(self.reviews, position)?;
+        let Ok(mut event) = event_from_record(&record) else {
+            return Ok(None);
+        };
+        event.occurred_at = self.at;
+        let then = self.then;
+        let read;
+        let lists = match &then.lists {
+            Some(lists) => lists,
+            None => {
+                read = self.history.lists_as_of(then.version, &event, &then.book)?;
+                &read
+            }
+        };
+        let question = Question {
+            cause,
+            ..Question::about(&event)
+        };
+        let case = CaseView::default();
+        Ok(Some(decide(question, self.at, &case, lists, &then.book)))
+    }
+}
+
+fn record_at(reviews: &dyn Reviews, position: u64) -> Result<VerdictRecord, Error> {
+    let record = reviews.verdicts().read_at(Position(position))?;
+    Ok(VerdictRecord::decode(record.payload)?)
+}

@@ -1,0 +1,103 @@
+//! A case, as the tables hold it.
+
+use std::collections::BTreeMap;
+
+use crate::state::table::Named;
+use crate::state::{CaseMeasure, CaseState, MeasureState, OrderState, Terms};
+use crate::table::{Children, OrderRow, ProposalRow, ReportRow, Row};
+
+/// The row of a case.
+pub(crate) fn row<'a>(state: &'a CaseState, terms: &dyn Terms) -> Row<'a> {
+    let life = state.life.as_ref();
+    Row {
+        case_id: &state.case_id,
+        scenario: &state.scenario,
+        open: state.is_open(),
+        tracked: is_tracked(state),
+        open_until: state
+            .open_until(terms)
+            .map_or(i64::MAX, |day| day.next_day().start().micros()),
+        missing: u32::try_from(state.missing().count()).unwrap_or(u32::MAX),
+        last_event_at: life.map_or(0, |life| life.last.occurred_at.micros()),
+        state: state.to_stored(),
+        children: children(state, terms),
+    }
+}
+
+/// Whether measures of the case may still lose their support, or get it back.
+fn is_tracked(state: &CaseState) -> bool {
+    let stands = |state: MeasureState| {
+        !matches!(state, MeasureState::Rejected | MeasureState::Unsupported)
+    };
+    state.measures.iter().any(|measure| stands(measure.state))
+        || state.orders.iter().any(|order| order.state == OrderState::Open)
+}
+
+/// What leads to a case.
+pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
+    let mut entries: Vec<String> = state
+        .measures
+        .iter()
+        .flat_map(|measure| measure.basis.entries.iter().cloned())
+        .collect();
+    entries.sort_unstable();
+    entries.dedup();
+    let mut measures: Vec<String> = state
+        .measures
+        .iter()
+        .map(|measure| measure.measure_id.clone())
+        .collect();
+    measures.sort_unstable();
+    measures.dedup();
+    let bites = state.verdicts.iter().filter(|verdict| !verdict.shown.is_empty());
+    let waiting = state.measures.iter().filter(|measure| measure.state.waits());
+    let last_day = |measure: &CaseMeasure| {
+        let proposed_at = measure.proposed_at?;
+        terms.decide_by(&measure.measure_id, proposed_at)
+    };
+    let measure_of = |place: u32| state.measures.get(usize::try_from(place).ok()?);
+    let mut reports = BTreeMap::new();
+    for report in state.counting() {
+        let (feedback, Some(measure)) = (&report.feedback, measure_of(report.measure)) else {
+            continue;
+        };
+        let key = measure.key();
+        let row = ReportRow {
+            key: key.clone(),
+            implementer: feedback.implementer.clone(),
+            measure: feedback.measure_id.clone(),
+            status: feedback.status.clone(),
+            department: feedback.department.clone(),
+            division: feedback.division_code.clone(),
+            day: report.executed_at.date().to_string(),
+            amount: feedback.amount_fen.unwrap_or_default(),
+        };
+        reports.insert((key, feedback.implementer.clone()), row);
+    }
+    Children {
+        keys: state.lookups(),
+        entries,
+        measures,
+        bites: bites.map(|verdict| verdict.verdict.0.into_bytes()).collect(),
+        proposals: waiting
+            .map(|measure| ProposalRow {
+                key: measure.key(),
+                state: measure.state.code(),
+                measure: measure.measure_id.clone(),
+                decide_by: last_day(measure).map_or(String::new(), |day| day.to_string()),
+                escalated: measure.escalated,
+            })
+            .collect(),
+        orders: state
+            .orders
+            .iter()
+            .map(|order| OrderRow {
+                id: order.id().hyphenated().to_string(),
+                implementer: order.implementer.clone(),
+                state: order.state.code(),
+                ordered_at: order.ordered_at.micros(),
+            })
+            .collect(),
+        reports: reports.into_values().collect(),
+    }
+}

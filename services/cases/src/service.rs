@@ -1,0 +1,653 @@
+//! Service `Cases` over gRPC: who may, what is asked, what the cases say.
+
+use creditgate_measures::event::Region;
+use creditgate_measures::time::{Date, Time};
+use creditgate_measures::verdict::Cause;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::journal::v1::{
+    CaseClosed, CaseRecord, OrderAcknowledged, ProposalClaimed, ProposalDecided,
+};
+use creditgate_proto::v1::cases_server::{Cases as Service, CasesServer};
+use creditgate_proto::{Refused, Violation, encode, status, v1, verdict_id_from_text};
+use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::errors::Chain;
+use creditgate_runtime::telemetry::names::field;
+use tonic::{Request, Response, Status};
+
+use crate::cases::Cases;
+use crate::error::{ActError, Error};
+use crate::keeper::Make;
+use crate::notice;
+use crate::review::{Known, Supports};
+use crate::state::{CaseState, MeasureState, Refusal, Terms, View};
+use crate::table::{CaseFilter, OrderFilter, ProposalFilter};
+
+const PAGE_DEFAULT: u32 = 100;
+const PAGE_MAX: u32 = 1_000;
+const TEXT_CHARS_MAX: usize = 512;
+const PROSE_CHARS_MAX: usize = 4_096;
+
+/// The service; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct CasesService {
+    cases: Cases,
+}
+
+impl CasesService {
+    /// The tonic server of the service. An interceptor of the server puts the [`Caller`] into the
+    /// extensions of each request; without one every call is refused.
+    #[must_use]
+    pub fn server(cases: Cases) -> CasesServer<Self> {
+        CasesServer::new(Self { cases })
+    }
+
+    fn now(&self) -> Time {
+        Time::from_micros(self.cases.clock().now_micros())
+    }
+
+    fn shown(&self, state: &CaseState) -> v1::CaseShown {
+        let terms = self.cases.terms();
+        let now = self.now();
+        state.shown(View {
+            now,
+            overdue_after_micros: now.since(terms.overdue_before(now)),
+            terms: &*terms,
+        })
+    }
+
+    /// Reads, on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
+    ) -> Result<Response<T>, Status> {
+        let service = self.clone();
+        tokio::task::spawn_blocking(move || read(&service))
+            .await
+            .map_err(|_| Status::internal("the work ended without an answer"))?
+            .map(Response::new)
+    }
+
+    async fn act(&self, case_id: &str, caller: &Caller, make: Make) -> Result<CaseState, Status> {
+        let acted = self.cases.act(case_id.to_owned(), caller.shared_name(), make);
+        acted.await.map_err(told)
+    }
+
+    /// The state of a case.
+    fn state(&self, case_id: &str) -> Result<CaseState, Status> {
+        let found = self.cases.lookup().case(case_id).map_err(unreadable)?;
+        let found = found.ok_or_else(|| told(ActError::UnknownCase))?;
+        CaseState::from_stored(&found.state).map_err(unreadable)
+    }
+
+    fn proposal(&self, state: &CaseState, key: &str) -> Result<v1::Proposal, Status> {
+        let shown = self.shown(state);
+        let measure = shown.measures.into_iter().find(|measure| measure.key == key);
+        Ok(v1::Proposal {
+            case_id: state.case_id.clone(),
+            scenario: state.scenario.clone(),
+            measure: Some(measure.ok_or_else(|| Status::not_found("no such measure in this case"))?),
+        })
+    }
+
+    /// Looks at the measures of a case as of now, before an official decides: what nothing supports any
+    /// more is recorded so (spec 8).
+    async fn look_again(&self, case_id: String) -> Result<(), Status> {
+        let service = self.clone();
+        let looked = tokio::task::spawn_blocking(move || {
+            let state = service.state(&case_id)?;
+            let then = Known::now(service.cases.live());
+            let supports = Supports {
+                reviews: service.cases.reviews().as_ref(),
+                history: service.cases.history().as_ref(),
+                then: &then,
+                at: service.now(),
+            };
+            let cause = Cause::ListChange(then.seq());
+            let changed = supports.of(&state, &cause).map_err(unreadable)?;
+            Ok::<_, Status>(changed.map(|changed| (case_id, What::Support(changed))))
+        });
+        let changed = looked
+            .await
+            .map_err(|_| Status::internal("the work ended without an answer"))??;
+        match changed {
+            Some(changed) => self.cases.shown(vec![changed]).await.map_err(told),
+            None => Ok(()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Service for CasesService {
+    async fn get_case(
+        &self,
+        request: Request<v1::GetCaseRequest>,
+    ) -> Result<Response<v1::GetCaseResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let case_id = request.into_inner().case_id;
+        self.read(move |service| {
+            let state = service.state(&case_id)?;
+            Ok(v1::GetCaseResponse {
+                case: Some(service.shown(&state)),
+            })
+        })
+        .await
+    }
+
+    async fn list_cases(
+        &self,
+        request: Request<v1::ListCasesRequest>,
+    ) -> Result<Response<v1::ListCasesResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let asked = request.into_inner();
+        let size = page(asked.page_size)?;
+        let open = match asked.state.as_str() {
+            "" => None,
+            "open" => Some(true),
+            "closed" => Some(false),
+            _ => return Err(invalid("state", "write `open` or `closed`, or leave it empty")),
+        };
+        let filter = CaseFilter {
+            open,
+            scenario: asked.scenario,
+            measure: asked.measure_id,
+            missing: asked.missing_check,
+            after: asked.page_token,
+        };
+        self.read(move |service| {
+            let found = service.cases.lookup().cases(&filter, size + 1);
+            let mut found = found.map_err(unreadable)?;
+            let more = found.len() > size;
+            found.truncate(size);
+            let last = found.last().map(|last| last.case_id.clone());
+            let cases = found
+                .iter()
+                .map(|case| CaseState::from_stored(&case.state).map(|state| state.summary()))
+                .collect::<Result<_, _>>()
+                .map_err(unreadable)?;
+            Ok(v1::ListCasesResponse {
+                cases,
+                next_page_token: last.filter(|_| more).unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn close_case(
+        &self,
+        request: Request<v1::CloseCaseRequest>,
+    ) -> Result<Response<v1::CloseCaseResponse>, Status> {
+        let caller = permitted(&request, Permission::Cases)?;
+        let asked = request.into_inner();
+        form(&[
+            ("case_id", &asked.case_id, true, TEXT_CHARS_MAX),
+            ("reason", &asked.reason, true, PROSE_CHARS_MAX),
+            ("document_no", &asked.document_no, false, TEXT_CHARS_MAX),
+        ])?;
+        let what = What::Closed(CaseClosed {
+            why: "by_request".to_owned(),
+            reason: asked.reason,
+            document_no: asked.document_no,
+        });
+        let state = self.act(&asked.case_id, &caller, one(what)).await?;
+        Ok(Response::new(v1::CloseCaseResponse {
+            case: Some(self.shown(&state)),
+        }))
+    }
+
+    async fn report_feedback(
+        &self,
+        request: Request<v1::ReportFeedbackRequest>,
+    ) -> Result<Response<v1::ReportFeedbackResponse>, Status> {
+        let caller = permitted(&request, Permission::Feedback)?;
+        let feedback = request.into_inner().feedback;
+        let feedback = feedback.ok_or_else(|| invalid("feedback", "required"))?;
+        check_feedback(&feedback, self.now())?;
+        let verdict = verdict_id_from_text(&feedback.verdict_id)
+            .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
+        let id = feedback.feedback_id.clone();
+        let lookup = self.cases.lookup().clone();
+        let case_id = tokio::task::spawn_blocking(move || {
+            let found = lookup.bitten_by(&verdict.0.into_bytes());
+            found.map(|found| found.map(|found| found.case_id))
+        })
+        .await
+        .map_err(|_| Status::internal("the work ended without an answer"))?
+        .map_err(unreadable)?
+        .ok_or_else(|| {
+            Status::not_found(
+                "no verdict of this id shows a measure; if it was given a moment ago, ask again",
+            )
+        })?;
+        let known = self.state(&case_id).ok();
+        let repeated = known.is_some_and(|state| {
+            let mut reports = state.reports.iter();
+            reports.any(|report| report.feedback.feedback_id == id)
+        });
+        let state = self.act(&case_id, &caller, one(What::Feedback(feedback))).await?;
+        let shown = self.shown(&state).feedback.into_iter();
+        let of_id = |shown: &v1::FeedbackShown| {
+            shown.feedback.as_ref().is_some_and(|feedback| feedback.feedback_id == id)
+        };
+        Ok(Response::new(v1::ReportFeedbackResponse {
+            repeated,
+            feedback: shown.into_iter().find(of_id),
+        }))
+    }
+
+    async fn list_proposals(
+        &self,
+        request: Request<v1::ListProposalsRequest>,
+    ) -> Result<Response<v1::ListProposalsResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let asked = request.into_inner();
+        let size = page(asked.page_size)?;
+        if !matches!(asked.state.as_str(), "" | "proposed" | "claimed" | "seconded") {
+            let rule = "write `proposed`, `claimed` or `seconded`, or leave it empty";
+            return Err(invalid("state", rule));
+        }
+        let filter = ProposalFilter {
+            state: asked.state,
+            escalated: asked.escalated,
+            measure: asked.measure_id,
+            after: place(&asked.page_token, |first, second, third| {
+                Some((first.to_owned(), second.parse().ok()?, third.to_owned()))
+            })?,
+        };
+        self.read(move |service| {
+            let lookup = service.cases.lookup();
+            let mut found = lookup.proposals(&filter, size + 1).map_err(unreadable)?;
+            let more = found.len() > size;
+            found.truncate(size);
+            let last = found
+                .last()
+                .filter(|_| more)
+                .map(|(day, case, key)| format!("{day}\t{case}\t{key}"));
+            let mut proposals = Vec::with_capacity(found.len());
+            for (_, case, key) in &found {
+                if let Some(case) = lookup.case_of(*case).map_err(unreadable)? {
+                    let state = CaseState::from_stored(&case.state).map_err(unreadable)?;
+                    proposals.push(service.proposal(&state, key)?);
+                }
+            }
+            Ok(v1::ListProposalsResponse {
+                proposals,
+                next_page_token: last.unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn claim_proposal(
+        &self,
+        request: Request<v1::ClaimProposalRequest>,
+    ) -> Result<Response<v1::ProposalResponse>, Status> {
+        let caller = permitted(&request, Permission::Cases)?;
+        let asked = request.into_inner();
+        form(&[
+            ("case_id", &asked.case_id, true, TEXT_CHARS_MAX),
+            ("key", &asked.key, true, TEXT_CHARS_MAX),
+            ("by", &asked.by, true, TEXT_CHARS_MAX),
+        ])?;
+        let what = What::Claimed(ProposalClaimed {
+            key: asked.key.clone(),
+            by: asked.by,
+            released: asked.release,
+        });
+        let state = self.act(&asked.case_id, &caller, one(what)).await?;
+        Ok(Response::new(v1::ProposalResponse {
+            proposal: Some(self.proposal(&state, &asked.key)?),
+            notice: String::new(),
+        }))
+    }
+
+    async fn decide_proposal(
+        &self,
+        request: Request<v1::DecideProposalRequest>,
+    ) -> Result<Response<v1::ProposalResponse>, Status> {
+        let caller = permitted(&request, Permission::Cases)?;
+        let asked = request.into_inner();
+        form(&[
+            ("case_id", &asked.case_id, true, TEXT_CHARS_MAX),
+            ("key", &asked.key, true, TEXT_CHARS_MAX),
+            ("by", &asked.by, true, TEXT_CHARS_MAX),
+            ("reason", &asked.reason, true, PROSE_CHARS_MAX),
+            ("document_no", &asked.document_no, false, TEXT_CHARS_MAX),
+        ])?;
+        self.look_again(asked.case_id.clone()).await?;
+        let measure_id = asked.key.split_once('/').map_or("", |(_, measure)| measure);
+        let what = What::Decided(ProposalDecided {
+            key: asked.key.clone(),
+            decision: asked.decision.clone(),
+            by: asked.by.clone(),
+            reason: asked.reason.clone(),
+            document_no: asked.document_no.clone(),
+            four_eyes: self.cases.terms().four_eyes(measure_id),
+        });
+        let state = self.act(&asked.case_id, &caller, one(what)).await?;
+        let proposal = self.proposal(&state, &asked.key)?;
+        let notice = match state.measure(&asked.key) {
+            Some(measure) if measure.state == MeasureState::Confirmed => {
+                notice::confirmed(&self.cases, measure, &asked, self.now())
+            }
+            _ => String::new(),
+        };
+        Ok(Response::new(v1::ProposalResponse {
+            proposal: Some(proposal),
+            notice,
+        }))
+    }
+
+    async fn list_lift_orders(
+        &self,
+        request: Request<v1::ListLiftOrdersRequest>,
+    ) -> Result<Response<v1::ListLiftOrdersResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let asked = request.into_inner();
+        let size = page(asked.page_size)?;
+        if !matches!(asked.state.as_str(), "" | "open" | "acknowledged" | "cancelled") {
+            let rule = "write `open`, `acknowledged` or `cancelled`, or leave it empty";
+            return Err(invalid("state", rule));
+        }
+        let before = self.cases.terms().overdue_before(self.now()).micros();
+        let filter = OrderFilter {
+            state: asked.state,
+            implementer: asked.implementer,
+            before: asked.overdue.then_some(before),
+            after: place(&asked.page_token, |first, second, _| {
+                Some((first.parse().ok()?, second.to_owned()))
+            })?,
+        };
+        self.read(move |service| {
+            let lookup = service.cases.lookup();
+            let mut found = lookup.orders(&filter, size + 1).map_err(unreadable)?;
+            let more = found.len() > size;
+            found.truncate(size);
+            let last = found
+                .last()
+                .filter(|_| more)
+                .map(|(at, id, _)| format!("{at}\t{id}\t"));
+            let mut orders = Vec::with_capacity(found.len());
+            for (_, id, case) in &found {
+                if let Some(case) = lookup.case_of(*case).map_err(unreadable)? {
+                    let state = CaseState::from_stored(&case.state).map_err(unreadable)?;
+                    let shown = service.shown(&state).orders.into_iter();
+                    orders.extend(shown.filter(|order| order.order_id == *id));
+                }
+            }
+            Ok(v1::ListLiftOrdersResponse {
+                orders,
+                next_page_token: last.unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn acknowledge_lift_order(
+        &self,
+        request: Request<v1::AcknowledgeLiftOrderRequest>,
+    ) -> Result<Response<v1::LiftOrderResponse>, Status> {
+        let caller = permitted(&request, Permission::Feedback)?;
+        let asked = request.into_inner();
+        form(&[
+            ("order_id", &asked.order_id, true, TEXT_CHARS_MAX),
+            ("by", &asked.by, true, TEXT_CHARS_MAX),
+            ("document_no", &asked.document_no, false, TEXT_CHARS_MAX),
+        ])?;
+        let now = self.now();
+        let at = match &asked.at {
+            None => now,
+            Some(at) => encode::time_from_proto(at)
+                .filter(|at| *at <= now)
+                .ok_or_else(|| invalid("at", "a time that has come, or nothing"))?,
+        };
+        let lookup = self.cases.lookup().clone();
+        let id = asked.order_id.clone();
+        let found = tokio::task::spawn_blocking(move || lookup.ordered_by(&id))
+            .await
+            .map_err(|_| Status::internal("the work ended without an answer"))?
+            .map_err(unreadable)?;
+        let case_id = found
+            .map(|found| found.case_id)
+            .ok_or_else(|| Status::not_found("no lift order has this id"))?;
+        let what = What::Acknowledged(OrderAcknowledged {
+            order_id: asked.order_id.clone(),
+            by: asked.by,
+            document_no: asked.document_no,
+            at: Some(encode::time_to_proto(at)),
+        });
+        let state = self.act(&case_id, &caller, one(what)).await?;
+        let mut orders = self.shown(&state).orders.into_iter();
+        Ok(Response::new(v1::LiftOrderResponse {
+            order: orders.find(|order| order.order_id == asked.order_id),
+        }))
+    }
+
+    async fn request_review(
+        &self,
+        request: Request<v1::RequestReviewRequest>,
+    ) -> Result<Response<v1::RequestReviewResponse>, Status> {
+        let caller = permitted(&request, Permission::Cases)?;
+        let reason = request.into_inner().reason;
+        form(&[("reason", &reason, true, PROSE_CHARS_MAX)])?;
+        let asked = self.cases.review_all(caller.shared_name(), reason);
+        let (book_version, cases) = asked.await.map_err(told)?;
+        Ok(Response::new(v1::RequestReviewResponse {
+            book_version,
+            cases,
+        }))
+    }
+
+    async fn get_review_progress(
+        &self,
+        request: Request<v1::GetReviewProgressRequest>,
+    ) -> Result<Response<v1::ReviewProgress>, Status> {
+        permitted(&request, Permission::Read)?;
+        self.read(|service| {
+            let lookup = service.cases.lookup();
+            let live = service.cases.live().load().lists.version();
+            let reviewed = lookup.reviewed_to().map_err(unreadable)?;
+            Ok(v1::ReviewProgress {
+                reviewed_to: creditgate_measures::lists::ListVersion {
+                    seq: reviewed,
+                    ..live
+                }
+                .to_string(),
+                list_version: live.to_string(),
+                waiting: lookup.waiting().map_err(unreadable)?,
+                reviewed: service.cases.shared().reviewed(),
+                open_cases: lookup.open_cases().map_err(unreadable)?,
+            })
+        })
+        .await
+    }
+
+    async fn count_measures(
+        &self,
+        request: Request<v1::CountMeasuresRequest>,
+    ) -> Result<Response<v1::CountMeasuresResponse>, Status> {
+        permitted(&request, Permission::Read)?;
+        let asked = request.into_inner();
+        let by = match asked.by.is_empty() {
+            true => vec!["measure", "status"],
+            false => asked.by.iter().map(|by| column(by)).collect::<Result<_, _>>()?,
+        };
+        let day = |field: &'static str, text: &str, otherwise: &str| match text {
+            "" => Ok(otherwise.to_owned()),
+            text => Date::parse(text)
+                .map(|day| day.to_string())
+                .map_err(|_| invalid(field, "expected a day such as 2026-03-01")),
+        };
+        let from = day("from", &asked.from, "0000-00-00")?;
+        let until = day("until", &asked.until, &self.now().date().to_string())?;
+        let region = match asked.region.as_str() {
+            "" => None,
+            text => Some(Region::parse(text).ok_or_else(|| {
+                invalid("region", "write a region as six digits, such as 320500")
+            })?),
+        };
+        self.read(move |service| {
+            // A region contains those that begin like it, up to its last digits other than zero.
+            let region = region.filter(|region| *region != Region::NATION);
+            let text = region.map(|region| region.to_string()).unwrap_or_default();
+            let digits = match text.as_str() {
+                text if text.ends_with("0000") => 2,
+                text if text.ends_with("00") => 4,
+                _ => 6,
+            };
+            let inside = region.is_some().then_some((text.as_str(), digits));
+            let counted = service.cases.lookup().counts(&by, (&from, &until), inside);
+            let counts = counted.map_err(unreadable)?.into_iter();
+            Ok(v1::CountMeasuresResponse {
+                counts: counts
+                    .map(|(of, reports, amount_fen)| v1::MeasureCount {
+                        of,
+                        reports,
+                        amount_fen,
+                    })
+                    .collect(),
+            })
+        })
+        .await
+    }
+}
+
+/// The column, or what stands for one, by which it is counted.
+fn column(by: &str) -> Result<&'static str, Status> {
+    Ok(match by {
+        "measure" => "measure",
+        "department" => "department",
+        "division" => "division",
+        "status" => "status",
+        "month" => "substr(day, 1, 7)",
+        _ => {
+            let rule = "write measure, department, division, status or month";
+            return Err(invalid("by", rule));
+        }
+    })
+}
+
+/// A record that is written if the case lets it, and nothing where it is known already.
+fn one(what: What) -> Make {
+    Box::new(move |state: &CaseState, now: Time| {
+        let record = CaseRecord {
+            case_id: state.case_id.clone(),
+            recorded_at: Some(encode::time_to_proto(now)),
+            what: Some(what),
+            ..CaseRecord::default()
+        };
+        let taken = state.check_record(&record)?;
+        Ok(match taken.repeated {
+            true => Vec::new(),
+            false => record.what.into_iter().collect(),
+        })
+    })
+}
+
+fn check_feedback(feedback: &v1::Feedback, now: Time) -> Result<(), Status> {
+    form(&[
+        ("feedback_id", &feedback.feedback_id, true, 128),
+        ("measure_id", &feedback.measure_id, true, 64),
+        ("operator", &feedback.operator, true, TEXT_CHARS_MAX),
+        ("department", &feedback.department, true, TEXT_CHARS_MAX),
+        ("reason", &feedback.reason, feedback.status != "executed", PROSE_CHARS_MAX),
+        ("basis", &feedback.basis, false, PROSE_CHARS_MAX),
+        ("period", &feedback.period, false, TEXT_CHARS_MAX),
+        ("document_no", &feedback.document_no, false, TEXT_CHARS_MAX),
+        ("implementer", &feedback.implementer, false, TEXT_CHARS_MAX),
+    ])?;
+    if !matches!(feedback.status.as_str(), "executed" | "partly" | "not_executed") {
+        return Err(invalid("status", "write `executed`, `partly` or `not_executed`"));
+    }
+    let division = feedback.division_code.as_str();
+    if !division.is_empty() && Region::parse(division).is_none() {
+        return Err(invalid("division_code", "write six digits, such as 320500"));
+    }
+    if feedback.amount_fen.is_some_and(|amount| amount < 0) {
+        return Err(invalid("amount_fen", "is not less than 0"));
+    }
+    let executed_at = feedback.executed_at.as_ref().and_then(encode::time_from_proto);
+    match executed_at {
+        None => Err(invalid("executed_at", "required: when it was carried out")),
+        Some(at) if at > now => Err(invalid("executed_at", "lies in the future")),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Texts of a request: field, text, whether it is required, most characters.
+fn form(texts: &[(&'static str, &str, bool, usize)]) -> Result<(), Status> {
+    let violations: Vec<Violation> = texts
+        .iter()
+        .filter_map(|(field, text, required, most)| {
+            if *required && text.trim().is_empty() {
+                return Some(Violation::new(*field, "required"));
+            }
+            let long = text.chars().count() > *most;
+            long.then(|| Violation::new(*field, format!("at most {most} characters")))
+        })
+        .collect();
+    Refused::unless_empty(violations).map_err(|refused| status::refused_status(&refused))
+}
+
+fn page(size: u32) -> Result<usize, Status> {
+    match size {
+        0 => Ok(PAGE_DEFAULT as usize),
+        size if size <= PAGE_MAX => Ok(size as usize),
+        _ => Err(invalid("page_size", "at most 1000")),
+    }
+}
+
+fn place<T>(
+    token: &str,
+    read: impl FnOnce(&str, &str, &str) -> Option<T>,
+) -> Result<Option<T>, Status> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let mut parts = token.splitn(3, '\t');
+    let parts = (parts.next(), parts.next(), parts.next());
+    let read = match parts {
+        (Some(first), Some(second), Some(third)) => read(first, second, third),
+        _ => None,
+    };
+    let unknown = || invalid("page_token", "is none that this service gave");
+    read.map(Some).ok_or_else(unknown)
+}
+
+fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
+    let caller = request.extensions().get::<Caller>();
+    let caller = caller.ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
+    if caller.may(permission) {
+        return Ok(caller.clone());
+    }
+    let (name, word) = (caller.name(), permission.word());
+    Err(Status::permission_denied(format!(
+        "caller `{name}` may not do this: it needs the permission `{word}`"
+    )))
+}
+
+fn invalid(field: &'static str, rule: &str) -> Status {
+    status::refused_status(&Refused::one(field, rule))
+}
+
+fn told(error: ActError) -> Status {
+    match error {
+        ActError::UnknownCase => Status::not_found(error.to_string()),
+        ActError::Closed => Status::unavailable(error.to_string()),
+        ActError::Failed(error) => unreadable(error),
+        ActError::Refused(refusal) => match refusal {
+            Refusal::Field { field, rule } => invalid(field, &rule),
+            Refusal::NotFound { .. } => Status::not_found(refusal.to_string()),
+            Refusal::OtherContent(_) => Status::already_exists(refusal.to_string()),
+            Refusal::Step { .. } | Refusal::NotBy(_) => {
+                Status::failed_precondition(refusal.to_string())
+            }
+        },
+    }
+}
+
+/// Tells the operator; the caller learns only that it cannot be read.
+fn unreadable(error: impl Into<Error>) -> Status {
+    let error = error.into();
+    tracing::error!({ field::ERROR } = %Chain(&error), "cases cannot be read or written");
+    Status::unavailable("cases cannot be read or written now; ask again later")
+}

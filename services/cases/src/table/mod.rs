@@ -1,0 +1,389 @@
+//! What cases are, on disk: SQLite, made from the two journals, and thrown away whenever it is in doubt.
+//!
+//! One thread writes. A transaction holds whole records only and moves the mark with them, so what is
+//! there is always what follows from the records up to the mark.
+
+mod read;
+mod row;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, Transaction, params};
+
+pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter};
+pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
+
+/// Of the tables and of the stored states; another one is a foreign file.
+const FORMAT: i64 = 1;
+/// `cgca`, in the file's header.
+const APPLICATION: i64 = 0x6367_6361;
+const FILE: &str = "cases.sqlite";
+
+/// Why the tables cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite refused, or the file is damaged.
+    #[error("use the tables of cases in `{}`", path.display())]
+    Sql {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: rusqlite::Error,
+    },
+    /// The file system refused.
+    #[error("prepare `{}`", path.display())]
+    Io {
+        /// On what.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+}
+
+/// How far the journals are taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Records of the journal of verdicts.
+    pub verdicts: u64,
+    /// Where the next of them begins, or the last one taken in stands.
+    pub verdicts_at: u64,
+    /// Records of the journal of cases.
+    pub cases: u64,
+    /// As `verdicts_at`.
+    pub cases_at: u64,
+    /// Changes of the lists whose cases are known to wait or to have been reviewed.
+    pub scanned: u64,
+}
+
+/// The journals that the tables are made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Logs {
+    /// Name of the journal of verdicts.
+    pub verdicts: [u8; 16],
+    /// Name of the journal of cases.
+    pub cases: [u8; 16],
+}
+
+/// A review that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// The case, by its row.
+    pub case: i64,
+    /// Number of the change.
+    pub seq: u64,
+    /// When the change was recorded, in microseconds.
+    pub at: i64,
+    /// What made it necessary, as a verdict prints it.
+    pub cause: String,
+    /// Whether the case was open.
+    pub open: bool,
+}
+
+/// The writing side, in the hands of one thread.
+pub(crate) struct Table {
+    connection: Connection,
+    path: PathBuf,
+    mark: Mark,
+}
+
+/// What one transaction changes.
+pub(crate) struct Change<'a> {
+    transaction: Transaction<'a>,
+    path: &'a Path,
+}
+
+impl Table {
+    /// Opens the file of these journals, or begins with an empty one.
+    ///
+    /// # Errors
+    /// When the directory or the file cannot be used.
+    pub(crate) fn open(dir: &Path, logs: Logs) -> Result<Self, Error> {
+        fs::create_dir_all(dir).map_err(|source| Error::Io {
+            path: dir.to_owned(),
+            source,
+        })?;
+        match Self::in_use(dir, logs) {
+            Ok(table) => Ok(table),
+            Err(reason) => {
+                tracing::info!(reason, "making the tables of cases from the journals");
+                Self::create(dir, logs)
+            }
+        }
+    }
+
+    fn in_use(dir: &Path, logs: Logs) -> Result<Self, String> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Err("there are none".to_owned());
+        }
+        let connect = || -> rusqlite::Result<(Connection, i64, i64, Logs, Mark)> {
+            let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+            prepare(&connection)?;
+            let id = |bytes: Vec<u8>| <[u8; 16]>::try_from(bytes).unwrap_or_default();
+            let (application, format, logs, mark) = connection.query_row(
+                "SELECT (SELECT application_id FROM pragma_application_id),
+                    (SELECT user_version FROM pragma_user_version),
+                    verdict_log, case_log, verdicts, verdicts_at, cases, cases_at, scanned FROM mark",
+                [],
+                |row| {
+                    let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+                    Ok((
+                        row.get(0)?,
+                        row.get(1)?,
+                        Logs {
+                            verdicts: id(row.get(2)?),
+                            cases: id(row.get(3)?),
+                        },
+                        Mark {
+                            verdicts: number(4)?,
+                            verdicts_at: number(5)?,
+                            cases: number(6)?,
+                            cases_at: number(7)?,
+                            scanned: number(8)?,
+                        },
+                    ))
+                },
+            )?;
+            Ok((connection, application, format, logs, mark))
+        };
+        let (connection, application, format, of, mark) =
+            connect().map_err(|error| error.to_string())?;
+        if application != APPLICATION || format != FORMAT {
+            return Err(format!("they have format {format}"));
+        }
+        if of != logs {
+            return Err("they belong to other journals".to_owned());
+        }
+        Ok(Self {
+            connection,
+            path,
+            mark,
+        })
+    }
+
+    /// Throws away what is there and begins with an empty file.
+    pub(crate) fn create(dir: &Path, logs: Logs) -> Result<Self, Error> {
+        let path = dir.join(FILE);
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let file = dir.join(format!("{FILE}{suffix}"));
+            match fs::remove_file(&file) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::Io { path: file, source });
+                }
+                _ => {}
+            }
+        }
+        let make = || -> rusqlite::Result<Connection> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+            let connection = connect(&path, flags)?;
+            prepare(&connection)?;
+            connection.pragma_update(None, "application_id", APPLICATION)?;
+            connection.pragma_update(None, "user_version", FORMAT)?;
+            connection.execute_batch(SCHEMA)?;
+            connection.execute(
+                "INSERT INTO mark VALUES (?1, ?2, 0, 0, 0, 0, 0)",
+                params![&logs.verdicts[..], &logs.cases[..]],
+            )?;
+            Ok(connection)
+        };
+        match make() {
+            Ok(connection) => Ok(Self {
+                connection,
+                path,
+                mark: Mark::default(),
+            }),
+            Err(source) => Err(Error::Sql { path, source }),
+        }
+    }
+
+    pub(crate) const fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// Where readers find the file.
+    pub(crate) fn lookup(&self) -> Lookup {
+        Lookup::new(self.path.clone())
+    }
+
+    /// The state of a case as it is stored, with its row.
+    pub(crate) fn load(&self, case_id: &str) -> Result<Option<(i64, Vec<u8>)>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, state FROM cases WHERE case_id = ?1")
+            .map_err(|source| self.error(source))?;
+        let mut rows = statement
+            .query(params![case_id])
+            .map_err(|source| self.error(source))?;
+        let row = rows.next().map_err(|source| self.error(source))?;
+        row.map(|row| Ok((row.get(0)?, row.get(1)?)))
+            .transpose()
+            .map_err(|source| self.error(source))
+    }
+
+    /// Writes what this does, with the mark, in one transaction.
+    pub(crate) fn write(
+        &mut self,
+        mark: Mark,
+        change: impl FnOnce(&Change<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let path = self.path.clone();
+        let sql = |source| Error::Sql {
+            path: path.clone(),
+            source,
+        };
+        let transaction = self.connection.transaction().map_err(sql)?;
+        let writing = Change {
+            transaction,
+            path: &path,
+        };
+        change(&writing)?;
+        writing.run(
+            "UPDATE mark SET verdicts = ?1, verdicts_at = ?2, cases = ?3, cases_at = ?4, scanned = ?5",
+            params![
+                mark.verdicts.cast_signed(),
+                mark.verdicts_at.cast_signed(),
+                mark.cases.cast_signed(),
+                mark.cases_at.cast_signed(),
+                mark.scanned.cast_signed(),
+            ],
+        )?;
+        writing.transaction.commit().map_err(sql)?;
+        self.mark = mark;
+        Ok(())
+    }
+
+    fn error(&self, source: rusqlite::Error) -> Error {
+        Error::Sql {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl Change<'_> {
+    /// Writes a case, with what leads to it where that changed. Gives its row.
+    pub(crate) fn put(&self, known: Option<(i64, &Children)>, row: &Row<'_>) -> Result<i64, Error> {
+        let fields = params![
+            row.case_id,
+            row.scenario,
+            row.open,
+            row.tracked,
+            row.open_until,
+            row.missing,
+            row.last_event_at,
+            row.state,
+        ];
+        let id = match known {
+            Some((id, _)) => {
+                self.run(
+                    "UPDATE cases SET scenario = ?2, open = ?3, tracked = ?4, open_until = ?5,
+                        missing = ?6, last_event_at = ?7, state = ?8 WHERE case_id = ?1",
+                    fields,
+                )?;
+                id
+            }
+            None => {
+                self.run(
+                    "INSERT INTO cases (case_id, scenario, open, tracked, open_until, missing, last_event_at, state)
+                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    fields,
+                )?;
+                self.transaction.last_insert_rowid()
+            }
+        };
+        let nothing = Children::default();
+        let before = known.map_or(&nothing, |(_, before)| before);
+        row.children
+            .replace(before, id, &|sql, values| self.run(sql, values).map(drop))?;
+        Ok(id)
+    }
+
+    /// Notes that a verdict took another one's place.
+    pub(crate) fn succeeded(&self, verdict: &[u8; 16], by: &[u8; 16]) -> Result<(), Error> {
+        self.run(
+            "INSERT OR REPLACE INTO successors VALUES (?1, ?2)",
+            params![&verdict[..], &by[..]],
+        )
+        .map(drop)
+    }
+
+    /// Notes reviews that wait; those that are known to wait stay. Gives how many are new.
+    pub(crate) fn wait(&self, due: &[Due]) -> Result<usize, Error> {
+        let mut new = 0;
+        for one in due {
+            new += self.run(
+                "INSERT OR IGNORE INTO pending (seq, \"case\", at, cause, urgency) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    one.seq.cast_signed(),
+                    one.case,
+                    one.at,
+                    one.cause,
+                    u8::from(!one.open),
+                ],
+            )?;
+        }
+        Ok(new)
+    }
+
+    /// A review waits no more.
+    pub(crate) fn done(&self, review: &Pending) -> Result<(), Error> {
+        self.run(
+            "DELETE FROM pending WHERE \"case\" = ?1 AND seq = ?2 AND cause = ?3",
+            params![review.case, review.seq.cast_signed(), review.cause],
+        )
+        .map(drop)
+    }
+
+    fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Error> {
+        self.transaction
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(values))
+            .map_err(|source| Error::Sql {
+                path: self.path.to_owned(),
+                source,
+            })
+    }
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // As for the index of verdicts: never a mark without its rows.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", -65_536)
+}
+
+
+const SCHEMA: &str = "
+CREATE TABLE mark (verdict_log BLOB NOT NULL, case_log BLOB NOT NULL, verdicts INTEGER NOT NULL,
+    verdicts_at INTEGER NOT NULL, cases INTEGER NOT NULL, cases_at INTEGER NOT NULL, scanned INTEGER NOT NULL);
+CREATE TABLE cases (id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, scenario TEXT NOT NULL,
+    open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing INTEGER NOT NULL,
+    last_event_at INTEGER NOT NULL, state BLOB NOT NULL);
+CREATE INDEX cases_open ON cases (open_until) WHERE open;
+CREATE INDEX cases_missing ON cases (case_id) WHERE missing > 0;
+CREATE TABLE keys (key INTEGER NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (key, \"case\")) WITHOUT ROWID;
+CREATE TABLE rests (entry TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (entry, \"case\")) WITHOUT ROWID;
+CREATE TABLE measures (measure TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (measure, \"case\")) WITHOUT ROWID;
+CREATE TABLE bites (verdict BLOB NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (verdict, \"case\")) WITHOUT ROWID;
+CREATE TABLE proposals (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL, measure TEXT NOT NULL,
+    decide_by TEXT NOT NULL, escalated INTEGER NOT NULL, PRIMARY KEY (\"case\", key)) WITHOUT ROWID;
+CREATE INDEX proposals_due ON proposals (decide_by, \"case\", key);
+CREATE TABLE orders (id TEXT NOT NULL PRIMARY KEY, \"case\" INTEGER NOT NULL, implementer TEXT NOT NULL,
+    state TEXT NOT NULL, ordered_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX orders_by_age ON orders (ordered_at, id);
+CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, implementer TEXT NOT NULL, measure TEXT NOT NULL,
+    status TEXT NOT NULL, department TEXT NOT NULL, division TEXT NOT NULL, day TEXT NOT NULL,
+    amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, implementer)) WITHOUT ROWID;
+CREATE TABLE successors (verdict BLOB NOT NULL PRIMARY KEY, by BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
+    urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
+CREATE INDEX pending_by_urgency ON pending (urgency, seq, \"case\");
+";

@@ -1,0 +1,155 @@
+//! A case as rows: itself, and what leads to it.
+
+use creditgate_measures::identifier::Key;
+use rusqlite::ToSql;
+
+use super::Error;
+
+/// A case.
+#[derive(Debug)]
+pub(crate) struct Row<'a> {
+    pub case_id: &'a str,
+    pub scenario: &'a str,
+    pub open: bool,
+    /// Measures in it may still have to be lifted.
+    pub tracked: bool,
+    /// The end of the day up to which it is open, in microseconds.
+    pub open_until: i64,
+    /// Checks that are missing.
+    pub missing: u32,
+    pub last_event_at: i64,
+    pub state: Vec<u8>,
+    pub children: Children,
+}
+
+/// What leads to a case. Each list is sorted and names nothing twice.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Children {
+    /// Keys of its subjects.
+    pub keys: Vec<Key>,
+    /// Entries on which its measures rest.
+    pub entries: Vec<String>,
+    /// Its measures.
+    pub measures: Vec<String>,
+    /// Verdicts that show measures.
+    pub bites: Vec<[u8; 16]>,
+    /// What waits for an official.
+    pub proposals: Vec<ProposalRow>,
+    /// Its lift orders.
+    pub orders: Vec<OrderRow>,
+    /// Of each measure and implementer, the last report.
+    pub reports: Vec<ReportRow>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ProposalRow {
+    pub key: String,
+    pub state: &'static str,
+    pub measure: String,
+    pub decide_by: String,
+    pub escalated: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OrderRow {
+    pub id: String,
+    pub implementer: String,
+    pub state: &'static str,
+    pub ordered_at: i64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ReportRow {
+    pub key: String,
+    pub implementer: String,
+    pub measure: String,
+    pub status: String,
+    pub department: String,
+    pub division: String,
+    pub day: String,
+    pub amount: i64,
+}
+
+/// Runs a statement with values.
+type Run<'a> = dyn Fn(&str, &[&dyn ToSql]) -> Result<(), Error> + 'a;
+
+impl Children {
+    /// Writes what differs from what was there.
+    pub(super) fn replace(&self, before: &Self, case: i64, run: &Run<'_>) -> Result<(), Error> {
+        let clear = |table: &str| run(&format!("DELETE FROM {table} WHERE \"case\" = ?1"), &[&case]);
+        if self.keys != before.keys {
+            for key in before.keys.iter().filter(|key| !self.keys.contains(key)) {
+                run(
+                    "DELETE FROM keys WHERE key = ?1 AND \"case\" = ?2",
+                    &[&key.0.cast_signed(), &case],
+                )?;
+            }
+            for key in self.keys.iter().filter(|key| !before.keys.contains(key)) {
+                run(
+                    "INSERT OR IGNORE INTO keys VALUES (?1, ?2)",
+                    &[&key.0.cast_signed(), &case],
+                )?;
+            }
+        }
+        names("rests", "entry", &self.entries, &before.entries, case, run)?;
+        names("measures", "measure", &self.measures, &before.measures, case, run)?;
+        for bite in self.bites.iter().filter(|bite| !before.bites.contains(bite)) {
+            run("INSERT OR IGNORE INTO bites VALUES (?1, ?2)", &[&&bite[..], &case])?;
+        }
+        if self.proposals != before.proposals {
+            clear("proposals")?;
+            for one in &self.proposals {
+                run(
+                    "INSERT INTO proposals VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    &[&case, &one.key, &one.state, &one.measure, &one.decide_by, &one.escalated],
+                )?;
+            }
+        }
+        if self.orders != before.orders {
+            for one in &self.orders {
+                run(
+                    "INSERT OR REPLACE INTO orders VALUES (?1, ?2, ?3, ?4, ?5)",
+                    &[&one.id, &case, &one.implementer, &one.state, &one.ordered_at],
+                )?;
+            }
+        }
+        if self.reports != before.reports {
+            for one in &self.reports {
+                run(
+                    "INSERT OR REPLACE INTO reports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    &[
+                        &case,
+                        &one.key,
+                        &one.implementer,
+                        &one.measure,
+                        &one.status,
+                        &one.department,
+                        &one.division,
+                        &one.day,
+                        &one.amount,
+                    ],
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes names that lead to a case.
+fn names(
+    table: &str,
+    column: &str,
+    now: &[String],
+    before: &[String],
+    case: i64,
+    run: &Run<'_>,
+) -> Result<(), Error> {
+    for gone in before.iter().filter(|name| !now.contains(name)) {
+        let sql = format!("DELETE FROM {table} WHERE {column} = ?1 AND \"case\" = ?2");
+        run(&sql, &[gone, &case])?;
+    }
+    for new in now.iter().filter(|name| !before.contains(name)) {
+        run(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)"), &[new, &case])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! What the book in force and the deployment say about cases.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use creditgate_measures::book::Book;
+use creditgate_measures::time::{Date, Time};
+
+use crate::state::{Stage, Terms};
+
+/// How long cases and what is to be done in them may take.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Days after its last event on which a case still is open.
+    pub open_days: u16,
+    /// Working days for a decision about what is proposed.
+    pub decide_days: u16,
+    /// Working days in which a lift order is to be acknowledged.
+    pub lift_days: u16,
+    /// Measures that two officials must confirm; `all`: every one.
+    pub four_eyes: Vec<String>,
+}
+
+/// See the module.
+pub(crate) struct BookTerms {
+    book: Arc<Book>,
+    settings: Settings,
+    stages: HashMap<String, Vec<Stage>>,
+}
+
+impl BookTerms {
+    pub(crate) fn new(book: Arc<Book>, settings: Settings) -> Self {
+        let stages = book
+            .scenarios()
+            .map(|scenario| {
+                let stages = scenario.stages.iter().map(|stage| Stage {
+                    code: stage.code.as_str().to_owned(),
+                    decisive: stage.decisive,
+                });
+                (scenario.code.as_str().to_owned(), stages.collect())
+            })
+            .collect();
+        Self {
+            book,
+            settings,
+            stages,
+        }
+    }
+
+    pub(crate) fn is_of(&self, book: &Arc<Book>) -> bool {
+        Arc::ptr_eq(&self.book, book)
+    }
+
+    pub(crate) const fn book(&self) -> &Arc<Book> {
+        &self.book
+    }
+
+    /// Before which day an order must have been given to be overdue now.
+    pub(crate) fn overdue_before(&self, now: Time) -> Time {
+        // The longest run of days off is shorter than this many days.
+        let today = now.date();
+        let mut day = today;
+        for _ in 0..usize::from(self.settings.lift_days) * 3 + 30 {
+            day = day.prev_day();
+            let (last, _) = self.book.calendar().add_working_days(day, self.settings.lift_days);
+            if last < today {
+                return day.next_day().start();
+            }
+        }
+        day.start()
+    }
+}
+
+impl Terms for BookTerms {
+    fn stages(&self, scenario: &str) -> &[Stage] {
+        self.stages.get(scenario).map_or(&[], Vec::as_slice)
+    }
+
+    fn open_days(&self, _scenario: &str) -> Option<u32> {
+        Some(u32::from(self.settings.open_days))
+    }
+
+    fn decide_by(&self, _measure_id: &str, proposed_at: Time) -> Option<Date> {
+        let (day, _) = self
+            .book
+            .calendar()
+            .add_working_days(proposed_at.date(), self.settings.decide_days);
+        Some(day)
+    }
+
+    fn four_eyes(&self, measure_id: &str) -> bool {
+        let named = |one: &String| one == "all" || one == measure_id;
+        self.settings.four_eyes.iter().any(named)
+    }
+}
