@@ -4,4 +4,5 @@
 //! What a case is follows from its verdicts and from the records of its own journal; tables are
 //! projections that can be thrown away.
 
+pub mod facts;
 pub mod state;
