@@ -1,0 +1,399 @@
+//! The case itself: its events, who was checked where, its chain of verdicts, and its end.
+
+use creditgate_measures::identifier::Key;
+use creditgate_measures::time::{Date, Time};
+use creditgate_measures::verdict::VerdictId;
+use creditgate_proto::journal::v1::CaseClosed;
+use serde::{Deserialize, Serialize};
+
+use super::table::{self, CaseStep, Phase};
+use super::{CaseState, Happened, Life, Recording, Refusal, Taken, Terms, stored};
+use crate::facts::VerdictFacts;
+
+/// A subject of the case in a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseSubject {
+    /// By what it is known again.
+    pub who: Who,
+    /// Its role.
+    pub role: String,
+    /// Every key under which decisions look for it, as far as its verdicts tell; ascending.
+    pub lookups: Vec<Key>,
+}
+
+/// By what a case knows a subject again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Who {
+    /// Its identifier, else its name.
+    Key(Key),
+    /// It has neither: its place in the event.
+    Place(u32),
+}
+
+/// A check of a subject at a stage. Reviews are no checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Number of the subject in the case.
+    pub subject: u32,
+    /// The stage.
+    pub stage: String,
+    /// When the step took place; of several the earliest.
+    pub at: Time,
+}
+
+/// A decisive check that an event came without.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {
+    /// Number of the subject in the case.
+    pub subject: u32,
+    /// The stage whose check was missing.
+    pub stage: String,
+    /// The verdict that says so.
+    #[serde(with = "stored::id")]
+    pub verdict: VerdictId,
+}
+
+/// The last event of a case: the latest, by the time of the step and then by its record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastEvent {
+    /// When the step took place.
+    pub occurred_at: Time,
+    /// Sequence number of its record in the journal of verdicts.
+    pub sequence: u64,
+    /// Position of its record.
+    pub position: u64,
+    /// Its stage.
+    pub stage: String,
+    /// Its verdict, not that of a review.
+    #[serde(with = "stored::id")]
+    pub verdict: VerdictId,
+}
+
+/// A verdict of the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The verdict.
+    #[serde(with = "stored::id")]
+    pub verdict: VerdictId,
+    /// Position of its record in the journal of verdicts.
+    pub position: u64,
+    /// Who sent the event, and the event's id.
+    pub event: (String, String),
+    /// Its stage.
+    pub stage: String,
+    /// What made it necessary.
+    pub cause: String,
+    /// Its outcome.
+    pub outcome: String,
+    /// When it was judged.
+    pub evaluated_at: Time,
+    /// Version of the lists.
+    pub list_version: String,
+    /// The sequence number in it.
+    pub list_seq: u64,
+    /// The verdict whose place it took.
+    #[serde(with = "stored::id::maybe")]
+    pub supersedes: Option<VerdictId>,
+    /// For each subject of the event its number in the case.
+    pub subjects: Vec<u32>,
+    /// The measures that it shows.
+    pub shown: Vec<Shown>,
+}
+
+/// A measure as a verdict shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Its place among the case's measures.
+    pub measure: u32,
+    /// Its round then.
+    pub round: u32,
+}
+
+impl CaseState {
+    /// Gives each subject of a verdict its number in the case.
+    pub(super) fn number_subjects(&mut self, facts: &VerdictFacts) -> Vec<u32> {
+        let mut numbers = Vec::with_capacity(facts.subjects.len());
+        for subject in &facts.subjects {
+            let who = subject.key.map_or(Who::Place(subject.index), Who::Key);
+            let known = self
+                .subjects
+                .iter()
+                .position(|known| known.who == who && known.role == subject.role);
+            let place = known.unwrap_or_else(|| {
+                self.subjects.push(CaseSubject {
+                    who,
+                    role: subject.role.clone(),
+                    lookups: Vec::new(),
+                });
+                self.subjects.len() - 1
+            });
+            if let Some(known) = self.subjects.get_mut(place) {
+                known.lookups.extend(&subject.lookups);
+                known.lookups.sort_unstable();
+                known.lookups.dedup();
+            }
+            numbers.push(number(place));
+        }
+        numbers
+    }
+
+    /// What the verdict means for the course of the case.
+    pub(super) fn take_step(
+        &mut self,
+        facts: &VerdictFacts,
+        subjects: &[u32],
+        happened: &mut Vec<Happened>,
+    ) {
+        if facts.is_review() {
+            // It leaves the phase as it is; the table says so for both.
+            return;
+        }
+        let last = LastEvent {
+            occurred_at: facts.occurred_at,
+            sequence: facts.sequence,
+            position: facts.position,
+            stage: facts.stage.clone(),
+            verdict: facts.verdict_id,
+        };
+        let was = self.life.as_ref().map(|life| life.phase);
+        if was != Some(Phase::Open) {
+            happened.push(Happened::Opened);
+        }
+        let later = |known: &LastEvent| {
+            (last.occurred_at, last.sequence) > (known.occurred_at, known.sequence)
+        };
+        match &mut self.life {
+            None => {
+                self.scenario.clone_from(&facts.scenario);
+                self.latest = Some(facts.verdict_id);
+                self.life = Some(Life {
+                    phase: Phase::Open,
+                    opened_at: facts.occurred_at,
+                    last,
+                    closed_at: None,
+                    closed_why: String::new(),
+                });
+            }
+            Some(life) => {
+                life.phase = table::step(table::CASE, "case", life.phase, CaseStep::Event)
+                    .unwrap_or(Phase::Open);
+                life.closed_at = None;
+                life.closed_why.clear();
+                life.opened_at = life.opened_at.min(facts.occurred_at);
+                if later(&life.last) {
+                    self.scenario.clone_from(&facts.scenario);
+                    self.latest = Some(facts.verdict_id);
+                    life.last = last;
+                }
+            }
+        }
+        self.take_checks(facts, subjects);
+    }
+
+    fn take_checks(&mut self, facts: &VerdictFacts, subjects: &[u32]) {
+        for (subject, of) in subjects.iter().zip(&facts.subjects) {
+            let known = self
+                .checks
+                .iter_mut()
+                .find(|check| check.subject == *subject && check.stage == facts.stage);
+            match known {
+                Some(check) => check.at = check.at.min(facts.occurred_at),
+                None => self.checks.push(Check {
+                    subject: *subject,
+                    stage: facts.stage.clone(),
+                    at: facts.occurred_at,
+                }),
+            }
+            for stage in &of.missing {
+                let known = |noted: &Noted| noted.subject == *subject && noted.stage == *stage;
+                if !self.noted.iter().any(known) {
+                    self.noted.push(Noted {
+                        subject: *subject,
+                        stage: stage.clone(),
+                        verdict: facts.verdict_id,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Adds the verdict to the chain. A review becomes the latest when it judges the last event; one
+    /// of an earlier event came too late to say how the case stands.
+    pub(super) fn link_verdict(
+        &mut self,
+        facts: &VerdictFacts,
+        subjects: Vec<u32>,
+        shown: Vec<Shown>,
+    ) {
+        let event = (facts.source.clone(), facts.event_id.clone());
+        if facts.is_review() {
+            let last = self.life.as_ref().map(|life| life.last.verdict);
+            let of_last = last
+                .and_then(|verdict| self.recorded(verdict))
+                .is_some_and(|last| last.event == event);
+            let newer = self
+                .latest
+                .and_then(|verdict| self.recorded(verdict))
+                .is_none_or(|latest| latest.list_seq <= facts.list_seq);
+            if of_last && newer {
+                self.latest = Some(facts.verdict_id);
+            }
+        }
+        self.verdicts.push(Recorded {
+            verdict: facts.verdict_id,
+            position: facts.position,
+            event,
+            stage: facts.stage.clone(),
+            cause: facts.cause.clone(),
+            outcome: facts.outcome.clone(),
+            evaluated_at: facts.evaluated_at,
+            list_version: facts.list_version.clone(),
+            list_seq: facts.list_seq,
+            supersedes: facts.supersedes,
+            subjects,
+            shown,
+        });
+    }
+
+    /// A verdict of the case.
+    #[must_use]
+    pub fn recorded(&self, verdict: VerdictId) -> Option<&Recorded> {
+        self.verdicts.iter().find(|known| known.verdict == verdict)
+    }
+
+    /// The verdict that says how the case stands.
+    #[must_use]
+    pub fn latest(&self) -> Option<&Recorded> {
+        self.recorded(self.latest?)
+    }
+
+    /// The verdict that took this one's place directly; of several the last recorded.
+    #[must_use]
+    pub fn superseded_by(&self, verdict: VerdictId) -> Option<VerdictId> {
+        self.verdicts
+            .iter()
+            .rfind(|known| known.supersedes == Some(verdict) && known.verdict != verdict)
+            .map(|known| known.verdict)
+    }
+
+    /// The verdict at the end of the chain that begins with this one.
+    #[must_use]
+    pub fn successor(&self, verdict: VerdictId) -> Option<VerdictId> {
+        let mut last = None;
+        // No longer than there are verdicts, should a chain ever lead back to itself.
+        for _ in 0..self.verdicts.len() {
+            match self.superseded_by(last.unwrap_or(verdict)) {
+                Some(next) => last = Some(next),
+                None => break,
+            }
+        }
+        last
+    }
+
+    /// Every key under which decisions look for the case's subjects, ascending.
+    #[must_use]
+    pub fn lookups(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self
+            .subjects
+            .iter()
+            .flat_map(|subject| subject.lookups.iter().copied())
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    /// Whether it is reviewed when something changes.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.life
+            .as_ref()
+            .is_some_and(|life| life.phase == Phase::Open)
+    }
+
+    /// Decisive checks that an event came without and that have not come since, whatever the order in
+    /// which they came, and in whatever role the subject was checked.
+    pub fn missing(&self) -> impl Iterator<Item = &Noted> {
+        self.noted.iter().filter(|noted| {
+            let who = self.who(noted.subject);
+            !self.checks.iter().any(|check| {
+                check.stage == noted.stage
+                    && (check.subject == noted.subject
+                        || (who.is_some() && self.who(check.subject) == who))
+            })
+        })
+    }
+
+    fn who(&self, subject: u32) -> Option<Key> {
+        match self.subjects.get(usize::try_from(subject).ok()?)?.who {
+            Who::Key(key) => Some(key),
+            Who::Place(_) => None,
+        }
+    }
+
+    /// The decisive stage after that of the last event; `None`: none is left.
+    #[must_use]
+    pub fn next_decisive<'t>(&self, terms: &'t dyn Terms) -> Option<&'t str> {
+        let last = &self.life.as_ref()?.last.stage;
+        let stages = terms.stages(&self.scenario);
+        let here = stages.iter().position(|stage| stage.code == *last)?;
+        stages
+            .get(here + 1..)?
+            .iter()
+            .find(|stage| stage.decisive)
+            .map(|stage| stage.code.as_str())
+    }
+
+    /// The stage that a review judges: the next decisive one, or that of the last event.
+    #[must_use]
+    pub fn review_stage(&self, terms: &dyn Terms) -> Option<String> {
+        let last = &self.life.as_ref()?.last;
+        Some(self.next_decisive(terms).unwrap_or(&last.stage).to_owned())
+    }
+
+    /// The day after which an open case counts as closed.
+    #[must_use]
+    pub fn open_until(&self, terms: &dyn Terms) -> Option<Date> {
+        let last = &self.life.as_ref()?.last;
+        let days = i32::try_from(terms.open_days(&self.scenario)?).ok()?;
+        Some(last.occurred_at.date().plus_days(days))
+    }
+
+    pub(super) fn close(
+        &mut self,
+        closed: &CaseClosed,
+        recording: &Recording<'_>,
+    ) -> Result<Taken, Refusal> {
+        if !CLOSED_WHY.contains(&closed.why.as_str()) {
+            let rule = format!("is none of {}", CLOSED_WHY.join(", "));
+            return Err(Refusal::field("why", rule));
+        }
+        if closed.why == BY_REQUEST && closed.reason.trim().is_empty() {
+            return Err(Refusal::field(
+                "reason",
+                "is required: say why the case ends",
+            ));
+        }
+        let Some(life) = &mut self.life else {
+            return Err(Refusal::not_found("case", &self.case_id));
+        };
+        if life.phase == Phase::Closed && life.closed_why == closed.why {
+            return Ok(Taken::REPEATED);
+        }
+        life.phase = table::step(table::CASE, "case", life.phase, CaseStep::Close)?;
+        life.closed_at = Some(recording.at);
+        life.closed_why.clone_from(&closed.why);
+        Ok(Taken::new(vec![Happened::Closed]))
+    }
+}
+
+pub(super) const LAST_STAGE: &str = "last_stage";
+pub(super) const BY_REQUEST: &str = "by_request";
+pub(super) const TIME_LIMIT: &str = "time_limit";
+
+const CLOSED_WHY: [&str; 3] = [LAST_STAGE, BY_REQUEST, TIME_LIMIT];
+
+/// A place as a number; a case never has so many of anything that it would not fit.
+pub(super) fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,485 @@
+//! The measures of a case: what verdicts show, and what they rest on.
+//!
+//! A verdict that lacks a measure says nothing about it, since rows belong to stages: only a
+//! re-decision of the event that triggered it takes its support away.
+
+use std::collections::BTreeMap;
+
+use creditgate_measures::time::Time;
+use creditgate_measures::verdict::VerdictId;
+use creditgate_proto::journal::v1::{MeasureSupport, SupportChanged};
+use serde::{Deserialize, Serialize};
+
+use super::case::{Shown, number};
+use super::stored::{self, Masked};
+use super::table::{self, MeasureState, MeasureStep, Next};
+use super::{CaseState, Decision, Happened, Recording, Refusal, Taken};
+use crate::facts::{TriggeredFacts, VerdictFacts};
+
+/// A penalty measure of a case, for one subject.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CaseMeasure {
+    /// Number of the subject in the case.
+    pub subject: u32,
+    /// The measure.
+    pub measure_id: String,
+    /// Its title in Chinese.
+    pub title: String,
+    /// Where it stands.
+    pub state: MeasureState,
+    /// Where it stood before its support was lost; only while it is unsupported.
+    pub before: Option<MeasureState>,
+    /// It applied once, by a verdict or confirmed, since it was triggered: implementers may have
+    /// carried it out.
+    pub carried: bool,
+    /// What it rests on.
+    pub basis: Basis,
+    /// The entries that it rested on before those changed.
+    pub former_entries: Vec<String>,
+    /// The verdict that showed it last.
+    #[serde(with = "stored::id")]
+    pub verdict: VerdictId,
+    /// The stage of that verdict.
+    pub stage: String,
+    /// Sequence number of the lists for which `basis` is known.
+    pub list_seq: u64,
+    /// Who carries it out, by every row that showed it.
+    pub implementers: Vec<String>,
+    /// Grows when a verdict triggers it anew after it was lifted: reports and acknowledgements of an
+    /// earlier round say nothing about this one.
+    pub round: u32,
+    /// The last time nothing supported it.
+    pub gap: Option<Gap>,
+    /// When it was proposed; a time limit runs from here.
+    pub proposed_at: Option<Time>,
+    /// The time for a decision has passed.
+    pub escalated: bool,
+    /// Who has it in hand.
+    pub claimed_by: Option<Masked>,
+    /// The first of two officials who confirmed it.
+    pub seconded_by: Option<Masked>,
+    /// What was decided, in order.
+    pub decisions: Vec<Decision>,
+    /// What the last decision was about.
+    pub decided_on: Option<Basis>,
+}
+
+/// What a measure rests on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The entries, ascending.
+    pub entries: Vec<String>,
+    /// A row that needs no entry.
+    pub by_row: bool,
+    /// What it does.
+    pub effect: String,
+}
+
+impl Basis {
+    /// Whether anything supports the measure.
+    #[must_use]
+    pub const fn supports(&self) -> bool {
+        self.by_row || !self.entries.is_empty()
+    }
+
+    /// Whether all of this was judged with that one: no other entry, and the same effect.
+    fn was_judged_with(&self, judged: &Self) -> bool {
+        self.effect == judged.effect
+            && (judged.by_row || !self.by_row)
+            && self
+                .entries
+                .iter()
+                .all(|entry| judged.entries.contains(entry))
+    }
+}
+
+/// A time in which nothing supported a measure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gap {
+    /// When its end of support was recorded.
+    pub from: Time,
+    /// When it was recorded that it is supported again.
+    pub until: Option<Time>,
+    /// What made support end.
+    pub cause: String,
+    /// Sequence number of the lists that show it.
+    pub list_seq: u64,
+    /// The entries it rested on.
+    pub entries: Vec<String>,
+}
+
+/// A measure that is decided again when something changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resting<'a> {
+    /// Its key in the case.
+    pub key: String,
+    /// The measure.
+    pub measure_id: &'a str,
+    /// Where it stands.
+    pub state: MeasureState,
+    /// What it rests on.
+    pub basis: &'a Basis,
+    /// The version of the lists up to which that is known.
+    pub list_seq: u64,
+    /// Position of the verdict that showed it last.
+    pub position: u64,
+    /// Stage of that verdict.
+    pub stage: &'a str,
+    /// Places in that verdict's event where the subject stands.
+    pub places: Vec<u32>,
+}
+
+impl CaseMeasure {
+    /// Names it within the case.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{}/{}", self.subject, self.measure_id)
+    }
+
+    /// Whether feedback at this time falls into the last time without support.
+    #[must_use]
+    pub fn lacked_support(&self, at: Time) -> bool {
+        self.gap
+            .as_ref()
+            .is_some_and(|gap| gap.from <= at && gap.until.is_none_or(|until| at < until))
+    }
+
+    fn new(subject: u32, facts: &VerdictFacts, triggered: &TriggeredFacts) -> Self {
+        let state = match triggered.applies {
+            true => MeasureState::InEffect,
+            false => MeasureState::Proposed,
+        };
+        Self {
+            subject,
+            measure_id: triggered.measure_id.clone(),
+            title: triggered.title.clone(),
+            state,
+            before: None,
+            carried: triggered.applies,
+            basis: triggered.basis(),
+            former_entries: Vec::new(),
+            verdict: facts.verdict_id,
+            stage: facts.stage.clone(),
+            list_seq: facts.list_seq,
+            implementers: triggered.implementers.clone(),
+            round: 0,
+            gap: None,
+            proposed_at: state.waits().then_some(facts.evaluated_at),
+            escalated: false,
+            claimed_by: None,
+            seconded_by: None,
+            decisions: Vec::new(),
+            decided_on: None,
+        }
+    }
+
+    /// Goes a step of the table; what belongs to the state left behind goes with it.
+    pub(super) fn go(&mut self, step: MeasureStep) -> Result<(), Refusal> {
+        let next = match table::step(table::MEASURE, "measure", self.state, step)? {
+            Next::To(next) => next,
+            // INVARIANT (way back): while unsupported, the state before is known.
+            Next::Before => self.before.take().unwrap_or(MeasureState::Proposed),
+        };
+        if next == MeasureState::Unsupported {
+            self.before = self.before.or(Some(self.state));
+        } else {
+            self.before = None;
+        }
+        self.carried |= next.bites();
+        // While support is lost, what an official had in hand waits for its return.
+        if !next.waits() && next != MeasureState::Unsupported {
+            self.claimed_by = None;
+            self.seconded_by = None;
+            self.escalated = false;
+        }
+        self.state = next;
+        Ok(())
+    }
+
+    /// A verdict shows it. INVARIANT (total): a verdict is a fact, so the table has these steps for
+    /// every state.
+    fn show(&mut self, facts: &VerdictFacts, triggered: &TriggeredFacts) {
+        let basis = triggered.basis();
+        let waited = self.state.waits();
+        let step = self.step_of(triggered.applies, &basis);
+        if self.state == MeasureState::Seconded && step == MeasureStep::Propose {
+            self.claimed_by = None;
+            self.seconded_by = None;
+        }
+        let gone = self.go(step);
+        debug_assert!(gone.is_ok(), "the table has every step of a verdict");
+        if self.state.waits() && !waited {
+            self.proposed_at = Some(facts.evaluated_at);
+            self.escalated = false;
+        }
+        self.rest_on(basis);
+        self.verdict = facts.verdict_id;
+        self.stage.clone_from(&facts.stage);
+        self.title.clone_from(&triggered.title);
+        self.list_seq = facts.list_seq;
+        for implementer in &triggered.implementers {
+            if !self.implementers.contains(implementer) {
+                self.implementers.push(implementer.clone());
+            }
+        }
+    }
+
+    fn step_of(&self, applies: bool, basis: &Basis) -> MeasureStep {
+        let judged = self
+            .decided_on
+            .as_ref()
+            .is_some_and(|judged| basis.was_judged_with(judged));
+        match (applies, judged) {
+            (true, _) => MeasureStep::Apply,
+            (false, true) => MeasureStep::ProposeSame,
+            (false, false) => MeasureStep::Propose,
+        }
+    }
+
+    /// Takes another basis; whether the entries are others.
+    fn rest_on(&mut self, basis: Basis) -> bool {
+        let others = self.basis.entries != basis.entries || self.basis.by_row != basis.by_row;
+        if others && self.basis.supports() {
+            self.former_entries.clone_from(&self.basis.entries);
+        }
+        self.basis = basis;
+        others
+    }
+
+    /// Begins anew: what was reported and lifted before says nothing about this time.
+    fn begin_round(&mut self) {
+        self.round += 1;
+        self.carried = false;
+        self.before = None;
+        self.decided_on = None;
+        self.claimed_by = None;
+        self.seconded_by = None;
+        self.escalated = false;
+    }
+}
+
+impl TriggeredFacts {
+    fn basis(&self) -> Basis {
+        Basis {
+            entries: self.entry_ids.clone(),
+            by_row: self.by_row,
+            effect: self.effect.clone(),
+        }
+    }
+}
+
+impl CaseState {
+    /// A measure of the case.
+    #[must_use]
+    pub fn measure(&self, key: &str) -> Option<&CaseMeasure> {
+        self.measures.get(self.place_of(key)?)
+    }
+
+    pub(super) fn place_of(&self, key: &str) -> Option<usize> {
+        let (subject, measure_id) = key.split_once('/')?;
+        let place = self.place(subject.parse().ok()?, measure_id)?;
+        // `parse` also takes `+1` and `01`.
+        self.measures.get(place).filter(|m| m.key() == key)?;
+        Some(place)
+    }
+
+    fn place(&self, subject: u32, measure_id: &str) -> Option<usize> {
+        self.measures
+            .iter()
+            .position(|known| known.subject == subject && known.measure_id == measure_id)
+    }
+
+    /// Every measure with what it rests on, for deciding its event again.
+    pub fn resting(&self) -> impl Iterator<Item = Resting<'_>> {
+        self.measures.iter().filter_map(|measure| {
+            let shown_by = self.recorded(measure.verdict)?;
+            let places = (0..)
+                .zip(&shown_by.subjects)
+                .filter(|(_, subject)| **subject == measure.subject)
+                .map(|(place, _)| place)
+                .collect();
+            Some(Resting {
+                key: measure.key(),
+                measure_id: &measure.measure_id,
+                state: measure.state,
+                basis: &measure.basis,
+                list_seq: measure.list_seq,
+                position: shown_by.position,
+                stage: &measure.stage,
+                places,
+            })
+        })
+    }
+
+    /// Takes in what a verdict shows, and tells which.
+    pub(super) fn show_measures(
+        &mut self,
+        facts: &VerdictFacts,
+        subjects: &[u32],
+        happened: &mut Vec<Happened>,
+    ) -> Vec<Shown> {
+        // A subject that stands twice in an event is one subject of the case.
+        let mut triggered: BTreeMap<(u32, &str), TriggeredFacts> = BTreeMap::new();
+        for (subject, of) in subjects.iter().zip(&facts.subjects) {
+            for one in &of.triggered {
+                triggered
+                    .entry((*subject, one.measure_id.as_str()))
+                    .and_modify(|known| known.join(one.clone()))
+                    .or_insert_with(|| one.clone());
+            }
+        }
+        let mut shown = Vec::with_capacity(triggered.len());
+        for ((subject, measure_id), one) in triggered {
+            let known = self.place(subject, measure_id);
+            let place = match known {
+                Some(place) => {
+                    self.show_again(place, facts, &one, happened);
+                    place
+                }
+                None => {
+                    let measure = CaseMeasure::new(subject, facts, &one);
+                    if measure.state.waits() {
+                        happened.push(Happened::Proposed(measure.key()));
+                    }
+                    self.measures.push(measure);
+                    self.measures.len() - 1
+                }
+            };
+            shown.push(Shown {
+                measure: number(place),
+                round: self.measures.get(place).map_or(0, |measure| measure.round),
+            });
+        }
+        shown
+    }
+
+    fn show_again(
+        &mut self,
+        place: usize,
+        facts: &VerdictFacts,
+        triggered: &TriggeredFacts,
+        happened: &mut Vec<Happened>,
+    ) {
+        let lifted = self.is_lifted(place);
+        let Some(measure) = self.measures.get_mut(place) else {
+            return;
+        };
+        let (was, rested) = (measure.state, measure.basis.clone());
+        if was == MeasureState::Unsupported {
+            if lifted {
+                measure.begin_round();
+            } else {
+                // Supported again: first as it was.
+                let gone = measure.go(MeasureStep::Regain);
+                debug_assert!(gone.is_ok(), "the way back is in the table");
+            }
+        }
+        let waited = measure.state.waits() && was != MeasureState::Unsupported;
+        measure.show(facts, triggered);
+        let (key, waits) = (measure.key(), measure.state.waits());
+        let others = measure.basis.entries != rested.entries;
+        if was == MeasureState::Unsupported {
+            close_gap(measure, facts.evaluated_at);
+            happened.push(Happened::Supported(key.clone()));
+            self.cancel_orders(place, happened);
+        } else if others {
+            happened.push(Happened::BasisChanged(key.clone()));
+        }
+        if waits && !waited {
+            happened.push(Happened::Proposed(key));
+        }
+    }
+
+    /// What re-decided events show about what measures rest on.
+    pub(super) fn change_support(
+        &mut self,
+        changed: &SupportChanged,
+        recording: &Recording<'_>,
+    ) -> Result<Taken, Refusal> {
+        let mut places = Vec::with_capacity(changed.measures.len());
+        for support in &changed.measures {
+            let place = self
+                .place_of(&support.key)
+                .ok_or_else(|| Refusal::not_found("measure", &support.key))?;
+            places.push(place);
+        }
+        let mut happened = Vec::new();
+        let before = self.measures.clone();
+        for (place, support) in places.into_iter().zip(&changed.measures) {
+            self.support_one(place, support, changed, recording.at, &mut happened);
+        }
+        let repeated = happened.is_empty() && self.measures == before;
+        Ok(Taken { repeated, happened })
+    }
+
+    fn support_one(
+        &mut self,
+        place: usize,
+        support: &MeasureSupport,
+        changed: &SupportChanged,
+        at: Time,
+        happened: &mut Vec<Happened>,
+    ) {
+        let lifted = self.is_lifted(place);
+        let Some(measure) = self.measures.get_mut(place) else {
+            return;
+        };
+        if changed.list_seq < measure.list_seq {
+            // Older knowledge never takes the place of newer.
+            return;
+        }
+        let mut entries = support.entry_ids.clone();
+        entries.sort_unstable();
+        entries.dedup();
+        let basis = Basis {
+            entries,
+            by_row: support.by_row,
+            effect: measure.basis.effect.clone(),
+        };
+        measure.list_seq = changed.list_seq;
+        match (measure.basis.supports(), basis.supports()) {
+            (true, true) => {
+                let judged_before = measure.state == MeasureState::Seconded
+                    && measure.step_of(false, &basis) == MeasureStep::Propose;
+                if judged_before && measure.go(MeasureStep::Propose).is_ok() {
+                    measure.claimed_by = None;
+                    measure.seconded_by = None;
+                }
+                if measure.rest_on(basis) {
+                    happened.push(Happened::BasisChanged(measure.key()));
+                }
+            }
+            (true, false) => {
+                measure.gap = Some(Gap {
+                    from: at,
+                    until: None,
+                    cause: changed.cause.clone(),
+                    list_seq: changed.list_seq,
+                    entries: measure.basis.entries.clone(),
+                });
+                let gone = measure.go(MeasureStep::Lose);
+                debug_assert!(gone.is_ok(), "support can be lost in every state");
+                measure.rest_on(basis);
+                happened.push(Happened::Unsupported(measure.key()));
+                self.give_orders(place, at, happened);
+            }
+            (false, true) => {
+                measure.rest_on(basis);
+                close_gap(measure, at);
+                if !lifted {
+                    let gone = measure.go(MeasureStep::Regain);
+                    debug_assert!(gone.is_ok(), "the way back is in the table");
+                }
+                happened.push(Happened::Supported(measure.key()));
+                self.cancel_orders(place, happened);
+            }
+            (false, false) => {}
+        }
+    }
+}
+
+fn close_gap(measure: &mut CaseMeasure, at: Time) {
+    if let Some(gap) = &mut measure.gap {
+        gap.until = gap.until.or(Some(at));
+    }
+}

@@ -1,0 +1,259 @@
+//! Lift orders: implementers are told that a measure has lost its support and is to be lifted.
+//!
+//! INVARIANT (no carried measure forgotten): a measure that loses its support leaves an order for
+//! each implementer, unless its last report says that it did not carry the measure out, or nobody
+//! could have: the measure was only proposed, and nobody reported otherwise.
+//! INVARIANT (no order while supported): what is supported again leaves no open order.
+
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::journal::v1::OrderAcknowledged;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::case::number;
+use super::feedback::{NOT_EXECUTED, Report};
+use super::stored::Masked;
+use super::table::{self, MeasureState, OrderState, OrderStep};
+use super::{CaseState, Happened, Recording, Refusal, Taken};
+
+/// A lift order (解除措施通知).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiftOrder {
+    /// Its id, as a number; [`LiftOrder::id`] gives it.
+    id: u128,
+    /// Place of the measure among the case's.
+    pub measure: u32,
+    /// The measure's round.
+    pub round: u32,
+    /// Who is to lift it; empty: its row names nobody.
+    pub implementer: String,
+    /// Why nothing supports it any more.
+    pub cause: String,
+    /// The entries it rested on.
+    pub entries: Vec<String>,
+    /// Where it stands.
+    pub state: OrderState,
+    /// When it was given.
+    pub ordered_at: Time,
+    /// That it was followed.
+    pub acknowledged: Option<Acknowledgement>,
+}
+
+/// That a lift order was followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// Who lifted the measure.
+    pub by: Masked,
+    /// Number of the document.
+    pub document_no: String,
+    /// When.
+    pub at: Time,
+}
+
+impl LiftOrder {
+    /// Its id.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        Uuid::from_u128(self.id)
+    }
+}
+
+/// What an order's id is made of.
+pub(super) struct OrderName<'a> {
+    pub case_id: &'a str,
+    pub key: &'a str,
+    pub implementer: &'a str,
+    pub list_seq: u64,
+    pub cause: &'a str,
+    /// How many orders of this measure the implementer had before.
+    pub nth: u64,
+}
+
+impl OrderName<'_> {
+    /// FENCE (order id): UUIDv8 of SHA-256 over the parts, texts with their length before them.
+    /// Implementers keep these ids, and a rebuild must give the same ones.
+    pub(super) fn id(&self) -> Uuid {
+        let mut hash = Sha256::new();
+        for text in [self.case_id, self.key, self.implementer, self.cause] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+        hash.update(self.list_seq.to_le_bytes());
+        hash.update(self.nth.to_le_bytes());
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut bytes = [0; 16];
+        bytes
+            .iter_mut()
+            .zip(digest)
+            .for_each(|(to, from)| *to = from);
+        Uuid::new_v8(bytes)
+    }
+}
+
+impl CaseState {
+    /// A lift order of the case.
+    #[must_use]
+    pub fn order(&self, id: Uuid) -> Option<&LiftOrder> {
+        self.orders.iter().find(|order| order.id() == id)
+    }
+
+    /// Whether an implementer has lifted the measure since a verdict triggered it: then only another
+    /// verdict brings it back.
+    pub(super) fn is_lifted(&self, place: usize) -> bool {
+        let Some(measure) = self.measures.get(place) else {
+            return false;
+        };
+        self.orders_of(place)
+            .any(|order| order.round == measure.round && order.acknowledged.is_some())
+    }
+
+    fn orders_of(&self, place: usize) -> impl Iterator<Item = &LiftOrder> {
+        let place = number(place);
+        self.orders
+            .iter()
+            .filter(move |order| order.measure == place)
+    }
+
+    /// Gives the orders that are due for a measure without support.
+    pub(super) fn give_orders(&mut self, place: usize, at: Time, happened: &mut Vec<Happened>) {
+        let Some(measure) = self.measures.get(place) else {
+            return;
+        };
+        if measure.state != MeasureState::Unsupported || measure.basis.supports() {
+            return;
+        }
+        let Some(gap) = measure.gap.clone() else {
+            return;
+        };
+        let (key, round) = (measure.key(), measure.round);
+        let mut implementers = measure.implementers.clone();
+        if implementers.is_empty() {
+            // A row that names nobody still has a measure to lift.
+            implementers.push(String::new());
+        }
+        for implementer in implementers {
+            if !self.wants_order(place, &implementer) {
+                continue;
+            }
+            let nth = self
+                .orders_of(place)
+                .filter(|order| order.implementer == implementer)
+                .count();
+            let id = OrderName {
+                case_id: &self.case_id,
+                key: &key,
+                implementer: &implementer,
+                list_seq: gap.list_seq,
+                cause: &gap.cause,
+                nth: nth as u64,
+            }
+            .id();
+            self.orders.push(LiftOrder {
+                id: id.as_u128(),
+                measure: number(place),
+                round,
+                implementer,
+                cause: gap.cause.clone(),
+                entries: gap.entries.clone(),
+                state: OrderState::Open,
+                ordered_at: at,
+                acknowledged: None,
+            });
+            happened.push(Happened::Ordered(id));
+        }
+    }
+
+    /// Whether the implementer of a measure without support is to be told.
+    pub(super) fn wants_order(&self, place: usize, implementer: &str) -> bool {
+        let Some(measure) = self.measures.get(place) else {
+            return false;
+        };
+        let of = |order: &&LiftOrder| order.implementer == implementer;
+        if self
+            .orders_of(place)
+            .filter(of)
+            .any(|order| order.state == OrderState::Open)
+        {
+            return false;
+        }
+        let lifted = self
+            .orders_of(place)
+            .filter(of)
+            .filter(|order| order.round == measure.round)
+            .filter_map(|order| order.acknowledged.as_ref())
+            .map(|done| done.at)
+            .max();
+        match self.last_report(place, implementer) {
+            Some(report) if report.feedback.status == NOT_EXECUTED => false,
+            // Carried out again after it was lifted.
+            Some(report) => lifted.is_none_or(|lifted| lifted < report.executed_at),
+            None => measure.carried && lifted.is_none(),
+        }
+    }
+
+    /// The last report of an implementer about a measure, since a verdict triggered it.
+    pub(super) fn last_report(&self, place: usize, implementer: &str) -> Option<&Report> {
+        let round = self.measures.get(place)?.round;
+        let place = number(place);
+        self.reports.iter().rfind(|report| {
+            report.measure == place && report.round == round && report.speaks_for(implementer)
+        })
+    }
+
+    pub(super) fn cancel_orders(&mut self, place: usize, happened: &mut Vec<Happened>) {
+        let place = number(place);
+        for order in self.orders.iter_mut().filter(|o| o.measure == place) {
+            let next = table::step(table::ORDER, "lift order", order.state, OrderStep::Cancel);
+            if let Ok(next) = next {
+                order.state = next;
+                happened.push(Happened::Cancelled(order.id()));
+            }
+        }
+    }
+
+    pub(super) fn acknowledge(
+        &mut self,
+        done: &OrderAcknowledged,
+        recording: &Recording<'_>,
+    ) -> Result<Taken, Refusal> {
+        if done.by.trim().is_empty() {
+            return Err(Refusal::field(
+                "by",
+                "is required: say who lifted the measure",
+            ));
+        }
+        let at = match &done.at {
+            Some(at) => time_from_proto(at).ok_or_else(|| Refusal::field("at", "is no time"))?,
+            None => recording.at,
+        };
+        if at > recording.at {
+            return Err(Refusal::field("at", "lies in the future"));
+        }
+        let order = Uuid::try_parse(&done.order_id)
+            .ok()
+            .and_then(|id| self.orders.iter_mut().find(|order| order.id() == id))
+            .ok_or_else(|| Refusal::not_found("lift order", &done.order_id))?;
+        if let Some(known) = &order.acknowledged {
+            let same = known.by.0 == done.by
+                && known.document_no == done.document_no
+                && (done.at.is_none() || known.at == at);
+            if same {
+                return Ok(Taken::REPEATED);
+            }
+        }
+        order.state = table::step(
+            table::ORDER,
+            "lift order",
+            order.state,
+            OrderStep::Acknowledge,
+        )?;
+        order.acknowledged = Some(Acknowledgement {
+            by: done.by.as_str().into(),
+            document_no: done.document_no.clone(),
+            at,
+        });
+        Ok(Taken::new(vec![Happened::Acknowledged(order.id())]))
+    }
+}

@@ -1,0 +1,62 @@
+//! What the service itself must record, when its time has come.
+
+use creditgate_measures::time::Time;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::journal::v1::{CaseClosed, ProposalEscalated};
+
+use super::case::{LAST_STAGE, TIME_LIMIT};
+use super::{CaseState, Terms};
+
+/// Something that the service must record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owed {
+    /// The case has ended: `last_stage` or `time_limit`.
+    Close(&'static str),
+    /// The time for a decision has passed; the measure's key.
+    Escalate(String),
+}
+
+impl Owed {
+    /// What to record.
+    #[must_use]
+    pub fn into_record(self) -> What {
+        match self {
+            Self::Close(why) => What::Closed(CaseClosed {
+                why: why.to_owned(),
+                ..CaseClosed::default()
+            }),
+            Self::Escalate(key) => What::Escalated(ProposalEscalated { key }),
+        }
+    }
+}
+
+impl CaseState {
+    /// What is owed now. Recording all of it leaves nothing owed.
+    #[must_use]
+    pub fn owed(&self, now: Time, terms: &dyn Terms) -> Vec<Owed> {
+        let mut owed = Vec::new();
+        let Some(life) = self.life.as_ref() else {
+            return owed;
+        };
+        if self.is_open() {
+            let last_stage = terms.stages(&self.scenario).last();
+            if last_stage.is_some_and(|stage| stage.code == life.last.stage) {
+                owed.push(Owed::Close(LAST_STAGE));
+            } else if self
+                .open_until(terms)
+                .is_some_and(|until| until < now.date())
+            {
+                owed.push(Owed::Close(TIME_LIMIT));
+            }
+        }
+        for measure in &self.measures {
+            let due = measure
+                .proposed_at
+                .and_then(|at| terms.decide_by(&measure.measure_id, at));
+            if measure.state.waits() && !measure.escalated && due.is_some_and(|d| d < now.date()) {
+                owed.push(Owed::Escalate(measure.key()));
+            }
+        }
+        owed
+    }
+}

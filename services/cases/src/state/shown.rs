@@ -1,0 +1,240 @@
+//! A case as the service shows it.
+
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_to_proto;
+use creditgate_proto::v1;
+
+use super::table::{MeasureState, Named, OrderState};
+use super::{CaseMeasure, CaseState, Decision, LiftOrder, Recorded, Report, Terms};
+
+/// By what a case is shown.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The time.
+    pub now: Time,
+    /// An order open for longer is overdue, in microseconds.
+    pub overdue_after_micros: i64,
+    /// What the book in force says.
+    pub terms: &'a dyn Terms,
+}
+
+impl CaseState {
+    /// The case with everything that happened in it.
+    #[must_use]
+    pub fn shown(&self, view: View<'_>) -> v1::CaseShown {
+        let Some(life) = &self.life else {
+            return v1::CaseShown {
+                case_id: self.case_id.clone(),
+                ..v1::CaseShown::default()
+            };
+        };
+        let open = self.is_open();
+        let until = self.open_until(view.terms).filter(|_| open);
+        let next = self.next_decisive(view.terms).filter(|_| open);
+        v1::CaseShown {
+            case_id: self.case_id.clone(),
+            scenario: self.scenario.clone(),
+            state: life.phase.code().to_owned(),
+            closed_why: life.closed_why.clone(),
+            opened_at: Some(time_to_proto(life.opened_at)),
+            closed_at: life.closed_at.map(time_to_proto),
+            open_until: until.map(|day| day.to_string()).unwrap_or_default(),
+            verdicts: self
+                .verdicts
+                .iter()
+                .map(|one| self.verdict_shown(one))
+                .collect(),
+            checks: self
+                .checks
+                .iter()
+                .map(|check| v1::StageCheck {
+                    subject: check.subject,
+                    role: self.role(check.subject),
+                    stage: check.stage.clone(),
+                    at: Some(time_to_proto(check.at)),
+                })
+                .collect(),
+            measures: self
+                .measures
+                .iter()
+                .map(|measure| self.measure_shown(measure, view.terms))
+                .collect(),
+            feedback: self.reports.iter().map(Report::shown).collect(),
+            orders: self
+                .orders
+                .iter()
+                .map(|order| self.order_shown(order, view))
+                .collect(),
+            next_stage: next.unwrap_or_default().to_owned(),
+            missing: self
+                .missing()
+                .map(|noted| v1::MissingCheck {
+                    subject: noted.subject,
+                    stage: noted.stage.clone(),
+                    verdict_id: noted.verdict.to_string(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The case in one line.
+    #[must_use]
+    pub fn summary(&self) -> v1::CaseSummary {
+        let life = self.life.as_ref();
+        let count = |of: fn(MeasureState) -> bool| {
+            count(self.measures.iter().filter(|measure| of(measure.state)))
+        };
+        v1::CaseSummary {
+            case_id: self.case_id.clone(),
+            scenario: self.scenario.clone(),
+            state: life.map(|l| l.phase.code().to_owned()).unwrap_or_default(),
+            stage: life.map(|l| l.last.stage.clone()).unwrap_or_default(),
+            outcome: self.latest().map(|v| v.outcome.clone()).unwrap_or_default(),
+            last_event_at: life.map(|l| time_to_proto(l.last.occurred_at)),
+            in_effect: count(MeasureState::bites),
+            proposed: count(MeasureState::waits),
+            open_orders: self::count(self.orders.iter().filter(|o| o.state == OrderState::Open)),
+            missing: self::count(self.missing()),
+        }
+    }
+
+    /// What waits for an official.
+    #[must_use]
+    pub fn proposals(&self, terms: &dyn Terms) -> Vec<v1::Proposal> {
+        self.measures
+            .iter()
+            .filter(|measure| measure.state.waits())
+            .map(|measure| self.proposal_shown(measure, terms))
+            .collect()
+    }
+
+    /// One measure as a proposal, whatever became of it.
+    #[must_use]
+    pub fn proposal_shown(&self, measure: &CaseMeasure, terms: &dyn Terms) -> v1::Proposal {
+        v1::Proposal {
+            case_id: self.case_id.clone(),
+            scenario: self.scenario.clone(),
+            measure: Some(self.measure_shown(measure, terms)),
+        }
+    }
+
+    /// A lift order.
+    #[must_use]
+    pub fn order_shown(&self, order: &LiftOrder, view: View<'_>) -> v1::LiftOrder {
+        let measure = usize::try_from(order.measure)
+            .ok()
+            .and_then(|place| self.measures.get(place));
+        let open = order.state == OrderState::Open;
+        let age = match open {
+            true => view.now.since(order.ordered_at).max(0),
+            false => 0,
+        };
+        let done = order.acknowledged.as_ref();
+        v1::LiftOrder {
+            order_id: order.id().hyphenated().to_string(),
+            case_id: self.case_id.clone(),
+            measure_id: measure.map(|m| m.measure_id.clone()).unwrap_or_default(),
+            title: measure.map(|m| m.title.clone()).unwrap_or_default(),
+            subject: measure.map_or(0, |m| m.subject),
+            implementer: order.implementer.clone(),
+            cause: order.cause.clone(),
+            entry_ids: order.entries.clone(),
+            state: order.state.code().to_owned(),
+            ordered_at: Some(time_to_proto(order.ordered_at)),
+            age_ms: u64::try_from(age / 1_000).unwrap_or_default(),
+            overdue: open && age > view.overdue_after_micros,
+            acknowledged_by: done.map(|d| d.by.0.clone()).unwrap_or_default(),
+            acknowledged_at: done.map(|d| time_to_proto(d.at)),
+            document_no: done.map(|d| d.document_no.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// A measure.
+    #[must_use]
+    pub fn measure_shown(&self, measure: &CaseMeasure, terms: &dyn Terms) -> v1::CaseMeasure {
+        let waits = measure.state.waits();
+        let decide_by = measure
+            .proposed_at
+            .filter(|_| waits)
+            .and_then(|at| terms.decide_by(&measure.measure_id, at));
+        v1::CaseMeasure {
+            key: measure.key(),
+            subject: measure.subject,
+            role: self.role(measure.subject),
+            measure_id: measure.measure_id.clone(),
+            title: measure.title.clone(),
+            effect: measure.basis.effect.clone(),
+            state: measure.state.code().to_owned(),
+            verdict_id: measure.verdict.to_string(),
+            stage: measure.stage.clone(),
+            entry_ids: measure.basis.entries.clone(),
+            implementers: measure.implementers.clone(),
+            claimed_by: measure
+                .claimed_by
+                .as_ref()
+                .filter(|_| waits)
+                .map(|by| by.0.clone())
+                .unwrap_or_default(),
+            decide_by: decide_by.map(|day| day.to_string()).unwrap_or_default(),
+            escalated: measure.escalated && waits,
+            four_eyes: terms.four_eyes(&measure.measure_id),
+            decisions: measure.decisions.iter().map(Decision::shown).collect(),
+            former_entry_ids: measure.former_entries.clone(),
+        }
+    }
+
+    fn verdict_shown(&self, one: &Recorded) -> v1::CaseVerdict {
+        let id = |id: Option<_>| {
+            id.map(|id: super::VerdictId| id.to_string())
+                .unwrap_or_default()
+        };
+        v1::CaseVerdict {
+            verdict_id: one.verdict.to_string(),
+            stage: one.stage.clone(),
+            cause: one.cause.clone(),
+            outcome: one.outcome.clone(),
+            evaluated_at: Some(time_to_proto(one.evaluated_at)),
+            list_version: one.list_version.clone(),
+            supersedes: id(one.supersedes),
+            superseded_by: id(self.superseded_by(one.verdict)),
+        }
+    }
+
+    fn role(&self, subject: u32) -> String {
+        usize::try_from(subject)
+            .ok()
+            .and_then(|place| self.subjects.get(place))
+            .map(|subject| subject.role.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl Report {
+    /// As the service shows it.
+    #[must_use]
+    pub fn shown(&self) -> v1::FeedbackShown {
+        v1::FeedbackShown {
+            feedback: Some(self.feedback.clone()),
+            recorded_at: Some(time_to_proto(self.recorded_at)),
+            caller: self.caller.clone(),
+            flags: self.flags.clone(),
+        }
+    }
+}
+
+impl Decision {
+    fn shown(&self) -> v1::ProposalDecision {
+        v1::ProposalDecision {
+            decision: self.code().to_owned(),
+            by: self.by.0.clone(),
+            reason: self.reason.0.clone(),
+            document_no: self.document_no.clone(),
+            recorded_at: Some(time_to_proto(self.recorded_at)),
+            caller: self.caller.clone(),
+        }
+    }
+}
+
+fn count<T>(of: impl Iterator<Item = T>) -> u32 {
+    u32::try_from(of.count()).unwrap_or(u32::MAX)
+}
