@@ -28,6 +28,7 @@ mod disk;
 mod groups;
 mod index;
 mod one;
+mod replicas;
 mod review;
 mod simulate;
 mod wire;

@@ -11,8 +11,6 @@ use creditgate_proto::decode::event_from_record;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1::simulation_server::Simulation as _;
 use creditgate_proto::verdict_id_from_text;
-use creditgate_runtime::config::{self, Config, Overrides, Sources};
-use creditgate_runtime::kafka::InProcessBroker;
 use creditgate_runtime::metrics::Transport;
 use creditgate_runtime::ports::{Check, NotReviewed, Review, Reviewed, Reviews as _, Successors};
 
@@ -20,9 +18,8 @@ use super::simulate::{
     Place, bidder, candidate_rows, compared, entry, evaluation, fourteen, message, result, status,
 };
 use super::*;
-use crate::gate::OnKafka;
 
-const HOUR: i64 = 3_600_000_000;
+pub(super) const HOUR: i64 = 3_600_000_000;
 
 async fn record(gate: &Gate, verdict_id: &str) -> VerdictRecord {
     let found = gate.inner.records.find(id(verdict_id)).await.unwrap();
@@ -34,7 +31,7 @@ fn id(text: &str) -> VerdictId {
 }
 
 /// Judges the case of this verdict again, as the change numbered 10 would.
-async fn review(world: &World, gate: &Gate, of: &v1::Verdict, stage: &str) -> Review {
+pub(super) async fn review(world: &World, gate: &Gate, of: &v1::Verdict, stage: &str) -> Review {
     Review {
         last: record(gate, &of.verdict_id).await,
         stage: StageCode::new(stage),
@@ -46,14 +43,14 @@ async fn review(world: &World, gate: &Gate, of: &v1::Verdict, stage: &str) -> Re
     }
 }
 
-fn now(reviewed: Result<Reviewed, NotReviewed>) -> v1::Verdict {
+pub(super) fn now(reviewed: Result<Reviewed, NotReviewed>) -> v1::Verdict {
     match reviewed {
         Ok(Reviewed::Now(verdict)) => *verdict,
         other => panic!("{other:?}"),
     }
 }
 
-fn before(reviewed: Result<Reviewed, NotReviewed>) -> v1::Verdict {
+pub(super) fn before(reviewed: Result<Reviewed, NotReviewed>) -> v1::Verdict {
     match reviewed {
         Ok(Reviewed::Before(verdict)) => *verdict,
         other => panic!("{other:?}"),
@@ -132,7 +129,7 @@ async fn a_review_survives_a_sudden_end() {
     assert!(replayed(&gate, &told).await.same);
 }
 
-async fn view(world: &World, gate: &Gate) -> CaseView {
+pub(super) async fn view(world: &World, gate: &Gate) -> CaseView {
     let case = CaseId::new("c1");
     let view = gate.inner.records.case_view(&case, &world.history.book);
     view.await.unwrap()
@@ -145,9 +142,12 @@ async fn a_review_is_no_check_of_its_stage_and_opens_no_case() {
     let first = verdict(&gate, at(event(1, 1, "bid"), NOW - 2 * HOUR)).await;
     let known = view(&world, &gate).await;
     assert_eq!(known.checks.len(), 1);
-    let told = now(gate
-        .review(review(&world, &gate, &first, "evaluate").await)
-        .await);
+    // Were it a check, it would be in time for the award below.
+    let in_time = Review {
+        at: Time::from_micros(NOW - HOUR - HOUR / 2),
+        ..review(&world, &gate, &first, "evaluate").await
+    };
+    let told = now(gate.review(in_time).await);
     let earlier = Review {
         at: Time::from_micros(NOW - 90 * 24 * HOUR),
         cause: Cause::Clock(9),
@@ -449,65 +449,4 @@ async fn simulations_and_the_shadow_leave_reviews_out() {
     verdict(&gate, evaluation(99, vec![firm])).await;
     assert_eq!(compared(&gate, 1).await.compared, 1);
     assert_eq!(status(&gate).await.unwrap().compared, 1);
-}
-
-/// A gate with a directory of its own; those over one broker are replicas of each other.
-fn replica(world: &World, broker: &InProcessBroker) -> Gate {
-    Gate::open(Options {
-        kafka: Some(OnKafka {
-            cluster: broker.cluster().clone(),
-            partitions: 2,
-        }),
-        ..world.options()
-    })
-    .unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_kafka_a_review_of_another_process_is_known_and_no_check_either() {
-    let nothing: BTreeMap<String, String> = BTreeMap::new();
-    let sources = Sources {
-        file: None,
-        environment: &nothing,
-        overrides: Overrides::default(),
-    };
-    let settings = config::Kafka {
-        partitions: 2,
-        ..Config::load(sources).unwrap().kafka
-    };
-    let broker = InProcessBroker::start(settings).unwrap();
-    let (world, other_world) = (World::new(), World::new());
-    let gate = replica(&world, &broker);
-    let first = verdict(&gate, at(event(1, 1, "bid"), NOW - 2 * HOUR)).await;
-    let asked = async || {
-        let until = Instant::now() + Duration::from_secs(30);
-        loop {
-            let asked = review(&world, &gate, &first, "evaluate").await;
-            match gate.review(asked).await {
-                Err(NotReviewed::Later(why)) => assert!(Instant::now() < until, "{why}"),
-                reviewed => return reviewed,
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let told = now(asked().await);
-    assert_eq!(before(asked().await), told);
-
-    let other = replica(&other_world, &broker);
-    let until = Instant::now() + Duration::from_secs(30);
-    let reviewed = loop {
-        let asked = review(&world, &gate, &first, "award").await;
-        match other.review(asked).await {
-            Err(NotReviewed::Later(why)) => assert!(Instant::now() < until, "{why}"),
-            reviewed => break reviewed,
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    };
-    assert_eq!(before(reviewed), told);
-    assert_eq!(view(&other_world, &other).await, view(&world, &gate).await);
-    let award = verdict(&other, at(event(2, 1, "award"), NOW - HOUR)).await;
-    assert_eq!(award.subjects[0].flags, ["missing_check:evaluate"]);
-    for gate in [gate, other] {
-        gate.close(Duration::from_secs(10)).await.unwrap();
-    }
 }
