@@ -47,6 +47,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(crate) struct CaseState {
     barriers: Mutex<BTreeMap<i32, u64>>,
     stop: AtomicBool,
+    /// The end of the topic was reached once.
+    read: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -86,12 +88,18 @@ impl CaseState {
         Arc::new(Self {
             barriers: Mutex::default(),
             stop: AtomicBool::new(false),
+            read: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         })
     }
 
     pub(crate) fn has_read(&self, partition: i32, barrier: u64) -> bool {
         self.barriers.lock().get(&partition) == Some(&barrier)
+    }
+
+    /// Whether the copy has what was on the topic when this process began to read it.
+    pub(crate) fn is_read(&self) -> bool {
+        self.read.load(Ordering::Acquire)
     }
 
     pub(crate) fn follows(&self) -> bool {
@@ -170,6 +178,7 @@ impl Follower {
             }
             if ended.len() == self.partitions as usize {
                 self.readiness.ready(COMPONENT);
+                self.state.read.store(true, Ordering::Release);
             }
             if changed && remembered.elapsed() >= REMEMBER_EVERY {
                 write_places(&self.places, self.head(), &places);
@@ -298,13 +307,14 @@ impl Follower {
         let payload = read.payload.as_deref().ok_or("its payload")?;
         let record = VerdictRecord::decode(payload).map_err(|_| "its form")?;
         let event = event_from_record(&record).map_err(|_| "its event")?;
-        let evaluated_at = record
-            .verdict
+        let verdict = record.verdict.unwrap_or_default();
+        let evaluated_at = verdict
+            .evaluated_at
             .as_ref()
-            .and_then(|verdict| verdict.evaluated_at.as_ref())
             .and_then(time_from_proto)
             .ok_or("the time of its verdict")?;
-        let seen = Seen::of(&event, evaluated_at, &self.live.load().book);
+        let book = &self.live.load().book;
+        let seen = Seen::of(&event, &verdict.cause, evaluated_at, book);
         Ok(Draft {
             claim,
             digest: self.content.digest(&event),

@@ -12,24 +12,21 @@ use creditgate_measures::{Question, canonical, decide};
 use creditgate_proto::decode::{
     DecodedEvent, book_violations, event_from_proto, event_from_record,
 };
-use creditgate_proto::encode::{time_to_proto, verdict_to_proto};
 use creditgate_proto::journal::v1::VerdictRecord;
-use creditgate_proto::records::{case_view_to_proto, explained_to_proto, kind};
 use creditgate_proto::{MinListVersion, Refused, v1};
 use creditgate_runtime::errors::Chain;
-use creditgate_runtime::journal::{AppendError, NewRecord};
+use creditgate_runtime::journal::AppendError;
 use creditgate_runtime::kafka;
 use creditgate_runtime::live::{Behind, Generation};
 use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
 use creditgate_runtime::telemetry::names::field;
-use prost::Message;
 
 use crate::admission::Room;
 use crate::content::ContentDigest;
 use crate::failure::Failure;
 use crate::gate::{COMPONENT, Inner};
 use crate::persist::Persistent;
-use crate::records::{self, Case, Claim, Claimed, Draft, Seen};
+use crate::records::{self, Claim, Claimed, Draft, Fresh};
 
 /// An event as it came in.
 pub(crate) struct Arrival {
@@ -322,7 +319,7 @@ impl Inner {
         }
     }
 
-    /// The recorded verdict, if the event's content is the recorded one.
+    /// The recorded verdict as a repeat tells it, if the event's content is the recorded one.
     ///
     /// Digests made with another key say nothing, so the stored event has the last word.
     fn same_content(
@@ -336,7 +333,9 @@ impl Inner {
         if !same {
             return Err(Failure::OtherContent);
         }
-        record.verdict.map(Box::new).ok_or(Failure::Unreadable)
+        let mut verdict = record.verdict.map(Box::new).ok_or(Failure::Unreadable)?;
+        self.superseded.tell(&mut verdict);
+        Ok(verdict)
     }
 
     fn decided(
@@ -349,42 +348,29 @@ impl Inner {
     ) -> Decided {
         let Asked {
             event,
-            mut given,
+            given,
             digest,
             caller,
             transport,
             ..
         } = asked;
-        let seen = Seen::of(&event, verdict.evaluated_at, book);
         let counter = self
             .tally
             .counter(book, &verdict.scenario, verdict.outcome());
-        // The message as it came decodes to the same event again, once the clock has filled it.
-        given.occurred_at = Some(time_to_proto(event.occurred_at));
-        given.min_list_version.clear();
-        let mut record = VerdictRecord {
-            event: Some(given),
-            clock_filled: event.clock_filled,
-            verdict: Some(verdict_to_proto(&verdict)),
-            explanation: verdict.explanation.iter().map(explained_to_proto).collect(),
-            case_view: (*case != CaseView::default()).then(|| case_view_to_proto(case)),
-            content_digest: digest.0.to_vec(),
-            caller: caller.as_ref().to_owned(),
-            transport: recorded_transport(transport).to_owned(),
+        let fresh = Fresh {
+            verdict: &verdict,
+            event,
+            given,
+            digest,
+            case,
+            book,
+            caller: &caller,
+            transport: recorded_transport(transport),
         };
-        let payload = record.encode_to_vec();
+        let (draft, verdict) = fresh.draft(claim);
         Decided {
-            draft: Draft {
-                claim,
-                digest,
-                case: Case::new(event.case_id),
-                seen,
-                record: NewRecord::new(kind::VERDICT, verdict.evaluated_at.micros(), payload),
-            },
-            answer: Answer {
-                verdict: Box::new(record.verdict.take().unwrap_or_default()),
-                counter,
-            },
+            draft,
+            answer: Answer { verdict, counter },
         }
     }
 

@@ -1,7 +1,7 @@
 //! The gate: check, batch, stream, replay, over gRPC.
 //!
 //! The way of one check stands in [`check`]: admitted, decoded, known or first, lists reached,
-//! judged, kept, answered. INVARIANT (durable first): no verdict leaves this crate before its
+//! judged, kept, answered; that of a case judged again in [`review`]. INVARIANT (durable first): no verdict leaves this crate before its
 //! record is durable. [`records`] holds what was recorded and finds it again.
 
 mod admission;
@@ -16,10 +16,12 @@ mod outbox;
 mod persist;
 mod records;
 mod replay;
+mod review;
 mod service;
 mod shadow;
 mod simulate;
 mod stream;
+mod superseded;
 mod tally;
 mod watch;
 

@@ -219,7 +219,10 @@ impl gate_server::Gate for Gate {
                 return Err(status::refused_status(&refused));
             }
         };
-        let record = self.record(verdict).await?;
+        let mut record = self.record(verdict).await?;
+        if let Some(verdict) = &mut record.verdict {
+            self.inner.superseded.tell(verdict);
+        }
         Ok(Response::new(v1::GetVerdictResponse {
             verdict: record.verdict,
         }))

@@ -28,6 +28,8 @@ mod disk;
 mod groups;
 mod index;
 mod one;
+mod replicas;
+mod review;
 mod simulate;
 mod wire;
 
@@ -113,23 +115,26 @@ impl World {
     pub(super) fn open(&self) -> Gate {
         let until = Instant::now() + Duration::from_secs(10);
         loop {
-            let options = Options {
-                data_dir: self.dir.path().to_owned(),
-                live: self.live.clone(),
-                history: self.history.clone(),
-                journal: self.journal.clone(),
-                clock: self.clock.clone(),
-                metrics: self.metrics.clone(),
-                readiness: self.readiness.clone(),
-                limits: self.limits,
-                digest_key: None,
-                kafka: None,
-            };
-            match Gate::open(options) {
+            match Gate::open(self.options()) {
                 Ok(gate) => return gate,
                 Err(error) => assert!(Instant::now() < until, "{error:?}"),
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(super) fn options(&self) -> Options {
+        Options {
+            data_dir: self.dir.path().to_owned(),
+            live: self.live.clone(),
+            history: self.history.clone(),
+            journal: self.journal.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.clone(),
+            limits: self.limits,
+            digest_key: None,
+            kafka: None,
         }
     }
 
@@ -141,18 +146,21 @@ impl World {
         self.live.publish(Generation { lists, book });
     }
 
+    /// A metric, summed over its labels.
+    pub(super) fn sum(&self, name: &str) -> i64 {
+        let families = self.metrics.families();
+        let family = families.iter().find(|f| f.metric.name == name).unwrap();
+        let numbers = family.samples.iter().map(|sample| match &sample.number {
+            Number::Count(count) => i64::try_from(*count).unwrap(),
+            Number::Whole(whole) => *whole,
+            other => panic!("{other:?}"),
+        });
+        numbers.sum()
+    }
+
     /// INVARIANT (balance), and how many of each kind there were.
     pub(super) fn balance(&self) -> [u64; 3] {
-        let sum = |name: &str| -> i64 {
-            let families = self.metrics.families();
-            let family = families.iter().find(|f| f.metric.name == name).unwrap();
-            let numbers = family.samples.iter().map(|sample| match &sample.number {
-                Number::Count(count) => i64::try_from(*count).unwrap(),
-                Number::Whole(whole) => *whole,
-                other => panic!("{other:?}"),
-            });
-            numbers.sum()
-        };
+        let sum = |name| self.sum(name);
         let verdicts = sum("creditgate_verdicts_total");
         let repeated = sum("creditgate_checks_repeated_total");
         let refused = sum("creditgate_checks_refused_total");

@@ -41,11 +41,12 @@ struct Recent {
     records: usize,
 }
 
-/// What an event adds to the view of its case.
+/// What a record adds to the view of its case.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    pub at: Time,
-    pub checks: Vec<CaseCheck>,
+    /// When the event took place; none where there was no event.
+    at: Option<Time>,
+    checks: Vec<CaseCheck>,
 }
 
 /// What memory says of a case.
@@ -56,9 +57,23 @@ pub(crate) enum Known {
     Recent(CaseView, u64),
 }
 
+/// Whether a verdict of this cause, as verdicts print it, is of a check: of a step of the procedure.
+/// Any other is of a review.
+pub(crate) fn is_check(cause: &str) -> bool {
+    cause == "event"
+}
+
 impl Seen {
-    /// What this event adds. A subject without identifier and name is nobody who could be missed.
-    pub(crate) fn of(event: &Event, evaluated_at: Time, book: &Book) -> Self {
+    /// What the record of this event adds, by the cause of its verdict. INVARIANT (no check): a
+    /// review adds nothing; its step has not been taken, and its subjects were not checked at it.
+    /// A subject without identifier and name is nobody who could be missed.
+    pub(crate) fn of(event: &Event, cause: &str, evaluated_at: Time, book: &Book) -> Self {
+        if !is_check(cause) {
+            return Self {
+                at: None,
+                checks: Vec::new(),
+            };
+        }
         let check = |subject| {
             Some(CaseCheck {
                 subject: subject_key(subject, evaluated_at, book.simplify())?,
@@ -67,13 +82,13 @@ impl Seen {
             })
         };
         Self {
-            at: event.occurred_at,
+            at: Some(event.occurred_at),
             checks: event.subjects.iter().filter_map(check).collect(),
         }
     }
 
     pub(crate) fn add_to(self, view: &mut CaseView) {
-        view.opened_at = Some(view.opened_at.map_or(self.at, |opened| opened.min(self.at)));
+        view.opened_at = view.opened_at.into_iter().chain(self.at).min();
         if view.checks.is_empty() && self.checks.len() == 1 {
             // The common case, without another allocation.
             view.checks = self.checks;
@@ -169,9 +184,25 @@ impl Cases {
 }
 
 fn joined(mut view: CaseView, other: &CaseView) -> CaseView {
-    if let Some(at) = other.opened_at {
-        let checks = other.checks.clone();
-        Seen { at, checks }.add_to(&mut view);
-    }
+    let seen = Seen {
+        at: other.opened_at,
+        checks: other.checks.clone(),
+    };
+    seen.add_to(&mut view);
     view
+}
+
+#[cfg(test)]
+mod tests {
+    use creditgate_measures::verdict::Cause;
+
+    use super::*;
+
+    #[test]
+    fn only_the_event_itself_is_a_check() {
+        assert!(is_check(&Cause::Event.to_string()));
+        assert!(!is_check(&Cause::ListChange(7).to_string()));
+        assert!(!is_check(&Cause::Clock(7).to_string()));
+        assert!(!is_check("something later versions know"));
+    }
 }

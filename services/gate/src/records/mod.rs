@@ -5,6 +5,7 @@
 //! moves records from memory into the index.
 
 mod cases;
+mod draft;
 mod filter;
 mod indexer;
 mod slots;
@@ -21,16 +22,15 @@ use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
-use creditgate_runtime::journal::{
-    self, AppendError, Appended, Journal, NewRecord, Position, ReadError,
-};
+use creditgate_runtime::journal::{self, AppendError, Appended, Journal, Position, ReadError};
 use prost::Message;
 use tokio::sync::futures::OwnedNotified;
 
 use crate::content::ContentDigest;
 
-pub(crate) use cases::Seen;
 use cases::{Cases, Known};
+pub(crate) use cases::{Seen, is_check};
+pub(crate) use draft::{Draft, Fresh};
 use filter::Filter;
 pub(crate) use indexer::{Indexer, Watched};
 use slots::{Found, Slots};
@@ -118,15 +118,6 @@ pub(crate) enum Claimed {
     Before(Position, ContentDigest),
     /// Perhaps recorded.
     Unknown,
-}
-
-/// A decided verdict on its way into the journal.
-pub(crate) struct Draft {
-    pub claim: Claim,
-    pub digest: ContentDigest,
-    pub case: Case,
-    pub seen: Seen,
-    pub record: NewRecord,
 }
 
 impl Records {
@@ -346,13 +337,13 @@ impl Records {
             let event =
                 event_from_record(&record).map_err(|_| Error::Part(position, "the event"))?;
             if event.case_id == case.id {
-                let evaluated_at = record
-                    .verdict
+                let verdict = record.verdict.unwrap_or_default();
+                let evaluated_at = verdict
+                    .evaluated_at
                     .as_ref()
-                    .and_then(|verdict| verdict.evaluated_at.as_ref())
                     .and_then(time_from_proto)
                     .ok_or(Error::Part(position, "the time of the verdict"))?;
-                Seen::of(&event, evaluated_at, book).add_to(&mut view);
+                Seen::of(&event, &verdict.cause, evaluated_at, book).add_to(&mut view);
             }
         }
         Ok(view)

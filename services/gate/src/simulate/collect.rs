@@ -16,6 +16,7 @@ use rustc_hash::FxHashSet;
 
 use super::report::NotDecidable;
 use super::{AHEAD, BATCH, Error, Simulation, Stretch, Teller, Work};
+use crate::records::is_check;
 
 /// What the first reading found.
 pub(super) struct Collected {
@@ -43,7 +44,8 @@ pub(super) enum Step {
     Decide(u64),
     /// Count it as not decidable.
     Count(NotDecidable),
-    /// It is not in the scope.
+    /// It is not in the scope, or of a review: that answers a change of the lists or of the book, and
+    /// says nothing that the check of its event does not.
     LeaveOut,
 }
 
@@ -95,6 +97,8 @@ struct VerdictGlance {
     stage: String,
     #[prost(string, tag = "6")]
     scenario: String,
+    #[prost(string, tag = "8")]
+    cause: String,
     #[prost(string, tag = "18")]
     list_version: String,
 }
@@ -184,6 +188,9 @@ impl Simulation<'_> {
         let Some(verdict) = verdict else {
             return Step::Count(NotDecidable::Unreadable);
         };
+        if !is_check(&verdict.cause) {
+            return Step::LeaveOut;
+        }
         let scenarios = &self.scope.scenarios;
         if !scenarios.is_empty() && !scenarios.contains(&verdict.scenario) {
             return Step::LeaveOut;

@@ -44,7 +44,7 @@ const LOOK_EVERY: usize = 4_096;
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
-/// Which recorded events to decide again.
+/// Which recorded events to decide again: checks, never reviews of their cases.
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     /// Only those judged at this time or later.

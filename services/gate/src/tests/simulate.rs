@@ -83,7 +83,7 @@ fn files(rows: &str) -> Vec<SourceFile> {
 }
 
 /// T1 dropped, T2 stricter.
-fn candidate_rows() -> String {
+pub(super) fn candidate_rows() -> String {
     let (_, second) = ROWS.split_once("\n  - id: T2").unwrap();
     format!("\n  - id: T2{second}").replace("HEIGHTENED_SCRUTINY", "RESTRICT")
 }
@@ -92,7 +92,7 @@ fn book(rows: &str) -> Arc<Book> {
     Arc::new(Book::load(&files(rows), &Deployment::default()).expect("a book"))
 }
 
-fn message(rows: &str) -> v1::CandidateBook {
+pub(super) fn message(rows: &str) -> v1::CandidateBook {
     let files = files(rows).into_iter().map(|file| v1::CandidateFile {
         path: file.path,
         text: file.text,
@@ -103,15 +103,15 @@ fn message(rows: &str) -> v1::CandidateBook {
 }
 
 /// A registry and what gates over it need.
-struct Place {
+pub(super) struct Place {
     dir: TempDir,
-    registry: Registry,
-    clock: Clock,
+    pub(super) registry: Registry,
+    pub(super) clock: Clock,
     metrics: Metrics,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(ROWS)
     }
 
@@ -146,7 +146,7 @@ impl Place {
         }
     }
 
-    fn gate(&self) -> Gate {
+    pub(super) fn gate(&self) -> Gate {
         let until = Instant::now() + Duration::from_secs(10);
         loop {
             let opened = Gate::open(Options {
@@ -169,7 +169,7 @@ impl Place {
         }
     }
 
-    async fn import(&self, rows: Vec<v1::Entry>) {
+    pub(super) async fn import(&self, rows: Vec<v1::Entry>) {
         let header = v1::ImportHeader {
             source_unit: "示例数据中心".to_owned(),
             on_error: "skip".to_owned(),
@@ -199,7 +199,13 @@ fn small() -> journal::Options {
     }
 }
 
-fn entry(id: u64, list: &str, id_type: &str, identifier: String, name: &str) -> v1::Entry {
+pub(super) fn entry(
+    id: u64,
+    list: &str,
+    id_type: &str,
+    identifier: String,
+    name: &str,
+) -> v1::Entry {
     v1::Entry {
         entry_id: format!("E-{id}"),
         list: list.to_owned(),
@@ -215,7 +221,7 @@ fn entry(id: u64, list: &str, id_type: &str, identifier: String, name: &str) -> 
     }
 }
 
-fn bidder(id_type: &str, id: String, name: &str) -> v1::Subject {
+pub(super) fn bidder(id_type: &str, id: String, name: &str) -> v1::Subject {
     v1::Subject {
         role: "bidder".to_owned(),
         id_type: id_type.to_owned(),
@@ -225,7 +231,7 @@ fn bidder(id_type: &str, id: String, name: &str) -> v1::Subject {
     }
 }
 
-fn evaluation(n: u64, subjects: Vec<v1::Subject>) -> v1::Event {
+pub(super) fn evaluation(n: u64, subjects: Vec<v1::Subject>) -> v1::Event {
     v1::Event {
         source: format!("platform-{}", n % 3),
         id: format!("e{n}"),
@@ -428,7 +434,7 @@ async fn each_event_is_decided_with_the_lists_of_its_own_version() {
     }
 }
 
-async fn result(gate: &Gate, message: v1::SimulateRequest) -> v1::SimulationResult {
+pub(super) async fn result(gate: &Gate, message: v1::SimulateRequest) -> v1::SimulationResult {
     let parts = gate.simulate(request(message)).await.unwrap().into_inner();
     let parts: Vec<_> = parts.collect().await;
     match parts.into_iter().next_back().unwrap().unwrap().part {
@@ -438,7 +444,7 @@ async fn result(gate: &Gate, message: v1::SimulateRequest) -> v1::SimulationResu
 }
 
 /// A firm on B07, one on B03, a person on B03, and a clean firm: how often each.
-async fn fourteen(place: &Place, gate: &Gate) {
+pub(super) async fn fourteen(place: &Place, gate: &Gate) {
     let person = v1::Entry {
         kind: "natural_person".to_owned(),
         ..entry(3, "B03", "ID18", invented::person(3), "")
@@ -766,12 +772,12 @@ async fn what_no_book_knows_is_refused_by_name() {
     assert_eq!(refused.err().unwrap().code(), Code::InvalidArgument);
 }
 
-async fn status(gate: &Gate) -> Option<v1::ShadowState> {
+pub(super) async fn status(gate: &Gate) -> Option<v1::ShadowState> {
     let asked = request(v1::ShadowStatusRequest {});
     gate.shadow_status(asked).await.unwrap().into_inner().state
 }
 
-async fn compared(gate: &Gate, wanted: u64) -> v1::ShadowState {
+pub(super) async fn compared(gate: &Gate, wanted: u64) -> v1::ShadowState {
     let until = Instant::now() + Duration::from_secs(20);
     loop {
         let state = status(gate).await.unwrap();

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use creditgate_measures::vocabulary::Outcome;
 use parking_lot::RwLock;
 
 use crate::clock::Clock;
@@ -89,6 +90,9 @@ struct Cells {
     verdicts: RwLock<BTreeMap<(String, &'static str), VerdictCounter>>,
     repeated: Counter,
     refused: [Counter; Refusal::COUNT],
+    /// In the order of [`Outcome::ALL`].
+    reviews: [Counter; Outcome::ALL.len()],
+    reviews_repeated: Counter,
     stream_events: [Counter; StreamEnd::COUNT],
     stream_transactions: [Counter; TransactionEnd::COUNT],
     journal: Journal,
@@ -129,6 +133,8 @@ impl Metrics {
             verdicts: RwLock::default(),
             repeated: Counter::default(),
             refused: Default::default(),
+            reviews: Default::default(),
+            reviews_repeated: Counter::default(),
             stream_events: Default::default(),
             stream_transactions: Default::default(),
             journal: Journal::default(),
@@ -175,6 +181,16 @@ impl Metrics {
             .entry((scenario.to_owned(), outcome))
             .or_insert_with(|| VerdictCounter(Arc::default()))
             .clone()
+    }
+
+    /// Counts the recorded verdict of a review.
+    pub fn reviewed(&self, outcome: Outcome) {
+        self.0.reviews[outcome as usize].inc();
+    }
+
+    /// Counts a review that had its verdict before.
+    pub fn review_repeated(&self) {
+        self.0.reviews_repeated.inc();
     }
 
     /// Counts an event from Kafka whose transaction is committed.

@@ -1,5 +1,7 @@
 //! The numbers as shown: one list of families that both the text and the export are made from.
 
+use creditgate_measures::vocabulary::Outcome;
+
 use super::Metrics;
 use super::cells::DurationCounts;
 use super::labels::{
@@ -83,6 +85,13 @@ impl Metrics {
             .map(|transport| {
                 let counts = cells.durations[transport.index()].get();
                 by(transport.label(), Number::Durations(Box::new(counts)))
+            })
+            .collect();
+        let reviews = Outcome::ALL
+            .iter()
+            .map(|outcome| {
+                let count = cells.reviews[*outcome as usize].get();
+                by(outcome.code(), Number::Count(count))
             })
             .collect();
         let stream_events = StreamEnd::ALL
@@ -217,6 +226,11 @@ impl Metrics {
             of(metric::CHECKS_REFUSED, refused),
             one(metric::CHECKS_IN_FLIGHT, in_flight),
             of(metric::CHECK_DURATION, durations),
+            of(metric::REVIEWS, reviews),
+            one(
+                metric::REVIEWS_REPEATED,
+                Number::Count(cells.reviews_repeated.get()),
+            ),
             of(metric::STREAM_EVENTS, stream_events),
             of(metric::STREAM_TRANSACTIONS, stream_transactions),
             one(

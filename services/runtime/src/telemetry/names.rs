@@ -81,6 +81,8 @@ pub mod field {
 pub mod span {
     /// One check, from its arrival to its answer.
     pub const CHECK: &str = "check";
+    /// One review of an open case.
+    pub const REVIEW: &str = "review";
     /// Waiting for the list version a check asks for.
     pub const WAIT_LISTS: &str = "wait_lists";
     /// The decision.
@@ -95,7 +97,9 @@ pub mod span {
     pub const REPLAY: &str = "replay";
 
     /// All of them, for the test that finds doubles.
-    pub const ALL: &[&str] = &[CHECK, WAIT_LISTS, DECIDE, JOURNAL, BATCH, IMPORT, REPLAY];
+    pub const ALL: &[&str] = &[
+        CHECK, REVIEW, WAIT_LISTS, DECIDE, JOURNAL, BATCH, IMPORT, REPLAY,
+    ];
 }
 
 /// Metrics: name, kind, labels and meaning.
@@ -193,6 +197,18 @@ pub mod metric {
         "creditgate_check_duration_seconds",
         &["transport"],
         "Time from a check's arrival to its answer, refusals included.",
+    );
+    /// Reviews.
+    pub const REVIEWS: Metric = counter(
+        "creditgate_reviews_total",
+        &["outcome"],
+        "Verdicts of open cases judged again because something changed; none of them is a check.",
+    );
+    /// Repeated reviews.
+    pub const REVIEWS_REPEATED: Metric = counter(
+        "creditgate_reviews_repeated_total",
+        &[],
+        "Reviews asked for once more, answered with their first verdict out of the journal.",
     );
     /// Events from Kafka.
     pub const STREAM_EVENTS: Metric = counter(
@@ -378,6 +394,8 @@ pub mod metric {
         CHECKS_REFUSED,
         CHECKS_IN_FLIGHT,
         CHECK_DURATION,
+        REVIEWS,
+        REVIEWS_REPEATED,
         STREAM_EVENTS,
         STREAM_TRANSACTIONS,
         JOURNAL_RECORDS,
