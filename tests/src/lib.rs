@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use creditgate_proto::v1;
 use creditgate_proto::v1::books_client::BooksClient;
+use creditgate_proto::v1::cases_client::CasesClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use tonic::transport::Channel;
@@ -218,6 +219,11 @@ impl Service {
     /// A client of the lists.
     pub async fn lists(&self) -> ListsClient<Channel> {
         ListsClient::new(self.channel().await)
+    }
+
+    /// A client of the cases.
+    pub async fn cases(&self) -> CasesClient<Channel> {
+        CasesClient::new(self.channel().await)
     }
 
     /// A client of the books.
