@@ -374,11 +374,8 @@ async fn story(dies: bool) {
     assert_eq!(odd.feedback.expect("it").flags, ["contradicts"]);
     world = world.then("the department reports that it refused the deal");
 
-    let counted = world
-        .service
-        .cases()
-        .await
-        .count_measures(v1::CountMeasuresRequest::default());
+    let mut cases = world.service.cases().await;
+    let counted = cases.count_measures(v1::CountMeasuresRequest::default());
     let counts = counted.await.expect("counted").into_inner().counts;
     let counts: Vec<_> = counts
         .iter()

@@ -306,6 +306,13 @@ impl Cases {
         answer.await.map_err(|_| ActError::Closed)?
     }
 
+    /// Returns when whatever was recorded before is taken in: who was answered a moment ago finds it.
+    pub(crate) async fn sync(&self) -> Result<(), ActError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Sync { reply }).await?;
+        answer.await.map_err(|_| ActError::Closed)?
+    }
+
     /// What a re-decision showed of measures, recorded at once.
     pub(crate) async fn shown(&self, shown: Vec<(String, What)>) -> Result<(), ActError> {
         let (reply, answer) = oneshot::channel();
