@@ -257,7 +257,7 @@ impl CaseState {
             Some(What::Escalated(escalated)) => self.escalate(&escalated.key),
             Some(What::Support(changed)) => self.change_support(changed, &recording),
             Some(What::Acknowledged(done)) => self.acknowledge(done, &recording),
-            Some(What::ReviewedTo(_) | What::ReviewRequested(_)) | None => Err(Refusal::field(
+            Some(What::ReviewRequested(_)) | None => Err(Refusal::field(
                 "what",
                 "is nothing that happens to one case",
             )),
