@@ -117,6 +117,9 @@ pub enum Happened {
 /// Why a record is not taken in. The case is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// No event of the case was checked.
+    #[error("case `{0}` is not known: no event of it was checked")]
+    NoCase(String),
     /// What it names does not exist.
     #[error("no {what} `{name}` in this case")]
     NotFound {
@@ -239,7 +242,7 @@ impl CaseState {
     /// INVARIANT (whole or not at all): whatever is refused is refused before anything changes.
     fn apply(&mut self, record: &CaseRecord) -> Result<Taken, Refusal> {
         if record.case_id != self.case_id || self.life.is_none() {
-            return Err(Refusal::not_found("case", &record.case_id));
+            return Err(Refusal::NoCase(record.case_id.clone()));
         }
         let recording = Recording {
             at: record
