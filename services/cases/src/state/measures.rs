@@ -29,8 +29,8 @@ pub struct CaseMeasure {
     pub state: MeasureState,
     /// Where it stood before its support was lost; only while it is unsupported.
     pub before: Option<MeasureState>,
-    /// It applied once, by a verdict or confirmed, since it was triggered: implementers may have
-    /// carried it out.
+    /// It applied once, by a verdict, in part, or confirmed, since it was triggered: implementers may
+    /// have carried it out.
     pub carried: bool,
     /// What it rests on.
     pub basis: Basis,
@@ -145,9 +145,9 @@ impl CaseMeasure {
     }
 
     fn new(subject: u32, facts: &VerdictFacts, triggered: &TriggeredFacts) -> Self {
-        let state = match triggered.applies {
-            true => MeasureState::InEffect,
-            false => MeasureState::Proposed,
+        let state = match triggered.waits() {
+            true => MeasureState::Proposed,
+            false => MeasureState::InEffect,
         };
         Self {
             subject,
@@ -155,7 +155,7 @@ impl CaseMeasure {
             title: triggered.title.clone(),
             state,
             before: None,
-            carried: triggered.applies,
+            carried: triggered.applied.is_some(),
             basis: triggered.basis(),
             former_entries: Vec::new(),
             verdict: facts.verdict_id,
@@ -201,7 +201,7 @@ impl CaseMeasure {
     fn show(&mut self, facts: &VerdictFacts, triggered: &TriggeredFacts) {
         let basis = triggered.basis();
         let waited = self.state.waits();
-        let step = self.step_of(triggered.applies, &basis);
+        let step = self.step_of(triggered.waits(), &basis);
         if self.state == MeasureState::Seconded && step == MeasureStep::Propose {
             self.claimed_by = None;
             self.seconded_by = None;
@@ -212,6 +212,7 @@ impl CaseMeasure {
             self.proposed_at = Some(facts.evaluated_at);
             self.escalated = false;
         }
+        self.carried |= triggered.applied.is_some();
         self.rest_on(basis);
         self.verdict = facts.verdict_id;
         self.stage.clone_from(&facts.stage);
@@ -224,15 +225,15 @@ impl CaseMeasure {
         }
     }
 
-    fn step_of(&self, applies: bool, basis: &Basis) -> MeasureStep {
+    fn step_of(&self, waits: bool, basis: &Basis) -> MeasureStep {
         let judged = self
             .decided_on
             .as_ref()
             .is_some_and(|judged| basis.was_judged_with(judged));
-        match (applies, judged) {
-            (true, _) => MeasureStep::Apply,
-            (false, true) => MeasureStep::ProposeSame,
-            (false, false) => MeasureStep::Propose,
+        match (waits, judged) {
+            (false, _) => MeasureStep::Apply,
+            (true, true) => MeasureStep::ProposeSame,
+            (true, false) => MeasureStep::Propose,
         }
     }
 
@@ -263,7 +264,7 @@ impl TriggeredFacts {
         Basis {
             entries: self.entry_ids.clone(),
             by_row: self.by_row,
-            effect: self.effect.clone(),
+            effect: self.effect().to_owned(),
         }
     }
 }
@@ -440,7 +441,7 @@ impl CaseState {
         match (measure.basis.supports(), basis.supports()) {
             (true, true) => {
                 let judged_before = measure.state == MeasureState::Seconded
-                    && measure.step_of(false, &basis) == MeasureStep::Propose;
+                    && measure.step_of(true, &basis) == MeasureStep::Propose;
                 if judged_before && measure.go(MeasureStep::Propose).is_ok() {
                     measure.claimed_by = None;
                     measure.seconded_by = None;

@@ -1,6 +1,10 @@
 //! Support lost and regained, and the orders that follow.
 
-use super::{Story, bites, event, proposed, review};
+use creditgate_proto::encode::time_to_proto;
+use creditgate_proto::journal::v1::OrderAcknowledged;
+use creditgate_proto::journal::v1::case_record::What;
+
+use super::{Story, at, bites, event, proposed, review};
 use crate::state::orders::OrderName;
 use crate::state::{Happened, OrderState, Refusal};
 
@@ -175,6 +179,27 @@ fn an_order_is_acknowledged_once_and_not_after_it_was_cancelled() {
         story.acknowledge(1).expect_err("cancelled").to_string(),
         "the lift order is `cancelled`: `acknowledge` is not possible"
     );
+}
+
+#[test]
+fn a_measure_is_not_lifted_before_it_was_carried_out() {
+    let mut story = Story::of(&[event(1, "register", &[bites("M1", &["E1"])])]);
+    story.feedback("f1", 1, "executed", "甲局").expect("taken");
+    story.support("0/M1", &[], 5).expect("taken");
+    let acknowledged = OrderAcknowledged {
+        order_id: story.case.orders[0].id().to_string(),
+        by: "甲局".to_owned(),
+        document_no: String::new(),
+        at: Some(time_to_proto(at(1))),
+    };
+    assert_eq!(
+        story
+            .take(What::Acknowledged(acknowledged))
+            .expect_err("refused")
+            .to_string(),
+        "`at` lies before the time at which the measure was carried out, as was reported"
+    );
+    story.acknowledge(0).expect("acknowledged");
 }
 
 #[test]

@@ -131,8 +131,8 @@ fn triggered(measure_id: &str, applies: bool, entries: &[&str]) -> TriggeredFact
     TriggeredFacts {
         measure_id: measure_id.to_owned(),
         title: format!("措施 {measure_id}"),
-        effect: "RESTRICT".to_owned(),
-        applies,
+        applied: applies.then(|| "RESTRICT".to_owned()),
+        proposed: (!applies).then(|| "RESTRICT".to_owned()),
         entry_ids: entries.iter().map(|&e| e.to_owned()).collect(),
         by_row: entries.is_empty(),
         implementers: vec!["甲局".to_owned(), "乙局".to_owned()],

@@ -125,9 +125,20 @@ fn what_was_confirmed_of_a_weaker_effect_is_proposed_again() {
     story.claim("0/M1", "王五", false).expect("claimed");
     story.decide("0/M1", "王五", "confirm").expect("decided");
     let mut stronger = triggered("M1", false, &["E1"]);
-    stronger.effect = "PROHIBIT".to_owned();
+    stronger.proposed = Some("PROHIBIT".to_owned());
     story.case.take_verdict(&event(2, "deal", &[stronger]));
     assert_eq!(story.states(), "0/M1=proposed");
+}
+
+#[test]
+fn what_is_proposed_beyond_what_applies_waits_and_is_lifted_in_any_case() {
+    let mut both = bites("M1", &["E1", "E2"]);
+    both.proposed = Some("PROHIBIT".to_owned());
+    let mut story = Story::of(&[event(1, "register", &[both])]);
+    assert_eq!(story.states(), "0/M1=proposed");
+    assert_eq!(story.shown().measures[0].effect, "PROHIBIT");
+    story.support("0/M1", &[], 5).expect("taken");
+    assert_eq!(story.states(), "0/M1=unsupported 甲局:open 乙局:open");
 }
 
 #[test]
