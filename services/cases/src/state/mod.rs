@@ -12,6 +12,7 @@ mod owed;
 mod proposals;
 mod shown;
 pub mod stored;
+mod support;
 pub mod table;
 mod terms;
 
@@ -25,11 +26,12 @@ use serde::{Deserialize, Serialize};
 use crate::facts::VerdictFacts;
 pub use case::{CaseSubject, Check, LastEvent, Noted, Recorded, Shown, Who};
 pub use feedback::Report;
-pub use measures::{Basis, CaseMeasure, Gap, Resting};
+pub use measures::{Basis, CaseMeasure};
 pub use orders::{Acknowledgement, LiftOrder};
 pub use owed::Owed;
 pub use proposals::Decision;
 pub use shown::View;
+pub use support::{Gap, Resting};
 pub use table::{MeasureState, OrderState, Phase};
 pub use terms::{Stage, Terms};
 

@@ -139,7 +139,7 @@ fn the_last_stage_and_the_time_limit_are_owed() {
 #[test]
 fn an_event_opens_a_closed_case_again_and_a_review_does_not() {
     let first = event(1, "register", &[]);
-    let mut story = Story::of(&[first.clone()]);
+    let mut story = Story::of(std::slice::from_ref(&first));
     story.take(closed("by_request", "撤回")).expect("closed");
     assert!(!story.case.is_open());
     assert!(

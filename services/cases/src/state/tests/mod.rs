@@ -6,6 +6,7 @@ mod lifting;
 mod officials;
 mod reports;
 mod tables;
+mod world;
 
 use creditgate_measures::identifier::Key;
 use creditgate_measures::time::{Date, Time};
