@@ -213,6 +213,7 @@ fn a_case_is_stored_with_its_version_and_prints_no_person() {
     assert!(CaseState::from_stored(&other).is_err());
     assert!(CaseState::from_stored(&bytes[..bytes.len() - 1]).is_err());
     assert!(CaseState::from_stored(&[]).is_err());
+    assert!(CaseState::from_stored(&[&bytes[..], &[0]].concat()).is_err());
     let printed = format!("{:?}", story.case);
     assert!(
         !printed.contains("王五") && !printed.contains("张三"),

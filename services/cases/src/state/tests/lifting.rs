@@ -4,9 +4,9 @@ use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::OrderAcknowledged;
 use creditgate_proto::journal::v1::case_record::What;
 
-use super::{Story, at, bites, event, proposed, review};
+use super::{Story, at, bidder, bites, event, proposed, review};
 use crate::state::orders::OrderName;
-use crate::state::{Happened, OrderState, Refusal};
+use crate::state::{Basis, Happened, OrderState, Refusal};
 
 #[test]
 fn a_measure_without_support_is_lifted_by_everyone_who_may_have_carried_it_out() {
@@ -148,6 +148,34 @@ fn older_knowledge_never_takes_the_place_of_newer() {
     let mut story = Story::of(&[event(9, "register", &[bites("M1", &["E1"])])]);
     assert!(story.support("0/M1", &[], 8).expect("taken").repeated);
     assert_eq!(story.states(), "0/M1=in_effect");
+}
+
+#[test]
+fn a_change_of_the_book_shows_at_the_same_version_of_the_lists() {
+    let mut story = Story::of(&[event(9, "register", &[bites("M1", &["E1"])])]);
+    story.support("0/M1", &[], 9).expect("taken");
+    assert_eq!(story.states(), "0/M1=unsupported 甲局:open 乙局:open");
+}
+
+#[test]
+fn what_a_measure_rests_on_names_the_record_to_decide_again() {
+    let mut first = event(3, "register", &[bites("M1", &["E1"])]);
+    first.subjects.insert(0, bidder(0, 9, &[]));
+    first.subjects.push(bidder(2, 1, &[bites("M1", &["E2"])]));
+    let mut story = Story::of(&[first]);
+    let told = |story: &Story| {
+        let of = story.case.resting().map(|r| {
+            let Basis { entries, .. } = r.basis;
+            format!(
+                "{} {} {} {:?} {:?}",
+                r.key, r.stage, r.position, r.places, entries
+            )
+        });
+        of.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(told(&story), r#"1/M1 register 3000 [1, 2] ["E1", "E2"]"#);
+    story.support("1/M1", &[], 5).expect("taken");
+    assert_eq!(told(&story), "1/M1 register 3000 [1, 2] []");
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(super) struct World {
     /// What each measure rests on, by the last that was said about it: entries, by its row alone.
     rests: BTreeMap<String, (BTreeSet<String>, bool)>,
     view: CaseView,
-    /// Measures seen to apply, with their round.
+    /// Measures that applied, in part too, with their round.
     applied: BTreeSet<(String, u32)>,
     /// Feedback: asked, new, repeated, refused.
     pub(super) counts: [usize; 4],
@@ -182,8 +182,12 @@ impl World {
                 .flat_map(|one| one.entry_ids.iter().cloned())
                 .collect();
             let by_row = of.iter().any(|one| one.by_row);
-            self.rests
-                .insert(format!("{number}/{measure_id}"), (entries, by_row));
+            let key = format!("{number}/{measure_id}");
+            if of.iter().any(|one| one.applied.is_some()) {
+                let round = case.measure(&key).expect("shown").round;
+                self.applied.insert((key.clone(), round));
+            }
+            self.rests.insert(key, (entries, by_row));
         }
     }
 
@@ -205,8 +209,26 @@ impl World {
         self.position += 1 + u64::from(self.list_seq.is_multiple_of(3));
         let taken = self.case.take_record(self.position, &record);
         assert_eq!(taken.as_ref(), Ok(&checked));
+        for one in &checked.happened {
+            if let Happened::Ordered(order) = one {
+                self.told_with_reason(*order);
+            }
+        }
         self.journal.push(Step::Record(self.position, record));
         Some(checked.happened)
+    }
+
+    /// Nobody is told to lift what they said they did not carry out, or what nobody can have.
+    fn told_with_reason(&self, order: uuid::Uuid) {
+        let order = self.case.order(order).expect("given");
+        let measure = &self.case.measures[order.measure as usize];
+        let last = self
+            .case
+            .last_report(order.measure as usize, &order.implementer);
+        match last.map(|report| report.feedback.status.as_str()) {
+            Some(status) => assert_ne!(status, "not_executed"),
+            None => assert!(self.applied.contains(&(measure.key(), measure.round))),
+        }
     }
 
     fn key(&self, a: u8) -> Option<String> {
