@@ -88,10 +88,10 @@ pub struct TriggeredFacts {
     pub measure_id: String,
     /// Its title in Chinese.
     pub title: String,
-    /// What it does: the strongest of what applies, else the strongest of what is proposed.
-    pub effect: String,
-    /// It applies by at least one entry or by its row alone; else it waits for an official.
-    pub applies: bool,
+    /// The strongest effect that applies.
+    pub applied: Option<String>,
+    /// The strongest effect that waits for an official.
+    pub proposed: Option<String>,
     /// The entries, ascending, each once.
     pub entry_ids: Vec<String>,
     /// It needs no entry.
@@ -221,11 +221,12 @@ fn triggered(shown: &[v1::Triggered]) -> Vec<TriggeredFacts> {
             continue;
         };
         let text = |text: &Option<v1::Text>| text.as_ref().map_or("", |t| t.zh.as_str()).to_owned();
+        let applies = one.contributes == "effect";
         let facts = TriggeredFacts {
             measure_id: measure.id.clone(),
             title: text(&measure.title),
-            effect: one.effect.clone(),
-            applies: one.contributes == "effect",
+            applied: applies.then(|| one.effect.clone()),
+            proposed: (!applies).then(|| one.effect.clone()),
             entry_ids: one.entry.iter().map(|hit| hit.entry_id.clone()).collect(),
             by_row: one.entry.is_none(),
             implementers: implementers(&text(&measure.implementer)),
@@ -241,13 +242,31 @@ fn triggered(shown: &[v1::Triggered]) -> Vec<TriggeredFacts> {
 }
 
 impl TriggeredFacts {
-    /// Takes in the same measure by another entry, or of a subject that is the same one again. What
-    /// applies goes before what is proposed, then the stronger.
+    /// Whether an official must decide: what is proposed is stronger than what applies anyway.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        strength(&self.proposed) > strength(&self.applied)
+    }
+
+    /// What it does: the stronger of what applies and what is proposed.
+    #[must_use]
+    pub fn effect(&self) -> &str {
+        let effect = match self.waits() {
+            true => &self.proposed,
+            false => &self.applied,
+        };
+        effect.as_deref().unwrap_or_default()
+    }
+
+    /// Takes in the same measure by another entry, or of a subject that is the same one again.
     pub fn join(&mut self, other: Self) {
-        let rank = |facts: &Self| (facts.applies, Effect::parse(&facts.effect));
-        if rank(&other) > rank(self) {
-            self.applies = other.applies;
-            self.effect = other.effect;
+        for (own, other) in [
+            (&mut self.applied, other.applied),
+            (&mut self.proposed, other.proposed),
+        ] {
+            if strength(&other) > strength(own) {
+                *own = other;
+            }
         }
         self.by_row |= other.by_row;
         self.entry_ids.extend(other.entry_ids);
@@ -259,6 +278,11 @@ impl TriggeredFacts {
             }
         }
     }
+}
+
+/// Orders effects; one that we do not know is stronger than none.
+fn strength(effect: &Option<String>) -> Option<Option<Effect>> {
+    effect.as_deref().map(Effect::parse)
 }
 
 /// Who carries a row out: its Chinese text, cut at each 、.

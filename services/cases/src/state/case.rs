@@ -375,7 +375,7 @@ impl CaseState {
             ));
         }
         let Some(life) = &mut self.life else {
-            return Err(Refusal::not_found("case", &self.case_id));
+            return Err(Refusal::NoCase(self.case_id.clone()));
         };
         if life.phase == Phase::Closed && life.closed_why == closed.why {
             return Ok(Taken::REPEATED);

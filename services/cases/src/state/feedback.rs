@@ -156,7 +156,8 @@ impl CaseState {
         ];
         flags
             .into_iter()
-            .filter_map(|(flag, holds)| holds.then(|| flag.to_owned()))
+            .filter(|(_, holds)| *holds)
+            .map(|(flag, _)| flag.to_owned())
             .collect()
     }
 }

@@ -1,19 +1,17 @@
-//! The measures of a case: what verdicts show, and what they rest on.
+//! The measures of a case, as its verdicts show them.
 //!
-//! A verdict that lacks a measure says nothing about it, since rows belong to stages: only a
-//! re-decision of the event that triggered it takes its support away.
+//! A verdict that lacks a measure says nothing about it, since rows belong to stages.
 
 use std::collections::BTreeMap;
 
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::VerdictId;
-use creditgate_proto::journal::v1::{MeasureSupport, SupportChanged};
 use serde::{Deserialize, Serialize};
 
 use super::case::{Shown, number};
 use super::stored::{self, Masked};
 use super::table::{self, MeasureState, MeasureStep, Next};
-use super::{CaseState, Decision, Happened, Recording, Refusal, Taken};
+use super::{CaseState, Decision, Gap, Happened, Refusal};
 use crate::facts::{TriggeredFacts, VerdictFacts};
 
 /// A penalty measure of a case, for one subject.
@@ -29,8 +27,8 @@ pub struct CaseMeasure {
     pub state: MeasureState,
     /// Where it stood before its support was lost; only while it is unsupported.
     pub before: Option<MeasureState>,
-    /// It applied once, by a verdict or confirmed, since it was triggered: implementers may have
-    /// carried it out.
+    /// It applied once, by a verdict, in part, or confirmed, since it was triggered: implementers may
+    /// have carried it out.
     pub carried: bool,
     /// What it rests on.
     pub basis: Basis,
@@ -93,42 +91,6 @@ impl Basis {
     }
 }
 
-/// A time in which nothing supported a measure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Gap {
-    /// When its end of support was recorded.
-    pub from: Time,
-    /// When it was recorded that it is supported again.
-    pub until: Option<Time>,
-    /// What made support end.
-    pub cause: String,
-    /// Sequence number of the lists that show it.
-    pub list_seq: u64,
-    /// The entries it rested on.
-    pub entries: Vec<String>,
-}
-
-/// A measure that is decided again when something changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resting<'a> {
-    /// Its key in the case.
-    pub key: String,
-    /// The measure.
-    pub measure_id: &'a str,
-    /// Where it stands.
-    pub state: MeasureState,
-    /// What it rests on.
-    pub basis: &'a Basis,
-    /// The version of the lists up to which that is known.
-    pub list_seq: u64,
-    /// Position of the verdict that showed it last.
-    pub position: u64,
-    /// Stage of that verdict.
-    pub stage: &'a str,
-    /// Places in that verdict's event where the subject stands.
-    pub places: Vec<u32>,
-}
-
 impl CaseMeasure {
     /// Names it within the case.
     #[must_use]
@@ -136,18 +98,10 @@ impl CaseMeasure {
         format!("{}/{}", self.subject, self.measure_id)
     }
 
-    /// Whether feedback at this time falls into the last time without support.
-    #[must_use]
-    pub fn lacked_support(&self, at: Time) -> bool {
-        self.gap
-            .as_ref()
-            .is_some_and(|gap| gap.from <= at && gap.until.is_none_or(|until| at < until))
-    }
-
     fn new(subject: u32, facts: &VerdictFacts, triggered: &TriggeredFacts) -> Self {
-        let state = match triggered.applies {
-            true => MeasureState::InEffect,
-            false => MeasureState::Proposed,
+        let state = match triggered.waits() {
+            true => MeasureState::Proposed,
+            false => MeasureState::InEffect,
         };
         Self {
             subject,
@@ -155,7 +109,7 @@ impl CaseMeasure {
             title: triggered.title.clone(),
             state,
             before: None,
-            carried: triggered.applies,
+            carried: triggered.applied.is_some(),
             basis: triggered.basis(),
             former_entries: Vec::new(),
             verdict: facts.verdict_id,
@@ -201,7 +155,7 @@ impl CaseMeasure {
     fn show(&mut self, facts: &VerdictFacts, triggered: &TriggeredFacts) {
         let basis = triggered.basis();
         let waited = self.state.waits();
-        let step = self.step_of(triggered.applies, &basis);
+        let step = self.step_of(triggered.waits(), &basis);
         if self.state == MeasureState::Seconded && step == MeasureStep::Propose {
             self.claimed_by = None;
             self.seconded_by = None;
@@ -212,6 +166,7 @@ impl CaseMeasure {
             self.proposed_at = Some(facts.evaluated_at);
             self.escalated = false;
         }
+        self.carried |= triggered.applied.is_some();
         self.rest_on(basis);
         self.verdict = facts.verdict_id;
         self.stage.clone_from(&facts.stage);
@@ -224,20 +179,20 @@ impl CaseMeasure {
         }
     }
 
-    fn step_of(&self, applies: bool, basis: &Basis) -> MeasureStep {
+    pub(super) fn step_of(&self, waits: bool, basis: &Basis) -> MeasureStep {
         let judged = self
             .decided_on
             .as_ref()
             .is_some_and(|judged| basis.was_judged_with(judged));
-        match (applies, judged) {
-            (true, _) => MeasureStep::Apply,
-            (false, true) => MeasureStep::ProposeSame,
-            (false, false) => MeasureStep::Propose,
+        match (waits, judged) {
+            (false, _) => MeasureStep::Apply,
+            (true, true) => MeasureStep::ProposeSame,
+            (true, false) => MeasureStep::Propose,
         }
     }
 
     /// Takes another basis; whether the entries are others.
-    fn rest_on(&mut self, basis: Basis) -> bool {
+    pub(super) fn rest_on(&mut self, basis: Basis) -> bool {
         let others = self.basis.entries != basis.entries || self.basis.by_row != basis.by_row;
         if others && self.basis.supports() {
             self.former_entries.clone_from(&self.basis.entries);
@@ -263,7 +218,7 @@ impl TriggeredFacts {
         Basis {
             entries: self.entry_ids.clone(),
             by_row: self.by_row,
-            effect: self.effect.clone(),
+            effect: self.effect().to_owned(),
         }
     }
 }
@@ -287,28 +242,6 @@ impl CaseState {
         self.measures
             .iter()
             .position(|known| known.subject == subject && known.measure_id == measure_id)
-    }
-
-    /// Every measure with what it rests on, for deciding its event again.
-    pub fn resting(&self) -> impl Iterator<Item = Resting<'_>> {
-        self.measures.iter().filter_map(|measure| {
-            let shown_by = self.recorded(measure.verdict)?;
-            let places = (0..)
-                .zip(&shown_by.subjects)
-                .filter(|(_, subject)| **subject == measure.subject)
-                .map(|(place, _)| place)
-                .collect();
-            Some(Resting {
-                key: measure.key(),
-                measure_id: &measure.measure_id,
-                state: measure.state,
-                basis: &measure.basis,
-                list_seq: measure.list_seq,
-                position: shown_by.position,
-                stage: &measure.stage,
-                places,
-            })
-        })
     }
 
     /// Takes in what a verdict shows, and tells which.
@@ -379,7 +312,7 @@ impl CaseState {
         let (key, waits) = (measure.key(), measure.state.waits());
         let others = measure.basis.entries != rested.entries;
         if was == MeasureState::Unsupported {
-            close_gap(measure, facts.evaluated_at);
+            measure.close_gap(facts.evaluated_at);
             happened.push(Happened::Supported(key.clone()));
             self.cancel_orders(place, happened);
         } else if others {
@@ -388,98 +321,5 @@ impl CaseState {
         if waits && !waited {
             happened.push(Happened::Proposed(key));
         }
-    }
-
-    /// What re-decided events show about what measures rest on.
-    pub(super) fn change_support(
-        &mut self,
-        changed: &SupportChanged,
-        recording: &Recording<'_>,
-    ) -> Result<Taken, Refusal> {
-        let mut places = Vec::with_capacity(changed.measures.len());
-        for support in &changed.measures {
-            let place = self
-                .place_of(&support.key)
-                .ok_or_else(|| Refusal::not_found("measure", &support.key))?;
-            places.push(place);
-        }
-        let mut happened = Vec::new();
-        let before = self.measures.clone();
-        for (place, support) in places.into_iter().zip(&changed.measures) {
-            self.support_one(place, support, changed, recording.at, &mut happened);
-        }
-        let repeated = happened.is_empty() && self.measures == before;
-        Ok(Taken { repeated, happened })
-    }
-
-    fn support_one(
-        &mut self,
-        place: usize,
-        support: &MeasureSupport,
-        changed: &SupportChanged,
-        at: Time,
-        happened: &mut Vec<Happened>,
-    ) {
-        let lifted = self.is_lifted(place);
-        let Some(measure) = self.measures.get_mut(place) else {
-            return;
-        };
-        if changed.list_seq < measure.list_seq {
-            // Older knowledge never takes the place of newer.
-            return;
-        }
-        let mut entries = support.entry_ids.clone();
-        entries.sort_unstable();
-        entries.dedup();
-        let basis = Basis {
-            entries,
-            by_row: support.by_row,
-            effect: measure.basis.effect.clone(),
-        };
-        measure.list_seq = changed.list_seq;
-        match (measure.basis.supports(), basis.supports()) {
-            (true, true) => {
-                let judged_before = measure.state == MeasureState::Seconded
-                    && measure.step_of(false, &basis) == MeasureStep::Propose;
-                if judged_before && measure.go(MeasureStep::Propose).is_ok() {
-                    measure.claimed_by = None;
-                    measure.seconded_by = None;
-                }
-                if measure.rest_on(basis) {
-                    happened.push(Happened::BasisChanged(measure.key()));
-                }
-            }
-            (true, false) => {
-                measure.gap = Some(Gap {
-                    from: at,
-                    until: None,
-                    cause: changed.cause.clone(),
-                    list_seq: changed.list_seq,
-                    entries: measure.basis.entries.clone(),
-                });
-                let gone = measure.go(MeasureStep::Lose);
-                debug_assert!(gone.is_ok(), "support can be lost in every state");
-                measure.rest_on(basis);
-                happened.push(Happened::Unsupported(measure.key()));
-                self.give_orders(place, at, happened);
-            }
-            (false, true) => {
-                measure.rest_on(basis);
-                close_gap(measure, at);
-                if !lifted {
-                    let gone = measure.go(MeasureStep::Regain);
-                    debug_assert!(gone.is_ok(), "the way back is in the table");
-                }
-                happened.push(Happened::Supported(measure.key()));
-                self.cancel_orders(place, happened);
-            }
-            (false, false) => {}
-        }
-    }
-}
-
-fn close_gap(measure: &mut CaseMeasure, at: Time) {
-    if let Some(gap) = &mut measure.gap {
-        gap.until = gap.until.or(Some(at));
     }
 }

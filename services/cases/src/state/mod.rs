@@ -12,6 +12,7 @@ mod owed;
 mod proposals;
 mod shown;
 pub mod stored;
+mod support;
 pub mod table;
 mod terms;
 
@@ -25,11 +26,12 @@ use serde::{Deserialize, Serialize};
 use crate::facts::VerdictFacts;
 pub use case::{CaseSubject, Check, LastEvent, Noted, Recorded, Shown, Who};
 pub use feedback::Report;
-pub use measures::{Basis, CaseMeasure, Gap, Resting};
+pub use measures::{Basis, CaseMeasure};
 pub use orders::{Acknowledgement, LiftOrder};
 pub use owed::Owed;
 pub use proposals::Decision;
 pub use shown::View;
+pub use support::{Gap, Resting};
 pub use table::{MeasureState, OrderState, Phase};
 pub use terms::{Stage, Terms};
 
@@ -117,6 +119,9 @@ pub enum Happened {
 /// Why a record is not taken in. The case is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// No event of the case was checked.
+    #[error("case `{0}` is not known: no event of it was checked")]
+    NoCase(String),
     /// What it names does not exist.
     #[error("no {what} `{name}` in this case")]
     NotFound {
@@ -239,7 +244,7 @@ impl CaseState {
     /// INVARIANT (whole or not at all): whatever is refused is refused before anything changes.
     fn apply(&mut self, record: &CaseRecord) -> Result<Taken, Refusal> {
         if record.case_id != self.case_id || self.life.is_none() {
-            return Err(Refusal::not_found("case", &record.case_id));
+            return Err(Refusal::NoCase(record.case_id.clone()));
         }
         let recording = Recording {
             at: record

@@ -202,6 +202,14 @@ impl CaseState {
         })
     }
 
+    /// Whether the implementer's last report says that it carried the measure out after this.
+    fn executed_after(&self, order: &LiftOrder, at: Time) -> bool {
+        usize::try_from(order.measure)
+            .ok()
+            .and_then(|place| self.last_report(place, &order.implementer))
+            .is_some_and(|r| r.feedback.status != NOT_EXECUTED && r.executed_at > at)
+    }
+
     pub(super) fn cancel_orders(&mut self, place: usize, happened: &mut Vec<Happened>) {
         let place = number(place);
         for order in self.orders.iter_mut().filter(|o| o.measure == place) {
@@ -231,10 +239,12 @@ impl CaseState {
         if at > recording.at {
             return Err(Refusal::field("at", "lies in the future"));
         }
-        let order = Uuid::try_parse(&done.order_id)
+        let place = Uuid::try_parse(&done.order_id)
             .ok()
-            .and_then(|id| self.orders.iter_mut().find(|order| order.id() == id))
-            .ok_or_else(|| Refusal::not_found("lift order", &done.order_id))?;
+            .and_then(|id| self.orders.iter().position(|order| order.id() == id));
+        let Some((order, place)) = place.and_then(|p| Some((self.orders.get(p)?, p))) else {
+            return Err(Refusal::not_found("lift order", &done.order_id));
+        };
         if let Some(known) = &order.acknowledged {
             let same = known.by.0 == done.by
                 && known.document_no == done.document_no
@@ -243,6 +253,13 @@ impl CaseState {
                 return Ok(Taken::REPEATED);
             }
         }
+        if order.state == OrderState::Open && self.executed_after(order, at) {
+            let rule = "lies before the time at which the measure was carried out, as was reported";
+            return Err(Refusal::field("at", rule));
+        }
+        let Some(order) = self.orders.get_mut(place) else {
+            return Err(Refusal::not_found("lift order", &done.order_id));
+        };
         order.state = table::step(
             table::ORDER,
             "lift order",
