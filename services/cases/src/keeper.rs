@@ -53,8 +53,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const RECENT: usize = 20_000;
 
 /// What happens to a case, made of what it is when the turn comes.
-pub(crate) type Make =
-    Box<dyn FnOnce(&CaseState, Time) -> Result<Vec<What>, Refusal> + Send>;
+pub(crate) type Make = Box<dyn FnOnce(&CaseState, Time) -> Result<Vec<What>, Refusal> + Send>;
 
 /// What the loop is asked to do.
 pub(crate) enum Command {
@@ -193,7 +192,11 @@ impl<'a> Work<'a> {
             Ok(facts) => facts,
             Err(part) => {
                 // The journal is kept for decades; one record must not stop all cases.
-                tracing::error!(sequence, part, "a recorded verdict tells nothing about its case");
+                tracing::error!(
+                    sequence,
+                    part,
+                    "a recorded verdict tells nothing about its case"
+                );
                 return Ok(());
             }
         };
@@ -205,10 +208,14 @@ impl<'a> Work<'a> {
         held.state.take_verdict(&facts);
         if facts.list_seq < scanned && !facts.is_review() {
             let children = rows::children(&held.state, terms);
-            let behind = self.taken.behind.entry(facts.case_id.clone()).or_insert(Behind {
-                seq: facts.list_seq,
-                ..Behind::default()
-            });
+            let behind = self
+                .taken
+                .behind
+                .entry(facts.case_id.clone())
+                .or_insert(Behind {
+                    seq: facts.list_seq,
+                    ..Behind::default()
+                });
             behind.seq = behind.seq.min(facts.list_seq);
             (behind.keys, behind.entries) = (children.keys, children.entries);
         }
@@ -218,7 +225,9 @@ impl<'a> Work<'a> {
     fn record(&mut self, position: u64, record: &CaseRecord) -> Result<(), Error> {
         if let Some(What::ReviewRequested(asked)) = &record.what {
             let at = record.recorded_at.as_ref().and_then(time_from_proto);
-            self.taken.requested.push((asked.clone(), at.unwrap_or(Time::from_micros(0))));
+            self.taken
+                .requested
+                .push((asked.clone(), at.unwrap_or(Time::from_micros(0))));
             return Ok(());
         }
         let held = self.case(&record.case_id)?;
@@ -231,7 +240,10 @@ impl<'a> Work<'a> {
 
     /// Applies the own records that stand at this place of the journal of verdicts.
     fn records_due(&mut self, own: &mut VecDeque<Own>, mark: &mut Mark) -> Result<(), Error> {
-        while own.front().is_some_and(|one| one.record.verdicts <= mark.verdicts) {
+        while own
+            .front()
+            .is_some_and(|one| one.record.verdicts <= mark.verdicts)
+        {
             if let Some(one) = own.pop_front() {
                 self.record(one.position, &one.record)?;
                 (mark.cases, mark.cases_at) = (one.sequence, one.position);
@@ -297,8 +309,10 @@ impl Keeper {
             Ok(more) => more,
             Err(error) => {
                 tracing::error!({ field::ERROR } = %Chain(&error), what, "cases could not take in; trying again");
-                self.shared
-                    .fell_behind(&self.readiness, "cases could not be written: look at the disk");
+                self.shared.fell_behind(
+                    &self.readiness,
+                    "cases could not be written: look at the disk",
+                );
                 runtime.block_on(async {
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => {}
@@ -326,7 +340,10 @@ impl Keeper {
         let mut work = Work::on(&self.table, &terms);
         work.records_due(&mut own, &mut next)?;
         let mut more = truncated && own.is_empty();
-        let records = self.reviews.verdicts().read_from(Position(mark.verdicts_at));
+        let records = self
+            .reviews
+            .verdicts()
+            .read_from(Position(mark.verdicts_at));
         for record in records {
             let record = record?;
             if record.sequence <= mark.verdicts {
@@ -390,10 +407,17 @@ impl Keeper {
                 let known = held.id.map(|id| (id, &held.before));
                 let id = change.put(known, &row)?;
                 let missed = due.get(case_id).into_iter().flatten();
-                let due: Vec<Due> = missed.map(|due| Due { case: id, ..due.clone() }).collect();
+                let due: Vec<Due> = missed
+                    .map(|due| Due {
+                        case: id,
+                        ..due.clone()
+                    })
+                    .collect();
                 change.wait(&due)?;
             }
-            succeeded.iter().try_for_each(|(verdict, by)| change.succeeded(verdict, by))
+            succeeded
+                .iter()
+                .try_for_each(|(verdict, by)| change.succeeded(verdict, by))
         })?;
         for (asked, at) in &requested {
             self.wait_for_all(asked, *at)?;
@@ -403,7 +427,10 @@ impl Keeper {
         }
         for (case_id, held) in held {
             let what = held.state.owed(now, terms);
-            owed.extend(what.into_iter().map(|owed| (case_id.clone(), owed.into_record())));
+            owed.extend(
+                what.into_iter()
+                    .map(|owed| (case_id.clone(), owed.into_record())),
+            );
         }
         self.record(owed, "", now)
     }
@@ -418,7 +445,10 @@ impl Keeper {
             return Ok(missed);
         };
         let scanned = self.table.mark().scanned;
-        let reaches = self.recent.front().is_some_and(|first| first.seq <= oldest + 1);
+        let reaches = self
+            .recent
+            .front()
+            .is_some_and(|first| first.seq <= oldest + 1);
         let read: Vec<ListChange>;
         let changes: Box<dyn Iterator<Item = &ListChange>> = match reaches {
             true => Box::new(self.recent.iter()),
@@ -500,7 +530,8 @@ impl Keeper {
                 open,
             }));
         }
-        self.table.write(mark, |change| change.wait(&due).map(drop))?;
+        self.table
+            .write(mark, |change| change.wait(&due).map(drop))?;
         self.recent.extend(changes.into_iter().map(slim));
         while self.recent.len() > RECENT {
             self.recent.pop_front();
@@ -523,7 +554,10 @@ impl Keeper {
         for case in found {
             let state = CaseState::from_stored(&case.state)?;
             let what = state.owed(now, &*terms);
-            owed.extend(what.into_iter().map(|owed| (case.case_id.clone(), owed.into_record())));
+            owed.extend(
+                what.into_iter()
+                    .map(|owed| (case.case_id.clone(), owed.into_record())),
+            );
         }
         self.record(owed, "", now)
     }
@@ -602,9 +636,7 @@ impl Keeper {
         self.record(shown, "", self.now())?;
         let mark = self.table.mark();
         self.table.write(mark, |change| {
-            reviews
-                .iter()
-                .try_for_each(|review| change.done(review))
+            reviews.iter().try_for_each(|review| change.done(review))
         })?;
         Ok(())
     }
@@ -661,7 +693,8 @@ impl Keeper {
             })
             .collect();
         let mark = self.table.mark();
-        self.table.write(mark, |change| change.wait(&due).map(drop))?;
+        self.table
+            .write(mark, |change| change.wait(&due).map(drop))?;
         self.shared.due.notify_one();
         Ok(())
     }

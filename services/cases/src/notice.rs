@@ -34,7 +34,9 @@ pub(crate) fn confirmed(
         (Placeholder::Remedies, remedies.as_str()),
         (Placeholder::NoticeDate, today.as_str()),
     ];
-    render(template, &entry, list, book, &extra).reveal().to_owned()
+    render(template, &entry, list, book, &extra)
+        .reveal()
+        .to_owned()
 }
 
 /// Basis and remedies of a row, as a notice writes them.

@@ -294,7 +294,10 @@ impl Supports<'_> {
         let mut measures = Vec::new();
         for resting in state.resting() {
             let waits_for_return = resting.state == MeasureState::Unsupported
-                && state.orders.iter().any(|order| order.state == OrderState::Open);
+                && state
+                    .orders
+                    .iter()
+                    .any(|order| order.state == OrderState::Open);
             let looked_at = match resting.state {
                 MeasureState::Rejected => false,
                 MeasureState::Unsupported => waits_for_return,
@@ -315,7 +318,9 @@ impl Supports<'_> {
                 ..MeasureSupport::default()
             };
             for place in &resting.places {
-                let subject = verdict.subjects.get(usize::try_from(*place).unwrap_or(usize::MAX));
+                let subject = verdict
+                    .subjects
+                    .get(usize::try_from(*place).unwrap_or(usize::MAX));
                 let triggered = subject.into_iter().flat_map(|subject| &subject.triggered);
                 for one in triggered.filter(|one| one.measure.id.as_str() == resting.measure_id) {
                     match &one.entry {
@@ -340,11 +345,7 @@ impl Supports<'_> {
     }
 
     /// Decides the event of a record again, as if it took place at the moment.
-    fn decide_again(
-        &self,
-        position: u64,
-        cause: &Cause,
-    ) -> Result<Option<Verdict>, Error> {
+    fn decide_again(&self, position: u64, cause: &Cause) -> Result<Option<Verdict>, Error> {
         let record = record_at(self.reviews, position)?;
         let Ok(mut event) = event_from_record(&record) else {
             return Ok(None);

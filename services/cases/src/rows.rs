@@ -26,11 +26,13 @@ pub(crate) fn row<'a>(state: &'a CaseState, terms: &dyn Terms) -> Row<'a> {
 
 /// Whether measures of the case may still lose their support, or get it back.
 fn is_tracked(state: &CaseState) -> bool {
-    let stands = |state: MeasureState| {
-        !matches!(state, MeasureState::Rejected | MeasureState::Unsupported)
-    };
+    let stands =
+        |state: MeasureState| !matches!(state, MeasureState::Rejected | MeasureState::Unsupported);
     state.measures.iter().any(|measure| stands(measure.state))
-        || state.orders.iter().any(|order| order.state == OrderState::Open)
+        || state
+            .orders
+            .iter()
+            .any(|order| order.state == OrderState::Open)
 }
 
 /// What leads to a case.
@@ -49,8 +51,14 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         .collect();
     measures.sort_unstable();
     measures.dedup();
-    let bites = state.verdicts.iter().filter(|verdict| !verdict.shown.is_empty());
-    let waiting = state.measures.iter().filter(|measure| measure.state.waits());
+    let bites = state
+        .verdicts
+        .iter()
+        .filter(|verdict| !verdict.shown.is_empty());
+    let waiting = state
+        .measures
+        .iter()
+        .filter(|measure| measure.state.waits());
     let last_day = |measure: &CaseMeasure| {
         let proposed_at = measure.proposed_at?;
         terms.decide_by(&measure.measure_id, proposed_at)
@@ -78,7 +86,9 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         keys: state.lookups(),
         entries,
         measures,
-        bites: bites.map(|verdict| verdict.verdict.0.into_bytes()).collect(),
+        bites: bites
+            .map(|verdict| verdict.verdict.0.into_bytes())
+            .collect(),
         proposals: waiting
             .map(|measure| ProposalRow {
                 key: measure.key(),

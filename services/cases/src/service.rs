@@ -68,7 +68,9 @@ impl CasesService {
     }
 
     async fn act(&self, case_id: &str, caller: &Caller, make: Make) -> Result<CaseState, Status> {
-        let acted = self.cases.act(case_id.to_owned(), caller.shared_name(), make);
+        let acted = self
+            .cases
+            .act(case_id.to_owned(), caller.shared_name(), make);
         acted.await.map_err(told)
     }
 
@@ -81,11 +83,16 @@ impl CasesService {
 
     fn proposal(&self, state: &CaseState, key: &str) -> Result<v1::Proposal, Status> {
         let shown = self.shown(state);
-        let measure = shown.measures.into_iter().find(|measure| measure.key == key);
+        let measure = shown
+            .measures
+            .into_iter()
+            .find(|measure| measure.key == key);
         Ok(v1::Proposal {
             case_id: state.case_id.clone(),
             scenario: state.scenario.clone(),
-            measure: Some(measure.ok_or_else(|| Status::not_found("no such measure in this case"))?),
+            measure: Some(
+                measure.ok_or_else(|| Status::not_found("no such measure in this case"))?,
+            ),
         })
     }
 
@@ -144,7 +151,12 @@ impl Service for CasesService {
             "" => None,
             "open" => Some(true),
             "closed" => Some(false),
-            _ => return Err(invalid("state", "write `open` or `closed`, or leave it empty")),
+            _ => {
+                return Err(invalid(
+                    "state",
+                    "write `open` or `closed`, or leave it empty",
+                ));
+            }
         };
         let filter = CaseFilter {
             open,
@@ -223,10 +235,15 @@ impl Service for CasesService {
             let mut reports = state.reports.iter();
             reports.any(|report| report.feedback.feedback_id == id)
         });
-        let state = self.act(&case_id, &caller, one(What::Feedback(feedback))).await?;
+        let state = self
+            .act(&case_id, &caller, one(What::Feedback(feedback)))
+            .await?;
         let shown = self.shown(&state).feedback.into_iter();
         let of_id = |shown: &v1::FeedbackShown| {
-            shown.feedback.as_ref().is_some_and(|feedback| feedback.feedback_id == id)
+            shown
+                .feedback
+                .as_ref()
+                .is_some_and(|feedback| feedback.feedback_id == id)
         };
         Ok(Response::new(v1::ReportFeedbackResponse {
             repeated,
@@ -241,7 +258,10 @@ impl Service for CasesService {
         permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
         let size = page(asked.page_size)?;
-        if !matches!(asked.state.as_str(), "" | "proposed" | "claimed" | "seconded") {
+        if !matches!(
+            asked.state.as_str(),
+            "" | "proposed" | "claimed" | "seconded"
+        ) {
             let rule = "write `proposed`, `claimed` or `seconded`, or leave it empty";
             return Err(invalid("state", rule));
         }
@@ -344,7 +364,10 @@ impl Service for CasesService {
         permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
         let size = page(asked.page_size)?;
-        if !matches!(asked.state.as_str(), "" | "open" | "acknowledged" | "cancelled") {
+        if !matches!(
+            asked.state.as_str(),
+            "" | "open" | "acknowledged" | "cancelled"
+        ) {
             let rule = "write `open`, `acknowledged` or `cancelled`, or leave it empty";
             return Err(invalid("state", rule));
         }
@@ -469,7 +492,11 @@ impl Service for CasesService {
         let asked = request.into_inner();
         let by = match asked.by.is_empty() {
             true => vec!["measure", "status"],
-            false => asked.by.iter().map(|by| column(by)).collect::<Result<_, _>>()?,
+            false => asked
+                .by
+                .iter()
+                .map(|by| column(by))
+                .collect::<Result<_, _>>()?,
         };
         let day = |field: &'static str, text: &str, otherwise: &str| match text {
             "" => Ok(otherwise.to_owned()),
@@ -549,14 +576,25 @@ fn check_feedback(feedback: &v1::Feedback, now: Time) -> Result<(), Status> {
         ("measure_id", &feedback.measure_id, true, 64),
         ("operator", &feedback.operator, true, TEXT_CHARS_MAX),
         ("department", &feedback.department, true, TEXT_CHARS_MAX),
-        ("reason", &feedback.reason, feedback.status != "executed", PROSE_CHARS_MAX),
+        (
+            "reason",
+            &feedback.reason,
+            feedback.status != "executed",
+            PROSE_CHARS_MAX,
+        ),
         ("basis", &feedback.basis, false, PROSE_CHARS_MAX),
         ("period", &feedback.period, false, TEXT_CHARS_MAX),
         ("document_no", &feedback.document_no, false, TEXT_CHARS_MAX),
         ("implementer", &feedback.implementer, false, TEXT_CHARS_MAX),
     ])?;
-    if !matches!(feedback.status.as_str(), "executed" | "partly" | "not_executed") {
-        return Err(invalid("status", "write `executed`, `partly` or `not_executed`"));
+    if !matches!(
+        feedback.status.as_str(),
+        "executed" | "partly" | "not_executed"
+    ) {
+        return Err(invalid(
+            "status",
+            "write `executed`, `partly` or `not_executed`",
+        ));
     }
     let division = feedback.division_code.as_str();
     if !division.is_empty() && Region::parse(division).is_none() {
@@ -565,7 +603,10 @@ fn check_feedback(feedback: &v1::Feedback, now: Time) -> Result<(), Status> {
     if feedback.amount_fen.is_some_and(|amount| amount < 0) {
         return Err(invalid("amount_fen", "is not less than 0"));
     }
-    let executed_at = feedback.executed_at.as_ref().and_then(encode::time_from_proto);
+    let executed_at = feedback
+        .executed_at
+        .as_ref()
+        .and_then(encode::time_from_proto);
     match executed_at {
         None => Err(invalid("executed_at", "required: when it was carried out")),
         Some(at) if at > now => Err(invalid("executed_at", "lies in the future")),

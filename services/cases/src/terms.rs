@@ -62,7 +62,10 @@ impl BookTerms {
         let mut day = today;
         for _ in 0..usize::from(self.settings.lift_days) * 3 + 30 {
             day = day.prev_day();
-            let (last, _) = self.book.calendar().add_working_days(day, self.settings.lift_days);
+            let (last, _) = self
+                .book
+                .calendar()
+                .add_working_days(day, self.settings.lift_days);
             if last < today {
                 return day.next_day().start();
             }

@@ -363,10 +363,13 @@ impl Lookup {
         );
         if let Some((region, digits)) = divisions {
             let prefix = region.get(..digits).unwrap_or(region);
-            which.and("substr(division, 1, ?) = ?", [
-                Value::from(i64::try_from(digits).unwrap_or(6)),
-                Value::from(prefix.to_owned()),
-            ]);
+            which.and(
+                "substr(division, 1, ?) = ?",
+                [
+                    Value::from(i64::try_from(digits).unwrap_or(6)),
+                    Value::from(prefix.to_owned()),
+                ],
+            );
         }
         let columns = by.join(", ");
         let sql = format!(
@@ -375,7 +378,9 @@ impl Lookup {
         );
         let count = by.len();
         self.rows(&sql, which.values, |row| {
-            let of = (0..count).map(|at| row.get(at)).collect::<rusqlite::Result<_>>()?;
+            let of = (0..count)
+                .map(|at| row.get(at))
+                .collect::<rusqlite::Result<_>>()?;
             let reports = row.get::<_, i64>(count)?.cast_unsigned();
             Ok((of, reports, row.get(count + 1)?))
         })

@@ -76,7 +76,12 @@ type Run<'a> = dyn Fn(&str, &[&dyn ToSql]) -> Result<(), Error> + 'a;
 impl Children {
     /// Writes what differs from what was there.
     pub(super) fn replace(&self, before: &Self, case: i64, run: &Run<'_>) -> Result<(), Error> {
-        let clear = |table: &str| run(&format!("DELETE FROM {table} WHERE \"case\" = ?1"), &[&case]);
+        let clear = |table: &str| {
+            run(
+                &format!("DELETE FROM {table} WHERE \"case\" = ?1"),
+                &[&case],
+            )
+        };
         if self.keys != before.keys {
             for key in before.keys.iter().filter(|key| !self.keys.contains(key)) {
                 run(
@@ -92,16 +97,37 @@ impl Children {
             }
         }
         names("rests", "entry", &self.entries, &before.entries, case, run)?;
-        names("measures", "measure", &self.measures, &before.measures, case, run)?;
-        for bite in self.bites.iter().filter(|bite| !before.bites.contains(bite)) {
-            run("INSERT OR IGNORE INTO bites VALUES (?1, ?2)", &[&&bite[..], &case])?;
+        names(
+            "measures",
+            "measure",
+            &self.measures,
+            &before.measures,
+            case,
+            run,
+        )?;
+        for bite in self
+            .bites
+            .iter()
+            .filter(|bite| !before.bites.contains(bite))
+        {
+            run(
+                "INSERT OR IGNORE INTO bites VALUES (?1, ?2)",
+                &[&&bite[..], &case],
+            )?;
         }
         if self.proposals != before.proposals {
             clear("proposals")?;
             for one in &self.proposals {
                 run(
                     "INSERT INTO proposals VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    &[&case, &one.key, &one.state, &one.measure, &one.decide_by, &one.escalated],
+                    &[
+                        &case,
+                        &one.key,
+                        &one.state,
+                        &one.measure,
+                        &one.decide_by,
+                        &one.escalated,
+                    ],
                 )?;
             }
         }
@@ -109,7 +135,13 @@ impl Children {
             for one in &self.orders {
                 run(
                     "INSERT OR REPLACE INTO orders VALUES (?1, ?2, ?3, ?4, ?5)",
-                    &[&one.id, &case, &one.implementer, &one.state, &one.ordered_at],
+                    &[
+                        &one.id,
+                        &case,
+                        &one.implementer,
+                        &one.state,
+                        &one.ordered_at,
+                    ],
                 )?;
             }
         }
@@ -149,7 +181,10 @@ fn names(
         run(&sql, &[gone, &case])?;
     }
     for new in now.iter().filter(|name| !before.contains(name)) {
-        run(&format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)"), &[new, &case])?;
+        run(
+            &format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)"),
+            &[new, &case],
+        )?;
     }
     Ok(())
 }
