@@ -33,8 +33,11 @@ pub fn verdict_to_json(verdict: &v1::Verdict) -> Result<Vec<u8>, serde_json::Err
     serde_json::to_vec(verdict)
 }
 
-/// Any message from JSON.
-pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+/// Any value from JSON text in UTF-8, unknown fields refused where its type refuses them.
+///
+/// # Errors
+/// What is wrong and where; never with a value of the text.
+pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
     let text = text(bytes)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -144,11 +147,11 @@ fn expected(path: &str) -> Option<&'static str> {
     };
     Some(match (name, indexed) {
         ("", _) => "a JSON object",
-        ("occurred_at" | "occurredAt", _) => {
+        ("occurred_at" | "occurredAt" | "executed_at" | "executedAt", _) => {
             "a time of RFC 3339 with an offset, such as `2026-03-01T09:30:00+08:00`"
         }
         ("amount_fen" | "amountFen", _) => "a whole number of fen",
-        ("repeat_count" | "repeatCount", _) => "a whole number, not negative",
+        ("repeat_count" | "repeatCount" | "subject", _) => "a whole number, not negative",
         ("objection_marked" | "objectionMarked", _) => "true or false",
         ("subjects" | "related" | "aliases", true) | ("data", _) => "an object",
         ("subjects" | "related" | "aliases", false) => "a list of objects",

@@ -1,5 +1,6 @@
 //! What can be typed: every command with its help and examples.
 
+pub mod cases;
 mod follow;
 pub mod identity;
 mod measures;
@@ -65,6 +66,9 @@ pub enum Command {
     /// Show recorded verdicts.
     #[command(subcommand)]
     Verdicts(VerdictsCommand),
+    /// Follow cases: what bites in them, who decides it, carries it out and lifts it.
+    #[command(subcommand)]
+    Cases(cases::CasesCommand),
     /// Make a bearer key for a caller and the lines for the keys file.
     Keys(KeysArgs),
     /// Measure this machine, this build and this service.
@@ -515,7 +519,7 @@ pub struct KeysArgs {
     /// Name of the caller.
     #[arg(required = true)]
     pub name: Option<String>,
-    /// What it may do: check, lists, read, watch, publish, simulate.
+    /// What it may do: check, lists, read, watch, publish, simulate, cases, feedback.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
     /// Add the lines to this keys file, which is made when it is missing; else print them.

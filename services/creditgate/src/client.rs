@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use creditgate_proto::v1::books_client::BooksClient;
+use creditgate_proto::v1::cases_client::CasesClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
@@ -54,6 +55,9 @@ pub type Simulation = SimulationClient<InterceptedService<Channel, Bearer>>;
 /// Subscriptions, called with the key.
 pub type Subscriptions = SubscriptionsClient<InterceptedService<Channel, Bearer>>;
 
+/// Cases, called with the key.
+pub type Cases = CasesClient<InterceptedService<Channel, Bearer>>;
+
 /// All services behind one connection.
 pub struct Client {
     /// Checks and verdicts.
@@ -70,6 +74,8 @@ pub struct Client {
     pub simulation: Simulation,
     /// Departments that changes are sent to.
     pub subscriptions: Subscriptions,
+    /// Cases, from their first check to the last measure that is lifted.
+    pub cases: Cases,
 }
 
 impl Client {
@@ -120,6 +126,8 @@ impl Client {
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             subscriptions: SubscriptionsClient::new(service(channel.clone())),
             procedures: ProceduresClient::new(service(channel.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            cases: CasesClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             simulation: SimulationClient::new(service(channel))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)

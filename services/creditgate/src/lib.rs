@@ -28,6 +28,7 @@ mod admission;
 pub mod app;
 mod bench;
 pub mod book;
+mod cases;
 mod check;
 mod cli;
 mod client;
@@ -99,6 +100,7 @@ pub fn run() -> ExitCode {
         Command::Measures(MeasuresCommand::Shadow(command)) => block_on(measures::shadow(command)),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
+        Command::Cases(command) => block_on(cases::run(command)),
         Command::Keys(args) => keys::run(&args),
         Command::Bench(args) => bench::run(args),
     };

@@ -366,12 +366,14 @@ fn json(answer: &impl Serialize) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn page_size(limit: usize, shown: usize) -> u32 {
+/// Items to ask for when so many are shown already.
+pub fn page_size(limit: usize, shown: usize) -> u32 {
     let left = limit.saturating_sub(shown).clamp(1, PAGE);
     u32::try_from(left).unwrap_or(1)
 }
 
-fn text_of(day: Option<Date>) -> String {
+/// A day as a request takes it.
+pub fn text_of(day: Option<Date>) -> String {
     day.map_or_else(String::new, |day| day.to_string())
 }
 
@@ -382,20 +384,30 @@ fn at(stamp: &Option<pbjson_types::Timestamp>) -> String {
 
 /// Prints rows under each other; the last column is as wide as it is.
 fn table<const N: usize>(rows: &[[String; N]]) {
-    let mut widths = [0; N];
+    say_part!("{}", table_text(rows));
+}
+
+/// Rows under each other; the last column is as wide as it is.
+pub fn table_text<Row: AsRef<[String]>>(rows: &[Row]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
     for row in rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
+        let cells = row.as_ref();
+        widths.resize(widths.len().max(cells.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(cells) {
             *width = (*width).max(columns(cell));
         }
     }
+    let mut text = String::new();
     for row in rows {
         let mut line = String::new();
-        for (width, cell) in widths.iter().zip(row) {
+        for (width, cell) in widths.iter().zip(row.as_ref()) {
             line.push_str(cell);
             line.push_str(&" ".repeat(width - columns(cell) + 2));
         }
-        say!("{}", line.trim_end());
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
+    text
 }
 
 /// Columns that a text takes on a terminal: Chinese characters take two.

@@ -200,7 +200,7 @@ fn at(stamp: Option<pbjson_types::Timestamp>) -> String {
 }
 
 /// A span of time in its two largest units.
-fn span(millis: u64) -> String {
+pub fn span(millis: u64) -> String {
     let seconds = Duration::from_millis(millis).as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

@@ -274,12 +274,12 @@ pub struct ServedArgs {
 }
 
 /// A day in Asia/Shanghai.
-fn day(text: &str) -> Result<Date, String> {
+pub(super) fn day(text: &str) -> Result<Date, String> {
     Date::parse(text).map_err(|_| "write a day as YYYY-MM-DD".to_owned())
 }
 
 /// A moment; a bare day is its first one.
-fn moment(text: &str) -> Result<Time, String> {
+pub(super) fn moment(text: &str) -> Result<Time, String> {
     let of_day = || Date::parse(text).ok().map(Date::start);
     let rule = "write a day as YYYY-MM-DD, or a time as 2026-06-10T09:00:00+08:00";
     Time::parse(text)

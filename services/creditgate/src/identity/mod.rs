@@ -313,7 +313,8 @@ fn time(flag: &str, text: &str) -> Result<Timestamp, Failure> {
     Ok(time_to_proto(time))
 }
 
-fn answered<T>(
+/// The answer of a call, or what was attempted and why it failed.
+pub fn answered<T>(
     attempted: &str,
     answer: Result<tonic::Response<T>, tonic::Status>,
 ) -> Result<T, Failure> {
@@ -322,7 +323,8 @@ fn answered<T>(
         .map_err(|status| Failure::new(attempted, status))
 }
 
-fn json<T: serde::Serialize>(message: &T) -> Result<(), Failure> {
+/// Prints an answer as JSON.
+pub fn json<T: serde::Serialize>(message: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(message);
     say!(
         "{}",
@@ -331,7 +333,8 @@ fn json<T: serde::Serialize>(message: &T) -> Result<(), Failure> {
     Ok(())
 }
 
-fn json_line<T: serde::Serialize>(message: &T) -> Result<(), Failure> {
+/// Prints an item as a line of JSON.
+pub fn json_line<T: serde::Serialize>(message: &T) -> Result<(), Failure> {
     let text = serde_json::to_string(message);
     say!(
         "{}",
