@@ -33,8 +33,11 @@ pub fn verdict_to_json(verdict: &v1::Verdict) -> Result<Vec<u8>, serde_json::Err
     serde_json::to_vec(verdict)
 }
 
-/// Any message from JSON.
-pub(crate) fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
+/// Any value from JSON text in UTF-8, unknown fields refused where its type refuses them.
+///
+/// # Errors
+/// What is wrong and where; never with a value of the text.
+pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refused> {
     let text = text(bytes)?;
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {

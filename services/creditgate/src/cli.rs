@@ -4,6 +4,7 @@ mod follow;
 pub mod identity;
 mod measures;
 mod procedures;
+mod screen;
 mod sources;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub use procedures::{
     ChangeArgs, DueArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand, ProceduresArgs,
     ServedArgs, StepProcedureArgs,
 };
+pub use screen::ScreenArgs;
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
@@ -54,6 +56,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Judge one event and print the verdict.
     Check(CheckArgs),
+    /// Check a list of names and codes, for honours and appointments; a masked table out.
+    Screen(ScreenArgs),
     /// Bring entries in and show them.
     #[command(subcommand)]
     Lists(ListsCommand),
