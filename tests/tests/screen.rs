@@ -87,8 +87,10 @@ fn table(path: &Path) -> Vec<Vec<String>> {
     };
     let mut rows: Vec<Vec<String>> = reader.records().map(row).collect();
     let headers = rows.remove(0);
-    assert_eq!(headers[0], "\u{FEFF}序号");
-    assert_eq!(headers[5], "核查结果");
+    assert_eq!(
+        (headers[0].as_str(), headers[5].as_str()),
+        ("序号", "核查结果")
+    );
     rows
 }
 
@@ -155,6 +157,10 @@ fn a_list_in_gb18030_becomes_a_masked_table_and_the_same_list_the_same_verdicts(
     assert!(rows[2][13].contains("无有效证件号码"), "{rows:?}");
     assert!(rows[3][13].contains("neither name nor number"), "{rows:?}");
     let text = std::fs::read_to_string(office.path("t.csv")).expect("a table");
+    assert!(
+        text.starts_with('\u{FEFF}'),
+        "spreadsheets know its encoding"
+    );
     for hidden in [name, code, &clean, wrong, "E-B04-1"] {
         assert!(!text.contains(hidden), "{hidden} stands in the table");
     }
@@ -353,10 +359,18 @@ fn what_no_row_can_keep_ends_the_run_and_leaves_no_table() {
         assert!(told.contains(expected), "{told}");
         assert!(!office.path(out).exists());
     };
+    let stage = ["--stage", "screen"];
+    let with = |more: &[&'static str]| [more, &stage].concat();
+    check(&with(&["--scenario", "honor"]), "a.csv", "--role");
     check(
-        &["--scenario", "honor", "--stage", "screen"],
+        &with(&["--scenario", "honor", "--role", "candidate"]),
         "a.csv",
         "scenario",
+    );
+    check(
+        &with(&["--scenario", "honour", "--role", "winner"]),
+        "b.csv",
+        "candidate",
     );
     check(
         &["--scenario", "honour", "--stage", "award"],
@@ -366,7 +380,7 @@ fn what_no_row_can_keep_ends_the_run_and_leaves_no_table() {
     check(&["--scenario", "tender"], "c.csv", "--stage");
     check(&HONOUR, "d.txt", ".csv, .xlsx or .jsonl");
     check(
-        &["--scenario", "honour", "--attribute", "colour=red"],
+        &[&HONOUR[..], &["--attribute", "colour=red"]].concat(),
         "e.csv",
         "colour",
     );

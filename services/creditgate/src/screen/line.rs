@@ -56,6 +56,8 @@ pub struct Line {
     pub reason: String,
     /// The event had been judged before.
     pub repeated: bool,
+    /// The verdict that took the place of this one.
+    pub superseded_by: String,
 }
 
 /// A measure that matched.
@@ -121,6 +123,7 @@ impl Line {
                 .map(|not| (not.list.clone(), not.why.clone()))
                 .collect(),
             repeated,
+            superseded_by: verdict.superseded_by.clone().unwrap_or_default(),
             ..Self::of_row(row, several)
         };
         let of_subjects = verdict.subjects.iter().flat_map(|subject| &subject.flags);
@@ -215,7 +218,9 @@ impl Line {
     fn told(&self) -> String {
         let flags = self.flags.iter().map(|flag| flag_told(flag));
         let reason = (!self.reason.is_empty()).then(|| self.reason.clone());
-        let all: Vec<String> = reason.into_iter().chain(flags).collect();
+        let superseded = (!self.superseded_by.is_empty())
+            .then(|| format!("已有后续核查结果（{}）", self.superseded_by));
+        let all: Vec<String> = reason.into_iter().chain(superseded).chain(flags).collect();
         all.join("；")
     }
 }

@@ -230,11 +230,18 @@ async fn ask_once<'a>(
     Ok((lines, left))
 }
 
-/// Whether the same may be answered when it is asked later.
+/// Whether the same may be answered when it is asked later. A connection that breaks is `Unknown` or `Cancelled`; asking
+/// again doubles nothing.
 const fn may_pass(code: Code) -> bool {
     matches!(
         code,
-        Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded | Code::Aborted
+        Code::Unavailable
+            | Code::ResourceExhausted
+            | Code::DeadlineExceeded
+            | Code::Aborted
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
     )
 }
 
@@ -278,7 +285,7 @@ fn tell(args: &ScreenArgs, lines: &[Line]) -> ExitCode {
         let code = outcome.code();
         match count(code) {
             0 => {}
-            rows => say!("{:<9} {rows} {code}", line::outcome(code)),
+            rows => say!("  {code:<19} {rows}  {}", line::outcome(code)),
         }
     }
     say!("refused   {}", refused().count());

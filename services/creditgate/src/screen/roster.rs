@@ -4,12 +4,13 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use creditgate_measures::identifier::{IdType, Identifier};
+use creditgate_measures::vocabulary::Role;
 use creditgate_proto::{Refused, v1};
 use creditgate_registry::files::{self, Encoding, Format, Mapping, Options, Participant, Row};
 use creditgate_runtime::errors::Chain;
 use sha2::{Digest, Sha256};
 
+use super::mask;
 use crate::check::attribute;
 use crate::cli::{FileFormat, ScreenArgs};
 use crate::failure::Failure;
@@ -73,6 +74,16 @@ impl Roster {
             .zip(rows.last())
             .is_some_and(|(first, last)| first.file != last.file);
         let asked = Asked::of(args, stage, before)?;
+        let names_role = |row: &Row<Participant>| {
+            let who = row.entry.as_ref().ok();
+            who.is_some_and(|who| !who.subject.role.is_empty())
+        };
+        if asked.role.is_empty() && !rows.iter().any(names_role) {
+            return Err(Failure::plain(format!(
+                "--role: no row says in which role it is checked; name one of {}, or give the list a column 角色",
+                roles()
+            )));
+        }
         Ok(Self {
             rows,
             several,
@@ -117,7 +128,10 @@ impl Roster {
 impl Asked {
     fn of(args: &ScreenArgs, stage: String, file: [u8; 32]) -> Result<Self, Failure> {
         let role = match (&args.role, args.scenario.as_str()) {
-            (Some(role), _) => role.clone(),
+            (Some(role), _) => Role::parse(role)
+                .ok_or_else(|| Failure::plain(format!("--role: known are {}", roles())))?
+                .code()
+                .to_owned(),
             (None, "honour" | "appointment") => "candidate".to_owned(),
             (None, _) => String::new(),
         };
@@ -189,15 +203,18 @@ impl Asked {
     }
 }
 
+fn roles() -> String {
+    let codes: Vec<&str> = Role::ALL.iter().map(|role| role.code()).collect();
+    codes.join(", ")
+}
+
 /// The row's part of its business number: its own number, unless that is somebody's.
 fn case_part(who: &Participant, number: u64) -> String {
     let own = who.row_id.as_str();
     let plain = !own.is_empty()
         && own.chars().count() <= ROW_ID_CHARS_MAX
         && !own.chars().any(char::is_control)
-        && !IdType::ALL
-            .iter()
-            .any(|id_type| Identifier::parse(*id_type, own, Some("any")).is_ok() && own.len() > 8);
+        && mask::label(own) == own;
     match plain {
         true => own.to_owned(),
         false => format!("L{number}"),

@@ -83,6 +83,7 @@ fn verdict() -> v1::Verdict {
         ],
         flags: vec!["missing_check:nominate".to_owned()],
         list_version: "log:5".to_owned(),
+        superseded_by: Some("v-2".to_owned()),
         ..v1::Verdict::default()
     }
 }
@@ -103,7 +104,7 @@ fn a_hit_is_told_in_words_once_and_what_is_not_usable_is_not_told() {
          核查结果: 待人工审核 MANUAL_REVIEW\n待审: 限制 RESTRICT\n\
          触发措施: M09e 限制评优评先（限制，待审）\n依据: 示例条例第四十八条（示例令第1号）\n名单: B04\n\
          救济途径: 可提出异议\n未核查名单: B03（未导入）、B09（未接入：无接口）\n\
-         说明: 前序环节未核查（nominate）；名称与该证件号码的已知名称不一致\n\
+         说明: 已有后续核查结果（v-2）；前序环节未核查（nominate）；名称与该证件号码的已知名称不一致\n\
          核查编号: v-1\n名单版本: log:5"
     );
     let kept = serde_json::to_string(&line).expect("JSON");
