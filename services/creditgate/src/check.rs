@@ -131,7 +131,7 @@ fn subject(text: &str) -> Result<v1::Subject, Failure> {
 }
 
 /// Reads `name=value`; true, false and whole numbers are taken as such.
-fn attribute(text: &str) -> Result<(String, pbjson_types::Value), Failure> {
+pub(crate) fn attribute(text: &str) -> Result<(String, pbjson_types::Value), Failure> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| Failure::plain(format!("--attribute: `{text}` is not name=value")))?;

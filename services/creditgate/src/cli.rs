@@ -5,6 +5,7 @@ mod follow;
 pub mod identity;
 mod measures;
 mod procedures;
+mod screen;
 mod sources;
 
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use procedures::{
     ChangeArgs, DueArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand, ProceduresArgs,
     ServedArgs, StepProcedureArgs,
 };
+pub use screen::ScreenArgs;
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
@@ -55,6 +57,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Judge one event and print the verdict.
     Check(CheckArgs),
+    /// Check a list of names and codes, for honours and appointments; a masked table out.
+    Screen(ScreenArgs),
     /// Bring entries in and show them.
     #[command(subcommand)]
     Lists(ListsCommand),

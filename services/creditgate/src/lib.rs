@@ -42,6 +42,7 @@ mod measures;
 mod procedures;
 mod render;
 mod replay;
+mod screen;
 mod serve;
 mod sources;
 mod subscriptions;
@@ -98,6 +99,7 @@ pub fn run() -> ExitCode {
         Command::Measures(MeasuresCommand::Confirm(args)) => measures::confirm(args),
         Command::Measures(MeasuresCommand::Simulate(args)) => block_on(measures::simulate(args)),
         Command::Measures(MeasuresCommand::Shadow(command)) => block_on(measures::shadow(command)),
+        Command::Screen(args) => block_on(screen::run(args)),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Cases(command) => block_on(cases::run(command)),

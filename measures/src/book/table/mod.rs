@@ -7,7 +7,7 @@ mod cells;
 mod clocks;
 mod detail;
 pub mod json;
-mod words;
+pub mod words;
 
 pub use detail::{list, notice, row};
 

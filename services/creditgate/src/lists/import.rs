@@ -66,7 +66,11 @@ fn options(args: &ImportArgs) -> Result<Options, Failure> {
             })
         })
         .transpose()?;
-    let mapping = args.mapping.as_deref().map(Mapping::load).transpose();
+    let mapping = args
+        .mapping
+        .as_deref()
+        .map(Mapping::load::<v1::Entry>)
+        .transpose();
     let mapping = mapping.map_err(|error| Failure::plain(Chain(&error).to_string()))?;
     Ok(Options {
         format: args.format.map(|format| match format {

@@ -11,7 +11,7 @@ use super::encoding::{Encoding, Utf16};
 use super::open::{Peeked, read_up_to};
 use super::table::{Columns, HEADER_WITHIN, header_of, known_names};
 use super::values::Cell;
-use super::{Error, Options, Part, Sink};
+use super::{Error, Options, Part, Record, Sink};
 
 /// Bytes from which encoding, delimiter and names of columns are told.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -25,11 +25,11 @@ const ROW_LINES_MAX: u64 = 200;
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
 /// Reads the rows of a text file.
-pub fn read(
+pub fn read<T: Record>(
     mut reader: impl Read,
     options: &Options,
     part: &Part,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink<'_, T>,
 ) -> Result<ControlFlow<()>, Error> {
     let mut block = Vec::new();
     let whole = !read_up_to(&mut reader, &mut block, BLOCK_BYTES)?;
@@ -49,18 +49,18 @@ pub fn read(
     }
 }
 
-fn rows(
+fn rows<T: Record>(
     mut reader: impl Read,
     encoding: Encoding,
     options: &Options,
     part: &Part,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink<'_, T>,
 ) -> Result<ControlFlow<()>, Error> {
     let mut block = Vec::new();
     read_up_to(&mut reader, &mut block, BLOCK_BYTES)?;
-    let (delimiter, first) = layout(&block, encoding, options);
-    let at = header_of(&first, &options.mapping).ok_or_else(|| no_header(&first))?;
-    let columns = Columns::of(
+    let (delimiter, first) = layout::<T>(&block, encoding, options);
+    let at = header_of::<T>(&first, &options.mapping).ok_or_else(|| no_header(&first))?;
+    let columns = Columns::of::<T>(
         first.get(at).map_or(&[][..], Vec::as_slice),
         &options.mapping,
         options.ignore_unknown,
@@ -133,7 +133,11 @@ fn csv_reader(delimiter: u8) -> csv::ReaderBuilder {
 }
 
 /// The delimiter and the first rows: that delimiter under which a row names the most columns.
-fn layout(block: &[u8], encoding: Encoding, options: &Options) -> (u8, Vec<Vec<String>>) {
+fn layout<T: Record>(
+    block: &[u8],
+    encoding: Encoding,
+    options: &Options,
+) -> (u8, Vec<Vec<String>>) {
     let parsed = |delimiter: u8| {
         let mut rows = Vec::new();
         let mut reader = csv_reader(delimiter).from_reader(block);
@@ -151,7 +155,7 @@ fn layout(block: &[u8], encoding: Encoding, options: &Options) -> (u8, Vec<Vec<S
         .rev();
     let known = |rows: &[Vec<String>]| {
         let names =
-            |row: &Vec<String>| known_names(row.iter().map(String::as_str), &options.mapping);
+            |row: &Vec<String>| known_names::<T>(row.iter().map(String::as_str), &options.mapping);
         rows.iter().map(names).max()
     };
     best.max_by_key(|(_, rows)| known(rows))

@@ -124,7 +124,7 @@ fn take(
 }
 
 /// The text of a number, unless a spreadsheet has turned it into an approximation.
-fn number(text: &str, field: &'static str) -> Result<String, Refused> {
+pub(super) fn number(text: &str, field: &'static str) -> Result<String, Refused> {
     let mantissa = text.split_once(['E', 'e']).filter(|(before, exponent)| {
         before.starts_with(|c: char| c.is_ascii_digit())
             && before
@@ -300,7 +300,7 @@ fn finish(entry: &mut v1::Entry, mut gathered: Gathered) -> Result<(), Refused> 
     Ok(())
 }
 
-const UNTOLD: &str =
+pub(super) const UNTOLD: &str =
     "it is not told what number this is; name its type in a column 证件类型 or id_type";
 
 /// Identifier of the entry where it has none yet, and aliases.
@@ -324,7 +324,7 @@ fn settle(entry: &mut v1::Entry, numbers: Vec<v1::Alias>) -> Result<(), Refused>
 }
 
 /// Whether an organisation code is the one inside the unified code already.
-fn within(uscc: &str, number: &v1::Alias) -> bool {
+pub(super) fn within(uscc: &str, number: &v1::Alias) -> bool {
     let inner = Identifier::parse(IdType::Uscc, uscc, None)
         .ok()
         .and_then(|uscc| uscc.org9_alias());
@@ -393,7 +393,7 @@ fn document(number: String, named: Option<&str>, field: &str) -> Result<v1::Alia
 
 /// The type of a number by its form: the one of which it is a valid number. `guess`: where it is valid of none, the one
 /// whose length and letters it has, so that the registry can say what is wrong with it.
-fn by_form(text: &str, guess: bool) -> Option<IdType> {
+pub(super) fn by_form(text: &str, guess: bool) -> Option<IdType> {
     let fixed = [
         IdType::Uscc,
         IdType::Id18,

@@ -1,21 +1,21 @@
-//! JSON Lines: one entry a line, blank lines passed over.
+//! JSON Lines: one record a line, blank lines passed over.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::ControlFlow;
 
-use creditgate_proto::{Refused, json};
+use creditgate_proto::Refused;
 
-use super::{Error, Options, Part, Sink};
+use super::{Error, Options, Part, Record, Sink};
 
 /// The longest line; a longer one is refused and the next is read.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Reads the rows.
-pub fn read(
+pub fn read<T: Record>(
     reader: impl Read,
     part: &Part,
     options: &Options,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink<'_, T>,
 ) -> Result<ControlFlow<()>, Error> {
     if options.mapped {
         return Err(Error::MappingOfJson);
@@ -30,7 +30,7 @@ pub fn read(
             None => return Ok(ControlFlow::Continue(())),
             Some(false) => Err(Refused::one("body", "the line is longer than 1 MiB")),
             Some(true) if is_blank(&lines.buffer) => continue,
-            Some(true) => json::entry_from_json_line(&lines.buffer),
+            Some(true) => T::of_json_line(&lines.buffer),
         };
         if sink.row(part, lines.line, entry).is_break() {
             return Ok(ControlFlow::Break(()));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use super::Record;
 use super::headers::{self, COLUMNS, FURTHER};
 use super::values::{Cell, DateFormat};
 
@@ -59,11 +60,11 @@ pub struct Written {
 }
 
 impl Mapping {
-    /// Reads a mapping file.
+    /// Reads a mapping file for rows of this sort.
     ///
     /// # Errors
     /// When it cannot be read, or breaks a rule; with every fault and its line.
-    pub fn load(path: &Path) -> Result<Self, MappingError> {
+    pub fn load<T: Record>(path: &Path) -> Result<Self, MappingError> {
         let read = |path: &Path| {
             let size = std::fs::metadata(path)?.len();
             if size > BYTES_MAX {
@@ -75,7 +76,7 @@ impl Mapping {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(&text).map_err(|faults| MappingError::Invalid {
+        Self::parse::<T>(&text).map_err(|faults| MappingError::Invalid {
             path: path.to_owned(),
             faults,
         })
@@ -85,9 +86,9 @@ impl Mapping {
     ///
     /// # Errors
     /// Every fault with its line.
-    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+    pub fn parse<T: Record>(text: &str) -> Result<Self, Vec<String>> {
         let written: Written = serde_saphyr::from_str(text).map_err(|error| vec![fault(&error)])?;
-        written.validate()
+        written.validate::<T>()
     }
 
     pub(super) fn field_of(&self, header: &str) -> Option<&'static str> {
@@ -122,15 +123,15 @@ impl Written {
     ///
     /// # Errors
     /// Every fault with its line.
-    pub fn validate(self) -> Result<Mapping, Vec<String>> {
+    pub fn validate<T: Record>(self) -> Result<Mapping, Vec<String>> {
         let mut faults = Vec::new();
         let mut mapping = Mapping::default();
         let mut field = |name: &str, line: u64| {
-            let found = headers::field_named(name);
+            let found = T::field_named(name);
             if found.is_none() {
                 faults.push(format!(
                     "line {line}: no field `{name}`; known: {}",
-                    fields()
+                    T::fields()
                 ));
             }
             found

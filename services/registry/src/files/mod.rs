@@ -12,6 +12,8 @@ pub mod headers;
 mod jsonl;
 mod mapping;
 mod open;
+mod participant;
+mod record;
 pub mod report;
 mod table;
 mod values;
@@ -29,6 +31,8 @@ use creditgate_proto::{Refused, v1};
 pub use encoding::Encoding;
 pub(crate) use mapping::fault as yaml_fault;
 pub use mapping::{Mapping, MappingError, Written as WrittenMapping};
+pub use participant::Participant;
+pub use record::Record;
 
 /// Bytes that may come out of the archives of one import.
 pub const UNPACKED_BYTES_MAX: u64 = 64 << 30;
@@ -103,17 +107,17 @@ impl Options {
     }
 }
 
-/// A row of a file.
+/// A row of a file: an entry, unless another [`Record`] is asked for.
 #[derive(Debug, Clone)]
-pub struct Row {
+pub struct Row<T = v1::Entry> {
     /// Its place among all rows read, ascending; in a single file the same as `line`.
     pub number: u64,
     /// The file; inside an archive `archive/file`.
     pub file: Arc<str>,
     /// The line on which it begins; of a workbook the number of the row.
     pub line: u64,
-    /// The entry, or why it is none. The reason never holds a value of the row.
-    pub entry: Result<v1::Entry, Refused>,
+    /// What it says, or why it says nothing. The reason never holds a value of the row.
+    pub entry: Result<T, Refused>,
 }
 
 /// The row as an import takes it: a row that could not be read goes too, with the reason, so that it is counted.
@@ -154,8 +158,8 @@ struct Part {
 }
 
 /// Where rows go.
-struct Sink<'a> {
-    on_row: &'a mut dyn FnMut(Row) -> ControlFlow<()>,
+struct Sink<'a, T> {
+    on_row: &'a mut dyn FnMut(Row<T>) -> ControlFlow<()>,
     on_note: &'a mut dyn FnMut(&str, Note),
     progress: Arc<Progress>,
     /// The file of the last row, the number before its first, and the last number.
@@ -164,13 +168,8 @@ struct Sink<'a> {
     last: u64,
 }
 
-impl Sink<'_> {
-    fn row(
-        &mut self,
-        part: &Part,
-        line: u64,
-        entry: Result<v1::Entry, Refused>,
-    ) -> ControlFlow<()> {
+impl<T> Sink<'_, T> {
+    fn row(&mut self, part: &Part, line: u64, entry: Result<T, Refused>) -> ControlFlow<()> {
         if !Arc::ptr_eq(&self.file, &part.file) {
             self.file = Arc::clone(&part.file);
             self.before = self.last;
@@ -194,10 +193,10 @@ impl Sink<'_> {
 ///
 /// # Errors
 /// When a file cannot be read, or it cannot be told what its columns are. Rows before it were given already.
-pub fn read(
+pub fn read<T: Record>(
     files: &[PathBuf],
     options: &Options,
-    on_row: &mut dyn FnMut(Row) -> ControlFlow<()>,
+    on_row: &mut dyn FnMut(Row<T>) -> ControlFlow<()>,
     on_note: &mut dyn FnMut(&str, Note),
 ) -> Result<(), Failed> {
     let mut sink = Sink {

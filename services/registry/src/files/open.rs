@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::{Error, Format, Options, Part, Sink, csv, jsonl, xlsx};
+use super::{Error, Format, Options, Part, Record, Sink, csv, jsonl, xlsx};
 
 /// Archives within archives that are looked into.
 const DEPTH_MAX: u8 = 2;
@@ -30,7 +30,11 @@ const GZIP: &[u8] = b"\x1F\x8B";
 const OLE: &[u8] = b"\xD0\xCF\x11\xE0";
 
 /// Reads the rows of a file; `-` is standard input.
-pub fn read(path: &Path, options: &Options, sink: &mut Sink<'_>) -> Result<ControlFlow<()>, Error> {
+pub fn read<T: Record>(
+    path: &Path,
+    options: &Options,
+    sink: &mut Sink<'_, T>,
+) -> Result<ControlFlow<()>, Error> {
     if path == Path::new("-") {
         let reader = Counted::new(io::stdin(), options);
         return stream(reader, &Part::new("-"), options, sink, 0);
@@ -55,11 +59,11 @@ pub fn read(path: &Path, options: &Options, sink: &mut Sink<'_>) -> Result<Contr
 }
 
 /// Reads what comes one after the other.
-fn stream(
+fn stream<T: Record>(
     mut reader: impl Read,
     part: &Part,
     options: &Options,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink<'_, T>,
     depth: u8,
 ) -> Result<ControlFlow<()>, Error> {
     let mut first = Vec::new();
@@ -111,11 +115,11 @@ fn is_zip(first: &[u8]) -> bool {
 }
 
 /// Reads a workbook, or the files of an archive in the order of their names.
-fn archive(
+fn archive<T: Record>(
     file: File,
     part: &Part,
     options: &Options,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink<'_, T>,
     depth: u8,
 ) -> Result<ControlFlow<()>, Error> {
     let mut archive = ZipArchive::new(BufReader::new(file.try_clone()?))?;

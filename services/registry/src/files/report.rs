@@ -20,7 +20,7 @@ pub struct Places {
 
 impl Places {
     /// Notes where a row came from; rows in the order in which they were read.
-    pub fn note(&mut self, row: &Row) {
+    pub fn note<T>(&mut self, row: &Row<T>) {
         let known = self
             .files
             .last()

@@ -1,12 +1,10 @@
 //! A table of cells: which of its first rows names the columns, and what each column is.
 
-use creditgate_proto::{Refused, v1};
+use creditgate_proto::Refused;
 
-use super::entry;
-use super::headers::{self, COLUMNS};
-use super::mapping::{EXAMPLE, Mapping};
+use super::mapping::Mapping;
 use super::values::Cell;
-use super::{Error, Note};
+use super::{Error, Note, Record};
 
 /// How many rows may stand above the names of the columns, such as titles, and one more.
 pub const HEADER_WITHIN: usize = 10;
@@ -19,15 +17,18 @@ pub struct Columns {
 }
 
 /// How many cells of a row name a column that is known.
-pub fn known_names<'a>(cells: impl Iterator<Item = &'a str>, mapping: &Mapping) -> usize {
+pub fn known_names<'a, T: Record>(
+    cells: impl Iterator<Item = &'a str>,
+    mapping: &Mapping,
+) -> usize {
     cells
-        .filter(|cell| field_of(cell, mapping).is_some())
+        .filter(|cell| field_of::<T>(cell, mapping).is_some())
         .count()
 }
 
 /// Which of the first rows names the columns: the one that knows the most names.
-pub fn header_of(rows: &[Vec<String>], mapping: &Mapping) -> Option<usize> {
-    let known = |row: &Vec<String>| known_names(row.iter().map(String::as_str), mapping);
+pub fn header_of<T: Record>(rows: &[Vec<String>], mapping: &Mapping) -> Option<usize> {
+    let known = |row: &Vec<String>| known_names::<T>(row.iter().map(String::as_str), mapping);
     let (at, most) = rows
         .iter()
         .map(known)
@@ -37,10 +38,8 @@ pub fn header_of(rows: &[Vec<String>], mapping: &Mapping) -> Option<usize> {
     (most > 0).then_some(at)
 }
 
-fn field_of(header: &str, mapping: &Mapping) -> Option<&'static str> {
-    mapping
-        .field_of(header)
-        .or_else(|| headers::field_of(header))
+fn field_of<T: Record>(header: &str, mapping: &Mapping) -> Option<&'static str> {
+    mapping.field_of(header).or_else(|| T::field_of(header))
 }
 
 /// A header as it is shown: enough of it to be found.
@@ -53,7 +52,7 @@ impl Columns {
     ///
     /// # Errors
     /// When a name is not known or two columns are the same field.
-    pub fn of(
+    pub fn of<T: Record>(
         header: &[String],
         mapping: &Mapping,
         ignore_unknown: bool,
@@ -63,7 +62,7 @@ impl Columns {
         let mut left_out = Vec::new();
         for (at, name) in header.iter().enumerate() {
             let called = shown(name);
-            let field = match field_of(name, mapping) {
+            let field = match field_of::<T>(name, mapping) {
                 _ if called.is_empty() => None,
                 Some("ignore") => {
                     left_out.push(called);
@@ -76,8 +75,8 @@ impl Columns {
                 None => {
                     return Err(Error::UnknownColumn {
                         column: called,
-                        known: COLUMNS.join(", "),
-                        example: EXAMPLE,
+                        known: T::COLUMNS.join(", "),
+                        example: T::MAPPING,
                     });
                 }
                 field => field,
@@ -104,11 +103,11 @@ impl Columns {
         Ok(Self { fields, headers })
     }
 
-    /// The entry of a row.
+    /// The record of a row.
     ///
     /// # Errors
     /// Why it is none.
-    pub fn entry(&self, cells: &[Cell], mapping: &Mapping) -> Result<v1::Entry, Refused> {
+    pub fn entry<T: Record>(&self, cells: &[Cell], mapping: &Mapping) -> Result<T, Refused> {
         let beyond = cells
             .iter()
             .skip(self.fields.len())
@@ -122,7 +121,7 @@ impl Columns {
             return Err(Refused::one("row", rule));
         }
         let named = self.fields.iter().zip(cells);
-        entry::entry(
+        T::of_cells(
             named.filter_map(|(field, cell)| Some(((*field)?, cell))),
             mapping,
         )

@@ -10,7 +10,7 @@ use zip::ZipArchive;
 
 use super::table::{Columns, HEADER_WITHIN, header_of};
 use super::values::Cell;
-use super::{Error, Options, Part, Sink};
+use super::{Error, Options, Part, Record, Sink};
 
 /// Texts and everything else but the sheets, unpacked, in bytes: it is held in memory.
 const HELD_BYTES_MAX: u64 = 1 << 30;
@@ -25,11 +25,11 @@ const STRETCH_BYTES_MAX: usize = 4 << 20;
 const COLUMNS_MAX: usize = 16_384;
 
 /// Reads the rows of one sheet.
-pub fn read(
+pub fn read<T: Record>(
     mut file: File,
     options: &Options,
     part: &Part,
-    sink: &mut Sink<'_>,
+    sink: &mut Sink<'_, T>,
 ) -> Result<ControlFlow<()>, Error> {
     check(&file, options)?;
     file.seek(SeekFrom::Start(0))?;
@@ -55,8 +55,8 @@ pub fn read(
     if texts.is_empty() {
         return Err(Error::EmptySheet(name));
     }
-    let at = header_of(&texts, &options.mapping).ok_or(Error::NoHeader)?;
-    let columns = Columns::of(
+    let at = header_of::<T>(&texts, &options.mapping).ok_or(Error::NoHeader)?;
+    let columns = Columns::of::<T>(
         texts.get(at).map_or(&[][..], Vec::as_slice),
         &options.mapping,
         options.ignore_unknown,

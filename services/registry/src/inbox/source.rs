@@ -108,9 +108,13 @@ impl Written {
                     "line {line}: give `mapping` or `mapping_file`, not both"
                 ));
             }
-            (Some(written), None) => Some(written.validate().map_err(|faults| faults.join("; "))?),
+            (Some(written), None) => Some(
+                written
+                    .validate::<v1::Entry>()
+                    .map_err(|faults| faults.join("; "))?,
+            ),
             (None, Some(file)) => {
-                let loaded = Mapping::load(&dir.join(&file.value));
+                let loaded = Mapping::load::<v1::Entry>(&dir.join(&file.value));
                 let told = |error| creditgate_runtime::errors::Chain(&error).to_string();
                 Some(loaded.map_err(told)?)
             }

@@ -366,8 +366,9 @@ fn columns_that_are_not_known_are_left_out_when_asked() {
 
 #[test]
 fn a_mapping_is_refused_with_every_fault_and_its_line() {
-    let faults =
-        Mapping::parse("columns:\n  公司: nmae\nconstants:\n  lsit: B01\ndate_format: D.M.Y\n");
+    let faults = Mapping::parse::<v1::Entry>(
+        "columns:\n  公司: nmae\nconstants:\n  lsit: B01\ndate_format: D.M.Y\n",
+    );
     let faults = faults.expect_err("faults");
     assert_eq!(faults.len(), 3, "{faults:?}");
     assert!(
@@ -382,6 +383,6 @@ fn a_mapping_is_refused_with_every_fault_and_its_line() {
         faults[2].starts_with("line 5: date_format: write YYYY, MM and DD"),
         "{faults:?}"
     );
-    let unknown = Mapping::parse("colunms: {}\n").expect_err("a fault");
+    let unknown = Mapping::parse::<v1::Entry>("colunms: {}\n").expect_err("a fault");
     assert!(unknown[0].starts_with("line 1: "), "{unknown:?}");
 }

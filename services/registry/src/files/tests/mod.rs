@@ -4,6 +4,7 @@ mod archives;
 mod columns;
 mod damage;
 mod json_lines;
+mod participants;
 mod text;
 mod workbooks;
 
@@ -64,7 +65,7 @@ pub(super) fn one(columns: &[&str], cells: &[&str]) -> Result<v1::Entry, Refused
 
 pub(super) fn mapped(mapping: &str) -> Options {
     Options {
-        mapping: Mapping::parse(mapping).expect("a mapping"),
+        mapping: Mapping::parse::<v1::Entry>(mapping).expect("a mapping"),
         mapped: true,
         ..Options::default()
     }
