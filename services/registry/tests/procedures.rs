@@ -554,6 +554,7 @@ async fn a_notice_is_written_with_what_is_known_and_names_what_is_not() {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect(),
+        ..Default::default()
     };
     let rendered = desk.service().render_notice(desk.asked(asked(&[]))).await;
     let rendered = rendered.expect("a text").into_inner();

@@ -8,6 +8,7 @@
 mod decided;
 mod holds;
 pub mod identity;
+mod measures;
 mod procedures;
 mod served;
 pub(crate) mod shown;
@@ -26,6 +27,7 @@ use crate::clockwork::place_of;
 pub use decided::DecidedHere;
 pub use holds::{Decided, Hold, Holds, WhyHeld};
 pub use identity::Identity;
+pub use measures::{CarriedOut, Measures};
 pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
 pub use served::{Served, Service};
 pub use sources::{Difference, SourceAge, Sources};
@@ -54,6 +56,8 @@ pub struct Desk {
     pub procedures: Procedures,
     /// Notices that were served.
     pub served: Served,
+    /// Measures that were carried out by reason of entries.
+    pub measures: Measures,
     /// What officials decided, which sources do not undo.
     pub decided_here: DecidedHere,
     /// Up to when everything that came by time alone is recorded.
@@ -116,7 +120,12 @@ impl Desk {
                 | What::SubscriptionResumed(_),
             ) => self.subscriptions.note(record, stamp),
             Some(What::ProcedureStep(step)) => self.procedures.step(step, record, stamp),
-            Some(What::NoticeServed(served)) => self.served.note(served, stamp),
+            Some(What::NoticeServed(served)) => {
+                if let Some(service) = self.served.note(served, stamp) {
+                    self.measures.served(served, &service);
+                }
+            }
+            Some(What::MeasureTaken(taken)) => self.measures.taken(taken, record, stamp),
             Some(What::WrongHitOpened(_) | What::WrongHitCorrected(_) | What::WrongHitTold(_)) => {
                 self.wrong_hits.note(record, stamp)
             }

@@ -166,9 +166,16 @@ impl Page<'_> {
             if day > asked.until || (asked.overdue && day >= asked.today) {
                 continue;
             }
-            let key = (day, NOTICE, notice.id.to_string(), id());
-            self.take(key, || v1::DueItem {
+            let (verdict_id, measure_id) = due.measure.unwrap_or_default();
+            // Of several measures each is told.
+            let what = match measure_id.is_empty() {
+                true => notice.id.to_string(),
+                false => format!("{} {verdict_id} {measure_id}", notice.id),
+            };
+            self.take((day, NOTICE, what, id()), || v1::DueItem {
                 notice: notice.id.to_string(),
+                verdict_id,
+                measure_id,
                 ..item(day, NOTICE, &notice.title.zh)
             });
         }
