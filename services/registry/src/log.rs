@@ -510,6 +510,7 @@ pub fn apply(
     beside: &mut Beside,
     simplify: &SimplifyTable,
 ) -> Result<(), Error> {
+    beside.desk.recorded(entered.stamp());
     match &entered.what {
         What::Put(put) => {
             let stored = StoredEntry::read(&put.stored).map_err(|_| Error::Record {
@@ -526,9 +527,9 @@ pub fn apply(
         } => {
             let stamp = entered.stamp();
             beside.desk.sources.confirmed(list, source_unit, *at, stamp);
-            lists.confirm(list.clone(), *at);
+            lists.confirm_recorded(list.clone(), *at, stamp.at);
         }
-        What::Clock(struck) => beside.desk.struck(struck),
+        What::Clock(struck) => beside.desk.struck(struck, entered.stamp()),
         What::Desk(record) => beside.desk.note(record, entered.stamp()),
         What::Book(book) => {
             if let Some(version) = version_of(book) {

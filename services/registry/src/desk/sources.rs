@@ -1,6 +1,7 @@
 //! What each source confirmed of each list, and where sources state different things about an entry.
 
 use creditgate_measures::event::ListCode;
+use creditgate_measures::lists::is_ahead;
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::SourcesDiffer;
 use imbl::OrdMap;
@@ -104,7 +105,7 @@ impl Sources {
             recorded,
         };
         let known = self.confirmed.entry(key).or_insert_with(|| age.clone());
-        if known.confirmed_at <= at {
+        if known.confirmed_at <= at || is_ahead(known.confirmed_at, recorded.at) {
             *known = age;
         }
     }
