@@ -67,6 +67,7 @@ impl Desk {
         let due = self.service().due(self.asked(asked)).await.expect("due");
         let due = due.into_inner().due.into_iter();
         due.filter(|due| due.notice == NOTICE)
+            .inspect(|due| assert_eq!(due.authority, "示例审批局", "who carried it out"))
             .map(|due| (due.verdict_id, due.measure_id, due.day, due.overdue))
             .collect()
     }

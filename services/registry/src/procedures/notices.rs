@@ -63,8 +63,18 @@ pub(crate) struct DueNotice<'b> {
     pub notice: &'b Notice,
     /// Since when.
     pub since: Time,
-    /// The verdict and the measure that it tells of.
-    pub measure: Option<(String, String)>,
+    /// The measure that it tells of.
+    pub measure: Option<DueMeasure>,
+}
+
+/// A measure whose subject is to be told.
+pub(crate) struct DueMeasure {
+    /// The verdict.
+    pub verdict_id: String,
+    /// The measure.
+    pub measure_id: String,
+    /// The office that carried it out, and tells of it.
+    pub by: String,
 }
 
 /// The notices about an entry that are to be served at a time. None for a red list.
@@ -102,7 +112,11 @@ fn of_measures<'b>(entry: &Entry, book: &'b Book, desk: &Desk) -> Vec<DueNotice<
         Some(DueNotice {
             notice: notice?,
             since: known.at,
-            measure: Some((verdict_id.to_owned(), measure_id.to_owned())),
+            measure: Some(DueMeasure {
+                verdict_id: verdict_id.to_owned(),
+                measure_id: measure_id.to_owned(),
+                by: known.by.0.clone(),
+            }),
         })
     });
     due.collect()
