@@ -21,7 +21,7 @@ const FILES: [&str; 12] = [
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 25] = [
+const MASKED: [&str; 27] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
@@ -34,6 +34,7 @@ const MASKED: [&str; 25] = [
     ".creditgate.v1.RenderNoticeRequest",
     ".creditgate.v1.RenderNoticeResponse",
     ".creditgate.v1.RecordServiceRequest",
+    ".creditgate.v1.RecordMeasureRequest",
     ".creditgate.v1.FieldChange",
     ".creditgate.v1.KnownName",
     ".creditgate.v1.IdentityChange",
@@ -47,6 +48,7 @@ const MASKED: [&str; 25] = [
     ".creditgate.journal.v1.EntryPut",
     ".creditgate.journal.v1.ProcedureStep",
     ".creditgate.journal.v1.NoticeServed",
+    ".creditgate.journal.v1.MeasureTaken",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -21,8 +21,8 @@ pub use measures::{
     TestArgs, WhichBook,
 };
 pub use procedures::{
-    ChangeArgs, DueArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand, ProceduresArgs,
-    ServedArgs, StepProcedureArgs,
+    ChangeArgs, DueArgs, MeasureTakenArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand,
+    ProceduresArgs, ServedArgs, StepProcedureArgs,
 };
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
 
@@ -294,6 +294,8 @@ pub enum ListsCommand {
     Notices(NoticesArgs),
     /// Record by which proof notices were served.
     Served(ServedArgs),
+    /// Record that a measure was carried out by reason of an entry, so that its subject is told.
+    MeasureTaken(MeasureTakenArgs),
     /// Who a subject is.
     #[command(flatten)]
     Identity(identity::IdentityCommand),
