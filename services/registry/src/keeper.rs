@@ -685,6 +685,15 @@ pub(crate) fn confirmation(
     now: Time,
 ) -> Result<Planned, ChangeError> {
     life::known_list(list.as_str(), book)?;
+    Ok(Planned::Confirmed {
+        list: list.clone(),
+        at: as_of(at, now)?,
+        source_unit,
+    })
+}
+
+/// As of when something is confirmed: now, where nothing is said.
+pub(crate) fn as_of(at: Option<Time>, now: Time) -> Result<Time, ChangeError> {
     let at = at.unwrap_or(now);
     if at > now.plus_seconds(CONFIRMED_AHEAD_SECONDS) {
         return Err(ChangeError::Invalid(Refused::one(
@@ -692,11 +701,7 @@ pub(crate) fn confirmation(
             "lies in the future; a list is confirmed as of a time that has come",
         )));
     }
-    Ok(Planned::Confirmed {
-        list: list.clone(),
-        at,
-        source_unit,
-    })
+    Ok(at)
 }
 
 /// Sets the numbers that tell of the lists.
