@@ -11,6 +11,7 @@ mod entry;
 pub mod headers;
 mod jsonl;
 mod mapping;
+mod merged;
 mod open;
 pub mod report;
 mod table;
