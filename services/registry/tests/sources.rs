@@ -288,7 +288,7 @@ async fn an_import_confirms_as_of_when_its_source_stated_it_and_never_moves_back
     // One from the future is refused before a row is taken.
     let future = as_of(now().plus_seconds(86_400));
     let refused = registry.begin_import(future, &place.caller);
-    let why = refused.err().expect("refused").to_string();
+    let why = refused.expect_err("refused").to_string();
     assert!(why.contains("confirmed_at: lies in the future"), "{why}");
     registry.close().await;
     assert_eq!(known(&place.open()), later);

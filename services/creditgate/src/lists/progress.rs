@@ -28,10 +28,19 @@ pub struct Bar {
     /// Bytes of the files; none: one of them is standard input.
     bytes: Option<u64>,
     began: Instant,
-    /// When all rows were sent.
-    sent: Option<Instant>,
-    /// Version of the lists when all rows were sent, and now: each record of the import is one more.
-    recorded: Option<(u64, u64)>,
+    /// All rows were sent.
+    sent: bool,
+    taking: Option<Taking>,
+}
+
+/// How far the service is with rows that were all sent: each record of the import is one version more.
+#[derive(Clone, Copy)]
+struct Taking {
+    /// Version of the lists when all rows were sent.
+    first: u64,
+    now: u64,
+    /// Since when rows are taken; before that the service goes through all of them.
+    since: Instant,
 }
 
 impl Bar {
@@ -54,8 +63,8 @@ impl Bar {
             progress,
             bytes,
             began: Instant::now(),
-            sent: None,
-            recorded: None,
+            sent: false,
+            taking: None,
         }
     }
 
@@ -66,20 +75,43 @@ impl Bar {
 
     /// All rows are sent; the service works.
     pub fn all_sent(&mut self) {
-        self.sent = Some(Instant::now());
+        self.sent = true;
     }
 
     /// The lists have come to this version.
     pub fn recorded(&mut self, seq: u64) {
-        let first = self.recorded.map_or(seq, |(first, _)| first);
-        self.recorded = Some((first, seq));
+        let begun = self.taking.filter(|taking| taking.now > taking.first);
+        self.taking = Some(Taking {
+            first: self.taking.map_or(seq, |taking| taking.first),
+            now: seq,
+            since: begun.map_or_else(Instant::now, |taking| taking.since),
+        });
     }
 
     /// Draws it as far as the import is.
     pub fn draw(&self) {
         let Some(line) = &self.line else { return };
         let rows = self.progress.rows.load(Ordering::Relaxed);
-        let told = match self.sent {
+        let taken = self.taking.filter(|taking| taking.now > taking.first);
+        let told = match taken {
+            Some(taking) => {
+                let taken = (taking.now - taking.first).min(rows);
+                Seen {
+                    what: "taking",
+                    rows: taken,
+                    of: Some(rows),
+                    share: Some((taken, rows)),
+                    took: taking.since.elapsed(),
+                }
+            }
+            // Rows that change nothing leave no record: how many of them are done is not known.
+            None if self.sent => Seen {
+                what: "all sent, checking",
+                rows,
+                of: None,
+                share: None,
+                took: Duration::ZERO,
+            },
             None => Seen {
                 what: "sending",
                 rows,
@@ -91,32 +123,8 @@ impl Bar {
                 }),
                 took: self.began.elapsed(),
             },
-            Some(sent) => {
-                let taken = self.recorded.map_or(0, |(first, now)| now - first);
-                // Rows that change nothing leave no record: how many of them are done is not known.
-                match taken {
-                    0 => Seen {
-                        what: "all sent, checking",
-                        rows,
-                        of: None,
-                        share: None,
-                        took: Duration::ZERO,
-                    },
-                    taken => Seen {
-                        what: "taking",
-                        rows: taken.min(rows),
-                        of: Some(rows),
-                        share: Some((taken.min(rows), rows)),
-                        took: sent.elapsed(),
-                    },
-                }
-            }
         };
-        line.set_message(format!(
-            "{}, {}",
-            told.line(),
-            duration(self.began.elapsed())
-        ));
+        line.set_message(told.line(self.began.elapsed()));
     }
 
     /// Says something above the line.
@@ -153,19 +161,24 @@ struct Seen {
 }
 
 impl Seen {
-    /// The line, what matters most first: a narrow terminal shows its beginning.
-    fn line(&self) -> String {
+    /// The line, what matters most first: a narrow terminal shows its beginning. `all` is the time since the import
+    /// began; it is told where nobody knows how much is left.
+    fn line(&self, all: Duration) -> String {
         let mut line = self.what.to_owned();
         let told = self.took > TOLD_AFTER;
+        let mut left = None;
         if let Some((done, all)) = self.share {
             let all = all.max(1);
-            let cell = |at| if at * all < done * CELLS { '#' } else { '-' };
-            let bar: String = (0..CELLS).map(cell).collect();
+            let full = |cell| cell * all <= done * CELLS;
+            let cells = (1..=CELLS).map(|cell| if full(cell) { '#' } else { '-' });
+            let bar: String = cells.collect();
             let _ = write!(line, " [{bar}] {} %", done * 100 / all);
             if told && done > 0 && done < all {
-                let left = self.took.mul_f64((all - done) as f64 / done as f64);
-                let _ = write!(line, ", {} left", duration(left));
+                left = Some(self.took.mul_f64((all - done) as f64 / done as f64));
             }
+        }
+        if let Some(left) = left {
+            let _ = write!(line, ", {} left", duration(left));
         }
         let _ = write!(line, ", {}", grouped(self.rows));
         if let Some(of) = self.of {
@@ -174,6 +187,9 @@ impl Seen {
         line.push_str(" rows");
         if told {
             let _ = write!(line, ", {}", rate(self.rows, self.took));
+        }
+        if left.is_none() {
+            let _ = write!(line, ", {} so far", duration(all));
         }
         line
     }
@@ -220,7 +236,7 @@ mod tests {
                 share,
                 took,
             };
-            assert_eq!(seen.line(), expected);
+            assert_eq!(seen.line(took), expected);
             assert!(expected.len() < 90 && expected.is_ascii());
         };
         check(
@@ -229,7 +245,7 @@ mod tests {
             None,
             Some((25, 100)),
             10,
-            "sending [###-------] 25 %, 30 s left, 75,000 rows, 7,500/s",
+            "sending [##--------] 25 %, 30 s left, 75,000 rows, 7,500/s",
         );
         check(
             "sending",
@@ -237,7 +253,7 @@ mod tests {
             None,
             None,
             60,
-            "sending, 1,200 rows, 20/s",
+            "sending, 1,200 rows, 20/s, 1 min 00 s so far",
         );
         check(
             "taking",
@@ -253,7 +269,7 @@ mod tests {
             None,
             Some((0, 0)),
             0,
-            "sending [----------] 0 %, 0 rows",
+            "sending [----------] 0 %, 0 rows, 0 s so far",
         );
     }
 }

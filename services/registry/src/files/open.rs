@@ -164,11 +164,9 @@ fn archive(
 /// The directory of an archive, which stands at its end.
 fn directory(file: &File) -> Result<ZipArchive<BufReader<File>>, Error> {
     let opened = ZipArchive::new(BufReader::new(file.try_clone()?));
-    opened.or_else(|error| match has_end_mark(file) {
-        Ok(false) => Err(Error::CutOff(
-            "the directory of the archive is missing".into(),
-        )),
-        _ => Err(error.into()),
+    opened.map_err(|error| match has_end_mark(file) {
+        Ok(false) => Error::CutOff("the directory of the archive is missing".into()),
+        _ => error.into(),
     })
 }
 
