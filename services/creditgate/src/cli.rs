@@ -9,6 +9,7 @@ mod sources;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use creditgate_measures::time::Time;
 use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
 
 pub use follow::{
@@ -350,7 +351,8 @@ Examples:
   creditgate lists import lists.csv --source-unit 示例法院
   creditgate lists import 名单.xlsx --source-unit 示例法院 --list 失信被执行人名单 --full --report refused.csv
   creditgate lists import part-1.csv part-2.csv.gz --source-unit 示例税务局 --mapping map.yaml --dry-run
-  creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm"
+  creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm
+  creditgate lists import old.csv --source-unit 示例法院 --confirmed-at 2026-06-10T09:00:00+08:00"
 )]
 pub struct ImportArgs {
     /// The service.
@@ -377,6 +379,10 @@ pub struct ImportArgs {
     /// Confirm no list.
     #[arg(long, conflicts_with = "confirm")]
     pub no_confirm: bool,
+    /// When the source stated what the files say, as a day or RFC 3339, where that was earlier; now when left out. The
+    /// lists are confirmed as of then.
+    #[arg(long, value_name = "TIME", conflicts_with = "no_confirm", value_parser = procedures::moment)]
+    pub confirmed_at: Option<Time>,
     /// What to do when a row is refused.
     #[arg(long, value_enum, default_value = "hold")]
     pub on_error: OnError,

@@ -410,7 +410,8 @@ impl Keeper {
         source_unit: String,
         now: Time,
     ) -> Result<Planned, ChangeError> {
-        let at = confirmable(list, at, &self.book, now)?;
+        life::known_list(list.as_str(), &self.book)?;
+        let at = as_of(at, now)?;
         let declared = self.source_rules.declared(list);
         let sources = &self.beside.desk.sources;
         Ok(Planned::Confirmed(Confirmation {
@@ -678,14 +679,8 @@ pub(crate) fn stated_put(step: &Step, caller: &str, reason: &str, document_no: &
     put
 }
 
-/// As of when a list may be confirmed.
-pub(crate) fn confirmable(
-    list: &ListCode,
-    at: Option<Time>,
-    book: &Book,
-    now: Time,
-) -> Result<Time, ChangeError> {
-    life::known_list(list.as_str(), book)?;
+/// As of when something is confirmed: now, where nothing is said.
+pub(crate) fn as_of(at: Option<Time>, now: Time) -> Result<Time, ChangeError> {
     let at = at.unwrap_or(now);
     // It would hide stale lists.
     if is_ahead(at, now) {

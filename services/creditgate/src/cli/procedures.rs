@@ -324,7 +324,7 @@ fn day(text: &str) -> Result<Date, String> {
 }
 
 /// A moment; a bare day is its first one.
-fn moment(text: &str) -> Result<Time, String> {
+pub(super) fn moment(text: &str) -> Result<Time, String> {
     let of_day = || Date::parse(text).ok().map(Date::start);
     let rule = "write a day as YYYY-MM-DD, or a time as 2026-06-10T09:00:00+08:00";
     Time::parse(text)
