@@ -23,7 +23,7 @@ const FILES: [&str; 14] = [
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 31] = [
+const MASKED: [&str; 33] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
@@ -36,6 +36,7 @@ const MASKED: [&str; 31] = [
     ".creditgate.v1.RenderNoticeRequest",
     ".creditgate.v1.RenderNoticeResponse",
     ".creditgate.v1.RecordServiceRequest",
+    ".creditgate.v1.RecordMeasureRequest",
     ".creditgate.v1.FieldChange",
     ".creditgate.v1.KnownName",
     ".creditgate.v1.IdentityChange",
@@ -55,6 +56,7 @@ const MASKED: [&str; 31] = [
     ".creditgate.v1.CloseCaseRequest",
     ".creditgate.v1.ProposalResponse",
     ".creditgate.journal.v1.ProposalDecided",
+    ".creditgate.journal.v1.MeasureTaken",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

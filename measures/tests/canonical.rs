@@ -485,3 +485,19 @@ fn every_other_field_changes_the_digest() {
         assert_eq!(same, None, "{what}");
     }
 }
+
+#[test]
+fn causes_are_read_as_they_are_printed() {
+    let check = |text: &str, expected: &str| {
+        let shown = Cause::parse(text).map_or("none".to_owned(), |cause| cause.to_string());
+        assert_eq!(shown, expected);
+    };
+    check("event", "event");
+    check("list_change:17", "list_change:17");
+    check("clock:1", "clock:1");
+    let book = format!("book:{}", "0a".repeat(32));
+    check(&book, &book);
+    check("book:0a", "none");
+    check("clock:", "none");
+    check("moon:1", "none");
+}

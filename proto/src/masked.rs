@@ -3,14 +3,15 @@
 use std::fmt::{Debug, Formatter, Result};
 
 use crate::journal::v1::{
-    EntryPut, NameChanged, NoticeServed, ProcedureStep, ProposalDecided, StatementKept,
+    EntryPut, MeasureTaken, NameChanged, NoticeServed, ProcedureStep, ProposalDecided,
+    StatementKept,
 };
 use crate::v1::{
     Alias, ChangeNameRequest, CloseCaseRequest, CodeProposal, DecideProposalRequest, Entry, Event,
     Feedback, FieldChange, IdentityChange, KnownName, OpenProcedureRequest, OpenWrongHitRequest,
-    ProcedureStepTaken, ProposalDecision, ProposalResponse, RecordServiceRequest, RelatedSubject,
-    RenderNoticeRequest, RenderNoticeResponse, StepProcedureRequest, Subject, SubjectMoment,
-    SubjectQuery, WrongHit,
+    ProcedureStepTaken, ProposalDecision, ProposalResponse, RecordMeasureRequest,
+    RecordServiceRequest, RelatedSubject, RenderNoticeRequest, RenderNoticeResponse,
+    StepProcedureRequest, Subject, SubjectMoment, SubjectQuery, WrongHit,
 };
 
 /// Prints what is there as ＊＊＊ and what is not as empty.
@@ -203,6 +204,31 @@ impl Debug for NoticeServed {
             .field("how", &self.how)
             .field("served_at", &self.served_at)
             .field("by", &Hidden(&self.by))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for RecordMeasureRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("RecordMeasureRequest")
+            .field("entry_id", &self.entry_id)
+            .field("verdict_id", &self.verdict_id)
+            .field("measure_id", &self.measure_id)
+            .field("by", &Hidden(&self.by))
+            .field("at", &self.at)
+            .field("reason", &Hidden(&self.reason))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for MeasureTaken {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("MeasureTaken")
+            .field("entry_id", &self.entry_id)
+            .field("verdict_id", &self.verdict_id)
+            .field("measure_id", &self.measure_id)
+            .field("by", &Hidden(&self.by))
+            .field("at", &self.at)
             .finish_non_exhaustive()
     }
 }

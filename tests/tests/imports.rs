@@ -1,5 +1,6 @@
 //! Lists as their sources send them, through the command line and the watched folder, into the real service.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
@@ -54,6 +55,12 @@ fn gb18030(text: &str) -> Vec<u8> {
     let (bytes, _, lost) = encoding_rs::GB18030.encode(text);
     assert!(!lost);
     bytes.into_owned()
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(bytes).expect("bytes");
+    out.finish().expect("its end")
 }
 
 fn workbook(path: &Path, rows: impl Iterator<Item = u64>) {
@@ -239,6 +246,56 @@ fn a_full_file_ends_what_it_does_not_show_and_waits_where_it_shows_too_little() 
     court.service.stop();
 }
 
+#[test]
+fn a_full_file_that_is_cut_off_ends_nothing() {
+    let court = Court::start();
+    let whole = table(1..=100);
+    let all = court.file("all.csv", whole.as_bytes());
+    let full = ["--full", "--list", "失信被执行人名单"];
+    let stated = ["--confirmed-at", "2026-03-01T09:00:00+08:00"];
+    let (code, told) = court.import(&[&[all.as_str()], &full[..], &stated[..]].concat());
+    assert_eq!(code, Some(0), "{told}");
+    let version = said(&told, "lists");
+    let server = format!("http://{}", court.service.grpc);
+    let sources = run(&["lists", "sources", "--server", &server], "");
+    let ages = String::from_utf8_lossy(&sources.stdout).into_owned();
+    assert!(ages.contains("2026-03-01T09:00"), "{ages}");
+    let future = ["--confirmed-at", "2999-03-01"];
+    let (code, told) = court.import(&[&[all.as_str()], &full[..], &future[..]].concat());
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("lies in the future"), "{told}");
+
+    let gz = gzipped(table(1..=99).as_bytes());
+    let gz = court.file("cut.csv.gz", &gz[..gz.len() - 4]);
+    let book = court.dir.path().join("cut.xlsx");
+    workbook(&book, 1..=99);
+    let bytes = std::fs::read(&book).expect("a workbook");
+    let book = court.file("cut.xlsx", &bytes[..bytes.len() - 4]);
+    for file in [gz, book] {
+        let (code, told) = court.import(&[&[file.as_str()], &full[..]].concat());
+        assert_eq!(code, Some(2), "{told}");
+        assert!(
+            told.contains("cut off: the file ends before its own end mark"),
+            "{told}"
+        );
+    }
+    let cut = court.file("cut.csv", &whole.as_bytes()[..whole.len() - 60]);
+    let (code, told) = court.import(&[cut.as_str()]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("row 102: row: looks cut off"), "{told}");
+    let (code, told) = court.import(&[&[cut.as_str(), "--dry-run"], &full[..]].concat());
+    assert_eq!(code, Some(1), "{told}");
+    assert_eq!(said(&told, "lists"), version, "nothing was recorded");
+    let (code, told) = court.import(&[&[cut.as_str()], &full[..]].concat());
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("it waits for approval: its file ends in the middle of a row")
+            && told.contains("it would end 1 of 100 entries"),
+        "{told}"
+    );
+    court.service.stop();
+}
+
 struct Inbox {
     dir: tempfile::TempDir,
 }
@@ -250,7 +307,10 @@ impl Inbox {
         let inbox = dir.path().join("inbox");
         std::fs::create_dir_all(inbox.join("court")).expect("a folder");
         std::fs::write(inbox.join("court/source.yaml"), source).expect("a file");
-        let config = format!("lists:\n  inbox: {}\n", inbox.display());
+        let config = format!(
+            "lists:\n  inbox: {}\n  inbox_still_ms: 1000\n",
+            inbox.display()
+        );
         std::fs::write(dir.path().join("creditgate.yaml"), config).expect("a file");
         Self { dir }
     }
@@ -280,6 +340,23 @@ impl Inbox {
         }
         panic!("no `{name}`:\n{}", service.logged());
     }
+
+    /// Waits until the log says this of the file.
+    fn wait_for_log(&self, service: &Service, told: &str, name: &str) {
+        let name = self.path(name).display().to_string();
+        let began = Instant::now();
+        while began.elapsed() < WITHIN {
+            let logged = service.logged();
+            if logged
+                .lines()
+                .any(|line| line.contains(told) && line.contains(&name))
+            {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("no `{told}` of `{name}`:\n{}", service.logged());
+    }
 }
 
 #[test]
@@ -303,7 +380,7 @@ fn files_of_the_watched_folder_are_taken_or_refused_with_their_report() {
     let report = inbox.wait_for(&service, "refused/3.csv.report.csv");
     assert!(report.contains("3.csv,5,,row,"), "{report}");
     let told = inbox.wait_for(&service, "refused/4.zip.summary.json");
-    assert!(told.contains("damaged"), "{told}");
+    assert!(told.contains("cut off"), "{told}");
     inbox.wait_for(&service, "done/1.csv.summary.json");
     assert!(inbox.path("done/1.csv").exists() && !inbox.path("1.csv").exists());
     assert!(
@@ -315,6 +392,55 @@ fn files_of_the_watched_folder_are_taken_or_refused_with_their_report() {
     std::fs::write(inbox.path("1.csv"), table(1..=51)).expect("a file");
     let told = inbox.wait_for(&service, "done/1.csv~2.summary.json");
     assert!(told.contains("\"accepted\": \"1\""), "{told}");
+    service.stop();
+}
+
+#[test]
+fn a_file_that_pauses_on_its_way_is_waited_for_and_one_that_never_ends_is_put_aside() {
+    let inbox = Inbox::new("source_unit: 示例法院\nlist: 失信被执行人名单\nmode: full\n");
+    let service = inbox.serve();
+    let whole = table(1..=50);
+    workbook(&inbox.path("whole.part"), 1..=49);
+    let book = std::fs::read(inbox.path("whole.part")).expect("a workbook");
+    let gz = gzipped(table(1..=50).as_bytes());
+    let files = [
+        ("1.csv", whole.as_bytes(), 50),
+        ("2.xlsx", book.as_slice(), 49),
+        ("3.csv.gz", gz.as_slice(), 50),
+    ];
+    for (name, bytes, rows) in files {
+        std::fs::write(inbox.path(name), &bytes[..bytes.len() - 20]).expect("a file");
+        inbox.wait_for_log(&service, "looks unfinished", name);
+        // The rest of it.
+        std::fs::write(inbox.path(name), bytes).expect("a file");
+        let told = inbox.wait_for(&service, &format!("done/{name}.summary.json"));
+        assert!(
+            told.contains(&format!("\"received\": \"{rows}\"")),
+            "{told}"
+        );
+    }
+    assert_eq!(entries(&service), 50);
+
+    // These stay as they are.
+    let cut = &whole.as_bytes()[..whole.len() - 60];
+    std::fs::write(inbox.path("4.csv"), cut).expect("a file");
+    std::fs::write(inbox.path("5.xlsx"), &book[..book.len() - 1]).expect("a file");
+    std::fs::write(inbox.path("6.csv.gz"), &gz[..gz.len() - 1]).expect("a file");
+    std::fs::write(inbox.path("7.csv"), whole.trim_end()).expect("a file");
+    let told = inbox.wait_for(&service, "held/4.csv.summary.json");
+    assert!(told.contains("ends in the middle of a row"), "{told}");
+    let report = inbox.wait_for(&service, "held/4.csv.report.csv");
+    assert!(
+        report.contains("4.csv,52,,row,\"looks cut off: "),
+        "{report}"
+    );
+    for name in ["5.xlsx", "6.csv.gz"] {
+        let told = inbox.wait_for(&service, &format!("refused/{name}.summary.json"));
+        assert!(told.contains("cut off: the file ends before"), "{told}");
+    }
+    let told = inbox.wait_for(&service, "done/7.csv.summary.json");
+    assert!(told.contains("\"unchanged\": \"50\""), "{told}");
+    assert_eq!(entries(&service), 50);
     service.stop();
 }
 

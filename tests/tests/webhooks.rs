@@ -211,6 +211,7 @@ async fn change(service: &Service, to: &str) {
     let change = v1::ChangeState {
         entry_id: "E-B07-1".to_owned(),
         to: to.to_owned(),
+        document_no: "演示".to_owned(),
         reason: "invented".to_owned(),
         ..Default::default()
     };

@@ -8,7 +8,7 @@ use crate::book::{Book, List, Measure, Scenario, Signing, Stage};
 use crate::condition::Record;
 use crate::decide::{NotMatched, Question};
 use crate::event::{Event, ListCode, Region};
-use crate::lists::Lists;
+use crate::lists::{Lists, is_ahead};
 use crate::time::{Date, Time};
 use crate::verdict::{Flag, NotChecked, NotCheckedWhy};
 use crate::vocabulary::Actor;
@@ -160,6 +160,7 @@ impl<'a> Setting<'a> {
             .map_or(0, |list| list.freshness_budget_micros);
         match self.lists.confirmed_at(code.as_str()) {
             None => Readiness::NotLoaded,
+            Some(confirmed) if is_ahead(confirmed, self.at) => Readiness::Stale(confirmed),
             Some(confirmed) if self.at.since(confirmed) > budget => Readiness::Stale(confirmed),
             Some(confirmed) => Readiness::Fresh(confirmed),
         }

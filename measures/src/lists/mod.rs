@@ -64,6 +64,16 @@ pub struct Lists {
     overlay_entries: usize,
 }
 
+/// A list may be confirmed this far ahead of a clock, since clocks differ, and no further.
+pub const CONFIRMED_AHEAD_SECONDS: i64 = 300;
+
+/// Whether a list was confirmed in the future of a time: by a clock that ran ahead, so that its age is
+/// not known, and it counts as stale (specification, 6).
+#[must_use]
+pub fn is_ahead(confirmed: Time, at: Time) -> bool {
+    confirmed > at.plus_seconds(CONFIRMED_AHEAD_SECONDS)
+}
+
 impl Lists {
     /// An empty system: no list was ever delivered.
     #[must_use]
@@ -248,7 +258,20 @@ impl Lists {
         }
     }
 
-    /// Records that the source confirmed its list.
+    /// As [`Lists::confirm`], by a record of this time.
+    ///
+    /// What was confirmed by a clock that ran ahead does not stand in the way of what a source confirms
+    /// when the clock is set right.
+    pub fn confirm_recorded(&mut self, list: ListCode, at: Time, recorded_at: Time) {
+        let known = self.confirmed_at(list.as_str());
+        if known.is_some_and(|known| is_ahead(known, recorded_at)) {
+            Arc::make_mut(&mut self.confirmed).insert(list, at);
+        } else {
+            self.confirm(list, at);
+        }
+    }
+
+    /// Records that the source confirmed its list; an earlier time than the one known changes nothing.
     pub fn confirm(&mut self, list: ListCode, at: Time) {
         let confirmed = Arc::make_mut(&mut self.confirmed);
         let known = confirmed.entry(list).or_insert(at);

@@ -230,6 +230,18 @@ fn a_confirmation_never_goes_back() {
     lists.confirm("B07".into(), Time::from_micros(3));
     assert_eq!(lists.confirmed_at("B07"), Some(Time::from_micros(5)));
     assert_eq!(lists.confirmed_at("B08"), None);
+
+    // What a clock that ran ahead confirmed does not stand in the way of the next one.
+    let second = |s: i64| Time::from_micros(s * 1_000_000);
+    lists.confirm("B07".into(), second(1_000));
+    lists.confirm_recorded("B07".into(), second(690), second(700));
+    assert_eq!(
+        lists.confirmed_at("B07"),
+        Some(second(1_000)),
+        "five minutes"
+    );
+    lists.confirm_recorded("B07".into(), second(690), second(699));
+    assert_eq!(lists.confirmed_at("B07"), Some(second(690)));
 }
 
 #[test]

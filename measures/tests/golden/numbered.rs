@@ -528,6 +528,30 @@ fn golden_16_stale_lists() {
               P1 effect PROHIBIT on E1 of B07 by identifier
             ",
         );
+    // Confirmed by a clock that runs ahead: more than five minutes, and nobody knows how old it is.
+    both.with([listed("E1", "B07", uscc(1))])
+        .confirmed("B07", "2026-06-01 10:06")
+        .check(
+            &evaluation([bidder(1)]),
+            "
+            event MANUAL_REVIEW review proposed=PROHIBIT code=8 [lists_stale]
+            not checked B07: stale
+            party #0 MANUAL_REVIEW review proposed=PROHIBIT code=8
+            bidder verified MANUAL_REVIEW review proposed=PROHIBIT code=8
+              P1 proposed PROHIBIT (list_stale) on E1 of B07 by identifier
+            ",
+        );
+    both.with([listed("E1", "B07", uscc(1))])
+        .confirmed("B07", "2026-06-01 10:05")
+        .check(
+            &evaluation([bidder(1)]),
+            "
+            event PROHIBIT effect=PROHIBIT code=8
+            party #0 PROHIBIT effect=PROHIBIT code=8
+            bidder verified PROHIBIT effect=PROHIBIT code=8
+              P1 effect PROHIBIT on E1 of B07 by identifier
+            ",
+        );
     both.with([listed("E2", "B02", uscc(1))])
         .confirmed("B02", "2026-01-01 00:00")
         .not_loaded("B08")

@@ -372,7 +372,9 @@ impl<'a> Scene<'a> {
     }
 
     fn is_stale(&self, list: &List, confirmed: Time) -> bool {
-        self.at.since(confirmed) > list.freshness_budget_micros
+        // Confirmed in the future: nobody knows how old it is.
+        let ahead = confirmed.since(self.at) > 300 * 1_000_000;
+        ahead || self.at.since(confirmed) > list.freshness_budget_micros
     }
 
     /// Sections 6 and 7: what is missing or out of time for the event as a whole.

@@ -5,6 +5,7 @@
 //! checks go first: after each round the reviewer rests as long as it worked.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -306,11 +307,11 @@ impl Supports<'_> {
             if !looked_at || resting.list_seq > self.then.version.seq {
                 continue;
             }
-            if !decided.contains_key(&resting.position) {
-                let again = self.decide_again(resting.position, cause)?;
-                decided.insert(resting.position, again);
-            }
-            let Some(Some(verdict)) = decided.get(&resting.position) else {
+            let verdict = match decided.entry(resting.position) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(self.decide_again(resting.position, cause)?),
+            };
+            let Some(verdict) = verdict else {
                 continue;
             };
             let mut support = MeasureSupport {

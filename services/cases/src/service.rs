@@ -214,7 +214,7 @@ impl Service for CasesService {
         let caller = permitted(&request, Permission::Feedback)?;
         let feedback = request.into_inner().feedback;
         let feedback = feedback.ok_or_else(|| invalid("feedback", "required"))?;
-        check_feedback(&feedback, self.now())?;
+        check_feedback(&feedback)?;
         let verdict = verdict_id_from_text(&feedback.verdict_id)
             .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
         let id = feedback.feedback_id.clone();
@@ -568,47 +568,22 @@ fn one(what: What) -> Make {
     })
 }
 
-fn check_feedback(feedback: &v1::Feedback, now: Time) -> Result<(), Status> {
+/// No text of a report may be longer than this; what else it must say, the case asks for.
+fn check_feedback(feedback: &v1::Feedback) -> Result<(), Status> {
     form(&[
         ("feedback_id", &feedback.feedback_id, true, 128),
         ("measure_id", &feedback.measure_id, true, 64),
         ("operator", &feedback.operator, true, TEXT_CHARS_MAX),
         ("department", &feedback.department, true, TEXT_CHARS_MAX),
-        (
-            "reason",
-            &feedback.reason,
-            feedback.status != "executed",
-            PROSE_CHARS_MAX,
-        ),
+        ("reason", &feedback.reason, false, PROSE_CHARS_MAX),
         ("basis", &feedback.basis, false, PROSE_CHARS_MAX),
         ("period", &feedback.period, false, TEXT_CHARS_MAX),
         ("document_no", &feedback.document_no, false, TEXT_CHARS_MAX),
         ("implementer", &feedback.implementer, false, TEXT_CHARS_MAX),
     ])?;
-    if !matches!(
-        feedback.status.as_str(),
-        "executed" | "partly" | "not_executed"
-    ) {
-        return Err(invalid(
-            "status",
-            "write `executed`, `partly` or `not_executed`",
-        ));
-    }
-    let division = feedback.division_code.as_str();
-    if !division.is_empty() && Region::parse(division).is_none() {
-        return Err(invalid("division_code", "write six digits, such as 320500"));
-    }
-    if feedback.amount_fen.is_some_and(|amount| amount < 0) {
-        return Err(invalid("amount_fen", "is not less than 0"));
-    }
-    let executed_at = feedback
-        .executed_at
-        .as_ref()
-        .and_then(encode::time_from_proto);
-    match executed_at {
-        None => Err(invalid("executed_at", "required: when it was carried out")),
-        Some(at) if at > now => Err(invalid("executed_at", "lies in the future")),
-        Some(_) => Ok(()),
+    match feedback.amount_fen {
+        Some(amount) if amount < 0 => Err(invalid("amount_fen", "is not less than 0")),
+        _ => Ok(()),
     }
 }
 
@@ -675,7 +650,7 @@ fn told(error: ActError) -> Status {
         ActError::Failed(error) => unreadable(error),
         ActError::Refused(refusal) => match refusal {
             Refusal::Field { field, rule } => invalid(field, &rule),
-            Refusal::NotFound { .. } => Status::not_found(refusal.to_string()),
+            Refusal::NoCase(_) | Refusal::NotFound { .. } => Status::not_found(refusal.to_string()),
             Refusal::OtherContent(_) => Status::already_exists(refusal.to_string()),
             Refusal::Step { .. } | Refusal::NotBy(_) => {
                 Status::failed_precondition(refusal.to_string())

@@ -246,7 +246,9 @@ impl App {
         }
         let keeps_lists = config.roles.contains(&Role::Registry);
         if let Some(dir) = config.lists.inbox.clone().filter(|_| keeps_lists) {
-            let inbox = registry::inbox::watch(registry.clone(), dir, tasks.shutdown().clone());
+            let still = config.lists.inbox_still;
+            let inbox =
+                registry::inbox::watch(registry.clone(), dir, still, tasks.shutdown().clone());
             tasks.spawn_named("inbox", inbox);
         }
         close_in_order(

@@ -11,6 +11,7 @@ mod sources;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use creditgate_measures::time::Time;
 use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
 
 pub use follow::{
@@ -23,8 +24,8 @@ pub use measures::{
     TestArgs, WhichBook,
 };
 pub use procedures::{
-    ChangeArgs, DueArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand, ProceduresArgs,
-    ServedArgs, StepProcedureArgs,
+    ChangeArgs, DueArgs, MeasureTakenArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand,
+    ProceduresArgs, ServedArgs, StepProcedureArgs,
 };
 pub use screen::ScreenArgs;
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
@@ -302,6 +303,8 @@ pub enum ListsCommand {
     Notices(NoticesArgs),
     /// Record by which proof notices were served.
     Served(ServedArgs),
+    /// Record that a measure was carried out by reason of an entry, so that its subject is told.
+    MeasureTaken(MeasureTakenArgs),
     /// Who a subject is.
     #[command(flatten)]
     Identity(identity::IdentityCommand),
@@ -356,7 +359,8 @@ Examples:
   creditgate lists import lists.csv --source-unit 示例法院
   creditgate lists import 名单.xlsx --source-unit 示例法院 --list 失信被执行人名单 --full --report refused.csv
   creditgate lists import part-1.csv part-2.csv.gz --source-unit 示例税务局 --mapping map.yaml --dry-run
-  creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm"
+  creditgate lists import part.csv --source-unit 示例法院 --on-error skip --no-confirm
+  creditgate lists import old.csv --source-unit 示例法院 --confirmed-at 2026-06-10T09:00:00+08:00"
 )]
 pub struct ImportArgs {
     /// The service.
@@ -383,6 +387,10 @@ pub struct ImportArgs {
     /// Confirm no list.
     #[arg(long, conflicts_with = "confirm")]
     pub no_confirm: bool,
+    /// When the source stated what the files say, as a day or RFC 3339, where that was earlier; now when left out. The
+    /// lists are confirmed as of then.
+    #[arg(long, value_name = "TIME", conflicts_with = "no_confirm", value_parser = procedures::moment)]
+    pub confirmed_at: Option<Time>,
     /// What to do when a row is refused.
     #[arg(long, value_enum, default_value = "hold")]
     pub on_error: OnError,

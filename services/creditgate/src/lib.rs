@@ -85,6 +85,9 @@ pub fn run() -> ExitCode {
         },
         Command::Lists(ListsCommand::Notices(args)) => block_on(procedures::notices(args)),
         Command::Lists(ListsCommand::Served(args)) => block_on(procedures::served(args)),
+        Command::Lists(ListsCommand::MeasureTaken(args)) => {
+            block_on(procedures::measure_taken(args))
+        }
         Command::Lists(ListsCommand::Identity(command)) => block_on(identity::run(command)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),

@@ -1,4 +1,4 @@
-//! `creditgate lists change | due | procedure | notices | served`: the life of entries.
+//! `creditgate lists change | due | procedure | notices | served | measure-taken`: the life of entries.
 
 use std::process::ExitCode;
 
@@ -8,8 +8,8 @@ use creditgate_proto::v1::{self, apply_request::Change};
 use serde::Serialize;
 
 use crate::cli::{
-    ChangeArgs, DueArgs, NoticesArgs, OpenProcedureArgs, ProceduresArgs, ServedArgs,
-    StepProcedureArgs,
+    ChangeArgs, DueArgs, MeasureTakenArgs, NoticesArgs, OpenProcedureArgs, ProceduresArgs,
+    ServedArgs, StepProcedureArgs,
 };
 use crate::client::Client;
 use crate::failure::Failure;
@@ -90,7 +90,7 @@ pub async fn due(args: DueArgs) -> Result<ExitCode, Failure> {
             due.list.clone(),
             match due.notice.is_empty() {
                 true => due.procedure_id.clone(),
-                false => due.notice.clone(),
+                false => with_measure(&due.notice, &due.measure_id, &due.verdict_id),
             },
             due.authority.clone(),
         ]);
@@ -277,6 +277,8 @@ pub async fn notices(args: NoticesArgs) -> Result<ExitCode, Failure> {
                 notice,
                 entry_id,
                 values: args.value.into_iter().collect(),
+                verdict_id: args.verdict.unwrap_or_default(),
+                measure_id: args.measure.unwrap_or_default(),
             })
             .await
             .map_err(|status| Failure::new("write the notice", status))?
@@ -314,7 +316,7 @@ pub async fn notices(args: NoticesArgs) -> Result<ExitCode, Failure> {
     let mut rows = vec![titles.map(str::to_owned)];
     for notice in &answer.notices {
         rows.push([
-            notice.notice.clone(),
+            with_measure(&notice.notice, &notice.measure_id, &notice.verdict_id),
             notice.title.clone(),
             at(&notice.due_since),
             at(&notice.served_at),
@@ -355,6 +357,57 @@ pub async fn served(args: ServedArgs) -> Result<ExitCode, Failure> {
     }
     say!("lists    {}", recorded.list_version);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Records that a measure was carried out by reason of an entry.
+pub async fn measure_taken(args: MeasureTakenArgs) -> Result<ExitCode, Failure> {
+    let mut client = Client::connect(&args.server).await?;
+    let recorded = client
+        .procedures
+        .record_measure(v1::RecordMeasureRequest {
+            entry_id: args.entry.clone(),
+            verdict_id: args.verdict.clone(),
+            measure_id: args.measure.clone(),
+            case_id: args.case.unwrap_or_default(),
+            by: args.by,
+            at: Some(time_to_proto(args.at)),
+            document_no: args.document,
+            reason: args.reason,
+        })
+        .await
+        .map_err(|status| Failure::new("record the measure", status))?
+        .into_inner();
+    let entry = recorded.entry.and_then(|record| record.entry);
+    tell_state(&entry.unwrap_or_default());
+    let known = match recorded.known {
+        true => " (known already; nothing was recorded)",
+        false => "",
+    };
+    say!(
+        "measure  {} of verdict {}{known}",
+        args.measure,
+        args.verdict
+    );
+    match recorded.notice.is_empty() {
+        true => say!("notice   none is to be served"),
+        false => say!(
+            "notice   {notice} is to be served: creditgate lists served {} --notice {notice} --verdict {} --measure {} …",
+            args.entry,
+            args.verdict,
+            args.measure,
+            notice = recorded.notice,
+        ),
+    }
+    say!("lists    {}", recorded.list_version);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A notice, with the measure that it tells of.
+fn with_measure(notice: &str, measure: &str, verdict: &str) -> String {
+    match measure.is_empty() {
+        true => notice.to_owned(),
+        false => format!("{notice} {measure} {verdict}"),
+    }
 }
 
 fn json(answer: &impl Serialize) -> Result<ExitCode, Failure> {
@@ -444,6 +497,8 @@ mod tests {
             "creditgate lists notices",
             "creditgate lists notices E1 --render N02 --value contact=c",
             "creditgate lists served E1 --notice N02,N03 --how post --proof p --at 2026-06-10T09:00:00+08:00 --by b",
+            "creditgate lists measure-taken E1 --verdict V1 --measure M1 --by b --at 2026-06-10 --document D1 --reason r",
+            "creditgate lists notices E1 --render N05 --verdict V1 --measure M1",
         ] {
             read(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }

@@ -46,7 +46,7 @@ impl Recalled {
             .as_ref()
             .and_then(time_from_proto)
             .ok_or(Error::Record("time"))?;
-        let cause = cause(&stored.cause).ok_or(Error::Record("cause"))?;
+        let cause = Cause::parse(&stored.cause).ok_or(Error::Record("cause"))?;
         let supersedes = supersedes(stored)?;
         let case = record
             .case_view
@@ -89,7 +89,8 @@ pub(crate) fn replay(
     let recalled = Recalled::of(record, stored)?;
     let version =
         list_version_from_text(&stored.list_version).map_err(|_| Error::Record("list version"))?;
-    let book_version = book_version(&stored.book_version).ok_or(Error::Record("book version"))?;
+    let book_version =
+        BookVersion::parse(&stored.book_version).ok_or(Error::Record("book version"))?;
     let book = history.book(book_version)?;
     let lists = history.lists_as_of(version, &recalled.event, &book)?;
     let verdict = recalled.decide(&lists, &book);
@@ -111,51 +112,4 @@ fn supersedes(stored: &v1::Verdict) -> Result<Option<VerdictId>, Error> {
         .as_deref()
         .map(|text| verdict_id_from_text(text).ok_or(Error::Record("superseded verdict")))
         .transpose()
-}
-
-/// Reads a cause as verdicts print it.
-fn cause(text: &str) -> Option<Cause> {
-    if text == "event" {
-        return Some(Cause::Event);
-    }
-    let (kind, value) = text.split_once(':')?;
-    match kind {
-        "list_change" => value.parse().ok().map(Cause::ListChange),
-        "clock" => value.parse().ok().map(Cause::Clock),
-        "book" => book_version(value).map(Cause::Book),
-        _ => None,
-    }
-}
-
-/// Reads a book version as verdicts print it.
-fn book_version(text: &str) -> Option<BookVersion> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(BookVersion(bytes))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn causes_are_read_as_they_are_printed() {
-        let check = |text: &str, expected: &str| {
-            let shown = cause(text).map_or("none".to_owned(), |cause| cause.to_string());
-            assert_eq!(shown, expected);
-        };
-        check("event", "event");
-        check("list_change:17", "list_change:17");
-        check("clock:1", "clock:1");
-        let book = format!("book:{}", "0a".repeat(32));
-        check(&book, &book);
-        check("book:0a", "none");
-        check("clock:", "none");
-        check("moon:1", "none");
-    }
 }

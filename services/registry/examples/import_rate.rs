@@ -4,18 +4,15 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
-use creditgate_measures::book::Deployment;
-use creditgate_measures::catalogue;
+use common::open;
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
-use creditgate_registry::{OVERLAY_MIN, Options, Registry};
-use creditgate_runtime::callers::{Caller, Callers};
-use creditgate_runtime::clock::Clock;
-use creditgate_runtime::health::Readiness;
-use creditgate_runtime::journal;
-use creditgate_runtime::metrics::{Build, Metrics};
+use creditgate_registry::{OVERLAY_MIN, Registry};
+use creditgate_runtime::callers::Callers;
 
 // As in the binary.
 #[global_allocator]
@@ -25,10 +22,7 @@ fn main() {
     if let Some(dir) = std::env::var_os("IMPORT_RATE_REOPEN") {
         return reopen(dir.as_ref());
     }
-    let rows: u64 = std::env::args()
-        .nth(1)
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(100_000);
+    let rows = common::rows_asked();
     let dir = tempfile::tempdir().expect("a directory");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let caller = Callers::loopback_only()
@@ -39,7 +33,7 @@ fn main() {
     let registry = open(dir.path());
     memory("open", 0);
     let started = Instant::now();
-    runtime.block_on(import(&registry, rows, &caller));
+    runtime.block_on(common::import(&registry, rows, entry, &caller));
     let took = started.elapsed();
     println!(
         "imported {rows} rows in {:.1} s: {:.0} rows/s",
@@ -50,7 +44,7 @@ fn main() {
     memory("imported", rows);
 
     let started = Instant::now();
-    runtime.block_on(import(&registry, rows, &caller));
+    runtime.block_on(common::import(&registry, rows, entry, &caller));
     println!(
         "the same rows again, unchanged: {:.1} s",
         started.elapsed().as_secs_f64()
@@ -106,55 +100,6 @@ fn reopen(dir: &std::path::Path) {
     memory("fresh, a second later", rows);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(registry.close());
-}
-
-fn open(dir: &std::path::Path) -> Registry {
-    let clock = Clock::system();
-    let build = Build {
-        version: "example",
-        commit: "unknown",
-    };
-    Registry::open(Options {
-        data_dir: dir.to_owned(),
-        book: catalogue::built_in(),
-        book_named: false,
-        signature: None,
-        trusted_keys: Default::default(),
-        deployment: Deployment::default(),
-        upstream: None,
-        journal: journal::Options::default(),
-        metrics: Metrics::new(clock.clone(), build),
-        clock,
-        readiness: Readiness::expecting(["lists"]),
-        overlay_min: OVERLAY_MIN,
-        source_rules: Default::default(),
-    })
-    .expect("the registry opens")
-}
-
-async fn import(registry: &Registry, rows: u64, caller: &Caller) {
-    let header = v1::ImportHeader {
-        source_unit: "示例数据中心".to_owned(),
-        ..Default::default()
-    };
-    let mut import = registry
-        .begin_import(header, caller)
-        .expect("a sound header");
-    for n in 0..rows {
-        let row = v1::ImportRow {
-            entry: Some(entry(n)),
-            row: n + 1,
-            ..v1::ImportRow::default()
-        };
-        import.push(row).expect("room");
-    }
-    let summary = import.finish().await.expect("an import");
-    assert_eq!(
-        (summary.refused_count, summary.received),
-        (0, rows),
-        "{:?}",
-        summary.refused.first()
-    );
 }
 
 fn entry(n: u64) -> v1::Entry {

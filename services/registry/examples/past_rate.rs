@@ -5,20 +5,17 @@
 
 #![allow(clippy::print_stdout, reason = "a program for people")]
 
+mod common;
+
 use std::time::{Duration, Instant};
 
-use creditgate_measures::book::Deployment;
-use creditgate_measures::catalogue;
 use creditgate_measures::entry::StoredEntry;
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1::{self, identity_server::Identity as _};
+use creditgate_registry::IdentityService;
 use creditgate_registry::log::What;
-use creditgate_registry::{IdentityService, OVERLAY_MIN, Options, Registry};
-use creditgate_runtime::callers::{Caller, Callers};
-use creditgate_runtime::clock::Clock;
-use creditgate_runtime::health::Readiness;
-use creditgate_runtime::journal::{self, Position};
-use creditgate_runtime::metrics::{Build, Metrics};
+use creditgate_runtime::callers::Callers;
+use creditgate_runtime::journal::Position;
 use tonic::Request;
 
 const QUESTIONS: u64 = 200;
@@ -28,18 +25,15 @@ const QUESTIONS: u64 = 200;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let rows: u64 = std::env::args()
-        .nth(1)
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(100_000);
+    let rows = common::rows_asked();
     let dir = tempfile::tempdir().expect("a directory");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let caller = Callers::loopback_only()
         .authenticate(None, true)
         .expect("local");
-    let registry = open(dir.path());
+    let registry = common::open(dir.path());
     let started = Instant::now();
-    runtime.block_on(import(&registry, rows, &caller));
+    runtime.block_on(common::import(&registry, rows, entry, &caller));
     println!("imported {rows} rows in {:.1} s", seconds(started));
 
     let past = registry.past();
@@ -122,59 +116,18 @@ fn seconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
 }
 
-fn open(dir: &std::path::Path) -> Registry {
-    let clock = Clock::system();
-    let build = Build {
-        version: "example",
-        commit: "unknown",
-    };
-    Registry::open(Options {
-        data_dir: dir.to_owned(),
-        book: catalogue::built_in(),
-        book_named: false,
-        signature: None,
-        trusted_keys: Default::default(),
-        deployment: Deployment::default(),
-        upstream: None,
-        journal: journal::Options::default(),
-        metrics: Metrics::new(clock.clone(), build),
-        clock,
-        readiness: Readiness::expecting(["lists"]),
-        overlay_min: OVERLAY_MIN,
-        source_rules: Default::default(),
-    })
-    .expect("the registry opens")
-}
-
-async fn import(registry: &Registry, rows: u64, caller: &Caller) {
-    let header = v1::ImportHeader {
-        source_unit: "示例数据中心".to_owned(),
+fn entry(n: u64) -> v1::Entry {
+    v1::Entry {
+        entry_id: format!("E-{n:09}"),
+        list: "B01".to_owned(),
+        id_type: "USCC".to_owned(),
+        id: invented::uscc(n),
+        name: format!("示例第{n}号建筑工程有限公司"),
+        kind: "enterprise".to_owned(),
+        severity: "serious".to_owned(),
+        document_no: format!("（2026）示例执{n}号"),
+        valid_from: "2026-01-05".to_owned(),
+        valid_to: "2028-01-04".to_owned(),
         ..Default::default()
-    };
-    let mut import = registry
-        .begin_import(header, caller)
-        .expect("a sound header");
-    for n in 0..rows {
-        let entry = v1::Entry {
-            entry_id: format!("E-{n:09}"),
-            list: "B01".to_owned(),
-            id_type: "USCC".to_owned(),
-            id: invented::uscc(n),
-            name: format!("示例第{n}号建筑工程有限公司"),
-            kind: "enterprise".to_owned(),
-            severity: "serious".to_owned(),
-            document_no: format!("（2026）示例执{n}号"),
-            valid_from: "2026-01-05".to_owned(),
-            valid_to: "2028-01-04".to_owned(),
-            ..Default::default()
-        };
-        let row = v1::ImportRow {
-            entry: Some(entry),
-            row: n + 1,
-            ..v1::ImportRow::default()
-        };
-        import.push(row).expect("room");
     }
-    let summary = import.finish().await.expect("an import");
-    assert_eq!(summary.accepted, rows);
 }

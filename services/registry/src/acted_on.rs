@@ -55,7 +55,7 @@ impl Following for Follower {
             if let Some(lists) = &mut self.lists {
                 match &entered.what {
                     What::Put(put) => lists.put_stored(&put.stored, simplify),
-                    What::Confirmed(confirmed) => confirmed.put_into(lists),
+                    What::Confirmed(confirmed) => confirmed.put_into(lists, entered.recorded_at),
                     _ => {}
                 }
                 lists.advance(entered.seq);

@@ -74,7 +74,7 @@ impl Change {
         match request.change {
             None => Err(Refused::one("change", "required: say what to change")),
             Some(Asked::ChangeState(asked)) => {
-                if asked.reason == ABSENT_FROM_SOURCE {
+                if asked.reason.trim() == ABSENT_FROM_SOURCE {
                     let rule = "`absent_from_source` is what a full import writes; give a reason";
                     return Err(Refused::one("change_state.reason", rule));
                 }
@@ -86,12 +86,13 @@ impl Change {
                         Refused::one("change_state.to", rule)
                     })?,
                     effective_at: time("change_state.effective_at", asked.effective_at)?,
-                    document_no: text(
+                    document_no: told(
                         "change_state.document_no",
                         asked.document_no,
                         TEXT_CHARS_MAX,
+                        "the number of the document that orders it",
                     )?,
-                    reason: text("change_state.reason", asked.reason, PROSE_CHARS_MAX)?,
+                    reason: told("change_state.reason", asked.reason, PROSE_CHARS_MAX, "why")?,
                 })
             }
             Some(Asked::Put(asked)) => {
@@ -142,6 +143,14 @@ fn entry_id(field: &str, id: &str) -> Result<EntryId, Refused> {
         return Err(Refused::one(field, "required"));
     }
     Ok(EntryId::new(id))
+}
+
+/// What an official decides is told with its document and its reason (specification, 3).
+fn told(field: &str, told: String, chars_max: usize, ask: &str) -> Result<String, Refused> {
+    if told.trim().is_empty() {
+        return Err(Refused::one(field, format!("required: say {ask}")));
+    }
+    text(field, told, chars_max)
 }
 
 fn text(field: &str, text: String, chars_max: usize) -> Result<String, Refused> {

@@ -15,6 +15,7 @@ use creditgate_measures::event::{Event, SubjectIdentifier};
 use creditgate_measures::identifier::Key;
 use creditgate_measures::lists::{ListVersion, Lists, entry_id_key, keys};
 use creditgate_measures::name::NormalName;
+use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::{BookRecord, ClockStruck, EntryPut};
 use creditgate_proto::v1;
@@ -147,7 +148,9 @@ impl Past {
                         lists.put_stored(&put.stored, simplify);
                     }
                 }
-                What::Confirmed(confirmed) => confirmed.put_into(&mut lists),
+                What::Confirmed(confirmed) => {
+                    confirmed.put_into(&mut lists, entered.recorded_at);
+                }
                 What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
             }
         }
@@ -334,7 +337,7 @@ impl Looking {
 }
 
 impl Walk {
-    fn apply(&mut self, what: What) {
+    fn apply(&mut self, what: What, recorded_at: Time) {
         match what {
             What::Put(put) => {
                 let Ok(stored) = StoredEntry::read(&put.stored) else {
@@ -351,7 +354,7 @@ impl Walk {
                     self.lists.put_stored(&put.stored, simplify);
                 }
             }
-            What::Confirmed(confirmed) => confirmed.put_into(&mut self.lists),
+            What::Confirmed(confirmed) => confirmed.put_into(&mut self.lists, recorded_at),
             What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
         }
     }
@@ -380,7 +383,7 @@ impl Sweep for Walk {
             match next {
                 Some(entered) if entered.seq <= seq => {
                     self.lists.advance(entered.seq);
-                    self.apply(entered.what);
+                    self.apply(entered.what, entered.recorded_at);
                 }
                 // Numbers are dense; a log that skips one is told as it is.
                 later => {

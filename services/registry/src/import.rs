@@ -19,9 +19,11 @@ use creditgate_proto::{Refused, Violation, v1};
 use rustc_hash::FxHashSet;
 
 use crate::change;
+use crate::desk::WhyHeld;
 use crate::error::ChangeError;
+use crate::files::is_cut_off;
 use crate::identity::complete::{self, Statement};
-use crate::keeper::{Keeper, Planned, confirmable, stated_put};
+use crate::keeper::{Keeper, Planned, as_of, stated_put};
 use crate::life::{self, ABSENT_FROM_SOURCE, Step};
 use crate::spool::Spool;
 
@@ -147,9 +149,11 @@ impl Header {
         let confirmed_at = change::time("confirmed_at", header.confirmed_at)?;
         list.iter()
             .try_for_each(|list| life::known_list(list.as_str(), book).map(|_| ()))?;
+        // Also where no list is named: it must not be found out after the rows were taken.
+        as_of(confirmed_at, now)?;
         confirm
             .iter()
-            .try_for_each(|list| confirmable(list, confirmed_at, book, now).map(drop))?;
+            .try_for_each(|list| life::known_list(list.as_str(), book).map(|_| ()))?;
         Ok(Self {
             asked,
             source_unit: header.source_unit,
@@ -216,6 +220,8 @@ struct Tally {
     accepted: u64,
     unchanged: u64,
     refused_count: u64,
+    /// Refused rows in the middle of which their file ends.
+    cut_off: u64,
     revoked_absent: u64,
     differing: u64,
     hold: Option<(String, String)>,
@@ -258,11 +264,21 @@ impl Keeper {
         if looked_through {
             let seen = self.look_through(&job, &mut tally)?;
             let shrinks = self.shrinks(&job, &seen);
+            // What came behind the cut is missing as if the source had ended it: somebody must say that it has.
+            let cut_off = shrinks.is_some() && tally.cut_off > 0;
             let waits = shrinks.as_ref().and_then(|shrinks| {
-                let why = shrinks.held(job.rows.rows(), self.source_rules.removal_percent)?;
+                let percent = self.source_rules.removal_percent;
+                let why = match cut_off {
+                    true => WhyHeld::CutOff,
+                    false => shrinks.held(job.rows.rows(), percent)?,
+                };
                 Some((shrinks, why))
             });
-            if tally.refused_count > 0 && header.on_error == OnError::Hold {
+            let otherwise_refused = match cut_off {
+                true => tally.refused_count - tally.cut_off,
+                false => tally.refused_count,
+            };
+            if otherwise_refused > 0 && header.on_error == OnError::Hold {
                 held = std::mem::take(&mut tally.accepted);
             } else if header.dry_run {
                 tally.revoked_absent = shrinks.as_ref().map_or(0, |shrinks| shrinks.removed);
@@ -338,6 +354,7 @@ impl Keeper {
         for (at, row) in job.rows.read().map_err(ChangeError::Spool)?.enumerate() {
             let row = row.map_err(ChangeError::Spool)?;
             let number = row.row;
+            tally.cut_off += u64::from(is_cut_off(&row.unreadable));
             let unreadable = unreadable(&row.unreadable);
             let mut entry = row.entry.unwrap_or_default();
             let taken = unreadable

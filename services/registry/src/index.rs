@@ -4,7 +4,6 @@
 //! A question about the past then reads the records of the entries it is about, not the whole log.
 //! The index follows the log on a thread of its own; a question brings it up to date first.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,7 +24,7 @@ use crate::error::Error;
 use crate::log::{ChangeLog, Entered, What};
 
 /// Of the tables and of the keys; another one is a foreign file.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// `cglx`, in the file's header.
 const APPLICATION: i64 = 0x6367_6c78;
 const FILE: &str = "entries.sqlite";
@@ -245,7 +244,7 @@ impl Table {
             "CREATE TABLE mark (log_id BLOB NOT NULL, simplify BLOB NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, rows INTEGER NOT NULL);
             CREATE TABLE records (entry INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (entry, position)) WITHOUT ROWID;
             CREATE TABLE found_by (key INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (key, entry)) WITHOUT ROWID;
-            CREATE TABLE confirmed (seq INTEGER PRIMARY KEY, list TEXT NOT NULL, at INTEGER NOT NULL);
+            CREATE TABLE confirmed (seq INTEGER PRIMARY KEY, list TEXT NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL);
             CREATE TABLE noted (seq INTEGER PRIMARY KEY, position INTEGER NOT NULL);
             CREATE TABLE marks (seq INTEGER PRIMARY KEY, position INTEGER NOT NULL);",
         )?;
@@ -348,10 +347,14 @@ impl Table {
 fn note(connection: &Connection, entered: &Entered) -> rusqlite::Result<()> {
     match &entered.what {
         What::Confirmed(confirmed) => confirmed.whole.map_or(Ok(0), |whole| {
-            let list = confirmed.list.as_str();
             connection.execute(
-                "INSERT OR IGNORE INTO confirmed VALUES (?1, ?2, ?3)",
-                params![entered.seq.cast_signed(), list, whole.micros()],
+                "INSERT OR IGNORE INTO confirmed VALUES (?1, ?2, ?3, ?4)",
+                params![
+                    entered.seq.cast_signed(),
+                    confirmed.list.as_str(),
+                    whole.micros(),
+                    entered.recorded_at.micros()
+                ],
             )
         }),
         What::Desk(record) if tells_of_subjects(record.what.as_ref()) => connection.execute(
@@ -407,15 +410,19 @@ impl Asked<'_> {
             .collect()
     }
 
-    /// When each list was last confirmed, as known at a version.
-    pub fn confirmed(&self, up_to: u64) -> rusqlite::Result<BTreeMap<ListCode, Time>> {
-        let mut statement = self
-            .0
-            .connection
-            .prepare_cached("SELECT list, max(at) FROM confirmed WHERE seq <= ?1 GROUP BY list")?;
+    /// The confirmations up to a version, in their order: list, as of when, when it was recorded.
+    pub fn confirmed(&self, up_to: u64) -> rusqlite::Result<Vec<(ListCode, Time, Time)>> {
+        let mut statement = self.0.connection.prepare_cached(
+            "SELECT list, at, recorded FROM confirmed WHERE seq <= ?1 ORDER BY seq",
+        )?;
         let rows = statement.query_map([up_to.cast_signed()], |row| {
             let list: String = row.get(0)?;
-            Ok((ListCode::new(list), Time::from_micros(row.get(1)?)))
+            let (at, recorded) = (row.get(1)?, row.get(2)?);
+            Ok((
+                ListCode::new(list),
+                Time::from_micros(at),
+                Time::from_micros(recorded),
+            ))
         })?;
         rows.collect()
     }

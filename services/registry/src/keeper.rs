@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use creditgate_measures::book::{Book, Deployment};
 use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_measures::event::{EntryId, ListCode};
-use creditgate_measures::lists::{Base, ListVersion, Lists};
+use creditgate_measures::lists::{Base, ListVersion, Lists, is_ahead};
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::State as EntryState;
 use creditgate_proto::journal::v1::{ClockStruck, DeskRecord, EntryPut, desk_record};
@@ -43,9 +43,6 @@ use crate::upstream::{News, Recorded, Source};
 
 /// The readiness component of the lists.
 pub const COMPONENT: &str = "lists";
-
-/// A confirmation may lie this far ahead of our clock, and no further: it would hide stale lists.
-const CONFIRMED_AHEAD_SECONDS: i64 = 300;
 
 /// An overlay smaller than this is not worth a new base at the end.
 const MERGE_AT_END_MIN: usize = 2_000;
@@ -413,11 +410,12 @@ impl Keeper {
         source_unit: String,
         now: Time,
     ) -> Result<Planned, ChangeError> {
-        let at = confirmable(list, at, &self.book, now)?;
+        life::known_list(list.as_str(), &self.book)?;
+        let at = as_of(at, now)?;
         let declared = self.source_rules.declared(list);
         let sources = &self.beside.desk.sources;
         Ok(Planned::Confirmed(Confirmation {
-            whole: sources.whole(list.as_str(), &source_unit, at, declared),
+            whole: sources.whole(list.as_str(), (&source_unit, at), declared, now),
             list: list.clone(),
             at,
             source_unit,
@@ -486,6 +484,7 @@ impl Keeper {
     fn apply(&mut self, first: u64, planned: Vec<Planned>, now: Time) {
         for (seq, planned) in (first..).zip(planned) {
             let stamp = Stamp { seq, at: now };
+            self.beside.desk.recorded(stamp);
             match planned {
                 Planned::Put(put) => {
                     if let Ok(stored) = StoredEntry::read(&put.stored) {
@@ -495,9 +494,9 @@ impl Keeper {
                 }
                 Planned::Confirmed(confirmed) => {
                     self.beside.desk.sources.confirmed(&confirmed, stamp);
-                    confirmed.put_into(&mut self.lists);
+                    confirmed.put_into(&mut self.lists, now);
                 }
-                Planned::Clock(struck) => self.beside.desk.struck(&struck),
+                Planned::Clock(struck) => self.beside.desk.struck(&struck, stamp),
                 Planned::Noted(record) => self.beside.desk.note(&record, stamp),
             }
             self.lists.advance(seq);
@@ -680,16 +679,11 @@ pub(crate) fn stated_put(step: &Step, caller: &str, reason: &str, document_no: &
     put
 }
 
-/// As of when a list may be confirmed.
-pub(crate) fn confirmable(
-    list: &ListCode,
-    at: Option<Time>,
-    book: &Book,
-    now: Time,
-) -> Result<Time, ChangeError> {
-    life::known_list(list.as_str(), book)?;
+/// As of when something is confirmed: now, where nothing is said.
+pub(crate) fn as_of(at: Option<Time>, now: Time) -> Result<Time, ChangeError> {
     let at = at.unwrap_or(now);
-    if at > now.plus_seconds(CONFIRMED_AHEAD_SECONDS) {
+    // It would hide stale lists.
+    if is_ahead(at, now) {
         return Err(ChangeError::Invalid(Refused::one(
             "confirmed_at",
             "lies in the future; a list is confirmed as of a time that has come",

@@ -295,10 +295,10 @@ impl Confirmation {
         })
     }
 
-    /// Makes the whole list as fresh as it is by this.
-    pub fn put_into(&self, lists: &mut Lists) {
+    /// Makes the whole list as fresh as it is by this, recorded at that time.
+    pub fn put_into(&self, lists: &mut Lists, recorded_at: Time) {
         if let Some(whole) = self.whole {
-            lists.confirm(self.list.clone(), whole);
+            lists.confirm_recorded(self.list.clone(), whole, recorded_at);
         }
     }
 }
@@ -523,6 +523,7 @@ pub fn apply(
     beside: &mut Beside,
     simplify: &SimplifyTable,
 ) -> Result<(), Error> {
+    beside.desk.recorded(entered.stamp());
     match &entered.what {
         What::Put(put) => {
             let stored = StoredEntry::read(&put.stored).map_err(|_| Error::Record {
@@ -533,10 +534,11 @@ pub fn apply(
             lists.put_stored(&put.stored, simplify);
         }
         What::Confirmed(confirmed) => {
-            beside.desk.sources.confirmed(confirmed, entered.stamp());
-            confirmed.put_into(lists);
+            let stamp = entered.stamp();
+            beside.desk.sources.confirmed(confirmed, stamp);
+            confirmed.put_into(lists, stamp.at);
         }
-        What::Clock(struck) => beside.desk.struck(struck),
+        What::Clock(struck) => beside.desk.struck(struck, entered.stamp()),
         What::Desk(record) => beside.desk.note(record, entered.stamp()),
         What::Book(book) => {
             if let Some(version) = version_of(book) {

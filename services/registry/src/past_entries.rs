@@ -224,8 +224,8 @@ impl Past {
                 }
                 grow(&lists, &mut wanted);
             }
-            for (list, at) in index.confirmed(seq)? {
-                lists.confirm(list, at);
+            for (list, at, recorded_at) in index.confirmed(seq)? {
+                lists.confirm_recorded(list, at, recorded_at);
             }
             lists.advance(seq);
             Ok(lists)

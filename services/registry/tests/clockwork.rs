@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::State;
-use creditgate_proto::v1;
-use creditgate_registry::Registry;
+use creditgate_proto::encode::time_to_proto;
+use creditgate_proto::v1::{self, lists_server::Lists as _};
 use creditgate_registry::change::Change;
+use creditgate_registry::{Registry, Service};
 use creditgate_runtime::clock::Clock;
+use creditgate_runtime::ports::History;
 use support::{Place, hour, id, row, rows, struck, until, used};
+use tonic::Request;
 
 const CHILD: &str = "REGISTRY_CLOCK_CHILD";
 
@@ -190,6 +193,148 @@ async fn a_change_for_the_future_comes_in_its_time() {
 }
 
 const MANY: u64 = 6_000;
+
+/// The ends recorded so far of these entries, in order, by number.
+fn ends(registry: &Registry) -> Vec<u64> {
+    let recorded = recorded(registry).into_iter();
+    let ends = recorded.filter(|(kind, _)| kind == "ends");
+    ends.map(|(_, of)| (1..=9).find(|n| id(*n) == of).expect("one of these"))
+        .collect()
+}
+
+/// A registry in whose directory a clock ran ahead by a year: entries 1 to 4 were struck, and 5 was
+/// recorded in that future.
+async fn ran_ahead(overlay_min: usize) -> Place {
+    let (clock, hand) = Clock::stepped(hour("2026-06-01", 9).micros());
+    let place = Place::new().with_clock(clock).with_overlay_min(overlay_min);
+    let registry = place.open();
+    let ended = ["2026-06-02", "2026-06-05", "2026-06-20", "2026-08-31"];
+    let taken = (1..).zip(ended).map(|(n, day)| ending(n, day)).collect();
+    place.import(&registry, support::header(), taken).await;
+    hand.set(hour("2027-06-01", 9).micros());
+    until("all ends", || ends(&registry).len() == 4).await;
+    let taken = vec![ending(5, "2026-06-08")];
+    place.import(&registry, support::header(), taken).await;
+    let confirmed = registry.apply(support::confirm("B01"), &place.caller).await;
+    confirmed.expect("confirmed in that future");
+    assert_eq!(ends(&registry), [1, 2, 3, 4]);
+    registry.close().await;
+    place
+}
+
+#[tokio::test]
+async fn what_a_clock_that_ran_ahead_had_struck_comes_again_when_it_is_set_back() {
+    for overlay_min in [0, 20_000] {
+        let place = ran_ahead(overlay_min).await;
+        let (clock, hand) = Clock::stepped(hour("2026-06-03", 9).micros());
+        let place = place.with_clock(clock);
+        let registry = place.open();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(ends(&registry), [1, 2, 3, 4], "nothing has come");
+
+        hand.set(hour("2026-06-06", 0).micros());
+        until("its end", || ends(&registry).len() == 5).await;
+        assert_eq!(ends(&registry), [1, 2, 3, 4, 2]);
+        // Before it stands why it comes again.
+        let before = struck(&registry).into_iter().rev().nth(1).expect("a mark");
+        assert_eq!(
+            (before.1.as_str(), before.3),
+            ("mark", hour("2026-06-03", 9))
+        );
+        let desk = registry.desk();
+        assert_eq!(desk.newest, Some(hour("2026-06-06", 0)));
+        registry.close().await;
+
+        // What came while nobody ran is made up for, also of the entry that bears the wrong time.
+        hand.set(hour("2026-06-21", 9).micros());
+        let registry = place.open();
+        until("two ends", || ends(&registry).len() == 7).await;
+        assert_eq!(ends(&registry), [1, 2, 3, 4, 2, 5, 3]);
+        let desk = registry.desk();
+        registry.close().await;
+        let registry = place.open();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(*registry.desk(), *desk);
+        assert_eq!(ends(&registry).len(), 7, "each once");
+
+        // The time that the wrong clock had been at comes and goes: nothing more.
+        hand.set(hour("2027-09-01", 9).micros());
+        until("the last end", || ends(&registry).len() == 8).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(ends(&registry), [1, 2, 3, 4, 2, 5, 3, 4]);
+        registry.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_stays_behind_the_log_is_recorded_as_set_back() {
+    let place = ran_ahead(20_000).await;
+    let (clock, hand) = Clock::stepped(hour("2026-06-03", 9).micros());
+    let place = place.with_clock(clock);
+    let registry = place.open();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(registry.desk().ran_ahead, None, "it may be set right yet");
+    hand.advance(Duration::from_secs(61));
+    until("the mark", || registry.desk().ran_ahead.is_some()).await;
+    let desk = registry.desk();
+    let ran_ahead = desk.ran_ahead.expect("it");
+    assert_eq!(ran_ahead.set_back_to, hour("2026-06-03", 9));
+    assert_eq!(ran_ahead.until, hour("2027-06-01", 9));
+    assert_eq!(desk.clock_up_to, Some(ran_ahead.set_back_to));
+    assert_eq!(ends(&registry), [1, 2, 3, 4]);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn a_list_confirmed_by_a_clock_that_ran_ahead_is_stale_until_it_is_confirmed_again() {
+    for overlay_min in [0, 20_000] {
+        let place = ran_ahead(overlay_min).await;
+        let now = hour("2026-06-03", 9);
+        let place = place.with_clock(Clock::stepped(now.micros()).0);
+        let state = |registry: &Registry| {
+            let service = Service::new(registry.clone());
+            let mut asked = Request::new(v1::ListSourcesRequest {
+                list: "B01".to_owned(),
+            });
+            asked.extensions_mut().insert(place.caller.clone());
+            async move {
+                let ages = service.list_sources(asked).await.expect("ages");
+                let age = ages.into_inner().lists.remove(0);
+                let of_source = age.sources.into_iter().map(|source| source.confirmed_at);
+                (
+                    age.state,
+                    of_source.max_by_key(|at| at.map(|at| at.seconds)),
+                )
+            }
+        };
+        let registry = place.open();
+        let (told, _) = state(&registry).await;
+        assert_eq!(told, "stale");
+        registry
+            .apply(support::confirm("B01"), &place.caller)
+            .await
+            .expect("confirmed");
+        let known = |registry: &Registry| {
+            let live = registry.live().load();
+            let event = support::evaluation(1, now);
+            let then = registry
+                .past()
+                .lists_as_of(live.lists.version(), &event, &live.book)
+                .expect("the lists of now");
+            (live.lists.confirmed_at("B01"), then.confirmed_at("B01"))
+        };
+        assert_eq!(known(&registry), (Some(now), Some(now)));
+        let (told, of_source) = state(&registry).await;
+        assert_eq!(
+            (told.as_str(), of_source),
+            ("fresh", Some(Some(time_to_proto(now))))
+        );
+        registry.close().await;
+        let registry = place.open();
+        assert_eq!(known(&registry), (Some(now), Some(now)));
+        registry.close().await;
+    }
+}
 
 /// Not a test of its own: the process that is killed while it strikes.
 #[tokio::test]

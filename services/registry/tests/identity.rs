@@ -17,6 +17,7 @@ use creditgate_proto::v1::{
 };
 use creditgate_registry::{IdentityService, ProceduresService, Registry};
 use creditgate_runtime::journal::Position;
+use support::random::Random;
 use support::{Place, confirm, counts, header, row, rows, state};
 use tonic::{Code, Request, Status};
 
@@ -819,25 +820,6 @@ async fn texts_of_a_wrong_hit_are_bounded() {
     opened.expect("at the bounds");
 }
 
-/// A small generator of its own, so that a printed seed replays the whole test.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
-fn seed() -> u64 {
-    let given = std::env::var("SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    given.unwrap_or(0x5eed_0000_0002)
-}
-
 /// Which registration numbers are one subject, counted anew from the merges that stand.
 fn joined(merges: &[(u64, u64)], of: u64) -> BTreeSet<u64> {
     let mut joined = BTreeSet::from([of]);
@@ -856,9 +838,7 @@ fn joined(merges: &[(u64, u64)], of: u64) -> BTreeSet<u64> {
 
 #[tokio::test]
 async fn random_merges_and_undos_are_as_counted_anew() {
-    let seed = seed();
-    println!("SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::seeded(0x5eed_0000_0002);
     let desk = Desk::new();
     let subjects = 8;
     let mut standing: Vec<(u64, (u64, u64))> = Vec::new();
@@ -900,9 +880,7 @@ async fn random_merges_and_undos_are_as_counted_anew() {
 
 #[tokio::test]
 async fn at_every_version_the_past_is_what_was_known_then() {
-    let seed = seed();
-    println!("SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::seeded(0x5eed_0000_0002);
     let desk = Desk::new();
     let mut standing = Vec::new();
     // What the screen of each subject showed while its version was the newest.

@@ -12,24 +12,8 @@ use creditgate_measures::{Question, decide};
 use creditgate_proto::v1;
 use creditgate_registry::change::Change;
 use creditgate_runtime::ports::{History, HistoryError};
+use support::random::Random;
 use support::{Place, confirm};
-
-/// A small generator of its own, so that a printed seed replays the whole test.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-
-    fn one_of<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        let at = self.below(of.len() as u64);
-        &of[usize::try_from(at).expect("small")]
-    }
-}
 
 const FIRMS: u64 = 12;
 
@@ -114,12 +98,7 @@ fn event(random: &mut Random, at: Time) -> Event {
 
 #[tokio::test]
 async fn lists_as_of_a_version_decide_as_all_lists_did_then() {
-    let seed = std::env::var("SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or(0x5eed_0000_0001);
-    println!("SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::seeded(0x5eed_0000_0001);
     let place = Place::new().with_overlay_min(25);
     let mut registry = place.open();
     let mut then = Vec::new();
@@ -191,7 +170,7 @@ async fn lists_as_of_a_version_decide_as_all_lists_did_then() {
         assert_eq!(
             format!("{found:?}"),
             format!("{expected:?}"),
-            "seed {seed}, version {version}"
+            "version {version}"
         );
         assert_eq!(found.digest, expected.digest);
         compared += 1;

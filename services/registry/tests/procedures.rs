@@ -390,23 +390,74 @@ async fn a_talk_needs_its_record_and_a_broken_commitment_only_proposes() {
         .step(stepping(at, Step::Scheduled, None))
         .await
         .expect("scheduled");
-    assert_eq!(scheduled.procedure.expect("it").place, "示例会议室");
+    assert_eq!(
+        scheduled.procedure.as_ref().expect("it").place,
+        "示例会议室"
+    );
+    // From the day that was set for it, the talk wants its record within three working days.
+    let of_talk = |procedure: &v1::Procedure| {
+        let limits = procedure.deadlines.iter();
+        let limits = limits.map(|limit| {
+            let (step, day) = (limit.step.as_str(), limit.day.as_str());
+            format!("{step} {day} from {}", limit.counted_from)
+        });
+        limits.collect::<Vec<_>>()
+    };
+    let scheduled = scheduled.procedure.expect("it");
+    assert_eq!(
+        of_talk(&scheduled),
+        [
+            "hold 2026-06-15 from 2026-06-01",
+            "record 2026-07-06 from 2026-07-01"
+        ]
+    );
+    let record_due = |until: &str, overdue| v1::ListDueRequest {
+        kinds: vec!["limit".to_owned()],
+        until: until.to_owned(),
+        overdue,
+        ..Default::default()
+    };
+    let titles = |due: v1::ListDueResponse| {
+        let due = due.due.into_iter();
+        due.map(|due| (due.title, due.day, due.overdue))
+            .collect::<Vec<_>>()
+    };
+    let hold = ("约谈：组织约谈".to_owned(), "2026-06-15".to_owned(), true);
+    let record = |late| {
+        let title = "约谈：形成约谈记录".to_owned();
+        (title, "2026-07-06".to_owned(), late)
+    };
+    for (day, overdue, expected) in [
+        ("2026-07-06", false, vec![hold.clone(), record(false)]),
+        ("2026-07-06", true, vec![hold.clone()]),
+        ("2026-07-07", true, vec![hold, record(true)]),
+    ] {
+        desk.day(day);
+        let asked = desk.asked(record_due("", overdue));
+        let due = desk.service().due(asked).await.expect("due");
+        assert_eq!(titles(due.into_inner()), expected, "on {day}");
+    }
     let no_record = v1::StepProcedureRequest {
         document_no: String::new(),
         ..stepping(at, Step::Held, None)
     };
     let no_record = desk.step(no_record).await.expect_err("no record");
     assert_eq!(no_record.code(), Code::InvalidArgument);
-    desk.step(stepping(at, Step::Held, None))
-        .await
-        .expect("held");
+    let held = desk.step(stepping(at, Step::Held, None)).await;
+    assert_eq!(
+        of_talk(&held.expect("held").procedure.expect("it")),
+        [""; 0]
+    );
+    let asked = desk.asked(record_due("", false));
+    let due = desk.service().due(asked).await.expect("due");
+    assert_eq!(titles(due.into_inner()), []);
 
     let made = v1::OpenProcedureRequest {
-        until: "2026-06-30".to_owned(),
+        until: "2026-07-30".to_owned(),
         ..opening(Kind::Commitment, &id(2))
     };
     let made = desk.open(made).await.expect("made");
-    assert_eq!(limits(&made)[0], ("keep", "2026-06-30", "none"));
+    assert_eq!(limits(&made)[0], ("keep", "2026-07-30", "none"));
     let at = &made.procedure_id;
     let black = v1::StepProcedureRequest {
         attention_list: "B02".to_owned(),
@@ -554,6 +605,7 @@ async fn a_notice_is_written_with_what_is_known_and_names_what_is_not() {
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect(),
+        ..Default::default()
     };
     let rendered = desk.service().render_notice(desk.asked(asked(&[]))).await;
     let rendered = rendered.expect("a text").into_inner();

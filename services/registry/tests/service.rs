@@ -52,6 +52,7 @@ fn change_state(entry_id: &str, to: &str) -> v1::ApplyRequest {
             entry_id: entry_id.to_owned(),
             to: to.to_owned(),
             document_no: "示例修复1号".to_owned(),
+            reason: "示例事由".to_owned(),
             ..Default::default()
         })),
     }
@@ -99,6 +100,23 @@ async fn entries_come_in_change_and_are_shown_with_their_history() {
         "{}",
         refused.message()
     );
+    for (field, reason, document_no) in [
+        ("change_state.reason", " ", "示例1号"),
+        ("change_state.document_no", "示例事由", ""),
+    ] {
+        let change = v1::ChangeState {
+            entry_id: support::id(6),
+            to: "REPAIRED".to_owned(),
+            reason: reason.to_owned(),
+            document_no: document_no.to_owned(),
+            ..Default::default()
+        };
+        let change = Some(apply_request::Change::ChangeState(change));
+        let refused = client.apply(v1::ApplyRequest { change }).await;
+        let refused = refused.expect_err("who, when, why and by which document");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
+        assert!(refused.message().contains(field), "{refused:?}");
+    }
     let refused = client
         .apply(change_state("nobody", "REVOKED"))
         .await

@@ -2,13 +2,18 @@
 
 mod support;
 
+use std::io::Write;
+use std::ops::ControlFlow;
+
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::State;
+use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_registry::change::Change;
-use creditgate_registry::{ChangeError, Registry};
+use creditgate_registry::{ChangeError, Registry, files};
 use creditgate_runtime::callers::{Caller, Callers};
 use creditgate_runtime::clock::Clock;
+use flate2::write::GzEncoder;
 use support::{Place, rows};
 
 fn full() -> v1::ImportHeader {
@@ -119,6 +124,174 @@ async fn a_shrunk_file_waits_and_changes_nothing_until_it_is_approved() {
     let why = again.expect_err("decided already").to_string();
     assert!(why.starts_with("it was approved already"), "{why}");
     registry.close().await;
+}
+
+/// An import of files as the command line and the watched folder send them.
+async fn import_file(
+    place: &Place,
+    registry: &Registry,
+    header: v1::ImportHeader,
+    name: &str,
+    bytes: &[u8],
+) -> Result<v1::ImportSummary, files::Failed> {
+    let path = place.dir().join(name);
+    std::fs::write(&path, bytes).expect("a file");
+    let mut import = registry
+        .begin_import(header, &place.caller)
+        .expect("a sound header");
+    let mut on_row = |row| {
+        import.push(files::import_row(row)).expect("room");
+        ControlFlow::Continue(())
+    };
+    let options = files::Options::default();
+    files::read(&[path], &options, &mut on_row, &mut |_, _| ())?;
+    Ok(import.finish().await.expect("an import"))
+}
+
+fn as_csv(rows: &[v1::Entry]) -> String {
+    let head = "entry_id,id_type,id,name,document_no,valid_from,valid_to\n".to_owned();
+    rows.iter().fold(head, |text, row| {
+        let cells = [
+            &row.entry_id,
+            &row.id_type,
+            &row.id,
+            &row.name,
+            &row.document_no,
+            &row.valid_from,
+            &row.valid_to,
+        ];
+        text + &cells.map(String::as_str).join(",") + "\n"
+    })
+}
+
+#[tokio::test]
+async fn a_whole_list_that_ends_in_the_middle_of_a_row_waits_however_little_is_missing() {
+    let place = Place::new();
+    let registry = place.open();
+    let whole = as_csv(&of_b01(100));
+    let taken = import_file(&place, &registry, full(), "a.csv", whole.as_bytes()).await;
+    assert_eq!(
+        support::counts(&taken.expect("read")),
+        "received 100 accepted 100"
+    );
+    let confirmed = registry.live().load().lists.confirmed_at("B01");
+    // The end of row 98 and all of 99 and 100 are missing.
+    let cut = whole.lines().take(98).collect::<Vec<_>>().join("\n") + "\nE-0";
+    let would = v1::ImportHeader {
+        dry_run: true,
+        ..full()
+    };
+    for header in [would, full()] {
+        let dry = header.dry_run;
+        let held = import_file(&place, &registry, header, "b.csv", cut.as_bytes()).await;
+        let held = held.expect("read");
+        assert_eq!(held.refused_count, 1);
+        assert_eq!(held.refused[0].row, 99);
+        assert!(held.refused[0].reason.contains("looks cut off"), "{held:?}");
+        assert!(
+            held.hold_reason.starts_with("its file ends in the middle")
+                && held.hold_reason.contains("end 3 of 100"),
+            "{}",
+            held.hold_reason
+        );
+        assert_eq!(held.hold_id.is_empty(), dry);
+    }
+    assert_eq!(in_force(&registry), 100);
+    assert_eq!(registry.live().load().lists.confirmed_at("B01"), confirmed);
+    let desk = registry.desk();
+    let hold = desk.holds.waiting().next().expect("it waits");
+    assert_eq!(
+        (hold.why.code(), hold.rows, hold.removed),
+        ("cut_off", 97, 3)
+    );
+
+    // Somebody knows that the list ends there.
+    let decided = decide(&registry, &hold.id, true, &place.caller).await;
+    let summary = decided.expect("approved").summary.expect("a summary");
+    assert_eq!(support::counts(&summary), "received 97 unchanged 97");
+    assert_eq!(summary.revoked_absent, 3);
+    assert_eq!(in_force(&registry), 97);
+
+    // A row that is wrong for another reason lets nothing wait: nothing is taken.
+    let wrong = cut.replacen(",USCC,", ",USCX,", 1);
+    let refused = import_file(&place, &registry, full(), "c.csv", wrong.as_bytes()).await;
+    let refused = refused.expect("read");
+    assert_eq!((refused.refused_count, refused.hold_id.as_str()), (2, ""));
+    assert_eq!(in_force(&registry), 97);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn a_compressed_file_that_is_cut_off_changes_nothing() {
+    let place = Place::new();
+    let registry = place.open();
+    let whole = as_csv(&of_b01(100));
+    let taken = import_file(&place, &registry, full(), "a.csv", whole.as_bytes()).await;
+    taken.expect("read");
+    let version = registry.live().load().lists.version();
+    let fewer = as_csv(&of_b01(99));
+    let mut gz = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(fewer.as_bytes()).expect("bytes");
+    let gz = gz.finish().expect("its end");
+    let mut book = rust_xlsxwriter::Workbook::new();
+    let sheet = book.add_worksheet();
+    for (row, line) in (0..).zip(fewer.lines()) {
+        for (column, cell) in (0..).zip(line.split(',')) {
+            sheet.write(row, column, cell).expect("a cell");
+        }
+    }
+    let xlsx = book.save_to_buffer().expect("a workbook");
+    for (name, bytes) in [("b.csv.gz", gz), ("b.xlsx", xlsx)] {
+        for cut in [bytes.len() / 2, bytes.len() - 9, bytes.len() - 1] {
+            let failed = import_file(&place, &registry, full(), name, &bytes[..cut]).await;
+            let why = failed.expect_err("cut off").error.to_string();
+            assert!(why.contains("cut off"), "{name}: {why}");
+        }
+        assert_eq!(registry.live().load().lists.version(), version);
+        let dry = v1::ImportHeader {
+            dry_run: true,
+            ..full()
+        };
+        let whole = import_file(&place, &registry, dry, name, &bytes).await;
+        assert_eq!(whole.expect("read").revoked_absent, 1, "{name}");
+    }
+    assert_eq!(in_force(&registry), 100);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn an_import_confirms_as_of_when_its_source_stated_it_and_never_moves_back() {
+    let place = Place::new();
+    let registry = place.open();
+    let as_of = |at: Time| v1::ImportHeader {
+        confirmed_at: Some(time_to_proto(at)),
+        confirm_lists: Vec::new(),
+        confirm_named_lists: true,
+        ..support::header()
+    };
+    let known = |registry: &Registry| {
+        let desk = registry.desk();
+        let (_, age) = desk.sources.of_list("B01").next().expect("confirmed");
+        let list = registry.live().load().lists.confirmed_at("B01");
+        assert_eq!(list, Some(age.confirmed_at));
+        age.confirmed_at
+    };
+    let stated = now().plus_seconds(-7 * 86_400);
+    place.import(&registry, as_of(stated), of_b01(2)).await;
+    assert_eq!(known(&registry), stated);
+    let earlier = as_of(stated.plus_seconds(-86_400));
+    place.import(&registry, earlier, of_b01(2)).await;
+    assert_eq!(known(&registry), stated);
+    let later = stated.plus_seconds(86_400);
+    place.import(&registry, as_of(later), of_b01(2)).await;
+    assert_eq!(known(&registry), later);
+    // One from the future is refused before a row is taken.
+    let future = as_of(now().plus_seconds(86_400));
+    let refused = registry.begin_import(future, &place.caller);
+    let why = refused.expect_err("refused").to_string();
+    assert!(why.contains("confirmed_at: lies in the future"), "{why}");
+    registry.close().await;
+    assert_eq!(known(&place.open()), later);
 }
 
 #[tokio::test]

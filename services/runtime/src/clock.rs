@@ -71,6 +71,13 @@ impl Clock {
         newest
     }
 
+    /// By how many microseconds the machine's clock is behind the newest reading, which is held for as
+    /// long; 0 when it is not.
+    pub fn held_micros(&self) -> i64 {
+        let newest = self.0.newest.load(Ordering::Acquire);
+        newest.saturating_sub(self.0.source.read()).max(0)
+    }
+
     /// How often the clock was found set back and held.
     pub fn jumps_back(&self) -> u64 {
         self.0.jumps_back.load(Ordering::Relaxed)
@@ -131,8 +138,9 @@ mod tests {
             (clock.now_micros(), clock.now_micros()),
             (10_000_000, 10_000_000)
         );
-        assert_eq!(clock.jumps_back(), 1);
+        assert_eq!((clock.jumps_back(), clock.held_micros()), (1, 6_000_000));
         hand.set(10_000_001);
+        assert_eq!(clock.held_micros(), 0);
         assert_eq!(clock.now_micros(), 10_000_001);
         hand.set(0);
         assert_eq!(clock.now_micros(), 10_000_001);

@@ -156,8 +156,8 @@ impl CaseState {
         ];
         flags
             .into_iter()
-            .filter(|(_, holds)| *holds)
-            .map(|(flag, _)| flag.to_owned())
+            .filter_map(|(flag, holds)| holds.then_some(flag))
+            .map(str::to_owned)
             .collect()
     }
 }

@@ -228,6 +228,12 @@ pub struct NoticesArgs {
     /// What the entry does not say; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value, requires = "render")]
     pub value: Vec<(String, String)>,
+    /// The verdict by which the measure it tells of was carried out.
+    #[arg(long, value_name = "ID", requires = "render")]
+    pub verdict: Option<String>,
+    /// The measure it tells of; the only one that waits to be told when left out.
+    #[arg(long, value_name = "ID", requires = "render")]
+    pub measure: Option<String>,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,
@@ -271,6 +277,45 @@ pub struct ServedArgs {
     /// That measure.
     #[arg(long, value_name = "ID")]
     pub measure: Option<String>,
+}
+
+/// `lists measure-taken`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "From then on its subject is to be told: the notice is due until `lists served` names the same verdict and
+measure. The same again changes nothing; with other content it is refused.
+
+Example:
+  creditgate lists measure-taken E-B07-1 --verdict 0197f0c2-9d31-8c44-9a6b-2f51c3d07e11 --measure M15 \\
+    --by 示例审批局 --at 2026-06-10 --document 示例审1号 --reason 依据失信联合惩戒措施清单"
+)]
+pub struct MeasureTakenArgs {
+    /// The service.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Id of the entry by reason of which it was carried out.
+    pub entry: String,
+    /// The verdict.
+    #[arg(long, value_name = "ID")]
+    pub verdict: String,
+    /// The measure, as the verdict names it.
+    #[arg(long, value_name = "ID")]
+    pub measure: String,
+    /// The business number (办件号), where there is one.
+    #[arg(long, value_name = "ID")]
+    pub case: Option<String>,
+    /// The office that carried it out.
+    #[arg(long, value_name = "OFFICE")]
+    pub by: String,
+    /// When, as a day or RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub at: Time,
+    /// Number of the document.
+    #[arg(long, value_name = "NUMBER")]
+    pub document: String,
+    /// Why.
+    #[arg(long)]
+    pub reason: String,
 }
 
 /// A day in Asia/Shanghai.

@@ -32,7 +32,7 @@ pub struct SourcesArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "A full import that would end more than a set share of what its source has in force \
-(`lists.removal_percent`), or has no rows, waits for somebody's approval.
+(`lists.removal_percent`), has no rows, or whose file ends in the middle of a row, waits for somebody's approval.
 
 Examples:
   creditgate lists held

@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_proto::v1::import_request::Part;
 use creditgate_registry::files::report::{self, Places};
@@ -16,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::progress::{self, Bar};
 use crate::cli::{FileFormat, ImportArgs, OnError};
-use crate::client::Client;
+use crate::client::{Client, Lists};
 use crate::failure::Failure;
 
 /// Rows read ahead of what the service takes.
@@ -27,6 +29,9 @@ const SHOWN: usize = 20;
 
 /// Refused rows that a report names; as many as the service gives.
 const REPORTED: u32 = 200_000;
+
+/// How often it is asked how many rows the service has taken, where somebody watches.
+const TAKING_ASKED_EVERY: Duration = Duration::from_secs(1);
 
 /// Rows were refused, or the import waits for approval.
 const NOT_ALL: u8 = 1;
@@ -104,7 +109,7 @@ fn header(args: &ImportArgs) -> v1::ImportHeader {
         mode: if args.full { "full" } else { "delta" }.to_owned(),
         confirm_lists: args.confirm.clone(),
         confirm_named_lists: !args.no_confirm,
-        confirmed_at: None,
+        confirmed_at: args.confirmed_at.map(time_to_proto),
         dry_run: args.dry_run,
         on_error: match args.on_error {
             OnError::Hold => "hold",
@@ -122,27 +127,39 @@ async fn send(
     args: &ImportArgs,
     options: Options,
 ) -> Result<(v1::ImportSummary, Places), Failure> {
-    let bar = Bar::over(&args.files, Arc::clone(&options.progress));
+    let mut bar = Bar::over(&args.files, Arc::clone(&options.progress));
     let (out, rows) = mpsc::channel(AHEAD);
     let places = Arc::new(Mutex::new(Places::default()));
     let header = v1::ImportRequest {
         part: Some(Part::Header(header(args))),
     };
+    let mut beside = client.lists.clone();
     let call = client
         .lists
         .import(tokio_stream::once(header).chain(ReceiverStream::new(rows)));
-    let (files, noted) = (args.files.clone(), Arc::clone(&places));
-    let mut reading = tokio::task::spawn_blocking(move || read(&files, &options, &out, &noted));
+    let (files, noted, above) = (args.files.clone(), Arc::clone(&places), bar.clone());
+    let mut reading =
+        tokio::task::spawn_blocking(move || read(&files, &options, &out, &noted, &above));
     let mut read = None;
     let mut tick = tokio::time::interval(progress::EVERY);
+    let mut taking = tokio::time::interval(TAKING_ASKED_EVERY);
     tokio::pin!(call);
     let answer = loop {
         tokio::select! {
-            done = &mut reading, if read.is_none() => read = Some(done),
+            done = &mut reading, if read.is_none() => {
+                read = Some(done);
+                bar.all_sent();
+            }
             answer = &mut call => break answer,
-            _ = tick.tick() => bar.draw(read.is_some()),
+            _ = tick.tick() => bar.draw(),
+            _ = taking.tick(), if read.is_some() && bar.is_watched() => {
+                if let Some(seq) = newest(&mut beside).await {
+                    bar.recorded(seq);
+                }
+            }
         }
     };
+    bar.finish();
     // A file that could not be read is the cause; the service's answer only follows from it.
     let read = match read {
         Some(read) => read,
@@ -150,7 +167,6 @@ async fn send(
     };
     read.map_err(|error| Failure::new("read the files", error))?
         .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
-    drop(bar);
     let summary = answer
         .map_err(|status| Failure::new("import", status))?
         .into_inner();
@@ -161,12 +177,21 @@ async fn send(
     Ok((summary, places))
 }
 
+/// The newest version of the lists; none: this caller may not know.
+async fn newest(lists: &mut Lists) -> Option<u64> {
+    let asked = v1::ListSourcesRequest::default();
+    let answer = lists.list_sources(asked).await.ok()?.into_inner();
+    let (_, seq) = answer.list_version.rsplit_once(':')?;
+    seq.parse().ok()
+}
+
 /// Reads the files and passes rows on.
 fn read(
     files: &[PathBuf],
     options: &Options,
     out: &mpsc::Sender<v1::ImportRequest>,
     places: &Mutex<Places>,
+    bar: &Bar,
 ) -> Result<(), files::Failed> {
     let mut on_row = |row: Row| {
         places
@@ -180,7 +205,7 @@ fn read(
             Err(_) => ControlFlow::Break(()),
         }
     };
-    let mut on_note = |file: &str, note: files::Note| note!("{file}: {note}");
+    let mut on_note = |file: &str, note: files::Note| bar.note(&format!("{file}: {note}"));
     let read = files::read(files, options, &mut on_row, &mut on_note);
     if read.is_err() {
         // A message that is none: the service refuses the import. The end of the rows alone would look like all of them.

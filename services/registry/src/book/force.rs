@@ -16,6 +16,7 @@ use super::error::{PublishError, Refusal};
 use super::keys::Untrusted;
 use super::pack::{self, signature_of};
 use crate::base_file::{self, Names};
+use crate::desk::Stamp;
 use crate::error::Error;
 use crate::keeper::{COMPONENT, Keeper};
 use crate::log::{self, BookOrigin, NewBook};
@@ -276,7 +277,9 @@ impl Keeper {
         }
         for at in at {
             self.beside.books.push((version, at.position.0));
-            self.lists.advance(at.sequence);
+            let (seq, at) = (at.sequence, now);
+            self.beside.desk.recorded(Stamp { seq, at });
+            self.lists.advance(seq);
         }
         self.go_over_to(candidate.book, None);
         self.publish();

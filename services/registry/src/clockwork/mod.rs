@@ -7,7 +7,12 @@
 //! INVARIANT (struck once): moments are recorded in the order of [`ClockPlace`], and the last one is
 //! known to the desk; what does not come after it is never recorded. Nothing can come up late before
 //! it, since a moment counts only when it lies after the record that it follows from.
+//!
+//! A clock that ran ahead has struck what was still to come, and bears witness of it in the log. When
+//! it is set back, a mark says so ([`behind`]), and what lies between the two times is struck again
+//! when it comes: whoever follows takes the later record of a moment for the true one.
 
+mod behind;
 mod moments;
 
 use std::sync::Arc;
@@ -24,13 +29,14 @@ use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::{Generation, Live};
 use tokio::sync::watch;
 
-use crate::desk::{ClockPlace, Desk};
+use crate::desk::{ClockPlace, Desk, RanAhead};
 use crate::error::{ChangeError, Error};
 use crate::history::Past;
 use crate::keeper::{Planned, View};
 use crate::log::{Entered, What};
 use crate::registry::WeakRegistry;
-use moments::{Horizon, known_at, of_book, of_entry};
+use behind::Behind;
+use moments::{Horizon, known_at, of_book, of_entry, recorded_by};
 
 /// In a record's `kind`: nothing else had come up to its time.
 pub(crate) const MARK: &str = "mark";
@@ -71,6 +77,14 @@ enum Stop {
     Later,
 }
 
+/// What counts as struck.
+struct Struck {
+    /// Everything up to here.
+    place: Option<ClockPlace>,
+    /// The time of a clock that ran ahead.
+    ran_ahead: Option<RanAhead>,
+}
+
 /// What is held between two turns.
 struct Held {
     horizon: Horizon,
@@ -98,9 +112,9 @@ impl Clockwork {
     async fn run(self) {
         let mut ended = self.ended.clone();
         let began = self.now();
-        let mut held = None;
+        let (mut held, mut behind) = (None, Behind::default());
         loop {
-            let wait = match self.turn(&mut held, began).await {
+            let wait = match self.turn(&mut held, &mut behind, began).await {
                 Ok(()) => self.until_next(held.as_ref()),
                 Err(Stop::Later) => AGAIN_AFTER,
                 Err(Stop::Ended) => return,
@@ -123,9 +137,20 @@ impl Clockwork {
     }
 
     /// Brings the moments up to date and records what has come.
-    async fn turn(&self, held: &mut Option<Held>, began: Time) -> Result<(), Stop> {
+    async fn turn(
+        &self,
+        held: &mut Option<Held>,
+        behind: &mut Behind,
+        began: Time,
+    ) -> Result<(), Stop> {
+        // Before the time is read, or what is recorded in between would lie ahead of it.
+        let newest = self.desk.load().newest;
         // Before the lists are looked at: what is recorded later has its moments after this.
         let now = self.now();
+        if behind.look(now, &self.clock, newest) {
+            // What counts as struck is another.
+            *held = None;
+        }
         if self.registry.upgrade().ok_or(Stop::Ended)?.follows() {
             // Whoever keeps the lists strikes; a walk is made anew when this process does.
             *held = None;
@@ -137,9 +162,9 @@ impl Clockwork {
             .filter(|held| held.book == generation.book.version() && now < held.walk_at);
         let held = held.insert(match fresh {
             Some(held) => held,
-            None => self.walk(&generation, now)?,
+            None => self.walk(&generation, now, behind)?,
         });
-        self.read_on(held, &generation).map_err(|error| {
+        self.read_on(held, &generation, behind).map_err(|error| {
             tracing::warn!(
                 error = %creditgate_runtime::errors::Chain(&error),
                 "the clock cannot read the change log; it tries again"
@@ -147,15 +172,40 @@ impl Clockwork {
             Stop::Later
         })?;
         drop(generation);
-        self.strike(held, now).await?;
+        self.strike(held, now, behind).await?;
+        if behind.for_long(now) {
+            self.set_back(behind).await?;
+        }
         self.mark(now, began).await
     }
 
+    /// What counts as struck.
+    fn struck(&self, behind: &Behind) -> Struck {
+        let desk = self.desk.load();
+        match behind.since().zip(desk.newest) {
+            None => Struck {
+                place: desk.clock_place.clone(),
+                ran_ahead: desk.ran_ahead,
+            },
+            // As it will be with the mark.
+            Some((set_back_to, newest)) => {
+                let until = desk.ran_ahead.map_or(newest, |before| before.until);
+                Struck {
+                    place: Some(place_of(&mark(set_back_to), set_back_to)),
+                    ran_ahead: Some(RanAhead {
+                        set_back_to,
+                        until: until.max(newest),
+                    }),
+                }
+            }
+        }
+    }
+
     /// Finds the near moments of all entries and of the book.
-    fn walk(&self, generation: &Generation, now: Time) -> Result<Held, Stop> {
+    fn walk(&self, generation: &Generation, now: Time, behind: &Behind) -> Result<Held, Stop> {
         let started = Instant::now();
-        let desk = self.desk.load_full();
-        let struck = desk.clock_place.as_ref();
+        let Struck { place, ran_ahead } = self.struck(behind);
+        let struck = place.as_ref();
         let (lists, book) = (&generation.lists, &generation.book);
         let mut horizon = Horizon::beginning(now);
         for (walked, body) in lists.bodies().enumerate() {
@@ -163,10 +213,12 @@ impl Clockwork {
                 return Err(Stop::Ended);
             }
             if let Ok(entry) = Entry::from_stored(body) {
-                horizon.take(of_entry(&entry, known_at(&entry), book), struck);
+                let recorded = known_at(&entry, ran_ahead);
+                horizon.take(of_entry(&entry, recorded, book), struck);
             }
         }
         let book_recorded = self.book_recorded().unwrap_or(now);
+        let book_recorded = recorded_by(book_recorded, ran_ahead);
         horizon.take(of_book(book, book_recorded).into_iter(), struck);
         tracing::debug!(
             entries = lists.len(),
@@ -191,14 +243,19 @@ impl Clockwork {
     }
 
     /// Takes the moments of entries that changed since.
-    fn read_on(&self, held: &mut Held, generation: &Generation) -> Result<(), Error> {
+    fn read_on(
+        &self,
+        held: &mut Held,
+        generation: &Generation,
+        behind: &Behind,
+    ) -> Result<(), Error> {
         let up_to = generation.lists.version().seq;
         let (read, at) = held.read;
         if read >= up_to {
             return Ok(());
         }
         let log = self.past.log();
-        let desk = self.desk.load_full();
+        let Struck { place, ran_ahead } = self.struck(behind);
         let records: Box<dyn Iterator<Item = Result<Entered, Error>> + '_> = match at {
             Some(at) => Box::new(log.read_from(at).skip(1)),
             None => Box::new(log.read_from_seq(read + 1)),
@@ -212,21 +269,23 @@ impl Clockwork {
             if let What::Put(put) = &entered.what
                 && let Ok(entry) = Entry::from_stored(&put.stored)
             {
-                let recorded = known_at(&entry).max(entered.recorded_at);
+                let recorded = known_at(&entry, ran_ahead).max(entered.recorded_at);
                 let moments = of_entry(&entry, recorded, &generation.book);
-                held.horizon.take(moments, desk.clock_place.as_ref());
+                held.horizon.take(moments, place.as_ref());
             }
         }
         Ok(())
     }
 
     /// Records what has come, in order, in runs.
-    async fn strike(&self, held: &mut Held, now: Time) -> Result<(), Stop> {
+    async fn strike(&self, held: &mut Held, now: Time, behind: &mut Behind) -> Result<(), Stop> {
         loop {
             let come = held.horizon.come(now, RUN_MAX);
             if come.is_empty() {
                 return Ok(());
             }
+            // It was struck for later already: first the log says why it is struck again.
+            self.set_back(behind).await?;
             let (batch, recorded) = (come.clone(), held.book_recorded);
             self.transact(move |view| {
                 let rows = match batch.iter().any(|moment| moment.of_book) {
@@ -237,13 +296,36 @@ impl Clockwork {
                 let due = batch
                     .iter()
                     .filter(|moment| struck.is_none_or(|struck| *struck < moment.place))
-                    .filter(|moment| moment.stands(view.lists, &rows, view.book))
+                    .filter(|moment| {
+                        moment.stands(view.lists, &rows, view.book, view.desk.ran_ahead)
+                    })
                     .map(|moment| Planned::Clock(moment.record()));
                 due.collect()
             })
             .await?;
             held.horizon.struck(&come);
         }
+    }
+
+    /// Records that the clock was set back, where it is behind what is recorded.
+    async fn set_back(&self, behind: &mut Behind) -> Result<(), Stop> {
+        let Some(since) = behind.since() else {
+            return Ok(());
+        };
+        self.transact(move |view| {
+            // Meanwhile it may have caught up.
+            let from = view.desk.newest.filter(|newest| *newest > view.now);
+            let set_back = from.map(|from| {
+                Planned::Clock(ClockStruck {
+                    set_back_from: Some(time_to_proto(from)),
+                    ..mark(since)
+                })
+            });
+            set_back.into_iter().collect()
+        })
+        .await?;
+        behind.recorded();
+        Ok(())
     }
 
     /// Records once a day that everything that came is recorded.
@@ -254,13 +336,7 @@ impl Clockwork {
         }
         self.transact(move |view| {
             let later = view.desk.clock_up_to.is_none_or(|up_to| up_to < now);
-            let mark = || {
-                Planned::Clock(ClockStruck {
-                    kind: MARK.to_owned(),
-                    due_at: Some(time_to_proto(now)),
-                    ..ClockStruck::default()
-                })
-            };
+            let mark = || Planned::Clock(mark(now));
             later.then(mark).into_iter().collect()
         })
         .await
@@ -280,6 +356,15 @@ impl Clockwork {
                 Err(Stop::Later)
             }
         }
+    }
+}
+
+/// The record that everything up to a time is recorded.
+fn mark(up_to: Time) -> ClockStruck {
+    ClockStruck {
+        kind: MARK.to_owned(),
+        due_at: Some(time_to_proto(up_to)),
+        ..ClockStruck::default()
     }
 }
 

@@ -11,7 +11,7 @@ use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::ClockStruck;
 
-use crate::desk::ClockPlace;
+use crate::desk::{ClockPlace, RanAhead};
 
 /// How far ahead moments are held.
 pub const AHEAD: Duration = Duration::from_secs(48 * 3_600);
@@ -41,16 +41,24 @@ impl Moment {
             due_at: Some(time_to_proto(self.place.due)),
             row_id,
             list: self.list.to_string(),
+            ..ClockStruck::default()
         }
     }
 
     /// Whether what is known still has it.
-    pub fn stands(&self, lists: &Lists, of_book: &BTreeSet<Moment>, book: &Book) -> bool {
+    pub fn stands(
+        &self,
+        lists: &Lists,
+        of_book: &BTreeSet<Moment>,
+        book: &Book,
+        ran_ahead: Option<RanAhead>,
+    ) -> bool {
         match self.of_book {
             true => of_book.contains(self),
-            false => lists
-                .entry(&self.place.id)
-                .is_some_and(|entry| of_entry(&entry, known_at(&entry), book).any(|m| m == *self)),
+            false => lists.entry(&self.place.id).is_some_and(|entry| {
+                let mut moments = of_entry(&entry, known_at(&entry, ran_ahead), book);
+                moments.any(|moment| moment == *self)
+            }),
         }
     }
 }
@@ -80,9 +88,14 @@ pub fn of_entry(
 }
 
 /// When the last of what is known of an entry was recorded, as far as the entry itself tells.
-pub fn known_at(entry: &Entry) -> Time {
+pub fn known_at(entry: &Entry, ran_ahead: Option<RanAhead>) -> Time {
     let changes = entry.changes.iter().map(|change| change.recorded_at);
-    changes.fold(entry.recorded_at, Time::max)
+    recorded_by(changes.fold(entry.recorded_at, Time::max), ran_ahead)
+}
+
+/// By when something was recorded whose record bears this time.
+pub fn recorded_by(told: Time, ran_ahead: Option<RanAhead>) -> Time {
+    ran_ahead.map_or(told, |ran_ahead| ran_ahead.recorded_by(told))
 }
 
 /// The starts and ends of the rows and agreements of a book that came, or come, after it was recorded.

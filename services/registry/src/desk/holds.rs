@@ -1,4 +1,4 @@
-//! Imports that wait for approval, since they would end more than a source usually ends at once.
+//! Imports that wait for approval, since they would end more than a source usually ends at once, or are not whole.
 
 use creditgate_proto::journal::v1::{DeskRecord, ImportDecided, ImportHeld};
 use imbl::OrdMap;
@@ -16,6 +16,8 @@ pub enum WhyHeld {
     Empty,
     /// It does not show a large share of what its source had in force.
     RemovesMany,
+    /// Its file ends in the middle of a row.
+    CutOff,
 }
 
 impl WhyHeld {
@@ -25,12 +27,14 @@ impl WhyHeld {
         match self {
             Self::Empty => "empty",
             Self::RemovesMany => "removes_many",
+            Self::CutOff => "cut_off",
         }
     }
 
     fn of(code: &str) -> Self {
         match code {
             "empty" => Self::Empty,
+            "cut_off" => Self::CutOff,
             _ => Self::RemovesMany,
         }
     }

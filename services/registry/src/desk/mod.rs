@@ -8,6 +8,7 @@
 mod decided;
 mod holds;
 pub mod identity;
+mod measures;
 mod procedures;
 mod served;
 pub(crate) mod shown;
@@ -26,6 +27,7 @@ use crate::clockwork::place_of;
 pub use decided::DecidedHere;
 pub use holds::{Decided, Hold, Holds, WhyHeld};
 pub use identity::Identity;
+pub use measures::{CarriedOut, Measures};
 pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
 pub use served::{Served, Service};
 pub use sources::{Difference, SourceAge, Sources};
@@ -54,12 +56,19 @@ pub struct Desk {
     pub procedures: Procedures,
     /// Notices that were served.
     pub served: Served,
+    /// Measures that were carried out by reason of entries.
+    pub measures: Measures,
     /// What officials decided, which sources do not undo.
     pub decided_here: DecidedHere,
     /// Up to when everything that came by time alone is recorded.
     pub clock_up_to: Option<Time>,
-    /// The last moment that was recorded, in the order of striking.
+    /// The last moment that was recorded, in the order of striking; after a clock was set back, of
+    /// those since.
     pub clock_place: Option<ClockPlace>,
+    /// The latest time of a record; after a clock was set back, of those since.
+    pub newest: Option<Time>,
+    /// The time that a clock recorded which ran ahead.
+    pub ran_ahead: Option<RanAhead>,
     /// Departments that changes are sent to.
     pub subscriptions: Subscriptions,
     /// What is known of subjects beyond what sources state.
@@ -77,6 +86,30 @@ pub struct ClockPlace {
     pub kind: String,
     /// To which entry, row or agreement.
     pub id: String,
+}
+
+/// A clock ran ahead, and was set back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RanAhead {
+    /// Everything that was recorded before was recorded by this time.
+    pub set_back_to: Time,
+    /// No record before bears a later time.
+    pub until: Time,
+}
+
+impl RanAhead {
+    /// By when something was recorded whose record bears this time.
+    ///
+    /// What was recorded since, at a time that the wrong clock had been at too, counts as recorded
+    /// earlier than it was: a moment may then be struck that its record tells already, and none is
+    /// lost.
+    #[must_use]
+    pub fn recorded_by(self, told: Time) -> Time {
+        match self.set_back_to < told && told <= self.until {
+            true => self.set_back_to,
+            false => told,
+        }
+    }
 }
 
 impl Desk {
@@ -116,7 +149,12 @@ impl Desk {
                 | What::SubscriptionResumed(_),
             ) => self.subscriptions.note(record, stamp),
             Some(What::ProcedureStep(step)) => self.procedures.step(step, record, stamp),
-            Some(What::NoticeServed(served)) => self.served.note(served, stamp),
+            Some(What::NoticeServed(served)) => {
+                if let Some(service) = self.served.note(served, stamp) {
+                    self.measures.served(served, &service);
+                }
+            }
+            Some(What::MeasureTaken(taken)) => self.measures.taken(taken, record, stamp),
             Some(What::WrongHitOpened(_) | What::WrongHitCorrected(_) | What::WrongHitTold(_)) => {
                 self.wrong_hits.note(record, stamp)
             }
@@ -132,11 +170,27 @@ impl Desk {
         }
     }
 
+    /// Takes note that a record was made.
+    pub(crate) fn recorded(&mut self, stamp: Stamp) {
+        self.newest = self.newest.max(Some(stamp.at));
+    }
+
     /// Takes note of what came by time alone.
-    pub(crate) fn struck(&mut self, struck: &ClockStruck) {
+    pub(crate) fn struck(&mut self, struck: &ClockStruck, stamp: Stamp) {
         let Some(due) = struck.due_at.as_ref().and_then(time_from_proto) else {
             return;
         };
+        if let Some(from) = struck.set_back_from.as_ref().and_then(time_from_proto) {
+            let before = self.ran_ahead.map_or(from, |before| before.until);
+            self.ran_ahead = Some(RanAhead {
+                set_back_to: due,
+                until: from.max(before),
+            });
+            self.newest = Some(stamp.at);
+            self.clock_up_to = Some(due);
+            self.clock_place = Some(place_of(struck, due));
+            return;
+        }
         self.clock_up_to = self.clock_up_to.max(Some(due));
         let place = Some(place_of(struck, due));
         // `None` comes before everything.

@@ -21,7 +21,8 @@ pub struct Service {
     pub recorded: Stamp,
 }
 
-/// Services by entry and notice.
+/// Services by entry and notice: at most one for each notice of the book about an entry that is there,
+/// however often it was served; entries are never deleted, they end.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Served(OrdMap<(String, String), Service>);
 
@@ -41,21 +42,19 @@ impl Served {
             .any(|(_, service)| service.at == at)
     }
 
-    pub(super) fn note(&mut self, served: &NoticeServed, recorded: Stamp) {
-        let Some(at) = served.served_at.as_ref().and_then(time_from_proto) else {
-            return;
-        };
-        let key = (served.entry_id.clone(), served.notice.clone());
-        // A service of an earlier day that is recorded later does not hide the one after it.
-        if self.0.get(&key).is_some_and(|known| known.at > at) {
-            return;
-        }
+    /// The service that a record tells; none: it says no time.
+    pub(super) fn note(&mut self, served: &NoticeServed, recorded: Stamp) -> Option<Service> {
         let service = Service {
-            at,
+            at: served.served_at.as_ref().and_then(time_from_proto)?,
             how: served.how.clone(),
             proof: served.proof.clone(),
             recorded,
         };
-        self.0.insert(key, service);
+        let key = (served.entry_id.clone(), served.notice.clone());
+        // A service of an earlier day that is recorded later does not hide the one after it.
+        if self.0.get(&key).is_none_or(|known| known.at <= service.at) {
+            self.0.insert(key, service.clone());
+        }
+        Some(service)
     }
 }

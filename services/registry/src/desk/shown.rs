@@ -1,5 +1,6 @@
 //! What is under way, as messages.
 
+use creditgate_measures::lists::is_ahead;
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::{Refused, v1};
@@ -32,11 +33,14 @@ pub(crate) fn list_ages(
         .map(|list| {
             let code = list.code.as_str();
             let confirmed_at = lists.confirmed_at(code);
+            let ahead = confirmed_at.is_some_and(|at| is_ahead(at, now));
             let age = confirmed_at.map(|at| (now.micros() - at.micros()).max(0));
             let not_connected = book.not_connected(&list.code);
             let state = match (not_connected, age) {
                 (Some(_), _) => "not_connected",
                 (None, None) => "not_loaded",
+                // By a clock that ran ahead: how old it is, nobody knows.
+                (None, Some(_)) if ahead => "stale",
                 (None, Some(age)) if age > list.freshness_budget_micros => "stale",
                 (None, Some(_)) => "fresh",
             };

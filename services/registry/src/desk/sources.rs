@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use creditgate_measures::lists::is_ahead;
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::SourcesDiffer;
 use imbl::OrdMap;
@@ -103,10 +104,18 @@ impl Sources {
     /// sources declared for it, or of all that ever confirmed it where none are declared. A confirmation
     /// that names no source speaks for all. None: a declared source has never confirmed it.
     #[must_use]
-    pub fn whole(&self, list: &str, source: &str, at: Time, declared: &[String]) -> Option<Time> {
+    pub fn whole(
+        &self,
+        list: &str,
+        (source, at): (&str, Time),
+        declared: &[String],
+        now: Time,
+    ) -> Option<Time> {
         let latest = |of: &str| {
             let key = (list.to_owned(), of.to_owned());
             let known = self.confirmed.get(&key).map(|age| age.confirmed_at);
+            // One that a clock running ahead recorded tells nothing.
+            let known = known.filter(|at| !is_ahead(*at, now));
             known.max((of == source).then_some(at))
         };
         let known = self.of_list(list).map(|(source, _)| source);
@@ -128,7 +137,7 @@ impl Sources {
             recorded,
         };
         let known = self.confirmed.entry(key).or_insert_with(|| age.clone());
-        if known.confirmed_at <= at {
+        if known.confirmed_at <= at || is_ahead(known.confirmed_at, recorded.at) {
             *known = age;
         }
     }

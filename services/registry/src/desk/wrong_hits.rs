@@ -101,6 +101,9 @@ impl WrongHit {
 }
 
 /// All of them, by number.
+///
+/// Each was entered by an official, and none is forgotten: the register has to answer who was hit
+/// wrongly for as long as it is kept. It grows by some hundred bytes with each, and not by itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct WrongHits(OrdMap<u64, WrongHit>);
 

@@ -11,7 +11,7 @@ use super::encoding::{Encoding, Utf16};
 use super::open::{Peeked, read_up_to};
 use super::table::{Columns, HEADER_WITHIN, header_of, known_names};
 use super::values::Cell;
-use super::{Error, Options, Part, Record, Sink};
+use super::{Error, Options, Part, Record, Sink, cut_off};
 
 /// Bytes from which encoding, delimiter and names of columns are told.
 const BLOCK_BYTES: usize = 64 << 10;
@@ -21,6 +21,9 @@ const ROW_BYTES_MAX: u64 = 8 << 20;
 
 /// Lines that one row may span; more than people write into a cell.
 const ROW_LINES_MAX: u64 = 200;
+
+/// Stands behind the last line, so that the end is seen even inside a quotation that is not closed; no file holds it.
+const END: &[u8] = b"\0end of the file\0";
 
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 
@@ -67,11 +70,14 @@ fn rows<T: Record>(
         &mut |note| sink.note(part, note),
     )?;
     let since_row = Rc::new(Shared::new(0));
+    let unended = Rc::new(Shared::new(false));
     let guarded = Guarded {
         reader: Peeked::new(block, reader),
         since_row: Rc::clone(&since_row),
+        unended: Rc::clone(&unended),
         returned: false,
         in_line: false,
+        behind: None,
     };
     let mut reader = csv_reader(delimiter).from_reader(guarded);
     let mut record = csv::ByteRecord::new();
@@ -84,8 +90,17 @@ fn rows<T: Record>(
             Ok(false) => return Ok(ControlFlow::Continue(())),
             Err(error) => return Err(csv_error(error)),
         }
+        let last_cell = record.iter().next_back().unwrap_or_default();
+        if last_cell == END {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let open = last_cell.ends_with(END);
         number += 1;
         if number <= at + 1 {
+            if open {
+                let told = "a quotation mark in the first rows is not closed";
+                return Err(Error::Damaged(told.into()));
+            }
             continue;
         }
         cells.clear();
@@ -93,19 +108,26 @@ fn rows<T: Record>(
         if cells.iter().all(Cell::is_empty) {
             continue;
         }
+        // Behind a quotation that is not closed stands a line end of ours.
+        let breaks = record.as_slice().iter().filter(|byte| **byte == b'\n');
+        let lines = breaks.count() as u64 + u64::from(!open);
         // The place of its beginning that the parser knows is before blank lines.
-        let lines = 1 + record
-            .as_slice()
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count() as u64;
         let line = reader.position().line().saturating_sub(lines).max(1);
-        let entry = if lines > ROW_LINES_MAX {
+        // The end of the file is read only once the rows before it are parsed: it is the last one.
+        let unended = unended.get();
+        let entry = if lines > ROW_LINES_MAX || (open && lines > 1) {
             let rule = format!(
                 "lines {line} to {} were read as one row: a quotation mark is not closed",
                 line + lines - 1
             );
             Err(Refused::one("row", rule))
+        } else if open {
+            Err(cut_off("a quotation mark of it is not closed"))
+        } else if unended && matches!(cells.last(), Some(Cell::Bad(_))) {
+            Err(cut_off("its last character is not whole"))
+        } else if unended && cells.len() < columns.len() {
+            let told = format!("{} cells under {} columns", cells.len(), columns.len());
+            Err(cut_off(&told))
         } else if cells.len() < columns.len() {
             let rule = format!(
                 "{} cells under {} columns; quote cells that hold a delimiter",
@@ -187,17 +209,25 @@ fn csv_error(error: csv::Error) -> Error {
 
 /// Ends the reading where one row does not end: its bytes would fill memory. Drops the first half of each line end of
 /// two characters, and ends the last line: so each end of a row is one line feed, and lines can be counted by them.
+/// Puts [`END`] behind all.
 struct Guarded<R> {
     reader: R,
     since_row: Rc<Shared<u64>>,
+    /// The end was read, and the last line had none.
+    unended: Rc<Shared<bool>>,
     /// A carriage return was read of which it is not known yet what follows.
     returned: bool,
     /// The last line has no end yet.
     in_line: bool,
+    /// What stands behind all, once that was read.
+    behind: Option<io::Cursor<Vec<u8>>>,
 }
 
 impl<R: Read> Read for Guarded<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(behind) = &mut self.behind {
+            return behind.read(into);
+        }
         if self.since_row.get() > ROW_BYTES_MAX {
             let told = "a row is longer than 8 MiB; a quotation mark may not be closed";
             return Err(io::Error::new(io::ErrorKind::InvalidData, told));
@@ -220,14 +250,13 @@ impl<R: Read> Read for Guarded<R> {
                 return Ok(kept);
             }
             if read == 0 {
-                return Ok(match into.first_mut().filter(|_| self.in_line) {
-                    Some(first) => {
-                        *first = b'\n';
-                        self.in_line = false;
-                        1
-                    }
-                    None => 0,
-                });
+                // A carriage return alone ends a line too.
+                self.unended.set(self.in_line && ahead == 0);
+                let end: &[u8] = if self.in_line { b"\n" } else { b"" };
+                let mut behind = io::Cursor::new([end, END].concat());
+                let given = behind.read(into);
+                self.behind = Some(behind);
+                return given;
             }
         }
     }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use creditgate_proto::Refused;
 
-use super::{Error, Options, Part, Record, Sink};
+use super::{Error, Options, Part, Record, Sink, cut_off};
 
 /// The longest line; a longer one is refused and the next is read.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -24,13 +24,19 @@ pub fn read<T: Record>(
         reader: BufReader::with_capacity(256 << 10, reader),
         line: 0,
         buffer: Vec::new(),
+        unended: false,
     };
     loop {
         let entry = match lines.next()? {
             None => return Ok(ControlFlow::Continue(())),
             Some(false) => Err(Refused::one("body", "the line is longer than 1 MiB")),
             Some(true) if is_blank(&lines.buffer) => continue,
-            Some(true) => T::of_json_line(&lines.buffer),
+            Some(true) => match T::of_json_line(&lines.buffer) {
+                Err(_) if lines.unended && ends_within(&lines.buffer) => {
+                    Err(cut_off("the object in it is not whole"))
+                }
+                entry => entry,
+            },
         };
         if sink.row(part, lines.line, entry).is_break() {
             return Ok(ControlFlow::Break(()));
@@ -42,6 +48,8 @@ struct Lines<R> {
     reader: BufReader<R>,
     line: u64,
     buffer: Vec<u8>,
+    /// The last line was read, and has no end.
+    unended: bool,
 }
 
 impl<R: Read> Lines<R> {
@@ -53,6 +61,7 @@ impl<R: Read> Lines<R> {
         loop {
             let available = self.reader.fill_buf()?;
             if available.is_empty() {
+                self.unended = any;
                 break;
             }
             any = true;
@@ -72,6 +81,11 @@ impl<R: Read> Lines<R> {
         self.line += u64::from(any);
         Ok(any.then_some(whole))
     }
+}
+
+/// Whether the line ends inside its value.
+fn ends_within(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err_and(|error| error.is_eof())
 }
 
 fn is_blank(line: &[u8]) -> bool {

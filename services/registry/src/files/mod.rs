@@ -11,6 +11,7 @@ mod entry;
 pub mod headers;
 mod jsonl;
 mod mapping;
+mod merged;
 mod open;
 mod participant;
 mod record;
@@ -31,6 +32,7 @@ use creditgate_proto::{Refused, v1};
 pub use encoding::Encoding;
 pub(crate) use mapping::fault as yaml_fault;
 pub use mapping::{Mapping, MappingError, Written as WrittenMapping};
+pub use open::{Ending, ending};
 pub use participant::Participant;
 pub use record::Record;
 
@@ -118,6 +120,23 @@ pub struct Row<T = v1::Entry> {
     pub line: u64,
     /// What it says, or why it says nothing. The reason never holds a value of the row.
     pub entry: Result<T, Refused>,
+}
+
+/// How the reason of a row begins in the middle of which its file ends.
+const CUT_OFF: &str = "looks cut off";
+
+/// Why the last row of a file is none: the file ends in the middle of it.
+fn cut_off(sign: &str) -> Refused {
+    let rule = format!(
+        "{CUT_OFF}: {sign}, and there is no line end behind it; let the source send the whole file again"
+    );
+    Refused::one("row", rule)
+}
+
+/// Whether a row that its sender could not read (`ImportRow.unreadable`) is one in the middle of which its file ends.
+pub(crate) fn is_cut_off(unreadable: &str) -> bool {
+    let rule = unreadable.strip_prefix("row: ");
+    rule.is_some_and(|rule| rule.starts_with(CUT_OFF))
 }
 
 /// The row as an import takes it: a row that could not be read goes too, with the reason, so that it is counted.
@@ -321,6 +340,11 @@ pub enum Error {
     /// Not what it seems.
     #[error("damaged, or of a kind that is not read: {0}")]
     Damaged(Cow<'static, str>),
+    /// A compressed file or a workbook that ends too soon.
+    #[error(
+        "cut off: the file ends before its own end mark ({0}); wait until it has arrived whole, or let the source send it again"
+    )]
+    CutOff(Cow<'static, str>),
     /// Too much.
     #[error("more than {0} bytes in one part; split it")]
     TooLarge(u64),
@@ -359,9 +383,11 @@ impl Error {
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::InvalidData
-            | io::ErrorKind::InvalidInput
-            | io::ErrorKind::UnexpectedEof => Self::Damaged(error.to_string().into()),
+            // Plain files do not know where they should have ended; compressed ones do.
+            io::ErrorKind::UnexpectedEof => Self::CutOff(error.to_string().into()),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                Self::Damaged(error.to_string().into())
+            }
             _ => Self::Io(error),
         }
     }

@@ -122,7 +122,7 @@ fn archive<T: Record>(
     sink: &mut Sink<'_, T>,
     depth: u8,
 ) -> Result<ControlFlow<()>, Error> {
-    let mut archive = ZipArchive::new(BufReader::new(file.try_clone()?))?;
+    let mut archive = directory(&file)?;
     if archive.index_for_name("[Content_Types].xml").is_some() {
         drop(archive);
         return xlsx::read(file, options, part, sink);
@@ -163,6 +163,78 @@ fn archive<T: Record>(
         }
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// The directory of an archive, which stands at its end.
+fn directory(file: &File) -> Result<ZipArchive<BufReader<File>>, Error> {
+    let opened = ZipArchive::new(BufReader::new(file.try_clone()?));
+    opened.map_err(|error| match has_end_mark(file) {
+        Ok(false) => Error::CutOff("the directory of the archive is missing".into()),
+        _ => error.into(),
+    })
+}
+
+/// Whether the end mark of an archive and all of it is there.
+fn has_end_mark(mut file: &File) -> io::Result<bool> {
+    /// The mark and what follows it, without the comment, and the longest comment.
+    const MARK_BYTES: usize = 22;
+    const COMMENT_BYTES_MAX: u64 = 65_535;
+    let length = file.metadata()?.len();
+    let from = length.saturating_sub(COMMENT_BYTES_MAX + MARK_BYTES as u64);
+    file.seek(SeekFrom::Start(from))?;
+    let mut end = Vec::new();
+    file.take(length - from).read_to_end(&mut end)?;
+    Ok(end
+        .windows(MARK_BYTES)
+        .enumerate()
+        .filter(|(_, mark)| mark.starts_with(ZIP_EMPTY))
+        .any(|(at, mark)| match mark {
+            [.., low, high] => {
+                let comment = usize::from(u16::from_le_bytes([*low, *high]));
+                at + MARK_BYTES + comment <= end.len()
+            }
+            _ => false,
+        }))
+}
+
+/// How a file ends, as far as its last bytes tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// As a whole one, or only reading it all can tell.
+    Whole,
+    /// An archive or a workbook without its end.
+    CutOff,
+    /// A text whose last line has no end, or nothing at all. Many programs leave that line end out.
+    NoLineEnd,
+}
+
+/// How a file ends; nothing but its two ends is read.
+///
+/// # Errors
+/// When the system does not give it.
+pub fn ending(path: &Path) -> io::Result<Ending> {
+    let mut file = File::open(path)?;
+    let mut first = Vec::new();
+    read_up_to(&mut file, &mut first, 8)?;
+    if is_zip(&first) {
+        file.seek(SeekFrom::Start(0))?;
+        return Ok(match directory(&file) {
+            Err(Error::CutOff(_)) => Ending::CutOff,
+            _ => Ending::Whole,
+        });
+    }
+    if first.starts_with(GZIP) || first.starts_with(OLE) {
+        return Ok(Ending::Whole);
+    }
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(2)))?;
+    let mut last = Vec::new();
+    read_up_to(&mut file, &mut last, 2)?;
+    // The last one is that of UTF-16.
+    Ok(match last.as_slice() {
+        [.., b'\n' | b'\r'] | [b'\n' | b'\r', 0] => Ending::Whole,
+        _ => Ending::NoLineEnd,
+    })
 }
 
 /// Archives made on Chinese Windows write names in GBK and do not say so.

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use calamine::{DataRef, Reader, Xlsx, XlsxError};
 use zip::ZipArchive;
 
+use super::merged::{Merged, gather, put};
 use super::table::{Columns, HEADER_WITHIN, header_of};
 use super::values::Cell;
 use super::{Error, Options, Part, Record, Sink};
@@ -22,7 +23,10 @@ const SHEET_BYTES_MAX: u64 = 16 << 30;
 const STRETCH_BYTES_MAX: usize = 4 << 20;
 
 /// Columns of a workbook.
-const COLUMNS_MAX: usize = 16_384;
+pub const COLUMNS_MAX: usize = 16_384;
+
+/// Merged ranges of one sheet: they are held in memory.
+const MERGED_MAX: u64 = 1_000_000;
 
 /// Reads the rows of one sheet.
 pub fn read<T: Record>(
@@ -31,51 +35,72 @@ pub fn read<T: Record>(
     part: &Part,
     sink: &mut Sink<'_, T>,
 ) -> Result<ControlFlow<()>, Error> {
-    check(&file, options)?;
+    let has_merged = check(&file, options)?;
     file.seek(SeekFrom::Start(0))?;
     let mut book = guarded(|| Xlsx::new(BufReader::new(file)))?;
     let name = sheet(&book.sheet_names(), options.sheet.as_deref())?;
     let since_1904 = book.has_1904_epoch();
+    // They stand behind the rows, so that the sheet is gone through once more.
+    let merged = Merged::new(match has_merged {
+        true => guarded(|| book.merge_cells_by_sheet_name(&name))?,
+        false => Vec::new(),
+    });
     let mut rows = Rows {
         cells: guarded(|| book.worksheet_cells_reader(&name))?,
         since_1904,
         ahead: None,
         ended: false,
     };
-    let mut first: Vec<(u64, Vec<Cell>)> = Vec::new();
+    let mut first: Vec<(u32, Vec<Cell>)> = Vec::new();
     while first.len() < HEADER_WITHIN
         && let Some(row) = rows.next()?
     {
         first.push(row);
     }
-    let texts: Vec<Vec<String>> = first
+    let shown = merged.shown(&first)?;
+    let texts: Vec<Vec<String>> = shown
         .iter()
-        .map(|(_, cells)| cells.iter().map(text).collect())
+        .map(|cells| cells.iter().map(text).collect())
         .collect();
     if texts.is_empty() {
         return Err(Error::EmptySheet(name));
     }
     let at = header_of::<T>(&texts, &options.mapping).ok_or(Error::NoHeader)?;
+    let header = texts.get(at).map_or(&[][..], Vec::as_slice);
     let columns = Columns::of::<T>(
-        texts.get(at).map_or(&[][..], Vec::as_slice),
+        header,
         &options.mapping,
         options.ignore_unknown,
         &mut |note| sink.note(part, note),
     )?;
+    let header_row = first.get(at).map_or(0, |(row, _)| *row);
+    let mut wide = merged.wide(header_row);
+    // A name that a merged cell hides still is the name of its column.
+    wide.retain(|columns| {
+        let mut hidden = header
+            .iter()
+            .take(columns.end() + 1)
+            .skip(columns.start() + 1);
+        hidden.all(String::is_empty)
+    });
+    let mut merged = merged.below(header_row);
     let mut waiting = first.into_iter().skip(at + 1);
     loop {
         let row = match waiting.next() {
             Some(row) => Some(row),
             None => rows.next()?,
         };
-        let Some((line, cells)) = row else {
+        let Some((row, mut cells)) = row else {
             return Ok(ControlFlow::Continue(()));
         };
+        merged.spread(row, &mut cells)?;
         if cells.iter().all(Cell::is_empty) {
             continue;
         }
+        gather(&wide, &mut cells);
         let entry = columns.entry(&cells, &options.mapping);
-        if sink.row(part, line, entry).is_break() {
+        // As the workbook counts its rows.
+        if sink.row(part, u64::from(row) + 1, entry).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }
@@ -112,8 +137,8 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// The next row that has a cell, with its number as the workbook shows it.
-    fn next(&mut self) -> Result<Option<(u64, Vec<Cell>)>, Error> {
+    /// The next row that has a cell, with its number from 0.
+    fn next(&mut self) -> Result<Option<(u32, Vec<Cell>)>, Error> {
         let Some((row, column, cell)) = (match self.ahead.take() {
             Some(cell) => Some(cell),
             None => self.cell()?,
@@ -121,15 +146,15 @@ impl Rows<'_> {
             return Ok(None);
         };
         let mut cells = Vec::new();
-        place(&mut cells, column, cell)?;
+        put(&mut cells, column, cell)?;
         while let Some((next, column, cell)) = self.cell()? {
             if next != row {
                 self.ahead = Some((next, column, cell));
                 break;
             }
-            place(&mut cells, column, cell)?;
+            put(&mut cells, column, cell)?;
         }
-        Ok(Some((u64::from(row) + 1, cells)))
+        Ok(Some((row, cells)))
     }
 
     fn cell(&mut self) -> Result<Option<(u32, u32, Cell)>, Error> {
@@ -163,23 +188,6 @@ impl Rows<'_> {
     }
 }
 
-fn place(cells: &mut Vec<Cell>, column: u32, cell: Cell) -> Result<(), Error> {
-    let column = column as usize;
-    if column >= COLUMNS_MAX {
-        return Err(Error::Damaged("a cell beyond the last column".into()));
-    }
-    if matches!(cell, Cell::Empty) {
-        return Ok(());
-    }
-    if cells.len() <= column {
-        cells.resize(column + 1, Cell::Empty);
-    }
-    if let Some(place) = cells.get_mut(column) {
-        *place = cell;
-    }
-    Ok(())
-}
-
 /// Calls the reader of workbooks, which may panic on damaged ones: then the file is damaged, and the process goes on.
 fn guarded<T>(work: impl FnOnce() -> Result<T, XlsxError>) -> Result<T, Error> {
     match catch_unwind(AssertUnwindSafe(work)) {
@@ -211,10 +219,11 @@ impl From<XlsxError> for Error {
     }
 }
 
-/// Reads every part once without keeping anything: what would fill memory is refused before the book is opened.
-fn check(file: &File, options: &Options) -> Result<(), Error> {
+/// Reads every part once without keeping anything: what would fill memory is refused before the book is opened. Gives
+/// whether a sheet has merged cells.
+fn check(file: &File, options: &Options) -> Result<bool, Error> {
     let mut archive = ZipArchive::new(BufReader::new(file.try_clone()?))?;
-    let mut held = 0;
+    let (mut held, mut has_merged) = (0, false);
     for index in 0..archive.len() {
         let part = archive.by_index(index)?;
         let name = String::from_utf8_lossy(part.name_raw()).to_ascii_lowercase();
@@ -228,22 +237,30 @@ fn check(file: &File, options: &Options) -> Result<(), Error> {
         } else {
             HELD_BYTES_MAX.saturating_sub(held)
         };
-        let bytes = check_part(part, limit, texts, options)?;
+        let (bytes, merged) = check_part(part, limit, texts, options)?;
+        if merged > MERGED_MAX {
+            let told = format!("more than {MERGED_MAX} merged cells; undo the merging");
+            return Err(Error::Damaged(told.into()));
+        }
+        has_merged |= merged > 0;
         if !is_sheet {
             held += bytes;
         }
     }
-    Ok(())
+    Ok(has_merged)
 }
 
+/// Gives how many bytes a part has, and how many tags of merged cells. Of those, one at the end of each block is missed;
+/// but where there are any, there are three.
 fn check_part(
     mut part: impl Read,
     limit: u64,
     texts: bool,
     options: &Options,
-) -> Result<u64, Error> {
+) -> Result<(u64, u64), Error> {
     let mut buffer = vec![0; 64 << 10];
     let (mut bytes, mut stretch, mut head) = (0_u64, 0_usize, Vec::new());
+    let mut merged = 0;
     loop {
         let read = part.read(&mut buffer)?;
         let block = buffer.get(..read).unwrap_or_default();
@@ -265,6 +282,7 @@ fn check_part(
                 break;
             }
             stretch = piece.len();
+            merged += u64::from(is_merged(piece));
         }
         if stretch > STRETCH_BYTES_MAX {
             return Err(Error::Damaged("a cell of more than 4 MiB".into()));
@@ -275,7 +293,17 @@ fn check_part(
             "it announces more texts than it holds".into(),
         ));
     }
-    Ok(bytes)
+    Ok((bytes, merged))
+}
+
+/// Whether a tag is `mergeCell`, or the one around all of them.
+fn is_merged(tag: &[u8]) -> bool {
+    let tag = tag.strip_prefix(b"/").unwrap_or(tag);
+    let end = tag
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'>' | b'/' | b'\t' | b'\r' | b'\n'));
+    let name = tag.get(..end.unwrap_or(tag.len())).unwrap_or_default();
+    name.ends_with(b"mergeCell") || name.ends_with(b"mergeCells")
 }
 
 /// Whether the texts announce that there are more than could fit: room for them would be asked for at once. In another

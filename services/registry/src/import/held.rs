@@ -1,5 +1,5 @@
 //! Imports that wait for approval: a source that suddenly shows little or nothing has more likely
-//! failed than repaired everybody.
+//! failed than repaired everybody, and of a file that ends in the middle of a row nobody knows what came behind.
 //!
 //! The rows wait in `<data_dir>/held/`, their digest in the change log. They belong to this machine:
 //! where another one has taken over, the source sends them again.
@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use super::{Header, Job};
 use crate::desk::{Hold, WhyHeld};
 use crate::error::ChangeError;
+use crate::files::is_cut_off;
 use crate::keeper::{Keeper, View};
 use crate::log::What as Stated;
 
@@ -48,6 +49,10 @@ impl Shrinks {
                 "it would end {} of {} entries that this source has in force on the list",
                 self.removed, self.in_force
             ),
+            WhyHeld::CutOff => format!(
+                "its file ends in the middle of a row, so what came behind it is missing; without it, it would end {} of {} entries that this source has in force on the list",
+                self.removed, self.in_force
+            ),
         }
     }
 }
@@ -67,7 +72,7 @@ impl Keeper {
             now.micros() / 1_000,
             self.lists.version().seq + 1
         );
-        let digest = write_rows(&self.held_dir(), &id, job).map_err(ChangeError::Spool)?;
+        let (digest, rows) = write_rows(&self.held_dir(), &id, job).map_err(ChangeError::Spool)?;
         let header = &job.header;
         let what = What::ImportHeld(ImportHeld {
             hold_id: id.clone(),
@@ -79,7 +84,7 @@ impl Keeper {
             why: why.code().to_owned(),
             in_force: shrinks.in_force,
             removed: shrinks.removed,
-            rows: job.rows.rows(),
+            rows,
             rows_digest: digest.to_vec(),
             header: header.asked.encode_to_vec(),
         });
@@ -88,9 +93,10 @@ impl Keeper {
         self.commit(planned, caller, now)?;
         tracing::warn!(
             hold = %id,
+            why = why.code(),
             removed = shrinks.removed,
             in_force = shrinks.in_force,
-            "an import waits for approval, since it would end many entries"
+            "an import waits for approval"
         );
         Ok(id)
     }
@@ -242,17 +248,24 @@ fn rows_path(dir: &Path, id: &str) -> PathBuf {
     dir.join(format!("{id}.rows"))
 }
 
-/// Writes the rows of an import durably, and gives their digest.
-fn write_rows(dir: &Path, id: &str, job: &Job) -> io::Result<[u8; 32]> {
+/// Writes the rows of an import durably, without those in the middle of which a file ends; gives their digest and how
+/// many they are.
+fn write_rows(dir: &Path, id: &str, job: &Job) -> io::Result<([u8; 32], u64)> {
     fs::create_dir_all(dir)?;
     let path = rows_path(dir, id);
     let unfinished = path.with_extension("new");
     let mut out = io::BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
     let mut hash = Sha256::new();
     let mut buffer = Vec::new();
+    let mut rows = 0;
     for row in job.rows.read()? {
+        let row = row?;
+        if is_cut_off(&row.unreadable) {
+            continue;
+        }
+        rows += 1;
         buffer.clear();
-        row?.encode_length_delimited(&mut buffer)
+        row.encode_length_delimited(&mut buffer)
             .map_err(io::Error::other)?;
         hash.update(&buffer);
         out.write_all(&buffer)?;
@@ -262,7 +275,7 @@ fn write_rows(dir: &Path, id: &str, job: &Job) -> io::Result<[u8; 32]> {
         .sync_all()?;
     fs::rename(&unfinished, &path)?;
     File::open(dir)?.sync_all()?;
-    Ok(hash.finalize().into())
+    Ok((hash.finalize().into(), rows))
 }
 
 /// Reads the rows back, which must be the very ones that were put aside.

@@ -9,8 +9,9 @@ use super::take::Done;
 use crate::files::report;
 
 /// Endings of files that are still being written, and of those that are settings.
-const PASSED_OVER: [&str; 7] = [
+const PASSED_OVER: [&str; 8] = [
     "part",
+    "partial",
     "tmp",
     "filepart",
     "crdownload",
@@ -91,8 +92,11 @@ fn passed_over(name: &str) -> bool {
         .rsplit_once('.')
         .map_or("", |(_, ending)| ending)
         .to_ascii_lowercase();
-    // `~$` is what a spreadsheet puts beside an open workbook.
-    name.starts_with(['.', '~']) || name == "Thumbs.db" || PASSED_OVER.contains(&ending.as_str())
+    // `~$` is what a spreadsheet puts beside an open workbook, `~` at the end a copy that an editor keeps.
+    name.starts_with(['.', '~'])
+        || name.ends_with('~')
+        || name == "Thumbs.db"
+        || PASSED_OVER.contains(&ending.as_str())
 }
 
 /// Moves a file to its place, with its summary and, where rows were refused, its report. Those come first: whoever sees

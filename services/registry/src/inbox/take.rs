@@ -21,6 +21,8 @@ use crate::files::{self, Row};
 pub enum Taken {
     /// It is settled.
     Done(Box<Done>),
+    /// It ends too soon; what becomes of it unless more of it arrives.
+    CutOff(Box<Done>),
     /// It is not, for no fault of the file; why.
     Later(String),
     /// What the folder says of its source is refused; the files can wait.
@@ -116,10 +118,10 @@ fn import(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
     }
     if let Err(failed) = read {
         let why = Chain(&failed.error).to_string();
-        return if failed.error.is_of_the_file() {
-            Taken::Done(Box::new(unread(path, source, why)))
-        } else {
-            Taken::Later(why)
+        return match failed.error {
+            files::Error::CutOff(_) => Taken::CutOff(Box::new(unread(path, source, why))),
+            error if error.is_of_the_file() => Taken::Done(Box::new(unread(path, source, why))),
+            _ => Taken::Later(why),
         };
     }
     let summary = match inbox.handle.block_on(import.finish()) {

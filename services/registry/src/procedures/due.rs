@@ -166,10 +166,21 @@ impl Page<'_> {
             if day > asked.until || (asked.overdue && day >= asked.today) {
                 continue;
             }
-            let key = (day, NOTICE, notice.id.to_string(), id());
-            self.take(key, || v1::DueItem {
+            let item = v1::DueItem {
                 notice: notice.id.to_string(),
                 ..item(day, NOTICE, &notice.title.zh)
+            };
+            let Some(of) = due.measure else {
+                self.take((day, NOTICE, notice.id.to_string(), id()), || item);
+                continue;
+            };
+            // Of several measures each is told.
+            let what = format!("{} {} {}", notice.id, of.verdict_id, of.measure_id);
+            self.take((day, NOTICE, what, id()), || v1::DueItem {
+                verdict_id: of.verdict_id,
+                measure_id: of.measure_id,
+                authority: of.by,
+                ..item
             });
         }
     }

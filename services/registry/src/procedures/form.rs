@@ -7,6 +7,7 @@ use pbjson_types::Timestamp;
 use super::table::{Kind, Outcome, Step};
 use crate::change;
 
+const ID_CHARS_MAX: usize = 128;
 const NAME_CHARS_MAX: usize = 256;
 const DOCUMENT_CHARS_MAX: usize = 512;
 const REASON_CHARS_MAX: usize = 4_096;
@@ -97,6 +98,15 @@ impl Form {
             self.refuse(field, format!("required: say {ask}"));
         }
         text
+    }
+
+    /// An id that another service gave: one word.
+    pub fn id(&mut self, field: &str, text: &str, ask: &str) -> String {
+        let id = self.required(field, text, ID_CHARS_MAX, ask);
+        if id.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            self.refuse(field, "an id has no spaces in it");
+        }
+        id
     }
 
     /// A moment.

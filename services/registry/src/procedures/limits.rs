@@ -10,6 +10,9 @@ use super::table::{Kind, Step};
 /// A commitment is to be kept by its day; the book knows no such limit.
 const KEEP: &str = "keep";
 
+/// In the book, that a talk is held.
+const HOLD: &str = "hold";
+
 /// What limits are counted from.
 pub struct Course<'a> {
     /// What the procedure is about.
@@ -20,6 +23,8 @@ pub struct Course<'a> {
     pub rule_version: Option<&'a str>,
     /// Last day of a commitment.
     pub until: Option<Date>,
+    /// The day on which a talk is to be held.
+    pub held_on: Option<Date>,
     /// The steps taken, with the day of each; the first one opened it.
     pub steps: &'a [(Step, Date)],
 }
@@ -77,6 +82,11 @@ fn from_day(counted_from: &str, course: &Course<'_>) -> Option<Date> {
         // Whether a commitment was kept is decided when its day has passed.
         let opened = course.steps.first().map(|(_, day)| *day);
         return course.until.or(opened);
+    }
+    // A talk takes place on the day that was set for it, and is recorded here when its record is
+    // there: counted from that step, the limit for the record would never run.
+    if counted_from == HOLD && course.held_on.is_some() {
+        return course.held_on;
     }
     let mut steps = course.steps.iter().rev();
     let (_, day) = steps.find(|(step, _)| step.ends_limits().contains(&counted_from))?;

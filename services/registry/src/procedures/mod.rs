@@ -8,6 +8,7 @@
 mod due;
 mod form;
 mod limits;
+mod measures;
 pub mod notices;
 mod open;
 mod service;

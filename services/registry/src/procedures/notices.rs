@@ -20,6 +20,9 @@ use crate::error::ChangeError;
 use crate::keeper::{Planned, View, put_of};
 use crate::life;
 
+/// Measures that a refusal names.
+const NAMED_MAX: usize = 5;
+
 /// How a notice is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
@@ -60,6 +63,18 @@ pub(crate) struct DueNotice<'b> {
     pub notice: &'b Notice,
     /// Since when.
     pub since: Time,
+    /// The measure that it tells of.
+    pub measure: Option<DueMeasure>,
+}
+
+/// A measure whose subject is to be told.
+pub(crate) struct DueMeasure {
+    /// The verdict.
+    pub verdict_id: String,
+    /// The measure.
+    pub measure_id: String,
+    /// The office that carried it out, and tells of it.
+    pub by: String,
 }
 
 /// The notices about an entry that are to be served at a time. None for a red list.
@@ -75,16 +90,36 @@ pub(crate) fn due<'b>(
     }
     let mut occasions = of_state(entry, book, at);
     occasions.extend(of_procedures(entry, desk));
-    occasions
-        .into_iter()
-        .filter_map(|(occasion, since)| {
-            let notice = book.notice_on(occasion)?;
-            let served = desk.served.get(entry.entry_id.as_str(), &notice.id);
-            // A service may be told by its day alone.
-            let is_served = served.is_some_and(|served| served.at.date() >= since.date());
-            (!is_served).then_some(DueNotice { notice, since })
+    let of_occasions = occasions.into_iter().filter_map(|(occasion, since)| {
+        let notice = book.notice_on(occasion)?;
+        let served = desk.served.get(entry.entry_id.as_str(), &notice.id);
+        // A service may be told by its day alone.
+        let is_served = served.is_some_and(|served| served.at.date() >= since.date());
+        (!is_served).then_some(DueNotice {
+            notice,
+            since,
+            measure: None,
         })
-        .collect()
+    });
+    of_occasions.chain(of_measures(entry, book, desk)).collect()
+}
+
+/// That a measure was carried out is told of each one, whatever has become of the entry since.
+fn of_measures<'b>(entry: &Entry, book: &'b Book, desk: &Desk) -> Vec<DueNotice<'b>> {
+    let notice = book.notice_on(Occasion::MeasureBitten);
+    let waiting = desk.measures.waiting_of(entry.entry_id.as_str());
+    let due = waiting.filter_map(|(verdict_id, measure_id, known)| {
+        Some(DueNotice {
+            notice: notice?,
+            since: known.at,
+            measure: Some(DueMeasure {
+                verdict_id: verdict_id.to_owned(),
+                measure_id: measure_id.to_owned(),
+                by: known.by.0.clone(),
+            }),
+        })
+    });
+    due.collect()
 }
 
 /// The occasions that the state of an entry gives.
@@ -195,6 +230,8 @@ impl Serving {
         }
         let by = form.required("by", &asked.by, 256, "who served them");
         let reason = form.text("reason", &asked.reason, 4_096);
+        let verdict_id = form.text("verdict_id", &asked.verdict_id, 128);
+        let measure_id = form.text("measure_id", &asked.measure_id, 128);
         form.check()?;
         match (how, at) {
             (Some(how), Some(at)) => Ok(Self {
@@ -205,8 +242,8 @@ impl Serving {
                 at,
                 by,
                 reason,
-                verdict_id: asked.verdict_id,
-                measure_id: asked.measure_id,
+                verdict_id,
+                measure_id,
             }),
             // Told above.
             _ => Err(Refused::one("served_at", "required")),
@@ -235,6 +272,7 @@ pub(crate) fn plan(asked: &Serving, view: &View<'_>) -> Result<(Vec<Planned>, bo
         together(notice, &templates, view.book)?;
         fits(notice, asked, &entry)?;
     }
+    tells_of_a_measure(asked, &templates, view)?;
     let served = |notice: &&Notice| {
         let what = What::NoticeServed(NoticeServed {
             notice: notice.id.to_string(),
@@ -297,10 +335,54 @@ fn fits(notice: &Notice, asked: &Serving, entry: &Entry) -> Result<(), ChangeErr
         let rule = "lies before the decision; look at the proof of service, or correct the entry";
         return Err(Refused::one("served_at", rule).into());
     }
-    let names_measure = !asked.verdict_id.is_empty() && !asked.measure_id.is_empty();
-    if notice.when == Occasion::MeasureBitten && !names_measure {
-        let rule = "required, with `measure_id`: say which verdict and measure it tells of";
-        return Err(Refused::one("verdict_id", rule).into());
+    Ok(())
+}
+
+/// The notice of a measure tells of one that is recorded, and no other notice tells of any: with a
+/// slip in an id, the service of one would be taken for that of none.
+fn tells_of_a_measure(
+    asked: &Serving,
+    served: &[&Notice],
+    view: &View<'_>,
+) -> Result<(), ChangeError> {
+    let mut notices = served.iter();
+    let tells = notices.any(|notice| notice.when == Occasion::MeasureBitten);
+    let (verdict_id, measure_id) = (&*asked.verdict_id, &*asked.measure_id);
+    match (tells, verdict_id.is_empty(), measure_id.is_empty()) {
+        (false, true, true) => return Ok(()),
+        (false, ..) => {
+            let rule = "only the notice that a measure was carried out tells of a verdict and a measure; leave both empty, or name that notice";
+            return Err(Refused::one("verdict_id", rule).into());
+        }
+        (true, false, false) => {}
+        (true, ..) => {
+            let rule = "required, with `measure_id`: say which verdict and measure it tells of";
+            return Err(Refused::one("verdict_id", rule).into());
+        }
+    }
+    let measures = &view.desk.measures;
+    let Some(known) = measures.get(&asked.entry_id, verdict_id, measure_id) else {
+        let waiting = measures.waiting_of(&asked.entry_id).take(NAMED_MAX);
+        let waiting: Vec<_> = waiting
+            .map(|(verdict, measure, _)| format!("`{measure}` of verdict `{verdict}`"))
+            .collect();
+        let waiting = match waiting.as_slice() {
+            [] => "none waits to be told".to_owned(),
+            some => format!("these wait to be told: {}", some.join(", ")),
+        };
+        let why = format!(
+            "no such measure is recorded for this entry; {waiting}. Look at the ids, or record first \
+             that it was carried out (`creditgate lists measure-taken`)"
+        );
+        return Err(ChangeError::not_possible("measure_unknown", why));
+    };
+    // A service may be told by its day alone.
+    if asked.at.date() < known.at.date() {
+        let rule = format!(
+            "lies before the measure was carried out, on {}",
+            known.at.date()
+        );
+        return Err(Refused::one("served_at", rule).into());
     }
     Ok(())
 }

@@ -159,6 +159,7 @@ fn opening(
                 list: entry.map_or("", |entry| entry.list.as_str()),
                 rule_version: entry.and_then(|entry| entry.rule_version.as_deref()),
                 until: asked.until,
+                held_on: None,
                 steps: &[(asked.kind.opening(), at.date())],
             },
             view.book,
@@ -186,6 +187,7 @@ fn marking(
             list: entry.list.as_str(),
             rule_version: entry.rule_version.as_deref(),
             until: None,
+            held_on: None,
             steps: &[
                 (Step::Opened, opened.date()),
                 (Step::Marked, view.now.date()),

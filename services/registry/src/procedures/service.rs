@@ -1,5 +1,6 @@
 //! Service `Procedures` over gRPC: who may, what is asked, what the registry says.
 
+use creditgate_measures::clocks::Occasion;
 use creditgate_proto::v1::procedures_server::{Procedures, ProceduresServer};
 use creditgate_proto::{status, v1};
 use creditgate_runtime::callers::{Caller, Permission};
@@ -7,6 +8,7 @@ use creditgate_runtime::metrics::ChangeRefusal;
 use tonic::{Request, Response, Status};
 
 use super::form::{Opening, Stepping};
+use super::measures::{self, Recording};
 use super::notices::{self, Serving};
 use super::{due, open, shown, step};
 use crate::error::ChangeError;
@@ -149,6 +151,38 @@ impl Procedures for ProceduresService {
         Ok(Response::new(v1::RecordServiceResponse {
             entry: entry.map(|entry| record_of(&entry, Vec::new())),
             served_at_set,
+            list_version: version.to_string(),
+        }))
+    }
+
+    async fn record_measure(
+        &self,
+        request: Request<v1::RecordMeasureRequest>,
+    ) -> Result<Response<v1::RecordMeasureResponse>, Status> {
+        let caller = self.may_change(&request)?;
+        let asked = self.read(request.into_inner(), Recording::read)?;
+        let ids = (
+            asked.entry_id.clone(),
+            asked.verdict_id.clone(),
+            asked.measure_id.clone(),
+        );
+        let plan = move |view: &View<'_>| {
+            let planned = measures::plan(&asked, view)?;
+            let known = planned.is_empty();
+            Ok((planned, known))
+        };
+        let (version, known) = self.registry.transact(&caller, plan).await?;
+        let generation = self.registry.live().load_full();
+        let (entry_id, verdict_id, measure_id) = ids;
+        let entry = generation.lists.entry(&entry_id);
+        let desk = self.registry.desk();
+        let waits = desk.measures.waits(&entry_id, &verdict_id, &measure_id);
+        let notice = generation.book.notice_on(Occasion::MeasureBitten);
+        let notice = notice.filter(|_| waits);
+        Ok(Response::new(v1::RecordMeasureResponse {
+            entry: entry.map(|entry| record_of(&entry, Vec::new())),
+            known,
+            notice: notice.map_or_else(String::new, |notice| notice.id.to_string()),
             list_version: version.to_string(),
         }))
     }

@@ -2,14 +2,14 @@
 
 use creditgate_measures::book::Book;
 use creditgate_measures::clocks::notice::{self, NOT_STATED};
-use creditgate_measures::clocks::{Notice, Placeholder};
+use creditgate_measures::clocks::{Notice, Occasion, Placeholder};
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::{Refused, v1};
 
-use super::notices;
 use super::table::{self, Kind, Outcome};
-use crate::desk::{Deadline, Desk, Procedure, Taken};
+use super::{measures, notices};
+use crate::desk::{Deadline, Desk, Procedure, Service, Taken};
 use crate::error::ChangeError;
 use crate::life;
 use crate::registry::Registry;
@@ -28,6 +28,14 @@ const BY_CALLER: &[Placeholder] = &[
     Placeholder::TalkPlace,
     Placeholder::Contact,
     Placeholder::NoticeDate,
+];
+
+/// Placeholders that the record of a measure and the book fill, where a measure is told of.
+const OF_MEASURE: [Placeholder; 4] = [
+    Placeholder::Remedies,
+    Placeholder::Measure,
+    Placeholder::MeasureBasis,
+    Placeholder::Implementer,
 ];
 
 /// A procedure.
@@ -150,20 +158,58 @@ pub fn notices(
     let list = life::known_list(entry.list.as_str(), book)?;
     let desk = registry.desk();
     let due = notices::due(&entry, list, book, &desk, now);
-    let states = book.notices().iter().filter_map(|notice| {
+    let mut states = Vec::new();
+    for notice in book.notices() {
+        if notice.when == Occasion::MeasureBitten {
+            of_measures(notice, &asked.entry_id, book, &desk, &mut states);
+            continue;
+        }
         let due = due.iter().find(|due| due.notice.id == notice.id);
         let served = desk.served.get(&asked.entry_id, &notice.id);
-        (due.is_some() || served.is_some()).then(|| v1::NoticeState {
-            due_since: due.map(|due| time_to_proto(due.since)),
-            served_at: served.map(|served| time_to_proto(served.at)),
-            how: served.map_or_else(String::new, |served| served.how.clone()),
-            proof: served.map_or_else(String::new, |served| served.proof.clone()),
-            ..template(notice, book)
-        })
-    });
-    Ok(v1::ListNoticesResponse {
-        notices: states.collect(),
-    })
+        if due.is_some() || served.is_some() {
+            states.push(v1::NoticeState {
+                due_since: due.map(|due| time_to_proto(due.since)),
+                ..state(notice, served, book)
+            });
+        }
+    }
+    Ok(v1::ListNoticesResponse { notices: states })
+}
+
+fn state(notice: &Notice, served: Option<&Service>, book: &Book) -> v1::NoticeState {
+    v1::NoticeState {
+        served_at: served.map(|served| time_to_proto(served.at)),
+        how: served.map_or_else(String::new, |served| served.how.clone()),
+        proof: served.map_or_else(String::new, |served| served.proof.clone()),
+        ..template(notice, book)
+    }
+}
+
+/// One for each measure that was carried out: those that wait to be told, then those that were.
+fn of_measures(
+    notice: &Notice,
+    entry_id: &str,
+    book: &Book,
+    desk: &Desk,
+    states: &mut Vec<v1::NoticeState>,
+) {
+    let of = |verdict_id: &str, measure_id: &str, served: Option<&Service>| {
+        let mut state = state(notice, served, book);
+        state.verdict_id = verdict_id.to_owned();
+        state.measure_id = measure_id.to_owned();
+        // The record of the measure and the book tell of these.
+        let known = OF_MEASURE.map(Placeholder::code);
+        let told = &mut state.told_by_caller;
+        told.retain(|told| !known.contains(&told.as_str()));
+        state
+    };
+    let waiting = desk.measures.waiting_of(entry_id);
+    states.extend(waiting.map(|(verdict, measure, known)| v1::NoticeState {
+        due_since: Some(time_to_proto(known.at)),
+        ..of(verdict, measure, None)
+    }));
+    let told = desk.measures.told_of(entry_id);
+    states.extend(told.map(|(verdict, measure, told)| of(verdict, measure, Some(&told.service))));
 }
 
 fn template(notice: &Notice, book: &Book) -> v1::NoticeState {
@@ -209,6 +255,21 @@ pub fn rendered(
         })?;
         values.push((placeholder, value.as_str()));
     }
+    let desk = registry.desk();
+    let of_measure = match notice.when {
+        Occasion::MeasureBitten => {
+            let (entry, verdict, measure) = (
+                &*asked.entry_id,
+                asked.verdict_id.trim(),
+                asked.measure_id.trim(),
+            );
+            measures::told(entry, verdict, measure, &desk, book, registry.now())?
+        }
+        _ => Vec::new(),
+    };
+    // What the caller tells counts first.
+    let known = of_measure.iter();
+    values.extend(known.map(|(placeholder, value)| (*placeholder, value.as_str())));
     let text = notice::render(notice, &entry, list, book, &values);
     Ok(v1::RenderNoticeResponse {
         title: notice.title.zh.to_string(),

@@ -1,7 +1,7 @@
 //! A step of a procedure: whether it is possible, and what it does to the entry.
 
 use creditgate_measures::entry::Entry;
-use creditgate_measures::time::{Date, Time};
+use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::{Colour, State};
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::ProcedureStep;
@@ -45,7 +45,13 @@ pub fn plan(asked: &Stepping, view: &View<'_>) -> Result<Vec<Planned>, ChangeErr
     };
     let step = ProcedureStep {
         outcome: asked.outcome.map_or("", Outcome::code).to_owned(),
-        deadlines: deadlines(procedure, rule, entry.as_ref(), at.date(), view),
+        deadlines: deadlines(
+            procedure,
+            rule,
+            entry.as_ref(),
+            (at, asked.scheduled_for),
+            view,
+        ),
         scheduled_for: asked.scheduled_for.map(time_to_proto),
         place: asked.place.clone(),
         proposed_entry_id,
@@ -112,7 +118,7 @@ fn deadlines(
     procedure: &Procedure,
     rule: &Rule,
     entry: Option<&Entry>,
-    day: Date,
+    (at, scheduled_for): (Time, Option<Time>),
     view: &View<'_>,
 ) -> Vec<v1::Deadline> {
     if rule.closes {
@@ -120,13 +126,14 @@ fn deadlines(
     }
     let steps = procedure.steps.iter();
     let mut steps: Vec<_> = steps.map(|taken| (taken.step, taken.at.date())).collect();
-    steps.push((rule.step, day));
+    steps.push((rule.step, at.date()));
     running(
         &Course {
             kind: procedure.kind,
             list: &procedure.list,
             rule_version: entry.and_then(|entry| entry.rule_version.as_deref()),
             until: procedure.until,
+            held_on: scheduled_for.or(procedure.scheduled_for).map(Time::date),
             steps: &steps,
         },
         view.book,

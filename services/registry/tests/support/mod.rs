@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod random;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -227,14 +229,14 @@ pub fn hour(day: &str, hour: i64) -> Time {
     day.start().plus_seconds(hour * 3_600)
 }
 
-/// Ids of the entries that a tender evaluation of this firm rests on, and why others are not used.
-pub fn used(registry: &Registry, firm: u64, occurred_at: Time) -> (Vec<String>, Vec<String>) {
+/// A tender evaluation of this firm.
+pub fn evaluation(firm: u64, occurred_at: Time) -> Event {
     let identifier = GivenIdentifier {
         id_type: IdType::Uscc,
         value: Sensitive::new(invented::uscc(firm)),
         issuer: None,
     };
-    let event = Event {
+    Event {
         source: "test".into(),
         id: "1".into(),
         case_id: "C1".into(),
@@ -254,7 +256,12 @@ pub fn used(registry: &Registry, firm: u64, occurred_at: Time) -> (Vec<String>, 
             None,
         )],
         attributes: BTreeMap::new(),
-    };
+    }
+}
+
+/// Ids of the entries that a tender evaluation of this firm rests on, and why others are not used.
+pub fn used(registry: &Registry, firm: u64, occurred_at: Time) -> (Vec<String>, Vec<String>) {
+    let event = evaluation(firm, occurred_at);
     let live = registry.live().load_full();
     let question = Question::about(&event);
     let verdict = decide(

@@ -273,6 +273,15 @@ pub const KEYS: &[Key] = &[
          Nothing: none is watched.",
     ),
     key(
+        "lists.inbox_still_ms",
+        "CREDITGATE_LISTS_INBOX_STILL_MS",
+        Form::One,
+        "10000",
+        "For how long a file of the watched folder must not have changed until it is taken, in milliseconds, 100 to 3600000. One that looks \
+         unfinished (a workbook or an archive without its end, a last line without a line end) is waited for six times as \
+         long. Names such as x.part, x.tmp, x~ and .x are passed over: safest is to rename a file when it is whole.",
+    ),
+    key(
         "webhooks.allow",
         "CREDITGATE_WEBHOOKS_ALLOW",
         Form::Many,

@@ -209,6 +209,9 @@ pub struct Lists {
     pub precedence: BTreeMap<String, Vec<String>>,
     /// Directory watched for files of entries.
     pub inbox: Option<PathBuf>,
+    /// For how long a file in it must not have changed.
+    #[serde(rename = "inbox_still_ms", serialize_with = "as_millis")]
+    pub inbox_still: Duration,
 }
 
 /// Where and how changes of the lists are sent.
@@ -380,6 +383,7 @@ impl Config {
                     .map(|(list, sources)| (list, in_order(&sources)))
                     .collect(),
                 inbox: read.optional("lists.inbox", PATH, path),
+                inbox_still: millis(read.number("lists.inbox_still_ms", 100..=3_600_000)),
             },
             webhooks: Webhooks {
                 allow: read.many(

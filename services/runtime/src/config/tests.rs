@@ -107,6 +107,10 @@ fn lists_and_tables_read_from_the_file_and_from_variables() {
         "  not_connected:\n    B07: no agreement yet",
     );
     check_file("lists:\n  inbox: /srv/inbox\n", "  inbox: /srv/inbox");
+    check_file(
+        "lists:\n  inbox_still_ms: 60000\n",
+        "  inbox_still_ms: 60000",
+    );
 }
 
 #[test]

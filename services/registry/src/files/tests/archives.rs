@@ -126,7 +126,7 @@ fn damaged_archives_are_told_and_nothing_more_is_read() {
     let check = |mut bytes: Vec<u8>, name: &str| {
         bytes.truncate(bytes.len() / 2);
         let told = shown(name, &bytes, &Options::default());
-        assert!(told.contains("damaged"), "{name}: {told}");
+        assert!(told.starts_with("cut off: "), "{name}: {told}");
     };
     check(gz(csv.as_bytes()), "a.csv.gz");
     check(zip(&[("a.csv", csv.as_bytes())]), "a.zip");
@@ -139,6 +139,33 @@ fn damaged_archives_are_told_and_nothing_more_is_read() {
         shown("a.zip", &zip(&[]), &Options::default()),
         "nothing is in it"
     );
+}
+
+#[test]
+fn how_a_file_ends_is_told_by_its_last_bytes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let check = |bytes: &[u8], expected| {
+        let path = dir.path().join("a");
+        std::fs::write(&path, bytes).expect("a file");
+        assert_eq!(ending(&path).expect("readable"), expected, "{bytes:?}");
+    };
+    for text in ["a\n", "a\r\n", "a\r", "\n"] {
+        check(text.as_bytes(), Ending::Whole);
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        check(&wide, Ending::Whole);
+        let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        check(&wide, Ending::Whole);
+    }
+    for text in ["", "a", "a\n1", "a\n\0\0\0"] {
+        check(text.as_bytes(), Ending::NoLineEnd);
+    }
+    check(&gz(b"a"), Ending::Whole);
+    for whole in [book("示例"), zip(&[("a.csv", b"a")]), zip(&[])] {
+        check(&whole, Ending::Whole);
+        for missing in 1..whole.len() - 4 {
+            check(&whole[..whole.len() - missing], Ending::CutOff);
+        }
+    }
 }
 
 #[test]

@@ -16,6 +16,22 @@ fn a_line_that_cannot_be_read_does_not_end_the_file() {
 }
 
 #[test]
+fn a_file_that_ends_in_the_middle_of_an_object_is_told() {
+    let whole = "{\"entry_id\":\"E1\"}\n{\"entry_id\":\"E2\",\"name\":\"示例\"}";
+    assert_eq!(
+        shown("a.jsonl", whole.as_bytes(), &Options::default()),
+        "1 E1\n2 E2  示例"
+    );
+    let last = whole.find('\n').expect("two lines") + 2;
+    for cut in last..whole.len() {
+        let told = shown("a.jsonl", &whole.as_bytes()[..cut], &Options::default());
+        let expected =
+            "1 E1\n2 refused: row: looks cut off: the object in it is not whole, and there is no";
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[test]
 fn a_line_without_end_is_refused_without_being_kept() {
     let long = format!("{}\n{{\"entry_id\":\"E2\"}}\n", "x".repeat(3 << 20));
     assert_eq!(

@@ -176,6 +176,68 @@ fn a_row_that_is_cut_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_file_that_ends_in_the_middle_of_a_row_is_told_from_one_without_a_last_line_end() {
+    let check = |text: &str, expected: &str| {
+        for text in [text.to_owned(), text.replace('\n', "\r\n")] {
+            let told = shown("a.csv", text.as_bytes(), &Options::default());
+            assert!(told.starts_with(expected), "{told}");
+        }
+    };
+    let head = "entry_id,list,name\nE1,B01,甲\n";
+    let cut = |row: &str| format!("{head}{row}");
+    check(&cut("E2,B01,乙"), "2 E1 B01 甲\n3 E2 B01 乙");
+    for (row, sign) in [
+        ("E2,B01", "2 cells under 3 columns"),
+        ("E", "1 cells under 3 columns"),
+        ("E2,B01,\"乙", "a quotation mark of it is not closed"),
+        ("E2,B01,\"乙\"\"", "a quotation mark of it is not closed"),
+    ] {
+        check(
+            &cut(row),
+            &format!(
+                "2 E1 B01 甲\n3 refused: row: looks cut off: {sign}, and there is no line end behind it"
+            ),
+        );
+    }
+    // With a line end behind it the row was written like that.
+    check(
+        &cut("E2,B01\n"),
+        "2 E1 B01 甲\n3 refused: row: 2 cells under 3 columns; quote",
+    );
+    check(&cut("E2,B01,\"乙\""), "2 E1 B01 甲\n3 E2 B01 乙");
+    check(&cut("E2,B01,\"乙\n\""), "2 E1 B01 甲\n3 E2 B01 乙");
+    check(
+        &cut("E2,B01,\"乙\nE3,B01,丙\n"),
+        "2 E1 B01 甲\n3 refused: row: lines 3 to 4 were read as one row: a quotation mark is not closed",
+    );
+    check("entry_id,list,name\nE1,B01,甲\r", "2 E1 B01 甲");
+    // Inside a character, in every encoding.
+    let whole = format!("{head}E2,B01,乙");
+    for (bytes, cut) in [
+        (whole.clone().into_bytes(), 1),
+        (GB18030.encode(&whole).0.into_owned(), 1),
+        (utf16(&whole, false), 1),
+        (utf16(&whole, true), 1),
+    ] {
+        let told = shown("a.csv", &bytes[..bytes.len() - cut], &Options::default());
+        assert!(
+            told.starts_with(
+                "2 E1 B01 甲\n3 refused: row: looks cut off: its last character is not whole"
+            ),
+            "{told}"
+        );
+    }
+    // However long the file is, and wherever its reads end.
+    let many = format!("{head}{}E2,B01", "E,B01,x\n".repeat(100_000));
+    let told = shown("a.csv", many.as_bytes(), &Options::default());
+    assert!(
+        told.lines()
+            .last()
+            .is_some_and(|last| last.starts_with("100003 refused: row: looks cut off")),
+    );
+}
+
+#[test]
 fn a_quotation_mark_that_is_not_closed_is_told_with_the_lines_it_swallowed() {
     let rows = "E,B01,x\n".repeat(400);
     let text = format!("entry_id,list,name\nE1,B01,\"示例\n{rows}E2,B01,\"y\"\nE3,B01,z\n");
