@@ -101,9 +101,9 @@ fn the_descriptors_hold_every_service() {
             "creditgate.v1.Books",
             "creditgate.v1.Procedures",
             "creditgate.v1.Simulation",
-            "creditgate.v1.Cases",
             "creditgate.v1.Subscriptions",
-            "creditgate.v1.Identity"
+            "creditgate.v1.Identity",
+            "creditgate.v1.Cases"
         ]
     );
 }

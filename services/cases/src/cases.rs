@@ -31,6 +31,9 @@ use crate::terms::{BookTerms, Settings};
 const WAITING: usize = 1_024;
 /// Lists as changes left them, kept for reviews.
 const SNAPSHOTS: usize = 2_048;
+/// How far the threads stand back behind those that answer, 0 to 19.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 15;
 /// Longest chain of verdicts that is followed.
 const CHAIN: usize = 10_000;
 
@@ -211,10 +214,12 @@ impl Cases {
             keeper: commands.clone(),
         };
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(run)
-                .map_err(Error::Thread)
+            let behind = move || {
+                give_way();
+                run();
+            };
+            let thread = thread::Builder::new().name(name.to_owned());
+            thread.spawn(behind).map_err(Error::Thread)
         };
         let of_keeper = runtime.clone();
         let threads = vec![
@@ -346,6 +351,20 @@ impl Cases {
         told.map_err(|_| ActError::Closed)
     }
 }
+
+/// Lets threads that answer somebody go first: where there is time left, this one has all of it.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    let own = rustix::thread::gettid();
+    // Linux keeps the value for each thread. Without it everything works, only later.
+    if let Err(error) = rustix::process::setpriority_process(Some(own), NICE) {
+        tracing::debug!({ field::ERROR } = %error, "a thread keeps its priority");
+    }
+}
+
+/// Only Linux keeps a priority for each thread.
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 impl Successors for Cases {
     fn successor(&self, verdict: VerdictId) -> Option<VerdictId> {
