@@ -366,12 +366,14 @@ async fn story(dies: bool) {
         feedback_id: "F-2".to_owned(),
         ..other
     };
-    let odd = cases
-        .report_feedback(report(&other))
-        .await
-        .expect("kept")
-        .into_inner();
-    assert_eq!(odd.feedback.expect("it").flags, ["contradicts"]);
+    // Over HTTP as well as over gRPC.
+    let body = serde_json::to_string(&other).expect("JSON");
+    let odd = world
+        .service
+        .post("/v1/feedback", &body)
+        .expect("an answer");
+    assert!(odd.starts_with("HTTP/1.1 200"), "{odd}");
+    assert!(odd.contains(r#""flags":["contradicts"]"#), "{odd}");
     world = world.then("the department reports that it refused the deal");
 
     let mut cases = world.service.cases().await;

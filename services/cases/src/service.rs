@@ -11,6 +11,7 @@ use creditgate_proto::v1::cases_server::{Cases as Service, CasesServer};
 use creditgate_proto::{Refused, Violation, encode, status, v1, verdict_id_from_text};
 use creditgate_runtime::callers::{Caller, Permission};
 use creditgate_runtime::errors::Chain;
+use creditgate_runtime::ports::{Answer, Reports};
 use creditgate_runtime::telemetry::names::field;
 use tonic::{Request, Response, Status};
 
@@ -38,7 +39,13 @@ impl CasesService {
     /// extensions of each request; without one every call is refused.
     #[must_use]
     pub fn server(cases: Cases) -> CasesServer<Self> {
-        CasesServer::new(Self { cases })
+        CasesServer::new(Self::new(cases))
+    }
+
+    /// The service of cases.
+    #[must_use]
+    pub const fn new(cases: Cases) -> Self {
+        Self { cases }
     }
 
     fn now(&self) -> Time {
@@ -96,6 +103,47 @@ impl CasesService {
         })
     }
 
+    /// Keeps a report, under the case of the verdict that it names.
+    async fn keep_report(
+        &self,
+        feedback: v1::Feedback,
+        caller: &Caller,
+    ) -> Result<v1::ReportFeedbackResponse, Status> {
+        check_feedback(&feedback)?;
+        let verdict = verdict_id_from_text(&feedback.verdict_id)
+            .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
+        let id = feedback.feedback_id.clone();
+        self.cases.sync().await.map_err(told)?;
+        let lookup = self.cases.lookup().clone();
+        let case_id = tokio::task::spawn_blocking(move || {
+            let found = lookup.bitten_by(&verdict.0.into_bytes());
+            found.map(|found| found.map(|found| found.case_id))
+        })
+        .await
+        .map_err(|_| Status::internal("the work ended without an answer"))?
+        .map_err(unreadable)?
+        .ok_or_else(|| Status::not_found("no verdict of this id shows a measure"))?;
+        let known = self.state(&case_id).ok();
+        let repeated = known.is_some_and(|state| {
+            let mut reports = state.reports.iter();
+            reports.any(|report| report.feedback.feedback_id == id)
+        });
+        let state = self
+            .act(&case_id, &caller, one(What::Feedback(feedback)))
+            .await?;
+        let shown = self.shown(&state).feedback.into_iter();
+        let of_id = |shown: &v1::FeedbackShown| {
+            shown
+                .feedback
+                .as_ref()
+                .is_some_and(|feedback| feedback.feedback_id == id)
+        };
+        Ok(v1::ReportFeedbackResponse {
+            repeated,
+            feedback: shown.into_iter().find(of_id),
+        })
+    }
+
     /// Looks at the measures of a case as of now, before an official decides: what nothing supports any
     /// more is recorded so (spec 8).
     async fn look_again(&self, case_id: String) -> Result<(), Status> {
@@ -120,6 +168,16 @@ impl CasesService {
             Some(changed) => self.cases.shown(vec![changed]).await.map_err(told),
             None => Ok(()),
         }
+    }
+}
+
+impl Reports for CasesService {
+    fn report(
+        &self,
+        feedback: v1::Feedback,
+        caller: Caller,
+    ) -> Answer<'_, Result<v1::ReportFeedbackResponse, Status>> {
+        Box::pin(async move { self.keep_report(feedback, &caller).await })
     }
 }
 
@@ -214,39 +272,7 @@ impl Service for CasesService {
         let caller = permitted(&request, Permission::Feedback)?;
         let feedback = request.into_inner().feedback;
         let feedback = feedback.ok_or_else(|| invalid("feedback", "required"))?;
-        check_feedback(&feedback)?;
-        let verdict = verdict_id_from_text(&feedback.verdict_id)
-            .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
-        let id = feedback.feedback_id.clone();
-        self.cases.sync().await.map_err(told)?;
-        let lookup = self.cases.lookup().clone();
-        let case_id = tokio::task::spawn_blocking(move || {
-            let found = lookup.bitten_by(&verdict.0.into_bytes());
-            found.map(|found| found.map(|found| found.case_id))
-        })
-        .await
-        .map_err(|_| Status::internal("the work ended without an answer"))?
-        .map_err(unreadable)?
-        .ok_or_else(|| Status::not_found("no verdict of this id shows a measure"))?;
-        let known = self.state(&case_id).ok();
-        let repeated = known.is_some_and(|state| {
-            let mut reports = state.reports.iter();
-            reports.any(|report| report.feedback.feedback_id == id)
-        });
-        let state = self
-            .act(&case_id, &caller, one(What::Feedback(feedback)))
-            .await?;
-        let shown = self.shown(&state).feedback.into_iter();
-        let of_id = |shown: &v1::FeedbackShown| {
-            shown
-                .feedback
-                .as_ref()
-                .is_some_and(|feedback| feedback.feedback_id == id)
-        };
-        Ok(Response::new(v1::ReportFeedbackResponse {
-            repeated,
-            feedback: shown.into_iter().find(of_id),
-        }))
+        self.keep_report(feedback, &caller).await.map(Response::new)
     }
 
     async fn list_proposals(

@@ -7,6 +7,7 @@
 mod admit;
 mod check;
 mod events;
+mod feedback;
 mod intake;
 mod judge;
 mod pages;
@@ -26,7 +27,7 @@ use creditgate_runtime::callers::Callers;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::Metrics;
-use creditgate_runtime::ports::Check;
+use creditgate_runtime::ports::{Check, Reports};
 
 pub use server::serve;
 
@@ -34,6 +35,8 @@ pub use server::serve;
 pub struct Options {
     /// Judges events.
     pub check: Arc<dyn Check>,
+    /// Keeps reports of measures carried out.
+    pub reports: Arc<dyn Reports>,
     /// Who may call.
     pub callers: Callers,
     /// What is counted, and shown at `/metrics`.
@@ -95,6 +98,11 @@ pub const ROUTES: &[Route] = &[
         "/v1/events",
         "judge CloudEvents: binary, structured or batched",
     ),
+    route(
+        "POST",
+        "/v1/feedback",
+        "report how a measure was carried out",
+    ),
     route("GET", "/healthz", "whether the process is alive"),
     route("GET", "/readyz", "whether it can serve, and why not"),
     route("GET", "/metrics", "numbers in OpenMetrics text"),
@@ -116,6 +124,7 @@ pub fn router(options: Options) -> Router {
     Router::new()
         .route("/v1/check", post(check::check))
         .route("/v1/events", post(events::events))
+        .route("/v1/feedback", post(feedback::feedback))
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz))
         .route("/metrics", get(pages::metrics))

@@ -580,6 +580,52 @@ async fn health_is_for_everybody_and_readiness_says_why_not() {
 }
 
 #[tokio::test]
+async fn a_report_comes_in_as_json_or_protobuf_and_refusals_are_problems() {
+    let report = |status: &str| {
+        json!({"feedback_id": "F-1", "verdict_id": "v", "measure_id": "M07", "status": status,
+            "operator": "经办人", "department": "示例局", "amount_fen": "100",
+            "executed_at": "2026-06-01T10:00:00+08:00"})
+    };
+    let ask = |body: String| {
+        send(
+            options(FakeGate::passing()),
+            post("/v1/feedback", JSON, body),
+        )
+    };
+    let got = ask(report("executed").to_string()).await;
+    assert_eq!(got.status, 200);
+    let kept = &got.json()["feedback"];
+    assert_eq!(
+        (&kept["caller"], &kept["feedback"]["measure_id"]),
+        (&json!("local"), &json!("M07"))
+    );
+    let got = ask(report("partly").to_string()).await;
+    assert_eq!(got.problem(), "409 failed_precondition");
+    let got = ask(json!({"feedback_id": "F-1", "amuont_fen": 1}).to_string()).await;
+    assert_eq!(got.problem(), "400 invalid_argument");
+    let bytes = v1::Feedback {
+        feedback_id: "F-2".to_owned(),
+        status: "executed".to_owned(),
+        ..Default::default()
+    }
+    .encode_to_vec();
+    let request = post("/v1/feedback", "application/protobuf", bytes);
+    let got = send(options(FakeGate::passing()), request).await;
+    assert_eq!(
+        (got.status, got.header("content-type")),
+        (200, "application/protobuf")
+    );
+    // A key that may only check may not report.
+    let mut keyed_options = options(FakeGate::passing());
+    keyed_options.callers = keyed(&[("portal", "check")]);
+    let mut request = post("/v1/feedback", JSON, report("executed").to_string());
+    let key = "Bearer key-of-portal".parse().unwrap();
+    request.headers_mut().insert("authorization", key);
+    let got = send(keyed_options, request).await;
+    assert_eq!(got.problem(), "403 permission_denied");
+}
+
+#[tokio::test]
 async fn every_route_is_there_is_listed_and_is_described() {
     let description = send(options(FakeGate::passing()), get("/openapi.json"))
         .await

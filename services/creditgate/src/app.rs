@@ -230,6 +230,10 @@ impl App {
                     Some(gate) => Arc::new(gate.clone()),
                     None => Arc::new(NoGate),
                 },
+                reports: match &cases {
+                    Some(cases) => Arc::new(CasesService::new(cases.clone())),
+                    None => Arc::new(NoCases),
+                },
                 callers,
                 metrics,
                 readiness,
@@ -394,6 +398,23 @@ impl ports::Check for NoGate {
         Box::pin(async {
             Err(tonic::Status::unimplemented(
                 "this process does not check: ask one with the role `gate`",
+            ))
+        })
+    }
+}
+
+/// Stands where a process does not follow cases: it says so.
+struct NoCases;
+
+impl ports::Reports for NoCases {
+    fn report(
+        &self,
+        _: v1::Feedback,
+        _: Caller,
+    ) -> ports::Answer<'_, Result<v1::ReportFeedbackResponse, tonic::Status>> {
+        Box::pin(async {
+            Err(tonic::Status::unimplemented(
+                "this process follows no cases: only a service without Kafka does so far",
             ))
         })
     }

@@ -578,6 +578,8 @@ pub enum BenchCommand {
     Stream(BenchStreamArgs),
     /// How long a change of the lists takes until checks use it, here and behind Kafka.
     Lists(BenchListsArgs),
+    /// How fast open cases are reviewed when lists change, and what live checks feel of it.
+    Cases(BenchCasesArgs),
     /// One of the processes of a run.
     #[command(subcommand, hide = true)]
     Part(BenchPart),
@@ -659,6 +661,25 @@ pub struct BenchListsArgs {
     /// Entries on the lists.
     #[arg(long, default_value_t = 100_000)]
     pub entries: u64,
+}
+
+/// `bench cases`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "One process without Kafka. Cases are opened for as many parties as there are changes, then all \
+these parties are listed by one import while live checks go on: measured are reviews a second, the time from a \
+change to the verdict that takes the place of the one before, and live checks before and during the burst."
+)]
+pub struct BenchCasesArgs {
+    /// Open cases.
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub cases: u64,
+    /// Changes of the lists.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..=40_000))]
+    pub changes: u64,
+    /// Live checks a second.
+    #[arg(long, value_name = "R", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    pub rate: u64,
 }
 
 /// The cluster of a benchmark.

@@ -497,7 +497,7 @@ mod tests {
             .iter()
             .map(|one| caller.may(*one))
             .collect();
-        assert_eq!(may, [true, false, true, false, false, false]);
+        assert_eq!(may, [true, false, true, false, false, false, false, false]);
         assert_eq!(
             Permission::EVERY.into_iter().collect::<Permissions>(),
             Permissions::ALL

@@ -35,6 +35,19 @@ pub trait Check: Send + Sync {
     ) -> Answer<'_, Result<v1::CheckResponse, tonic::Status>>;
 }
 
+/// Takes reports of measures carried out; the cases do.
+pub trait Reports: Send + Sync {
+    /// Keeps a report; the same one again changes nothing.
+    ///
+    /// # Errors
+    /// As the gRPC call `ReportFeedback`.
+    fn report(
+        &self,
+        feedback: v1::Feedback,
+        caller: Caller,
+    ) -> Answer<'_, Result<v1::ReportFeedbackResponse, tonic::Status>>;
+}
+
 /// Judges events whose records somebody else makes durable, in a transaction of theirs; the gate
 /// does. A decided event's slot is held until it is kept; dropped, it is free again.
 pub trait Judge: Send + Sync + 'static {

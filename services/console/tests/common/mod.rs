@@ -21,7 +21,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::{Build, Metrics, Transport};
-use creditgate_runtime::ports::{Answer, Check};
+use creditgate_runtime::ports::{Answer, Check, Reports};
 use creditgate_runtime::telemetry::{inject, passed_on};
 use serde_json::{Value, json};
 use tonic::Status;
@@ -147,6 +147,31 @@ fn live() -> Live {
     Live::new(Generation { lists, book })
 }
 
+/// Keeps reports whose status is `executed`, and refuses others.
+struct FakeCases;
+
+impl Reports for FakeCases {
+    fn report(
+        &self,
+        feedback: v1::Feedback,
+        caller: Caller,
+    ) -> Answer<'_, Result<v1::ReportFeedbackResponse, Status>> {
+        Box::pin(async move {
+            if feedback.status != "executed" {
+                return Err(Status::failed_precondition("only `executed` here"));
+            }
+            Ok(v1::ReportFeedbackResponse {
+                repeated: false,
+                feedback: Some(v1::FeedbackShown {
+                    feedback: Some(feedback),
+                    caller: caller.name().to_owned(),
+                    ..v1::FeedbackShown::default()
+                }),
+            })
+        })
+    }
+}
+
 pub fn options(gate: Arc<FakeGate>) -> Options {
     let build = Build {
         version: "0.1.0",
@@ -156,6 +181,7 @@ pub fn options(gate: Arc<FakeGate>) -> Options {
     readiness.ready("journal");
     Options {
         check: gate,
+        reports: Arc::new(FakeCases),
         callers: Callers::loopback_only(),
         metrics: Metrics::new(Clock::system(), build),
         readiness,

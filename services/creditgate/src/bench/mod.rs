@@ -4,6 +4,7 @@
 //! that a machine whose speed drifts cannot favour one of them.
 
 mod bare;
+mod cases;
 mod copy;
 mod gate;
 mod lists;
@@ -29,6 +30,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
             BenchCommand::Gate(args) => gate::run(&args).await,
             BenchCommand::Stream(args) => stream::run(&args).await,
             BenchCommand::Lists(args) => lists::run(&args).await,
+            BenchCommand::Cases(args) => cases::run(&args).await,
             BenchCommand::Part(BenchPart::Copy {
                 kafka,
                 kafka_topic_prefix,
