@@ -17,6 +17,7 @@ use creditgate_runtime::telemetry::names::field;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::COMPONENT;
@@ -79,8 +80,7 @@ struct Inner {
 
 /// What the threads share.
 pub(crate) struct Shared {
-    pub stopping: AtomicBool,
-    pub stop: Notify,
+    pub stop: CancellationToken,
     /// Reviews wait.
     pub due: Notify,
     pub snapshots: Snapshots,
@@ -180,8 +180,7 @@ impl Cases {
             table = Table::create(&dir, logs)?;
         }
         let shared = Arc::new(Shared {
-            stopping: AtomicBool::new(false),
-            stop: Notify::new(),
+            stop: CancellationToken::new(),
             due: Notify::new(),
             snapshots: Snapshots::default(),
             reviewed: AtomicU64::new(0),
@@ -250,14 +249,11 @@ impl Cases {
     /// When the journal had failed: what was answered is durable all the same.
     pub async fn close(&self) -> Result<(), journal::AppendError> {
         let inner = &self.inner;
-        inner.shared.stopping.store(true, Ordering::Release);
-        inner.shared.stop.notify_waiters();
-        inner.shared.due.notify_waiters();
+        inner.shared.stop.cancel();
         let threads = std::mem::take(&mut *inner.threads.lock());
         // A panic in one has been printed.
         let _ = tokio::task::spawn_blocking(move || {
             for thread in threads {
-                thread.thread().unpark();
                 let _ = thread.join();
             }
         })

@@ -8,8 +8,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use creditgate_measures::identifier::Key;
 use creditgate_measures::time::Time;
@@ -45,6 +44,8 @@ const SCANNED: usize = 500;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How often it is looked what the passing of time has brought.
 const TICK: Duration = Duration::from_secs(10);
+/// Longest time for which changes of the lists wait behind verdicts.
+const SCAN_EVERY: Duration = Duration::from_millis(500);
 /// Cases that time alone changes at once.
 const BY_TIME: usize = 500;
 /// Pause before what failed is tried again.
@@ -263,26 +264,28 @@ impl Keeper {
         let mut head = self.reviews.verdicts().subscribe();
         let mut lists = self.live.follow();
         let mut following = self.changes.follow(self.table.mark().scanned);
-        let mut ticked = tokio::time::Instant::now();
-        let mut work_left = true;
-        loop {
-            if self.shared.stopping.load(Ordering::Acquire) {
-                return;
-            }
-            if ticked.elapsed() >= TICK || work_left {
-                let by_time = self.by_time();
-                self.heard("what time has brought", by_time.map(|()| true), runtime);
-                ticked = tokio::time::Instant::now();
-            }
+        let mut ticked: Option<Instant> = None;
+        let mut scanned = Instant::now();
+        let mut caught_up = false;
+        while !self.shared.stop.is_cancelled() {
             head.mark_unchanged();
             lists.mark_unchanged();
             let taken = self.take_in();
-            let more = self.heard("verdicts", taken, runtime);
-            let scanned = self.scan(following.as_mut());
-            let more = self.heard("changes of the lists", scanned, runtime) || more;
-            work_left = more;
+            let mut more = self.heard("verdicts", taken, runtime);
+            // Verdicts first: a case that is known is found. Under a load that never ends both go on.
+            if !more || (caught_up && scanned.elapsed() >= SCAN_EVERY) {
+                let looked = self.scan(following.as_mut());
+                more |= self.heard("changes of the lists", looked, runtime);
+                scanned = Instant::now();
+            }
             if !more {
+                caught_up = true;
                 self.shared.caught_up(&self.readiness);
+            }
+            if caught_up && ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
+                let by_time = self.by_time();
+                self.heard("what time has brought", by_time.map(|()| false), runtime);
+                ticked = Some(Instant::now());
             }
             let patience = match more {
                 true => Duration::ZERO,
@@ -291,11 +294,13 @@ impl Keeper {
             let command = runtime.block_on(async {
                 tokio::select! {
                     biased;
+                    () = self.shared.stop.cancelled() => None,
                     command = self.commands.recv() => Some(command),
-                    // Those who could tell of more have gone: the service stops, and says so.
-                    _ = head.changed() => { tokio::time::sleep(PAUSE).await; None }
+                    _ = head.changed() => {
+                        tokio::time::sleep(PAUSE).await;
+                        None
+                    }
                     _ = lists.changed() => None,
-                    () = self.shared.stop.notified() => None,
                     () = tokio::time::sleep(patience) => None,
                 }
             });
@@ -320,7 +325,7 @@ impl Keeper {
                 runtime.block_on(async {
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => {}
-                        () = self.shared.stop.notified() => {}
+                        () = self.shared.stop.cancelled() => {}
                     }
                 });
                 true
@@ -425,14 +430,15 @@ impl Keeper {
                     .collect();
                 change.wait(&due)?;
             }
+            for (asked, at) in &requested {
+                let cause = format!("book:{}", asked.book_version);
+                change.wait_for_all(asked.list_seq, at.micros(), &cause)?;
+            }
             succeeded
                 .iter()
                 .try_for_each(|(verdict, by)| change.succeeded(verdict, by))
         })?;
-        for (asked, at) in &requested {
-            self.wait_for_all(asked, *at)?;
-        }
-        if !due.is_empty() {
+        if !due.is_empty() || !requested.is_empty() {
             self.shared.due.notify_one();
         }
         for (case_id, held) in held {
@@ -690,26 +696,6 @@ impl Keeper {
         let now = self.table.lookup().waiting().map_err(Error::from)?;
         let new = now.saturating_sub(before);
         Ok((version.to_string(), new))
-    }
-
-    /// Every open case waits for a review that was asked for.
-    fn wait_for_all(&mut self, asked: &ReviewRequested, at: Time) -> Result<(), Error> {
-        let cases = self.table.lookup().of_scenarios(&[])?;
-        let due: Vec<Due> = cases
-            .into_iter()
-            .map(|(case, open)| Due {
-                case,
-                seq: asked.list_seq,
-                at: at.micros(),
-                cause: format!("book:{}", asked.book_version),
-                open,
-            })
-            .collect();
-        let mark = self.table.mark();
-        self.table
-            .write(mark, |change| change.wait(&due).map(drop))?;
-        self.shared.due.notify_one();
-        Ok(())
     }
 }
 

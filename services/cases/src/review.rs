@@ -72,7 +72,7 @@ struct Prepared {
 
 impl Reviewer {
     pub fn run(self, runtime: &Handle) {
-        while !self.shared.stopping.load(Ordering::Acquire) {
+        while !self.shared.stop.is_cancelled() {
             let begun = Instant::now();
             let pause = match self.round(runtime) {
                 Ok(0) => {
@@ -88,7 +88,7 @@ impl Reviewer {
             runtime.block_on(async {
                 tokio::select! {
                     () = self.shared.due.notified(), if pause == IDLE => {}
-                    () = self.shared.stop.notified() => {}
+                    () = self.shared.stop.cancelled() => {}
                     () = tokio::time::sleep(pause) => {}
                 }
             });

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use creditgate_measures::time::Time;
+
 use crate::state::table::Named;
 use crate::state::{CaseMeasure, CaseState, MeasureState, OrderState, Terms};
 use crate::table::{Children, OrderRow, ProposalRow, ReportRow, Row};
@@ -14,14 +16,23 @@ pub(crate) fn row<'a>(state: &'a CaseState, terms: &dyn Terms) -> Row<'a> {
         scenario: &state.scenario,
         open: state.is_open(),
         tracked: is_tracked(state),
-        open_until: state
-            .open_until(terms)
-            .map_or(i64::MAX, |day| day.next_day().start().micros()),
+        open_until: open_until(state, terms),
         missing: u32::try_from(state.missing().count()).unwrap_or(u32::MAX),
         last_event_at: life.map_or(0, |life| life.last.occurred_at.micros()),
         state: state.to_stored(),
         children: children(state, terms),
     }
+}
+
+/// When the passing of time alone has something to record: at once for a case whose end is owed, should
+/// that not have been recorded with what showed it.
+fn open_until(state: &CaseState, terms: &dyn Terms) -> i64 {
+    if !state.owed(Time::from_micros(0), terms).is_empty() {
+        return 0;
+    }
+    state
+        .open_until(terms)
+        .map_or(i64::MAX, |day| day.next_day().start().micros())
 }
 
 /// Whether measures of the case may still lose their support, or get it back.

@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
+use crate::state::stored;
+
 pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 100 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";
@@ -324,6 +326,16 @@ impl Change<'_> {
             )?;
         }
         Ok(new)
+    }
+
+    /// Every open or tracked case waits for a review.
+    pub(crate) fn wait_for_all(&self, seq: u64, at: i64, cause: &str) -> Result<(), Error> {
+        self.run(
+            "INSERT OR IGNORE INTO pending (seq, \"case\", at, cause, urgency)
+                SELECT ?1, id, ?2, ?3, NOT open FROM cases WHERE open OR tracked",
+            params![seq.cast_signed(), at, cause],
+        )
+        .map(drop)
     }
 
     /// A review waits no more.
