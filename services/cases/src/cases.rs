@@ -108,8 +108,10 @@ impl Snapshots {
         self.0.lock().get(&seq).cloned()
     }
 
-    pub fn clear(&self) {
-        self.0.lock().clear();
+    /// Drops what no review needs any more: changes up to this number.
+    pub fn forget(&self, seq: u64) {
+        let mut kept = self.0.lock();
+        *kept = kept.split_off(&(seq + 1));
     }
 }
 

@@ -37,7 +37,7 @@ use crate::state::{CaseState, MeasureState, OrderState};
 use crate::table::{Lookup, Pending};
 
 /// Reviews of one round: they become durable together.
-const ROUND: usize = 128;
+const ROUND: usize = 64;
 /// How long an idle reviewer waits before it looks again.
 const IDLE: Duration = Duration::from_secs(1);
 /// Pause after a round in which something failed.
@@ -75,10 +75,7 @@ impl Reviewer {
         while !self.shared.stop.is_cancelled() {
             let begun = Instant::now();
             let pause = match self.round(runtime) {
-                Ok(0) => {
-                    self.shared.snapshots.clear();
-                    IDLE
-                }
+                Ok(0) => IDLE,
                 Ok(_) => begun.elapsed(),
                 Err(error) => {
                     tracing::error!({ field::ERROR } = %Chain(&error), "cases could not be reviewed; trying again");
@@ -97,8 +94,12 @@ impl Reviewer {
 
     /// Makes the reviews that are most urgent. Gives how many.
     fn round(&self, runtime: &Handle) -> Result<usize, Error> {
+        let begun = Instant::now();
+        // Before what waits is read: whatever is looked through by then waits, or is reviewed.
+        let scanned = self.lookup.scanned()?;
         let pending = self.lookup.pending(ROUND)?;
         if pending.is_empty() {
+            self.shared.snapshots.forget(scanned);
             return Ok(0);
         }
         let mut known: BTreeMap<(u64, String), Known> = BTreeMap::new();
@@ -130,9 +131,11 @@ impl Reviewer {
                 }
             }
         }
+        let prepared = begun.elapsed();
         let judged = runtime.block_on(join_all(waiting.into_iter().map(
             async |(pending, case_id, support, review)| (pending, case_id, support, review.await),
         )));
+        let judged_after = begun.elapsed();
         let mut later = None;
         for (pending, case_id, support, result) in judged {
             match result {
@@ -165,6 +168,13 @@ impl Reviewer {
                 let _ = done.await;
             }
         });
+        tracing::debug!(
+            count,
+            prepared_us = prepared.as_micros(),
+            judged_us = judged_after.as_micros(),
+            noted_us = begun.elapsed().as_micros(),
+            "reviewed"
+        );
         if let Some(why) = later {
             tracing::warn!({ field::REASON } = %why, "reviews wait");
             runtime.block_on(tokio::time::sleep(RETRY));

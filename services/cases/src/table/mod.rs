@@ -369,6 +369,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // As for the index of verdicts: never a mark without its rows.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    // A burst of reviews changes pages all over the file; they are written back together.
+    connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
     connection.pragma_update(None, "cache_size", -65_536)
 }
 
@@ -396,5 +398,6 @@ CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, implementer 
 CREATE TABLE successors (verdict BLOB NOT NULL PRIMARY KEY, by BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
     urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
+CREATE INDEX pending_by_number ON pending (seq);
 CREATE INDEX pending_by_urgency ON pending (urgency, seq, \"case\");
 ";

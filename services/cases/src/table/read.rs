@@ -229,6 +229,11 @@ impl Lookup {
         )
     }
 
+    /// The number up to which changes were looked through.
+    pub(crate) fn scanned(&self) -> Result<u64, Error> {
+        self.count("SELECT scanned FROM mark", Vec::new())
+    }
+
     /// How many reviews wait.
     pub(crate) fn waiting(&self) -> Result<u64, Error> {
         self.count("SELECT count(*) FROM pending", Vec::new())

@@ -108,7 +108,7 @@ pub async fn run(args: &BenchCasesArgs) -> Result<ExitCode, Failure> {
             let waiting = progress.waiting;
             return Err(Failure::plain(format!("{waiting} reviews still wait")));
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     };
     let took = began.elapsed();
     live.phase.store(0, Ordering::Relaxed);
