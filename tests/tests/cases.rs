@@ -173,6 +173,159 @@ fn latest(case: &v1::CaseShown) -> &v1::CaseVerdict {
     case.verdicts.last().expect("a verdict")
 }
 
+/// Every case as the service shows it, without what moves with the time.
+async fn everything(world: &World) -> std::collections::BTreeMap<String, v1::CaseShown> {
+    let mut cases = world.service.cases().await;
+    let mut all = std::collections::BTreeMap::new();
+    let mut page_token = String::new();
+    loop {
+        let asked = v1::ListCasesRequest {
+            page_size: 7,
+            page_token,
+            ..v1::ListCasesRequest::default()
+        };
+        let page = cases.list_cases(asked).await.expect("cases").into_inner();
+        for case in page.cases {
+            let mut shown = world.case(&case.case_id).await;
+            shown.orders.iter_mut().for_each(|order| order.age_ms = 0);
+            all.insert(case.case_id, shown);
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            return all;
+        }
+    }
+}
+
+/// Waits until nothing is left to review.
+async fn reviewed(world: &World) {
+    let begun = Instant::now();
+    loop {
+        let mut cases = world.service.cases().await;
+        let asked = cases.get_review_progress(v1::GetReviewProgressRequest {});
+        let progress = asked.await.expect("progress").into_inner();
+        if progress.waiting == 0 && progress.reviewed_to == progress.list_version {
+            return;
+        }
+        assert!(begun.elapsed() < WITHIN, "{progress:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn listing(entry_id: &str, aliases: Vec<v1::Alias>, id: String, list: &str) -> Change {
+    Change::Put(v1::PutEntry {
+        entry: Some(v1::Entry {
+            entry_id: entry_id.to_owned(),
+            list: list.to_owned(),
+            id_type: "USCC".to_owned(),
+            id,
+            name: "示例竞买置业有限公司".to_owned(),
+            kind: "enterprise".to_owned(),
+            severity: "serious".to_owned(),
+            document_no: format!("演示〔2026〕{entry_id}号"),
+            served_at: "2026-11-01".to_owned(),
+            valid_from: "2026-11-01".to_owned(),
+            state: "EFFECTIVE".to_owned(),
+            aliases,
+            ..v1::Entry::default()
+        }),
+        reason: "更正".to_owned(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tables_can_be_thrown_away_and_a_requested_review_never_goes_back() {
+    let mut world = World::new(false);
+    for n in 0..12 {
+        world.check(&format!("LAND-{n}"), "register").await;
+    }
+    let request = || v1::RequestReviewRequest {
+        reason: "新版清单".to_owned(),
+    };
+    let mut cases = world.service.cases().await;
+    cases.request_review(request()).await.expect("asked for");
+    let listed = listing("E-R-1", Vec::new(), invented::uscc(90_210), "B03");
+    world.apply(listed).await;
+    cases.request_review(request()).await.expect("asked for");
+    // One that begins after the request is not part of it.
+    let after = world.check("AFTER-1", "register").await;
+    reviewed(&world).await;
+    let before = everything(&world).await;
+    let case = &before[WITH_CLAUSE];
+    assert_eq!(latest(case).outcome, "PROHIBIT", "{case:#?}");
+    assert_eq!(before["AFTER-1"].verdicts[0].verdict_id, after.verdict_id);
+    for case in before.values() {
+        let taken_by = |v: &v1::CaseVerdict| v.supersedes.clone();
+        let mut places: Vec<_> = case
+            .verdicts
+            .iter()
+            .map(taken_by)
+            .filter(|id| !id.is_empty())
+            .collect();
+        let count = places.len();
+        places.sort();
+        places.dedup();
+        assert_eq!(places.len(), count, "no chain forks: {case:#?}");
+    }
+
+    world.service.stop();
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("cases/cases.sqlite{suffix}");
+        let _ = std::fs::remove_file(world.dir.path().join(file));
+    }
+    world.service = start(world.dir.path());
+    reviewed(&world).await;
+    assert_eq!(everything(&world).await, before);
+    world.service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_a_correction_takes_away_lifts_what_rested_on_it() {
+    let world = World::new(false);
+    let bidder = || v1::Alias {
+        id_type: "USCC".to_owned(),
+        id: invented::uscc(90_210),
+        ..v1::Alias::default()
+    };
+    world.check(WITH_CLAUSE, "register").await;
+    // Two entries of one subject; one of them says that the bidder is the same.
+    let barred = invented::uscc(90_211);
+    world
+        .apply(listing("E-LINK", vec![bidder()], barred.clone(), "A01"))
+        .await;
+    world
+        .apply(listing("E-BARS", Vec::new(), barred.clone(), "B03"))
+        .await;
+    reviewed(&world).await;
+    let case = world.case(WITH_CLAUSE).await;
+    assert_eq!(latest(&case).outcome, "PROHIBIT", "{case:#?}");
+    let deal = world.check(WITH_CLAUSE, "deal").await;
+    assert_eq!(deal.outcome, "PROHIBIT");
+    world
+        .apply(listing("E-LINK", Vec::new(), barred, "A01"))
+        .await;
+    reviewed(&world).await;
+    let case = world
+        .until(WITH_CLAUSE, |case| !case.orders.is_empty())
+        .await;
+    assert_ne!(latest(&case).outcome, "PROHIBIT", "{case:#?}");
+    let order = case.orders[0].clone();
+    let asked = || v1::AcknowledgeLiftOrderRequest {
+        order_id: order.order_id.clone(),
+        by: order.implementer.clone(),
+        ..v1::AcknowledgeLiftOrderRequest::default()
+    };
+    let mut cases = world.service.cases().await;
+    for _ in 0..2 {
+        let done = cases
+            .acknowledge_lift_order(asked())
+            .await
+            .expect("acknowledged");
+        assert_eq!(done.into_inner().order.expect("it").state, "acknowledged");
+    }
+    world.service.stop();
+}
+
 async fn story(dies: bool) {
     let mut world = World::new(dies);
 

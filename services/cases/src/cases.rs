@@ -25,7 +25,7 @@ use crate::error::{ActError, Error};
 use crate::keeper::{Command, Keeper, Make};
 use crate::review::Reviewer;
 use crate::state::CaseState;
-use crate::table::{Logs, Lookup, Pending, Table};
+use crate::table::{Logs, Lookup, Table};
 use crate::terms::{BookTerms, Settings};
 
 /// Acts that wait for their turn.
@@ -89,18 +89,21 @@ pub(crate) struct Shared {
     settings: Settings,
     terms: Mutex<Option<Arc<BookTerms>>>,
     is_ready: AtomicBool,
+    /// Everything that was recorded before the start is taken in.
+    has_caught_up: AtomicBool,
 }
 
-/// Changes with the lists as they left them, by number; the oldest go when there are too many.
+/// Changes with the lists as they left them, by number; when there are too many, later ones are read
+/// from the change log.
 #[derive(Default)]
 pub(crate) struct Snapshots(Mutex<BTreeMap<u64, Change>>);
 
 impl Snapshots {
     pub fn keep(&self, change: &Change) {
         let mut kept = self.0.lock();
-        kept.insert(change.seq, change.clone());
-        if kept.len() > SNAPSHOTS {
-            kept.pop_first();
+        // The oldest are needed first.
+        if kept.len() < SNAPSHOTS {
+            kept.insert(change.seq, change.clone());
         }
     }
 
@@ -132,6 +135,9 @@ impl Shared {
 
     /// Everything recorded so far is taken in.
     pub fn caught_up(&self, readiness: &Readiness) {
+        if !self.has_caught_up.swap(true, Ordering::AcqRel) {
+            self.due.notify_one();
+        }
         if !self.is_ready.swap(true, Ordering::AcqRel) {
             readiness.ready(COMPONENT);
         }
@@ -140,6 +146,11 @@ impl Shared {
     /// Reviews made since the start.
     pub fn reviewed(&self) -> u64 {
         self.reviewed.load(Ordering::Relaxed)
+    }
+
+    /// Whether cases are as they were before the start: none is reviewed half made.
+    pub fn has_caught_up(&self) -> bool {
+        self.has_caught_up.load(Ordering::Acquire)
     }
 
     /// Something keeps cases from being taken in.
@@ -181,6 +192,7 @@ impl Cases {
             tracing::warn!("the tables of cases are ahead of the journals; making them anew");
             table = Table::create(&dir, logs)?;
         }
+        table.under(&format!("{settings:?}"))?;
         let shared = Arc::new(Shared {
             stop: CancellationToken::new(),
             due: Notify::new(),
@@ -189,12 +201,14 @@ impl Cases {
             settings,
             terms: Mutex::default(),
             is_ready: AtomicBool::new(false),
+            has_caught_up: AtomicBool::new(false),
         });
         let (commands, received) = mpsc::channel(WAITING);
         let lookup = table.lookup();
         let runtime = Handle::current();
         let keeper = Keeper {
             table,
+            lookup: lookup.clone(),
             journal: journal.clone(),
             reviews: Arc::clone(&reviews),
             changes: Arc::clone(&changes),
@@ -212,6 +226,7 @@ impl Cases {
             changes,
             history: Arc::clone(&history),
             live: live.clone(),
+            clock: clock.clone(),
             keeper: commands.clone(),
         };
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
@@ -320,7 +335,8 @@ impl Cases {
     pub(crate) async fn shown(&self, shown: Vec<(String, What)>) -> Result<(), ActError> {
         let (reply, answer) = oneshot::channel();
         self.tell(Command::Done {
-            reviews: Vec::<Pending>::new(),
+            reviews: Vec::new(),
+            failed: Vec::new(),
             shown,
             reply,
         })

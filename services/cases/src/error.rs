@@ -31,6 +31,9 @@ pub enum Error {
     /// The change log cannot be read.
     #[error("read the changes of the lists")]
     Changes(#[from] HistoryError),
+    /// What was recorded before is not taken in yet.
+    #[error("an earlier record of a case is not taken in yet")]
+    Behind,
     /// A thread did not start.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),

@@ -33,13 +33,13 @@ use crate::error::{ActError, Error};
 use crate::facts::VerdictFacts;
 use crate::rows;
 use crate::state::{CaseState, Refusal};
-use crate::table::{Children, Due, Mark, Pending, Table};
+use crate::table::{Children, Due, Lookup, Mark, Pending, Table};
 use crate::terms::BookTerms;
 
 /// Records taken in by one transaction.
 const BATCH: usize = 2_000;
 /// Changes of the lists looked through by one transaction.
-const SCANNED: usize = 500;
+const SCANNED: usize = 128;
 /// The head moves thousands of times a second; cases need not follow each step.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How often it is looked what the passing of time has brought.
@@ -50,6 +50,8 @@ const SCAN_EVERY: Duration = Duration::from_millis(500);
 const BY_TIME: usize = 500;
 /// Pause before what failed is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// Commands that are done before it is looked what else has come.
+const COMMANDS: usize = 64;
 /// Changes that are kept for verdicts that come late.
 const RECENT: usize = 20_000;
 
@@ -72,6 +74,8 @@ pub(crate) enum Command {
     /// Reviews that were made, or that turned out to be needless, with what they showed.
     Done {
         reviews: Vec<Pending>,
+        /// Those that cannot be made now.
+        failed: Vec<Pending>,
         shown: Vec<(String, What)>,
         reply: oneshot::Sender<()>,
     },
@@ -85,6 +89,7 @@ pub(crate) enum Command {
 
 pub(crate) struct Keeper {
     pub table: Table,
+    pub lookup: Lookup,
     pub journal: Journal,
     pub reviews: Arc<dyn Reviews>,
     pub changes: Arc<dyn Changes>,
@@ -245,9 +250,11 @@ impl<'a> Work<'a> {
 
     /// Applies the own records that stand at this place of the journal of verdicts.
     fn records_due(&mut self, own: &mut VecDeque<Own>, mark: &mut Mark) -> Result<(), Error> {
-        while own
-            .front()
-            .is_some_and(|one| one.record.verdicts <= mark.verdicts)
+        // A review that was asked for is about the cases as they are here: nothing is taken in behind it.
+        while self.taken.requested.is_empty()
+            && own
+                .front()
+                .is_some_and(|one| one.record.verdicts <= mark.verdicts)
         {
             if let Some(one) = own.pop_front() {
                 self.record(one.position, &one.record)?;
@@ -275,6 +282,10 @@ impl Keeper {
             // Verdicts first: a case that is known is found. Under a load that never ends both go on.
             if !more || (caught_up && scanned.elapsed() >= SCAN_EVERY) {
                 let looked = self.scan(following.as_mut());
+                if looked.is_err() {
+                    // It has read on; what was not noted is read again.
+                    following = self.changes.follow(self.table.mark().scanned);
+                }
                 more |= self.heard("changes of the lists", looked, runtime);
                 scanned = Instant::now();
             }
@@ -284,8 +295,9 @@ impl Keeper {
             }
             if caught_up && ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
                 let by_time = self.by_time();
-                self.heard("what time has brought", by_time.map(|()| false), runtime);
-                ticked = Some(Instant::now());
+                if !self.heard("what time has brought", by_time, runtime) {
+                    ticked = Some(Instant::now());
+                }
             }
             let patience = match more {
                 true => Duration::ZERO,
@@ -307,7 +319,15 @@ impl Keeper {
             match command {
                 None => {}
                 Some(None) => return,
-                Some(Some(command)) => self.command(command),
+                Some(Some(command)) => {
+                    self.command(command);
+                    for _ in 0..COMMANDS {
+                        match self.commands.try_recv() {
+                            Ok(command) => self.command(command),
+                            Err(_) => break,
+                        }
+                    }
+                }
             }
         }
     }
@@ -348,7 +368,7 @@ impl Keeper {
         let mut next = mark;
         let mut work = Work::on(&self.table, &terms);
         work.records_due(&mut own, &mut next)?;
-        let mut more = truncated && own.is_empty();
+        let mut more = (truncated && own.is_empty()) || !work.taken.requested.is_empty();
         let records = self
             .reviews
             .verdicts()
@@ -359,13 +379,14 @@ impl Keeper {
                 continue;
             }
             let taken = next.verdicts - mark.verdicts;
-            if taken >= BATCH as u64 || (truncated && own.is_empty()) {
+            if taken >= BATCH as u64 || more || (truncated && own.is_empty()) {
                 more = true;
                 break;
             }
             work.verdict(&record, mark.scanned)?;
             (next.verdicts, next.verdicts_at) = (record.sequence, record.position.0);
             work.records_due(&mut own, &mut next)?;
+            more |= !work.taken.requested.is_empty();
         }
         if next == mark {
             return Ok(false);
@@ -375,9 +396,16 @@ impl Keeper {
         Ok(more)
     }
 
-    /// Takes in whatever is recorded.
+    /// Takes in whatever is recorded by now; what comes meanwhile waits.
     fn take_in_all(&mut self) -> Result<(), Error> {
-        while self.take_in()? {}
+        let verdicts = self.reviews.verdicts().head().sequence;
+        while !self.shared.stop.is_cancelled() {
+            let more = self.take_in()?;
+            let own = self.journal.head().sequence > self.table.mark().cases;
+            if !own && (!more || self.table.mark().verdicts >= verdicts) {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -510,7 +538,7 @@ impl Keeper {
         };
         let mut mark = self.table.mark();
         mark.scanned = last.seq;
-        let lookup = self.table.lookup();
+        let lookup = self.lookup.clone();
         let mut due = Vec::new();
         for change in &changes {
             let Some(cause) = cause_of(change) else {
@@ -558,24 +586,35 @@ impl Keeper {
         Ok(true)
     }
 
-    /// Records what the passing of time brings: cases that end, proposals that are escalated.
-    fn by_time(&mut self) -> Result<(), Error> {
+    /// Records what the passing of time brings: cases that end, proposals that are escalated. Gives
+    /// whether there may be more.
+    fn by_time(&mut self) -> Result<bool, Error> {
+        self.take_in_all()?;
         let now = self.now();
         let terms = self.shared.terms(&self.live);
-        let lookup = self.table.lookup();
         let today = now.date().to_string();
-        let mut found = lookup.past_their_day(now.micros(), BY_TIME)?;
-        found.extend(lookup.past_decision(&today, BY_TIME)?);
+        let mut found = self.lookup.past_their_day(now.micros(), BY_TIME)?;
+        found.extend(self.lookup.past_decision(&today, BY_TIME)?);
+        let more = found.len() >= BY_TIME;
         let mut owed = Vec::new();
+        let mut work = Work::on(&self.table, &terms);
         for case in found {
-            let state = CaseState::from_stored(&case.state)?;
-            let what = state.owed(now, &*terms);
+            let what = CaseState::from_stored(&case.state)?.owed(now, &*terms);
+            if what.is_empty() {
+                // The row was made under other terms: it is made anew.
+                work.case(&case.case_id)?.before = Children::default();
+            }
             owed.extend(
                 what.into_iter()
                     .map(|owed| (case.case_id.clone(), owed.into_record())),
             );
         }
-        self.record(owed, "", now)
+        let (anew, mark) = (work.taken, self.table.mark());
+        if !anew.held.is_empty() {
+            self.store(anew, mark, &terms)?;
+        }
+        self.record(owed, "", now)?;
+        Ok(more)
     }
 
     /// Records what happened to cases, and applies it. Each was made of the state as it is.
@@ -589,6 +628,10 @@ impl Keeper {
             return Ok(());
         }
         let mut mark = self.table.mark();
+        if self.journal.head().sequence != mark.cases {
+            // An earlier one could not be taken in yet.
+            return Err(Error::Behind);
+        }
         let records: Vec<CaseRecord> = happened
             .into_iter()
             .map(|(case_id, what)| CaseRecord {
@@ -629,10 +672,11 @@ impl Keeper {
             }
             Command::Done {
                 reviews,
+                failed,
                 shown,
                 reply,
             } => {
-                if let Err(error) = self.done(&reviews, shown) {
+                if let Err(error) = self.done(&reviews, &failed, shown) {
                     // They stay due, and are found to be made the next time.
                     tracing::error!({ field::ERROR } = %Chain(&error), "reviews could not be marked as made");
                 }
@@ -650,12 +694,19 @@ impl Keeper {
 
     /// Notes reviews as made. Their verdicts are taken in first: the next review of a case goes on from
     /// there.
-    fn done(&mut self, reviews: &[Pending], shown: Vec<(String, What)>) -> Result<(), Error> {
+    fn done(
+        &mut self,
+        reviews: &[Pending],
+        failed: &[Pending],
+        shown: Vec<(String, What)>,
+    ) -> Result<(), Error> {
         self.take_in_all()?;
         self.record(shown, "", self.now())?;
         let mark = self.table.mark();
         self.table.write(mark, |change| {
-            reviews.iter().try_for_each(|review| change.done(review))
+            reviews.iter().try_for_each(|review| change.done(review))?;
+            // Others go before what cannot be made now.
+            failed.iter().try_for_each(|review| change.set_back(review))
         })?;
         Ok(())
     }
@@ -691,9 +742,9 @@ impl Keeper {
             reason,
             list_seq: generation.lists.version().seq,
         });
-        let before = self.table.lookup().waiting().map_err(Error::from)?;
+        let before = self.lookup.waiting().map_err(Error::from)?;
         self.record(vec![(String::new(), asked)], caller, self.now())?;
-        let now = self.table.lookup().waiting().map_err(Error::from)?;
+        let now = self.lookup.waiting().map_err(Error::from)?;
         let new = now.saturating_sub(before);
         Ok((version.to_string(), new))
     }

@@ -20,6 +20,7 @@ use creditgate_measures::{Question, decide};
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_proto::journal::v1::{MeasureSupport, SupportChanged, VerdictRecord};
+use creditgate_runtime::clock::Clock;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::Live;
@@ -50,6 +51,7 @@ pub(crate) struct Reviewer {
     pub changes: Arc<dyn Changes>,
     pub history: Arc<dyn History>,
     pub live: Live,
+    pub clock: Clock,
     pub keeper: mpsc::Sender<Command>,
 }
 
@@ -60,21 +62,22 @@ pub(crate) struct Known {
     lists: Option<Lists>,
     version: ListVersion,
     book: Arc<Book>,
+    /// The moment at which is judged.
+    at: Time,
 }
 
-/// A review that is prepared.
-struct Prepared {
-    pending: Pending,
-    case_id: String,
-    review: Option<Review>,
-    support: Option<SupportChanged>,
-}
+/// A review to be made, if any, of this case, and what its measures turn out to rest on.
+type Prepared = (Option<Review>, String, Option<SupportChanged>);
 
 impl Reviewer {
     pub fn run(self, runtime: &Handle) {
         while !self.shared.stop.is_cancelled() {
             let begun = Instant::now();
-            let pause = match self.round(runtime) {
+            let round = match self.shared.has_caught_up() {
+                true => self.round(runtime),
+                false => Ok(0),
+            };
+            let pause = match round {
                 Ok(0) => IDLE,
                 Ok(_) => begun.elapsed(),
                 Err(error) => {
@@ -104,28 +107,27 @@ impl Reviewer {
         }
         let mut known: BTreeMap<(u64, String), Known> = BTreeMap::new();
         let (mut made, mut waiting, mut shown) = (Vec::new(), Vec::new(), Vec::new());
-        for one in pending {
-            let key = (one.seq, one.cause.clone());
-            let then = match known.get(&key) {
-                Some(then) => then.clone(),
-                None => {
-                    let then = self.known_after(one.seq, &one.cause)?;
-                    known.entry(key).or_insert(then).clone()
+        let mut failed = Vec::new();
+        for pending in pending {
+            let (review, case_id, support) = match self.prepare(&pending, &mut known) {
+                Ok(prepared) => prepared,
+                // Others are not kept waiting by one that cannot be made now.
+                Err(error) => {
+                    tracing::error!(
+                        case = pending.case,
+                        cause = %pending.cause,
+                        { field::ERROR } = %Chain(&error),
+                        "a case could not be reviewed; it is tried again after others"
+                    );
+                    failed.push(pending);
+                    continue;
                 }
             };
-            match self.prepare(one, &then)? {
-                Prepared {
-                    review: Some(review),
-                    pending,
-                    case_id,
-                    support,
-                } => waiting.push((pending, case_id, support, self.reviews.review(review))),
-                Prepared {
-                    pending,
-                    case_id,
-                    support,
-                    review: None,
-                } => {
+            match review {
+                Some(review) => {
+                    waiting.push((pending, case_id, support, self.reviews.review(review)));
+                }
+                None => {
                     shown.extend(support.map(|support| (case_id, What::Support(support))));
                     made.push(pending);
                 }
@@ -159,6 +161,7 @@ impl Reviewer {
         let (reply, done) = oneshot::channel();
         let told = Command::Done {
             reviews: made,
+            failed,
             shown,
             reply,
         };
@@ -182,70 +185,74 @@ impl Reviewer {
         Ok(count)
     }
 
-    /// What was known right after a change.
-    fn known_after(&self, seq: u64, cause: &str) -> Result<Known, Error> {
+    /// What is known for a review: for a change of the lists what was known right after it, for a book
+    /// that was asked for what is known now.
+    fn known_for(&self, pending: &Pending) -> Result<Known, Error> {
         let generation = self.live.load_full();
-        let live = generation.lists.version();
-        let version = ListVersion { seq, ..live };
-        if let Some(asked) = cause.strip_prefix("book:") {
-            let book = match BookVersion::parse(asked) {
-                Some(version) => self.history.book(version)?,
-                None => Arc::clone(&generation.book),
-            };
+        if let Some(asked) = pending.cause.strip_prefix("book:") {
             return Ok(Known {
-                lists: None,
-                version,
-                book,
+                book: match BookVersion::parse(asked) {
+                    Some(version) => self.history.book(version)?,
+                    None => Arc::clone(&generation.book),
+                },
+                lists: Some(generation.lists.clone()),
+                version: generation.lists.version(),
+                at: Time::from_micros(self.clock.now_micros()),
             });
         }
-        let change = match self.shared.snapshots.get(seq) {
+        let change = match self.shared.snapshots.get(pending.seq) {
             Some(change) => Some(change),
-            // It was looked through before a restart.
-            None => self.changes.follow(seq.saturating_sub(1)).next(1)?.pop(),
+            // It was looked through before a restart, or there were too many.
+            None => {
+                let mut following = self.changes.follow(pending.seq.saturating_sub(1));
+                following.next(1)?.pop()
+            }
         };
         let book = change.as_ref().and_then(|change| change.book);
         Ok(Known {
             lists: change.and_then(|change| change.lists),
-            version,
+            version: ListVersion {
+                seq: pending.seq,
+                ..generation.lists.version()
+            },
             book: match book {
                 Some(book) => self.history.book(book)?,
                 None => Arc::clone(&generation.book),
             },
+            at: Time::from_micros(pending.at),
         })
     }
 
-    fn prepare(&self, pending: Pending, then: &Known) -> Result<Prepared, Error> {
-        let mut prepared = Prepared {
-            case_id: String::new(),
-            review: None,
-            support: None,
-            pending,
-        };
-        let Some(found) = self.lookup.case_of(prepared.pending.case)? else {
-            return Ok(prepared);
+    fn prepare(
+        &self,
+        pending: &Pending,
+        known: &mut BTreeMap<(u64, String), Known>,
+    ) -> Result<Prepared, Error> {
+        let Some(found) = self.lookup.case_of(pending.case)? else {
+            return Ok((None, String::new(), None));
         };
         let state = CaseState::from_stored(&found.state)?;
-        prepared.case_id.clone_from(&found.case_id);
-        let at = Time::from_micros(prepared.pending.at);
-        let cause = Cause::parse(&prepared.pending.cause);
-        let (Some(cause), Some(life)) = (cause, &state.life) else {
-            return Ok(prepared);
+        let (Some(cause), Some(life)) = (Cause::parse(&pending.cause), &state.life) else {
+            return Ok((None, found.case_id, None));
+        };
+        let then = match known.entry((pending.seq, pending.cause.clone())) {
+            Entry::Occupied(then) => then.into_mut(),
+            Entry::Vacant(place) => place.insert(self.known_for(pending)?),
         };
         let supports = Supports {
             reviews: self.reviews.as_ref(),
             history: self.history.as_ref(),
             then,
-            at,
         };
-        prepared.support = supports.of(&state, &cause)?;
+        let support = supports.of(&state, &cause)?;
         let latest = state.latest();
         let newer = latest.is_some_and(|latest| match &cause {
-            Cause::Book(_) => latest.cause == prepared.pending.cause,
-            _ => latest.list_seq >= prepared.pending.seq,
+            Cause::Book(_) => latest.cause == pending.cause,
+            _ => latest.list_seq >= pending.seq,
         });
-        if !state.is_open() || newer {
-            return Ok(prepared);
-        }
+        let Some(latest) = latest.filter(|_| state.is_open() && !newer) else {
+            return Ok((None, found.case_id, support));
+        };
         let last = record_at(self.reviews.as_ref(), life.last.position)?;
         let terms = self.shared.terms(&self.live);
         let stage = state.review_stage(&*terms).unwrap_or_default();
@@ -253,19 +260,19 @@ impl Reviewer {
             Some(lists) => lists.clone(),
             None => match event_from_record(&last) {
                 Ok(event) => self.history.lists_as_of(then.version, &event, &then.book)?,
-                Err(_) => return Ok(prepared),
+                Err(_) => return Ok((None, found.case_id, support)),
             },
         };
-        prepared.review = latest.map(|latest| Review {
+        let review = Review {
             last,
             stage: StageCode::new(stage),
-            at,
+            at: then.at,
             cause,
             lists,
             book: Arc::clone(&then.book),
             supersedes: latest.verdict,
-        });
-        Ok(prepared)
+        };
+        Ok((Some(review), found.case_id, support))
     }
 }
 
@@ -274,7 +281,6 @@ pub(crate) struct Supports<'a> {
     pub reviews: &'a dyn Reviews,
     pub history: &'a dyn History,
     pub then: &'a Known,
-    pub at: Time,
 }
 
 impl Known {
@@ -284,12 +290,13 @@ impl Known {
     }
 
     /// What is known now.
-    pub(crate) fn now(live: &Live) -> Self {
+    pub(crate) fn now(live: &Live, at: Time) -> Self {
         let generation = live.load_full();
         Self {
             version: generation.lists.version(),
             lists: Some(generation.lists.clone()),
             book: Arc::clone(&generation.book),
+            at,
         }
     }
 }
@@ -361,7 +368,7 @@ impl Supports<'_> {
         let Ok(mut event) = event_from_record(&record) else {
             return Ok(None);
         };
-        event.occurred_at = self.at;
+        event.occurred_at = self.then.at;
         let then = self.then;
         let read;
         let lists = match &then.lists {
@@ -376,7 +383,7 @@ impl Supports<'_> {
             ..Question::about(&event)
         };
         let case = CaseView::default();
-        Ok(Some(decide(question, self.at, &case, lists, &then.book)))
+        Ok(Some(decide(question, then.at, &case, lists, &then.book)))
     }
 }
 

@@ -1,5 +1,8 @@
 //! Service `Cases` over gRPC: who may, what is asked, what the cases say.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use creditgate_measures::event::Region;
 use creditgate_measures::time::{Date, Time};
 use creditgate_measures::verdict::Cause;
@@ -14,6 +17,7 @@ use creditgate_runtime::errors::Chain;
 use creditgate_runtime::ports::{Answer, Reports};
 use creditgate_runtime::telemetry::names::field;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 
 use crate::cases::Cases;
 use crate::error::{ActError, Error};
@@ -21,7 +25,8 @@ use crate::keeper::Make;
 use crate::notice;
 use crate::review::{Known, Supports};
 use crate::state::{CaseState, MeasureState, Refusal, Terms, View};
-use crate::table::{CaseFilter, OrderFilter, ProposalFilter};
+use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter, Wanted};
+use crate::terms::BookTerms;
 
 const PAGE_DEFAULT: u32 = 100;
 const PAGE_MAX: u32 = 1_000;
@@ -54,12 +59,16 @@ impl CasesService {
 
     fn shown(&self, state: &CaseState) -> v1::CaseShown {
         let terms = self.cases.terms();
+        state.shown(self.view(&terms))
+    }
+
+    fn view<'a>(&self, terms: &'a BookTerms) -> View<'a> {
         let now = self.now();
-        state.shown(View {
+        View {
             now,
             overdue_after_micros: now.since(terms.overdue_before(now)),
-            terms: &*terms,
-        })
+            terms,
+        }
     }
 
     /// Reads, on a thread that may block.
@@ -89,18 +98,9 @@ impl CasesService {
     }
 
     fn proposal(&self, state: &CaseState, key: &str) -> Result<v1::Proposal, Status> {
-        let shown = self.shown(state);
-        let measure = shown
-            .measures
-            .into_iter()
-            .find(|measure| measure.key == key);
-        Ok(v1::Proposal {
-            case_id: state.case_id.clone(),
-            scenario: state.scenario.clone(),
-            measure: Some(
-                measure.ok_or_else(|| Status::not_found("no such measure in this case"))?,
-            ),
-        })
+        let measure = state.measure(key);
+        let measure = measure.ok_or_else(|| Status::not_found("no such measure in this case"))?;
+        Ok(state.proposal_shown(measure, &*self.cases.terms()))
     }
 
     /// Keeps a report, under the case of the verdict that it names.
@@ -114,22 +114,24 @@ impl CasesService {
             .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
         let id = feedback.feedback_id.clone();
         self.cases.sync().await.map_err(told)?;
-        let lookup = self.cases.lookup().clone();
-        let case_id = tokio::task::spawn_blocking(move || {
-            let found = lookup.bitten_by(&verdict.0.into_bytes());
-            found.map(|found| found.map(|found| found.case_id))
-        })
-        .await
-        .map_err(|_| Status::internal("the work ended without an answer"))?
-        .map_err(unreadable)?
-        .ok_or_else(|| Status::not_found("no verdict of this id shows a measure"))?;
-        let known = self.state(&case_id).ok();
-        let repeated = known.is_some_and(|state| {
-            let mut reports = state.reports.iter();
-            reports.any(|report| report.feedback.feedback_id == id)
+        let (lookup, asked) = (self.cases.lookup().clone(), id.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let found = lookup.bitten_by(&verdict.0.into_bytes())?;
+            let case = |found: Wanted| {
+                let state = CaseState::from_stored(&found.state)?;
+                let mut reports = state.reports.iter();
+                let repeated = reports.any(|report| report.feedback.feedback_id == asked);
+                Ok::<_, Error>((found.case_id, repeated))
+            };
+            found.map(case).transpose()
         });
+        let (case_id, repeated) = found
+            .await
+            .map_err(|_| Status::internal("the work ended without an answer"))?
+            .map_err(unreadable)?
+            .ok_or_else(|| Status::not_found("no verdict of this id shows a penalty measure"))?;
         let state = self
-            .act(&case_id, &caller, one(What::Feedback(feedback)))
+            .act(&case_id, caller, one(What::Feedback(feedback)))
             .await?;
         let shown = self.shown(&state).feedback.into_iter();
         let of_id = |shown: &v1::FeedbackShown| {
@@ -150,12 +152,11 @@ impl CasesService {
         let service = self.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let state = service.state(&case_id)?;
-            let then = Known::now(service.cases.live());
+            let then = Known::now(service.cases.live(), service.now());
             let supports = Supports {
                 reviews: service.cases.reviews().as_ref(),
                 history: service.cases.history().as_ref(),
                 then: &then,
-                at: service.now(),
             };
             let cause = Cause::ListChange(then.seq());
             let changed = supports.of(&state, &cause).map_err(unreadable)?;
@@ -307,10 +308,10 @@ impl Service for CasesService {
                 .filter(|_| more)
                 .map(|(day, case, key)| format!("{day}\t{case}\t{key}"));
             let mut proposals = Vec::with_capacity(found.len());
+            let mut states = States::of(lookup);
             for (_, case, key) in &found {
-                if let Some(case) = lookup.case_of(*case).map_err(unreadable)? {
-                    let state = CaseState::from_stored(&case.state).map_err(unreadable)?;
-                    proposals.push(service.proposal(&state, key)?);
+                if let Some(state) = states.get(*case)? {
+                    proposals.push(service.proposal(state, key)?);
                 }
             }
             Ok(v1::ListProposalsResponse {
@@ -413,13 +414,16 @@ impl Service for CasesService {
                 .last()
                 .filter(|_| more)
                 .map(|(at, id, _)| format!("{at}\t{id}\t"));
+            let terms = service.cases.terms();
+            let view = service.view(&terms);
             let mut orders = Vec::with_capacity(found.len());
+            let mut states = States::of(lookup);
             for (_, id, case) in &found {
-                if let Some(case) = lookup.case_of(*case).map_err(unreadable)? {
-                    let state = CaseState::from_stored(&case.state).map_err(unreadable)?;
-                    let shown = service.shown(&state).orders.into_iter();
-                    orders.extend(shown.filter(|order| order.order_id == *id));
-                }
+                let order = states.get(*case)?.and_then(|state| {
+                    let order = state.order(Uuid::try_parse(id).ok()?)?;
+                    Some(state.order_shown(order, view))
+                });
+                orders.extend(order);
             }
             Ok(v1::ListLiftOrdersResponse {
                 orders,
@@ -440,13 +444,6 @@ impl Service for CasesService {
             ("by", &asked.by, true, TEXT_CHARS_MAX),
             ("document_no", &asked.document_no, false, TEXT_CHARS_MAX),
         ])?;
-        let now = self.now();
-        let at = match &asked.at {
-            None => now,
-            Some(at) => encode::time_from_proto(at)
-                .filter(|at| *at <= now)
-                .ok_or_else(|| invalid("at", "a time that has come, or nothing"))?,
-        };
         let lookup = self.cases.lookup().clone();
         let id = asked.order_id.clone();
         let found = tokio::task::spawn_blocking(move || lookup.ordered_by(&id))
@@ -460,7 +457,7 @@ impl Service for CasesService {
             order_id: asked.order_id.clone(),
             by: asked.by,
             document_no: asked.document_no,
-            at: Some(encode::time_to_proto(at)),
+            at: asked.at,
         });
         let state = self.act(&case_id, &caller, one(what)).await?;
         let mut orders = self.shown(&state).orders.into_iter();
@@ -559,6 +556,33 @@ impl Service for CasesService {
             })
         })
         .await
+    }
+}
+
+/// The cases of one page, each read once.
+struct States<'a> {
+    lookup: &'a Lookup,
+    read: HashMap<i64, Option<CaseState>>,
+}
+
+impl<'a> States<'a> {
+    fn of(lookup: &'a Lookup) -> Self {
+        Self {
+            lookup,
+            read: HashMap::new(),
+        }
+    }
+
+    fn get(&mut self, case: i64) -> Result<Option<&CaseState>, Status> {
+        let state = match self.read.entry(case) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let found = self.lookup.case_of(case).map_err(unreadable)?;
+                let state = found.map(|found| CaseState::from_stored(&found.state));
+                place.insert(state.transpose().map_err(unreadable)?)
+            }
+        };
+        Ok(state.as_ref())
     }
 }
 

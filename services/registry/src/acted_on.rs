@@ -52,6 +52,7 @@ impl Following for Follower {
             if entered.seq > head {
                 break;
             }
+            let before = self.before(&entered, &generation.lists, simplify);
             if let Some(lists) = &mut self.lists {
                 match &entered.what {
                     What::Put(put) => lists.put_stored(&put.stored, simplify),
@@ -65,11 +66,54 @@ impl Following for Follower {
                 seq: entered.seq,
                 at: entered.recorded_at,
                 book: self.past.book_before(entered.position),
-                what: changed(&entered, &generation),
+                what: with(before, changed(&entered, &generation)),
                 lists: self.lists.clone(),
             });
         }
         Ok(changes)
+    }
+}
+
+impl Follower {
+    /// The keys under which the subject of an entry was found until now: what a change takes away
+    /// concerns those whom it was about.
+    fn before(&self, entered: &Entered, live: &Lists, simplify: &SimplifyTable) -> Vec<Key> {
+        let What::Put(put) = &entered.what else {
+            return Vec::new();
+        };
+        let Ok(stored) = StoredEntry::read(&put.stored) else {
+            return Vec::new();
+        };
+        let id = stored.entry_id;
+        let entry = match &self.lists {
+            Some(lists) => lists.entry(id),
+            None => {
+                let before = entered.seq.saturating_sub(1);
+                self.past.entry_as_of(id, before).ok().flatten()
+            }
+        };
+        let Some(bytes) = entry.map(|entry| entry.to_stored()) else {
+            return Vec::new();
+        };
+        let lists = self.lists.as_ref().unwrap_or(live);
+        let stored = StoredEntry::read(&bytes);
+        stored.map_or_else(
+            |_| Vec::new(),
+            |stored| of_subject(&stored, lists, simplify),
+        )
+    }
+}
+
+/// The change, with these keys besides its own.
+fn with(before: Vec<Key>, what: Changed) -> Changed {
+    match what {
+        Changed::Entry { entry_id, mut keys } => {
+            keys.extend(before);
+            keys.sort_unstable();
+            keys.dedup();
+            Changed::Entry { entry_id, keys }
+        }
+        other => other,
     }
 }
 

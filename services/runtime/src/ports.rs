@@ -296,7 +296,7 @@ pub enum Changed {
     Entry {
         /// Its id.
         entry_id: Arc<str>,
-        /// The keys under which it is found now, and those of other entries of the same subject.
+        /// The keys under which it is or was found, and those of other entries of the same subject.
         keys: Vec<Key>,
     },
     /// Something came for an entry by time alone.

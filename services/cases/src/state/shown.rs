@@ -1,6 +1,9 @@
 //! A case as the service shows it.
 
+use std::collections::HashMap;
+
 use creditgate_measures::time::Time;
+use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 
@@ -39,11 +42,7 @@ impl CaseState {
             opened_at: Some(time_to_proto(life.opened_at)),
             closed_at: life.closed_at.map(time_to_proto),
             open_until: until.map(|day| day.to_string()).unwrap_or_default(),
-            verdicts: self
-                .verdicts
-                .iter()
-                .map(|one| self.verdict_shown(one))
-                .collect(),
+            verdicts: self.verdicts_shown(),
             checks: self
                 .checks
                 .iter()
@@ -183,21 +182,26 @@ impl CaseState {
         }
     }
 
-    fn verdict_shown(&self, one: &Recorded) -> v1::CaseVerdict {
-        let id = |id: Option<_>| {
-            id.map(|id: super::VerdictId| id.to_string())
-                .unwrap_or_default()
-        };
-        v1::CaseVerdict {
+    fn verdicts_shown(&self) -> Vec<v1::CaseVerdict> {
+        // Of several that took one verdict's place the last one stays.
+        let mut successors: HashMap<VerdictId, VerdictId> = HashMap::new();
+        for one in &self.verdicts {
+            if let Some(before) = one.supersedes.filter(|before| *before != one.verdict) {
+                successors.insert(before, one.verdict);
+            }
+        }
+        let id = |id: Option<&VerdictId>| id.map(VerdictId::to_string).unwrap_or_default();
+        let shown = |one: &Recorded| v1::CaseVerdict {
             verdict_id: one.verdict.to_string(),
             stage: one.stage.clone(),
             cause: one.cause.clone(),
             outcome: one.outcome.clone(),
             evaluated_at: Some(time_to_proto(one.evaluated_at)),
             list_version: one.list_version.clone(),
-            supersedes: id(one.supersedes),
-            superseded_by: id(self.superseded_by(one.verdict)),
-        }
+            supersedes: id(one.supersedes.as_ref()),
+            superseded_by: id(successors.get(&one.verdict)),
+        };
+        self.verdicts.iter().map(shown).collect()
     }
 
     fn role(&self, subject: u32) -> String {

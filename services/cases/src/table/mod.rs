@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use crate::state::stored;
 
-pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter};
+pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, Wanted};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// Of the tables and of the stored states; another one is a foreign file.
@@ -199,6 +199,32 @@ impl Table {
         }
     }
 
+    /// Rows that rest on the settings are due to be made anew where these are others than before.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) fn under(&self, settings: &str) -> Result<(), Error> {
+        let run = || -> rusqlite::Result<()> {
+            let known: Vec<String> = self
+                .connection
+                .prepare("SELECT said FROM settings")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            if known == [settings] {
+                return Ok(());
+            }
+            self.connection.execute_batch(
+                "UPDATE cases SET open_until = 0 WHERE open;
+                UPDATE proposals SET decide_by = '';
+                DELETE FROM settings;",
+            )?;
+            self.connection
+                .execute("INSERT INTO settings VALUES (?1)", params![settings])?;
+            Ok(())
+        };
+        run().map_err(|source| self.error(source))
+    }
+
     pub(crate) const fn mark(&self) -> Mark {
         self.mark
     }
@@ -328,12 +354,22 @@ impl Change<'_> {
         Ok(new)
     }
 
-    /// Every open or tracked case waits for a review.
+    /// Every open or tracked case waits for a review, behind all that a change of the lists asks for.
     pub(crate) fn wait_for_all(&self, seq: u64, at: i64, cause: &str) -> Result<(), Error> {
         self.run(
             "INSERT OR IGNORE INTO pending (seq, \"case\", at, cause, urgency)
-                SELECT ?1, id, ?2, ?3, NOT open FROM cases WHERE open OR tracked",
+                SELECT ?1, id, ?2, ?3, 2 FROM cases WHERE open OR tracked",
             params![seq.cast_signed(), at, cause],
+        )
+        .map(drop)
+    }
+
+    /// A review that cannot be made now goes behind others.
+    pub(crate) fn set_back(&self, review: &Pending) -> Result<(), Error> {
+        self.run(
+            "UPDATE pending SET urgency = min(urgency + 1, 100)
+                WHERE \"case\" = ?1 AND seq = ?2 AND cause = ?3",
+            params![review.case, review.seq.cast_signed(), review.cause],
         )
         .map(drop)
     }
@@ -377,6 +413,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 const SCHEMA: &str = "
 CREATE TABLE mark (verdict_log BLOB NOT NULL, case_log BLOB NOT NULL, verdicts INTEGER NOT NULL,
     verdicts_at INTEGER NOT NULL, cases INTEGER NOT NULL, cases_at INTEGER NOT NULL, scanned INTEGER NOT NULL);
+CREATE TABLE settings (said TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, scenario TEXT NOT NULL,
     open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing INTEGER NOT NULL,
     last_event_at INTEGER NOT NULL, state BLOB NOT NULL);

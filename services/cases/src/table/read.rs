@@ -205,11 +205,12 @@ impl Lookup {
         self.rows(&sql, which.values, of_row)
     }
 
-    /// Reviews that wait, the urgent ones first; of each case only its earliest.
+    /// Reviews that wait, the urgent ones first; of each case one.
     pub(crate) fn pending(&self, most: usize) -> Result<Vec<Pending>, Error> {
         let sql = "SELECT p.\"case\", p.seq, p.at, p.cause FROM pending p
-            WHERE p.seq = (SELECT min(seq) FROM pending q WHERE q.\"case\" = p.\"case\")
-            ORDER BY p.urgency, p.seq LIMIT ?1";
+            WHERE NOT EXISTS (SELECT 1 FROM pending q WHERE q.\"case\" = p.\"case\"
+                AND (q.urgency, q.seq, q.cause) < (p.urgency, p.seq, p.cause))
+            ORDER BY p.urgency, p.seq, p.\"case\" LIMIT ?1";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.rows(sql, vec![Value::from(most)], |row| {
             Ok(Pending {

@@ -1,5 +1,7 @@
 //! A case as rows: itself, and what leads to it.
 
+use std::collections::HashSet;
+
 use creditgate_measures::identifier::Key;
 use rusqlite::ToSql;
 
@@ -105,11 +107,8 @@ impl Children {
             case,
             run,
         )?;
-        for bite in self
-            .bites
-            .iter()
-            .filter(|bite| !before.bites.contains(bite))
-        {
+        let known: HashSet<&[u8; 16]> = before.bites.iter().collect();
+        for bite in self.bites.iter().filter(|bite| !known.contains(bite)) {
             run(
                 "INSERT OR IGNORE INTO bites VALUES (?1, ?2)",
                 &[&&bite[..], &case],
@@ -146,6 +145,7 @@ impl Children {
             }
         }
         if self.reports != before.reports {
+            clear("reports")?;
             for one in &self.reports {
                 run(
                     "INSERT OR REPLACE INTO reports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
