@@ -600,7 +600,7 @@ async fn a_report_comes_in_as_json_or_protobuf_and_refusals_are_problems() {
         (&json!("local"), &json!("M07"))
     );
     let got = ask(report("partly").to_string()).await;
-    assert_eq!(got.problem(), "409 failed_precondition");
+    assert_eq!(got.problem(), "400 failed_precondition");
     let got = ask(json!({"feedback_id": "F-1", "amuont_fen": 1}).to_string()).await;
     assert_eq!(got.problem(), "400 invalid_argument");
     let bytes = v1::Feedback {
@@ -611,10 +611,8 @@ async fn a_report_comes_in_as_json_or_protobuf_and_refusals_are_problems() {
     .encode_to_vec();
     let request = post("/v1/feedback", "application/protobuf", bytes);
     let got = send(options(FakeGate::passing()), request).await;
-    assert_eq!(
-        (got.status, got.header("content-type")),
-        (200, "application/protobuf")
-    );
+    assert_eq!(got.status, 200);
+    assert_eq!(got.header("content-type"), "application/protobuf");
     // A key that may only check may not report.
     let mut keyed_options = options(FakeGate::passing());
     keyed_options.callers = keyed(&[("portal", "check")]);
