@@ -602,7 +602,10 @@ async fn a_report_comes_in_as_json_or_protobuf_and_refusals_are_problems() {
     let got = ask(report("partly").to_string()).await;
     assert_eq!(got.problem(), "400 failed_precondition");
     let got = ask(json!({"feedback_id": "F-1", "amuont_fen": 1}).to_string()).await;
-    assert_eq!(got.problem(), "400 invalid_argument");
+    assert_eq!(
+        got.problem(),
+        "400 invalid_argument [amuont_fen: unknown field `amuont_fen`]"
+    );
     let bytes = v1::Feedback {
         feedback_id: "F-2".to_owned(),
         status: "executed".to_owned(),
