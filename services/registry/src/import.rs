@@ -339,8 +339,21 @@ impl Keeper {
             Shrinks {
                 in_force: in_force as u64,
                 removed: removed as u64,
+                older: self.older(&job.header),
             }
         })
+    }
+
+    /// As of when an import tells, and as of when its source confirmed the list before, where that is
+    /// later. What a clock that ran ahead recorded stands in nobody's way.
+    fn older(&self, header: &Header) -> Option<(Time, Time)> {
+        let now = self.now();
+        let this = header.confirmed_at.unwrap_or(now);
+        let sources = &self.beside.desk.sources;
+        let mut known = sources.of_list(header.list.as_ref()?.as_str());
+        let (_, age) = known.find(|(source, _)| *source == header.source_unit)?;
+        let known = age.confirmed_at;
+        (this < known && known <= now).then_some((this, known))
     }
 
     /// Checks every row and changes nothing. Gives the ids that the rows speak of.

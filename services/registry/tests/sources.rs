@@ -295,6 +295,69 @@ async fn an_import_confirms_as_of_when_its_source_stated_it_and_never_moves_back
 }
 
 #[tokio::test]
+async fn a_whole_list_older_than_the_one_known_waits() {
+    let place = Place::new();
+    let registry = place.open();
+    let other = other_caller();
+    let as_of = |day: &str| v1::ImportHeader {
+        confirmed_at: Some(time_to_proto(Time::parse(day).expect("a day"))),
+        ..full()
+    };
+    let told = |summary: &v1::ImportSummary| summary.hold_reason.clone();
+    place
+        .import(&registry, as_of("2026-03-05"), of_b01(100))
+        .await;
+    let known = registry.live().load().lists.confirmed_at("B01");
+    // The file of the day before has one more party, and ends nobody.
+    let dry = v1::ImportHeader {
+        dry_run: true,
+        ..as_of("2026-03-04")
+    };
+    let would = place.import(&registry, dry, of_b01(101)).await;
+    assert!(told(&would).contains("an older file"), "{would:?}");
+    assert!(would.hold_id.is_empty());
+    let held = place
+        .import(&registry, as_of("2026-03-04"), of_b01(101))
+        .await;
+    assert_eq!(support::counts(&held), "received 101 held 101");
+    assert!(
+        told(&held).contains("than the one known, of 2026-03-05"),
+        "{}",
+        told(&held)
+    );
+    let hold = registry.desk().holds.get(&held.hold_id).cloned();
+    assert_eq!(hold.expect("it waits").why.code(), "older");
+    assert_eq!(in_force(&registry), 100);
+    assert_eq!(registry.live().load().lists.confirmed_at("B01"), known);
+
+    // The same day again is no older one, nor is another source's.
+    let again = place
+        .import(&registry, as_of("2026-03-05"), of_b01(100))
+        .await;
+    assert_eq!(support::counts(&again), "received 100 unchanged 100");
+    let others = v1::ImportHeader {
+        source_unit: "另一单位".to_owned(),
+        ..as_of("2026-03-04")
+    };
+    let taken = place.import(&registry, others, Vec::new()).await;
+    assert!(told(&taken).contains("no rows"), "{taken:?}");
+
+    // Somebody knows that it is right after all; the list does not become fresher by it.
+    let held = place
+        .import(&registry, as_of("2026-03-04"), of_b01(101))
+        .await;
+    let decided = decide(&registry, &held.hold_id, true, &other).await;
+    let summary = decided.expect("approved").summary.expect("a summary");
+    assert_eq!(
+        support::counts(&summary),
+        "received 101 accepted 1 unchanged 100"
+    );
+    assert_eq!(in_force(&registry), 101);
+    assert_eq!(registry.live().load().lists.confirmed_at("B01"), known);
+    registry.close().await;
+}
+
+#[tokio::test]
 async fn an_empty_file_waits_whatever_it_would_end() {
     let place = Place::new();
     let registry = place.open();

@@ -1,5 +1,6 @@
 //! Imports that wait for approval: a source that suddenly shows little or nothing has more likely
-//! failed than repaired everybody, and of a file that ends in the middle of a row nobody knows what came behind.
+//! failed than repaired everybody, of a file that ends in the middle of a row nobody knows what came behind, and an
+//! older whole list would bring back what its source has changed since.
 //!
 //! The rows wait in `<data_dir>/held/`, their digest in the change log. They belong to this machine:
 //! where another one has taken over, the source sends them again.
@@ -9,6 +10,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use creditgate_measures::entry::Entry;
+use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::{ImportDecided, ImportHeld, desk_record::What};
 use creditgate_proto::v1;
 use creditgate_runtime::callers::LOCAL;
@@ -26,11 +28,16 @@ use crate::log::What as Stated;
 pub(super) struct Shrinks {
     pub in_force: u64,
     pub removed: u64,
+    /// As of when the import tells, and what its source has confirmed of the list, where that is later.
+    pub older: Option<(Time, Time)>,
 }
 
 impl Shrinks {
     /// Why the import waits; none: it does not.
     pub fn held(&self, rows: u64, percent: u8) -> Option<WhyHeld> {
+        if self.older.is_some() {
+            return Some(WhyHeld::Older);
+        }
         if rows == 0 {
             return Some(WhyHeld::Empty);
         }
@@ -41,6 +48,15 @@ impl Shrinks {
     /// The same in words.
     pub fn told(&self, why: WhyHeld) -> String {
         match why {
+            WhyHeld::Older => {
+                let (this, known) = self.older.map_or_else(Default::default, |(this, known)| {
+                    (format!(" ({this})"), format!(", of {known}"))
+                });
+                format!(
+                    "it is an older file{this} than the one known{known}; it would bring back what has changed since, and end {} of {} entries that this source has in force on the list",
+                    self.removed, self.in_force
+                )
+            }
             WhyHeld::Empty => format!(
                 "it has no rows and would end all {} entries of this source on the list",
                 self.in_force
