@@ -139,11 +139,12 @@ async fn import_file(
     let mut import = registry
         .begin_import(header, &place.caller)
         .expect("a sound header");
+    let options = files::Options::default();
     let mut on_row = |row| {
-        import.push(files::import_row(row)).expect("room");
+        let row = files::import_row(row, &options.progress);
+        import.push(row).expect("room");
         ControlFlow::Continue(())
     };
-    let options = files::Options::default();
     files::read(&[path], &options, &mut on_row, &mut |_, _| ())?;
     Ok(import.finish().await.expect("an import"))
 }
@@ -218,6 +219,74 @@ async fn a_whole_list_that_ends_in_the_middle_of_a_row_waits_however_little_is_m
     let refused = refused.expect("read");
     assert_eq!((refused.refused_count, refused.hold_id.as_str()), (2, ""));
     assert_eq!(in_force(&registry), 97);
+    registry.close().await;
+}
+
+#[tokio::test]
+async fn a_whole_list_without_a_last_line_end_waits_where_it_would_end_something() {
+    let place = Place::new();
+    let registry = place.open();
+    let as_jsonl = |rows: &[v1::Entry]| {
+        let line = |row: &v1::Entry| {
+            let (id, list) = (&row.entry_id, &row.list);
+            let of = format!(r#""id_type":"{}","id":"{}""#, row.id_type, row.id);
+            let (name, from) = (&row.name, &row.valid_from);
+            let what = format!(
+                r#""document_no":"{}","valid_to":"{}""#,
+                row.document_no, row.valid_to
+            );
+            format!(
+                r#"{{"entry_id":"{id}","list":"{list}",{of},"name":"{name}",{what},"valid_from":"{from}"}}"#
+            )
+        };
+        rows.iter()
+            .map(line)
+            .fold(String::new(), |text, line| text + &line + "\n")
+    };
+    let whole = as_csv(&of_b01(100));
+    // Nothing is missing from it: it is taken with or without its last line end.
+    let taken = import_file(
+        &place,
+        &registry,
+        full(),
+        "a.csv",
+        whole.trim_end().as_bytes(),
+    )
+    .await;
+    assert_eq!(
+        support::counts(&taken.expect("read")),
+        "received 100 accepted 100"
+    );
+    let confirmed = registry.live().load().lists.confirmed_at("B01");
+    // The line end of row 98 is missing, and 99 and 100 are.
+    let cut = as_csv(&of_b01(98));
+    let cut = cut.trim_end();
+    let lines = as_jsonl(&of_b01(98));
+    for (name, bytes) in [("b.csv", cut), ("b.jsonl", lines.trim_end())] {
+        let delta = v1::ImportHeader {
+            mode: "delta".to_owned(),
+            dry_run: true,
+            ..full()
+        };
+        let would = import_file(&place, &registry, delta, name, bytes.as_bytes()).await;
+        assert_eq!(would.expect("read").hold_reason, "", "{name}");
+        let held = import_file(&place, &registry, full(), name, bytes.as_bytes()).await;
+        let held = held.expect("read");
+        assert!(
+            held.hold_reason.starts_with("its last row has no line end")
+                && held.hold_reason.contains("end 2 of 100"),
+            "{held:?}"
+        );
+        let desk = registry.desk();
+        let hold = desk.holds.get(&held.hold_id).expect("it waits");
+        assert_eq!((hold.why.code(), hold.rows), ("cut_off", 98));
+    }
+    assert_eq!(in_force(&registry), 100);
+    assert_eq!(registry.live().load().lists.confirmed_at("B01"), confirmed);
+    // With its line end it is the source's word.
+    let fewer = as_csv(&of_b01(98));
+    let taken = import_file(&place, &registry, full(), "c.csv", fewer.as_bytes()).await;
+    assert_eq!(taken.expect("read").revoked_absent, 2);
     registry.close().await;
 }
 

@@ -198,7 +198,7 @@ fn read(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .note(&row);
-        let part = Some(Part::Row(files::import_row(row)));
+        let part = Some(Part::Row(files::import_row(row, &options.progress)));
         match out.blocking_send(v1::ImportRequest { part }) {
             Ok(()) => ControlFlow::Continue(()),
             // The call has ended; its answer says why.

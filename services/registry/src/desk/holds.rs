@@ -17,7 +17,7 @@ pub enum WhyHeld {
     Empty,
     /// It does not show a large share of what its source had in force.
     RemovesMany,
-    /// Its file ends in the middle of a row.
+    /// Its file ends in the middle of a row, or behind one without a line end, and would end something.
     CutOff,
     /// It tells of an earlier time than what its source has confirmed of the list since.
     Older,

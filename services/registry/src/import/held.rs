@@ -28,6 +28,10 @@ use crate::log::What as Stated;
 pub(super) struct Shrinks {
     pub in_force: u64,
     pub removed: u64,
+    /// Its file ends in the middle of a row.
+    pub cut_off: bool,
+    /// Its file ends behind a row that reads as a whole one, without a line end.
+    pub unended: bool,
     /// As of when the import tells, and what its source has confirmed of the list, where that is later.
     pub older: Option<(Time, Time)>,
 }
@@ -35,6 +39,9 @@ pub(super) struct Shrinks {
 impl Shrinks {
     /// Why the import waits; none: it does not.
     pub fn held(&self, rows: u64, percent: u8) -> Option<WhyHeld> {
+        if self.cut_off || (self.unended && self.removed > 0) {
+            return Some(WhyHeld::CutOff);
+        }
         if self.older.is_some() {
             return Some(WhyHeld::Older);
         }
@@ -63,6 +70,10 @@ impl Shrinks {
             ),
             WhyHeld::RemovesMany => format!(
                 "it would end {} of {} entries that this source has in force on the list",
+                self.removed, self.in_force
+            ),
+            WhyHeld::CutOff if !self.cut_off => format!(
+                "its last row has no line end, so its file may end in the middle of it; the row itself may be sound, but if the file is cut off there, what came behind is missing; it would end {} of {} entries that this source has in force on the list",
                 self.removed, self.in_force
             ),
             WhyHeld::CutOff => format!(

@@ -92,9 +92,10 @@ fn import(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
     };
     let mut places = Places::default();
     let mut stopped = None;
+    let options = source.options();
     let mut on_row = |row: Row| {
         places.note(&row);
-        if let Err(why) = import.push(files::import_row(row)) {
+        if let Err(why) = import.push(files::import_row(row, &options.progress)) {
             stopped = Some(Chain(&why).to_string());
         } else if inbox.shutdown.requested() {
             stopped = Some("the service is stopping".to_owned());
@@ -107,12 +108,7 @@ fn import(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
     };
     let mut notes = Vec::new();
     let mut on_note = |file: &str, note: files::Note| notes.push(format!("{file}: {note}"));
-    let read = files::read(
-        &[path.to_owned()],
-        &source.options(),
-        &mut on_row,
-        &mut on_note,
-    );
+    let read = files::read(&[path.to_owned()], &options, &mut on_row, &mut on_note);
     if let Some(why) = stopped {
         return Taken::Later(why);
     }
