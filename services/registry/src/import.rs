@@ -19,7 +19,6 @@ use creditgate_proto::{Refused, Violation, v1};
 use rustc_hash::FxHashSet;
 
 use crate::change;
-use crate::desk::WhyHeld;
 use crate::error::ChangeError;
 use crate::files::is_cut_off;
 use crate::identity::complete::{self, Statement};
