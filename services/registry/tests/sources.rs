@@ -13,6 +13,7 @@ use creditgate_registry::change::Change;
 use creditgate_registry::{ChangeError, Registry, files};
 use creditgate_runtime::callers::{Caller, Callers};
 use creditgate_runtime::clock::Clock;
+use creditgate_runtime::ports::History;
 use flate2::write::GzEncoder;
 use support::{Place, rows};
 
@@ -678,6 +679,34 @@ async fn a_list_is_as_fresh_as_the_stalest_of_its_sources() {
         std::fs::remove_file(file).expect("removed");
     }
     assert_eq!(age(&place.open()), day("2026-03-07"));
+
+    // A staler source that joins makes the list staler, live, as of that version, and after a restart.
+    let place = Place::new();
+    let registry = place.open();
+    place
+        .import(&registry, from("示例法院", "2026-03-05"), of_b01(1))
+        .await;
+    let before = registry.live().load().lists.version();
+    place
+        .import(&registry, from("示例平台", "2026-03-01"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-01"));
+    let joined = registry.live().load().lists.version();
+    place
+        .import(&registry, from("示例平台", "2026-03-09"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-05"));
+    let event = support::evaluation(1, now());
+    let (book, past) = (registry.live().load().book.clone(), registry.past());
+    for (version, expected) in [(before, "2026-03-05"), (joined, "2026-03-01")] {
+        let known = past.lists_as_of(version, &event, &book).expect("known");
+        assert_eq!(known.confirmed_at("B01"), day(expected), "{version}");
+    }
+    registry.close().await;
+    for file in support::base_files(place.dir()) {
+        std::fs::remove_file(file).expect("removed");
+    }
+    assert_eq!(age(&place.open()), day("2026-03-05"));
 
     // Declared: they alone count, and a list that one of them never confirmed is not loaded.
     let mut place = Place::new();
