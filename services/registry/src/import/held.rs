@@ -227,8 +227,10 @@ impl Keeper {
             )
         })?;
         let mut header = Header::read(header, &self.book, self.now())?;
-        // It tells of the day on which it came, whenever it is approved.
-        header.confirmed_at = header.confirmed_at.or(Some(hold.held.at));
+        // It tells of the day on which it came, whenever it is approved; a clock that ran ahead when it came, and was
+        // set back, tells nothing later than now.
+        let came = hold.held.at.min(self.now());
+        header.confirmed_at = header.confirmed_at.or(Some(came));
         let mut job = Job::new(header, hold.caller.as_str().into(), &self.lists_dir);
         job.approved = true;
         let path = rows_path(&self.held_dir(), &hold.id);
