@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_runtime::errors::Chain;
 use serde_json::json;
@@ -84,8 +85,23 @@ pub(super) fn take(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
     })
 }
 
+/// As of when a file tells: when it was last changed, where that was earlier than now.
+pub(super) fn stated_at(path: &Path) -> Option<Time> {
+    let changed = path.metadata().and_then(|about| about.modified()).ok()?;
+    if changed >= SystemTime::now() {
+        return None;
+    }
+    let since = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let micros = i64::try_from(since.as_micros()).ok()?;
+    Some(Time::from_micros(micros))
+}
+
 fn import(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
-    let mut import = match inbox.registry.begin_import(source.header(), &inbox.caller) {
+    let header = v1::ImportHeader {
+        confirmed_at: stated_at(path).map(time_to_proto),
+        ..source.header()
+    };
+    let mut import = match inbox.registry.begin_import(header, &inbox.caller) {
         Ok(import) => import,
         Err(why) if why.is_refusal() => return Taken::SourceRefused(why.to_string()),
         Err(why) => return Taken::Later(Chain(&why).to_string()),
