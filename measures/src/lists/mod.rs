@@ -271,6 +271,12 @@ impl Lists {
         }
     }
 
+    /// Records as of when the whole list is confirmed, as computed from all of its sources: earlier than
+    /// known, where a staler source has joined them.
+    pub fn confirm_whole(&mut self, list: ListCode, at: Time) {
+        Arc::make_mut(&mut self.confirmed).insert(list, at);
+    }
+
     /// Records that the source confirmed its list; an earlier time than the one known changes nothing.
     pub fn confirm(&mut self, list: ListCode, at: Time) {
         let confirmed = Arc::make_mut(&mut self.confirmed);

@@ -242,6 +242,10 @@ fn a_confirmation_never_goes_back() {
     );
     lists.confirm_recorded("B07".into(), second(690), second(699));
     assert_eq!(lists.confirmed_at("B07"), Some(second(690)));
+
+    // What was computed from all sources stands as it is.
+    lists.confirm_whole("B07".into(), second(600));
+    assert_eq!(lists.confirmed_at("B07"), Some(second(600)));
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub async fn sources(args: SourcesArgs) -> Result<ExitCode, Failure> {
     for list in &answer.lists {
         let age = match list.state.as_str() {
             "not_loaded" | "not_connected" => String::new(),
+            // Nothing that was confirmed just now is stale: it was confirmed in the future.
+            "stale" if list.age_ms == 0 => "confirmed in the future (a clock ran ahead)".to_owned(),
             _ => format!(
                 "confirmed {} ago, allowed {}",
                 span(list.age_ms),
@@ -134,7 +136,9 @@ pub async fn decide(args: DecideHoldArgs, approve: bool) -> Result<ExitCode, Fai
         .into_inner();
     match &answer.summary {
         Some(summary) => tell(summary, &Places::default(), None),
-        None => say!("rejected; nothing was changed"),
+        None => say!(
+            "rejected: its rows are not taken; where an approval of it was cut off, what that had taken stands"
+        ),
     }
     Ok(ExitCode::SUCCESS)
 }

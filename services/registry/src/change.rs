@@ -113,7 +113,12 @@ impl Change {
             Some(Asked::MarkObjection(asked)) => Ok(Self::Objection {
                 entry_id: entry_id("mark_objection.entry_id", &asked.entry_id)?,
                 marked: asked.marked,
-                reason: text("mark_objection.reason", asked.reason, PROSE_CHARS_MAX)?,
+                reason: told(
+                    "mark_objection.reason",
+                    asked.reason,
+                    PROSE_CHARS_MAX,
+                    "why",
+                )?,
             }),
             Some(Asked::Confirm(asked)) => Ok(Self::Confirm {
                 list: ListCode::new(asked.list),

@@ -19,7 +19,6 @@ use creditgate_proto::{Refused, Violation, v1};
 use rustc_hash::FxHashSet;
 
 use crate::change;
-use crate::desk::WhyHeld;
 use crate::error::ChangeError;
 use crate::files::is_cut_off;
 use crate::identity::complete::{self, Statement};
@@ -222,6 +221,8 @@ struct Tally {
     refused_count: u64,
     /// Refused rows in the middle of which their file ends.
     cut_off: u64,
+    /// Rows that read as whole ones and have no line end behind them.
+    unended: u64,
     revoked_absent: u64,
     differing: u64,
     hold: Option<(String, String)>,
@@ -263,16 +264,12 @@ impl Keeper {
         let mut held = 0;
         if looked_through {
             let seen = self.look_through(&job, &mut tally)?;
-            let shrinks = self.shrinks(&job, &seen);
+            let shrinks = self.shrinks(&job, &seen, &tally);
             // What came behind the cut is missing as if the source had ended it: somebody must say that it has.
             let cut_off = shrinks.is_some() && tally.cut_off > 0;
             let waits = shrinks.as_ref().and_then(|shrinks| {
                 let percent = self.source_rules.removal_percent;
-                let why = match cut_off {
-                    true => WhyHeld::CutOff,
-                    false => shrinks.held(job.rows.rows(), percent)?,
-                };
-                Some((shrinks, why))
+                Some((shrinks, shrinks.held(job.rows.rows(), percent)?))
             });
             let otherwise_refused = match cut_off {
                 true => tally.refused_count - tally.cut_off,
@@ -332,15 +329,30 @@ impl Keeper {
     }
 
     /// What a full import would end; none for one that ends nothing by itself.
-    fn shrinks(&self, job: &Job, seen: &FxHashSet<Box<str>>) -> Option<Shrinks> {
+    fn shrinks(&self, job: &Job, seen: &FxHashSet<Box<str>>, tally: &Tally) -> Option<Shrinks> {
         (job.header.mode == Mode::Full).then(|| {
             let in_force = self.absent(&job.header, &FxHashSet::default()).len();
             let removed = self.absent(&job.header, seen).len();
             Shrinks {
                 in_force: in_force as u64,
                 removed: removed as u64,
+                cut_off: tally.cut_off > 0,
+                unended: tally.unended > 0,
+                older: self.older(&job.header),
             }
         })
+    }
+
+    /// As of when an import tells, and as of when its source confirmed the list before, where that is
+    /// later. What a clock that ran ahead recorded stands in nobody's way.
+    fn older(&self, header: &Header) -> Option<(Time, Time)> {
+        let now = self.now();
+        let this = header.confirmed_at.unwrap_or(now);
+        let sources = &self.beside.desk.sources;
+        let mut known = sources.of_list(header.list.as_ref()?.as_str());
+        let (_, age) = known.find(|(source, _)| *source == header.source_unit)?;
+        let known = age.confirmed_at;
+        (this < known && known <= now).then_some((this, known))
     }
 
     /// Checks every row and changes nothing. Gives the ids that the rows speak of.
@@ -355,6 +367,7 @@ impl Keeper {
             let row = row.map_err(ChangeError::Spool)?;
             let number = row.row;
             tally.cut_off += u64::from(is_cut_off(&row.unreadable));
+            tally.unended += u64::from(row.unended);
             let unreadable = unreadable(&row.unreadable);
             let mut entry = row.entry.unwrap_or_default();
             let taken = unreadable

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::log::{ChangeLog, Entered, What};
 
 /// Of the tables and of the keys; another one is a foreign file.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// `cglx`, in the file's header.
 const APPLICATION: i64 = 0x6367_6c78;
 const FILE: &str = "entries.sqlite";
@@ -244,7 +244,7 @@ impl Table {
             "CREATE TABLE mark (log_id BLOB NOT NULL, simplify BLOB NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, rows INTEGER NOT NULL);
             CREATE TABLE records (entry INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (entry, position)) WITHOUT ROWID;
             CREATE TABLE found_by (key INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (key, entry)) WITHOUT ROWID;
-            CREATE TABLE confirmed (seq INTEGER PRIMARY KEY, list TEXT NOT NULL, at INTEGER NOT NULL, recorded INTEGER NOT NULL);
+            CREATE TABLE confirmed (seq INTEGER PRIMARY KEY, list TEXT NOT NULL, at INTEGER NOT NULL, of_all INTEGER NOT NULL, recorded INTEGER NOT NULL);
             CREATE TABLE noted (seq INTEGER PRIMARY KEY, position INTEGER NOT NULL);
             CREATE TABLE marks (seq INTEGER PRIMARY KEY, position INTEGER NOT NULL);",
         )?;
@@ -348,11 +348,12 @@ fn note(connection: &Connection, entered: &Entered) -> rusqlite::Result<()> {
     match &entered.what {
         What::Confirmed(confirmed) => confirmed.whole.map_or(Ok(0), |whole| {
             connection.execute(
-                "INSERT OR IGNORE INTO confirmed VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR IGNORE INTO confirmed VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![
                     entered.seq.cast_signed(),
                     confirmed.list.as_str(),
                     whole.micros(),
+                    confirmed.of_all,
                     entered.recorded_at.micros()
                 ],
             )
@@ -410,17 +411,19 @@ impl Asked<'_> {
             .collect()
     }
 
-    /// The confirmations up to a version, in their order: list, as of when, when it was recorded.
-    pub fn confirmed(&self, up_to: u64) -> rusqlite::Result<Vec<(ListCode, Time, Time)>> {
+    /// The confirmations up to a version, in their order: list, as of when, whether that was computed from all of its
+    /// sources, when it was recorded.
+    pub fn confirmed(&self, up_to: u64) -> rusqlite::Result<Vec<(ListCode, Time, bool, Time)>> {
         let mut statement = self.0.connection.prepare_cached(
-            "SELECT list, at, recorded FROM confirmed WHERE seq <= ?1 ORDER BY seq",
+            "SELECT list, at, of_all, recorded FROM confirmed WHERE seq <= ?1 ORDER BY seq",
         )?;
         let rows = statement.query_map([up_to.cast_signed()], |row| {
             let list: String = row.get(0)?;
-            let (at, recorded) = (row.get(1)?, row.get(2)?);
+            let (at, of_all, recorded) = (row.get(1)?, row.get(2)?, row.get(3)?);
             Ok((
                 ListCode::new(list),
                 Time::from_micros(at),
+                of_all,
                 Time::from_micros(recorded),
             ))
         })?;

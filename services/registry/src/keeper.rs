@@ -416,6 +416,7 @@ impl Keeper {
         let sources = &self.beside.desk.sources;
         Ok(Planned::Confirmed(Confirmation {
             whole: sources.whole(list.as_str(), (&source_unit, at), declared, now),
+            of_all: true,
             list: list.clone(),
             at,
             source_unit,

@@ -281,6 +281,9 @@ pub struct Confirmation {
     /// As of when the whole list is confirmed by it, which is as fresh as the stalest of its sources;
     /// none: one of those declared for it has never confirmed it.
     pub whole: Option<Time>,
+    /// That was computed from all of its sources, so it may lie before what is known. Records of older logs tell of
+    /// their one source, and never set the list back.
+    pub of_all: bool,
 }
 
 impl Confirmation {
@@ -292,14 +295,24 @@ impl Confirmation {
             at,
             source_unit: record.source_unit,
             whole: whole.or((!record.partial).then_some(at)),
+            of_all: whole.is_some(),
         })
     }
 
     /// Makes the whole list as fresh as it is by this, recorded at that time.
     pub fn put_into(&self, lists: &mut Lists, recorded_at: Time) {
         if let Some(whole) = self.whole {
-            lists.confirm_recorded(self.list.clone(), whole, recorded_at);
+            confirm(lists, self.list.clone(), whole, self.of_all, recorded_at);
         }
+    }
+}
+
+/// Makes the whole list as fresh as a record of that time says, which was computed from all of its sources or not.
+pub fn confirm(lists: &mut Lists, list: ListCode, at: Time, of_all: bool, recorded_at: Time) {
+    if of_all {
+        lists.confirm_whole(list, at);
+    } else {
+        lists.confirm_recorded(list, at, recorded_at);
     }
 }
 

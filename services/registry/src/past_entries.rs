@@ -27,7 +27,7 @@ use crate::error::Error;
 use crate::history::{Past, change_of, come_of};
 use crate::index::{Asked, Unfit};
 use crate::life::action;
-use crate::log::{Entered, What};
+use crate::log::{self, Entered, What};
 
 impl Unfit {
     /// The log is read instead.
@@ -224,8 +224,8 @@ impl Past {
                 }
                 grow(&lists, &mut wanted);
             }
-            for (list, at, recorded_at) in index.confirmed(seq)? {
-                lists.confirm_recorded(list, at, recorded_at);
+            for (list, at, of_all, recorded_at) in index.confirmed(seq)? {
+                log::confirm(&mut lists, list, at, of_all, recorded_at);
             }
             lists.advance(seq);
             Ok(lists)

@@ -389,6 +389,24 @@ async fn a_confirmed_code_that_its_source_contradicts_is_a_visible_difference() 
 }
 
 #[tokio::test]
+async fn a_linked_identifier_does_not_contradict_a_confirmed_code() {
+    let desk = Desk::new();
+    desk.import(vec![row(1), nameless(10, "示例第1号公司")])
+        .await;
+    let confirmed = desk.code(&support::id(10), 1, true).await;
+    confirmed.expect("confirmed");
+    desk.merge(uscc(1), reg15(1)).await.expect("merged");
+    let old = v1::Entry {
+        name: "示例第1号公司".to_owned(),
+        id: invented::reg15(1),
+        ..old_row(10)
+    };
+    desk.import(vec![old]).await;
+    let known = desk.registry.desk();
+    assert_eq!(known.sources.differences_of("E-000010").count(), 0);
+}
+
+#[tokio::test]
 async fn a_correction_of_an_entry_as_shown_keeps_what_its_source_states() {
     let desk = Desk::new();
     desk.import(rows(1..2)).await;

@@ -7,7 +7,7 @@ use creditgate_proto::v1;
 use creditgate_proto::v1::procedures_server::Procedures;
 use creditgate_registry::{ProceduresService, Registry};
 use creditgate_runtime::clock::{Clock, Hand};
-use support::{Place, hour, id, row};
+use support::{Place, hour, id};
 use tonic::{Code, Request, Status};
 
 const NOTICE: &str = "N05";
@@ -102,6 +102,14 @@ impl Desk {
     }
 }
 
+/// An entry of the list on which M02, M03 and M04 rest.
+fn row(n: u64) -> v1::Entry {
+    v1::Entry {
+        list: "B07".to_owned(),
+        ..support::row(n)
+    }
+}
+
 fn measure(verdict: &str, measure: &str) -> v1::RecordMeasureRequest {
     v1::RecordMeasureRequest {
         entry_id: id(1),
@@ -148,31 +156,31 @@ async fn what_was_carried_out_is_due_for_each_verdict_and_measure_until_it_is_se
     for overlay_min in [0, 20_000] {
         let mut desk = Desk::on("2026-06-01", overlay_min, vec![row(1), row(2)]).await;
         assert_eq!(desk.due().await, []);
-        for (verdict, of) in [("V1", "M01"), ("V1", "M15"), ("V2", "M01")] {
+        for (verdict, of) in [("V1", "M02"), ("V1", "M03"), ("V2", "M02")] {
             let recorded = desk.record(measure(verdict, of)).await.expect("recorded");
             let (known, notice) = (recorded.known, recorded.notice.as_str());
             assert_eq!((known, notice), (false, NOTICE));
         }
         let three = |late| {
             [
-                due("V1", "M01", late),
-                due("V1", "M15", late),
-                due("V2", "M01", late),
+                due("V1", "M02", late),
+                due("V1", "M03", late),
+                due("V2", "M02", late),
             ]
         };
         assert_eq!(desk.due().await, three(false));
         desk.hand.set(hour("2026-06-02", 9).micros());
         assert_eq!(desk.due().await, three(true));
 
-        desk.serve(service("V1", "M01", "2026-06-01"))
+        desk.serve(service("V1", "M02", "2026-06-01"))
             .await
             .expect("served by its day");
-        let left = [due("V1", "M15", true), due("V2", "M01", true)];
+        let left = [due("V1", "M03", true), due("V2", "M02", true)];
         assert_eq!(desk.due().await, left);
         let shown = [
-            told("V1", "M15", true),
-            told("V2", "M01", true),
-            told("V1", "M01", false),
+            told("V1", "M03", true),
+            told("V2", "M02", true),
+            told("V1", "M02", false),
         ];
         assert_eq!(desk.notices(1).await, shown);
         assert_eq!(desk.notices(2).await, []);
@@ -191,7 +199,7 @@ async fn what_was_carried_out_is_due_for_each_verdict_and_measure_until_it_is_se
         desk.registry = desk.place.open();
         assert_eq!(desk.registry.desk().measures, before.measures);
         assert_eq!(desk.due().await, left);
-        let again = desk.record(measure("V1", "M01")).await.expect("known");
+        let again = desk.record(measure("V1", "M02")).await.expect("known");
         assert_eq!((again.known, again.notice.as_str()), (true, ""));
         assert_eq!(desk.due().await, left);
         assert_eq!(desk.notices(1).await, shown);
@@ -202,14 +210,14 @@ async fn what_was_carried_out_is_due_for_each_verdict_and_measure_until_it_is_se
 #[tokio::test]
 async fn the_same_again_changes_nothing_and_other_content_is_refused_with_what_is_known() {
     let desk = Desk::on("2026-06-01", 20_000, vec![row(1)]).await;
-    desk.record(measure("V1", "M01")).await.expect("recorded");
+    desk.record(measure("V1", "M02")).await.expect("recorded");
     let before = desk.seq();
-    let again = desk.record(measure("V1", "M01")).await.expect("known");
+    let again = desk.record(measure("V1", "M02")).await.expect("known");
     assert_eq!((again.known, again.notice.as_str()), (true, NOTICE));
     let other = v1::RecordMeasureRequest {
         document_no: "示例审2号".to_owned(),
         by: "另一示例局".to_owned(),
-        ..measure("V1", "M01")
+        ..measure("V1", "M02")
     };
     let refused = desk.record(other).await.expect_err("another content");
     assert_eq!(refused.code(), Code::FailedPrecondition);
@@ -234,14 +242,14 @@ async fn a_measure_is_told_whole_of_an_entry_in_force_and_in_its_time() {
     };
     let desk = Desk::on("2026-06-01", 20_000, vec![row(1), proposed, honour]).await;
     let part = |change: fn(&mut v1::RecordMeasureRequest)| {
-        let mut part = measure("V1", "M01");
+        let mut part = measure("V1", "M02");
         change(&mut part);
         part
     };
     let at = |day, hours| Some(time_to_proto(hour(day, hours)));
-    let mut early = measure("V1", "M01");
+    let mut early = measure("V1", "M02");
     early.at = at("2026-01-04", 23);
-    let mut future = measure("V1", "M01");
+    let mut future = measure("V1", "M02");
     future.at = at("2026-06-01", 10);
     let before = desk.seq();
     for (asked, field) in [
@@ -255,6 +263,10 @@ async fn a_measure_is_told_whole_of_an_entry_in_force_and_in_its_time() {
         (
             part(|asked| asked.measure_id = "M00".to_owned()),
             "measure_id",
+        ),
+        (
+            part(|asked| asked.measure_id = "M15".to_owned()),
+            "`M15` rests on D02, and the entry stands on B07",
         ),
         (
             part(|asked| asked.measure_id = "R01".to_owned()),
@@ -278,7 +290,7 @@ async fn a_measure_is_told_whole_of_an_entry_in_force_and_in_its_time() {
     ] {
         let asked = v1::RecordMeasureRequest {
             entry_id: id(n),
-            ..measure("V1", "M01")
+            ..measure("V1", "M02")
         };
         let refused = desk.record(asked).await.expect_err(why);
         assert_eq!(refused.code(), code, "{refused:?}");
@@ -292,27 +304,27 @@ async fn a_measure_is_told_whole_of_an_entry_in_force_and_in_its_time() {
 #[tokio::test]
 async fn a_service_tells_of_a_measure_that_is_recorded_and_not_before_it() {
     let desk = Desk::on("2026-06-01", 20_000, vec![row(1)]).await;
-    desk.record(measure("V1", "M01")).await.expect("recorded");
-    let refused = desk.serve(service("V2", "M01", "2026-06-01")).await;
+    desk.record(measure("V1", "M02")).await.expect("recorded");
+    let refused = desk.serve(service("V2", "M02", "2026-06-01")).await;
     let refused = refused.expect_err("a slip in the id");
     assert_eq!(refused.code(), Code::FailedPrecondition);
-    assert!(refused.message().contains("`M01` of verdict `V1`"));
+    assert!(refused.message().contains("`M02` of verdict `V1`"));
     let other = v1::RecordServiceRequest {
         notices: vec!["N02".to_owned(), "N03".to_owned()],
-        ..service("V1", "M01", "2026-06-01")
+        ..service("V1", "M02", "2026-06-01")
     };
     for (asked, field) in [
         (service("", "", "2026-06-01"), "verdict_id"),
         (service("V1", "", "2026-06-01"), "verdict_id"),
-        (service("V1", "M01", "2026-05-31"), "served_at"),
+        (service("V1", "M02", "2026-05-31"), "served_at"),
         (other, "verdict_id"),
     ] {
         let refused = desk.serve(asked).await.expect_err(field);
         assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
         assert!(refused.message().contains(field), "{refused:?}");
     }
-    assert_eq!(desk.due().await, [due("V1", "M01", false)]);
-    desk.serve(service("V1", "M01", "2026-06-01"))
+    assert_eq!(desk.due().await, [due("V1", "M02", false)]);
+    desk.serve(service("V1", "M02", "2026-06-01"))
         .await
         .expect("served");
     assert_eq!(desk.due().await, []);
@@ -324,7 +336,6 @@ async fn its_text_takes_the_measure_and_its_basis_from_the_book() {
     let whole = v1::Entry {
         designated_by: "示例认定机关".to_owned(),
         reason: "示例列入事由".to_owned(),
-        list: "B02".to_owned(),
         ..row(1)
     };
     let desk = Desk::on("2026-06-01", 20_000, vec![whole]).await;
@@ -332,11 +343,11 @@ async fn its_text_takes_the_measure_and_its_basis_from_the_book() {
     for unknown in ["measure", "measure_basis", "implementer", "remedies"] {
         assert!(missing.contains(&unknown.to_owned()), "{missing:?}");
     }
-    desk.record(measure("V1", "M01")).await.expect("recorded");
+    desk.record(measure("V1", "M02")).await.expect("recorded");
     let (text, missing) = desk.text(Default::default()).await.expect("a text");
     for known in [
-        "措施：一定期限内不得再次申请同一行政许可",
-        "《中华人民共和国行政许可法》第七十八条、第七十九条",
+        "措施：取消投标资格一年至二年",
+        "《中华人民共和国招标投标法》第五十三条",
         "示例审批局在办理",
         "期限届满自行恢复资格",
     ] {
@@ -345,16 +356,16 @@ async fn its_text_takes_the_measure_and_its_basis_from_the_book() {
     assert_eq!(missing, ["contact", "notice_date"]);
 
     // Of several, the one that is named; what the caller tells counts first.
-    desk.record(measure("V2", "M15")).await.expect("recorded");
+    desk.record(measure("V2", "M03")).await.expect("recorded");
     let (_, missing) = desk.text(Default::default()).await.expect("a text");
     assert!(missing.contains(&"measure".to_owned()), "{missing:?}");
     let named = v1::RenderNoticeRequest {
-        measure_id: "M01".to_owned(),
+        measure_id: "M02".to_owned(),
         values: [("implementer".to_owned(), "示例科".to_owned())].into(),
         ..Default::default()
     };
     let (text, _) = desk.text(named).await.expect("a text");
-    assert!(text.contains("不得再次申请同一行政许可") && text.contains("示例科在办理"));
+    assert!(text.contains("取消投标资格一年至二年") && text.contains("示例科在办理"));
     let unknown = v1::RenderNoticeRequest {
         measure_id: "M00".to_owned(),
         ..Default::default()

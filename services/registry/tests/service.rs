@@ -117,6 +117,21 @@ async fn entries_come_in_change_and_are_shown_with_their_history() {
         assert_eq!(refused.code(), Code::InvalidArgument, "{field}");
         assert!(refused.message().contains(field), "{refused:?}");
     }
+    let mark = v1::MarkObjection {
+        entry_id: support::id(6),
+        marked: true,
+        reason: " ".to_owned(),
+    };
+    let change = Some(apply_request::Change::MarkObjection(mark));
+    let refused = client.apply(v1::ApplyRequest { change }).await;
+    let refused = refused.expect_err("why");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(
+        refused
+            .message()
+            .contains("mark_objection.reason: required"),
+        "{refused:?}"
+    );
     let refused = client
         .apply(change_state("nobody", "REVOKED"))
         .await

@@ -13,6 +13,7 @@ use creditgate_registry::change::Change;
 use creditgate_registry::{ChangeError, Registry, files};
 use creditgate_runtime::callers::{Caller, Callers};
 use creditgate_runtime::clock::Clock;
+use creditgate_runtime::ports::History;
 use flate2::write::GzEncoder;
 use support::{Place, rows};
 
@@ -139,11 +140,12 @@ async fn import_file(
     let mut import = registry
         .begin_import(header, &place.caller)
         .expect("a sound header");
+    let options = files::Options::default();
     let mut on_row = |row| {
-        import.push(files::import_row(row)).expect("room");
+        let row = files::import_row(row, &options.progress);
+        import.push(row).expect("room");
         ControlFlow::Continue(())
     };
-    let options = files::Options::default();
     files::read(&[path], &options, &mut on_row, &mut |_, _| ())?;
     Ok(import.finish().await.expect("an import"))
 }
@@ -222,6 +224,74 @@ async fn a_whole_list_that_ends_in_the_middle_of_a_row_waits_however_little_is_m
 }
 
 #[tokio::test]
+async fn a_whole_list_without_a_last_line_end_waits_where_it_would_end_something() {
+    let place = Place::new();
+    let registry = place.open();
+    let as_jsonl = |rows: &[v1::Entry]| {
+        let line = |row: &v1::Entry| {
+            let (id, list) = (&row.entry_id, &row.list);
+            let of = format!(r#""id_type":"{}","id":"{}""#, row.id_type, row.id);
+            let (name, from) = (&row.name, &row.valid_from);
+            let what = format!(
+                r#""document_no":"{}","valid_to":"{}""#,
+                row.document_no, row.valid_to
+            );
+            format!(
+                r#"{{"entry_id":"{id}","list":"{list}",{of},"name":"{name}",{what},"valid_from":"{from}"}}"#
+            )
+        };
+        rows.iter()
+            .map(line)
+            .fold(String::new(), |text, line| text + &line + "\n")
+    };
+    let whole = as_csv(&of_b01(100));
+    // Nothing is missing from it: it is taken with or without its last line end.
+    let taken = import_file(
+        &place,
+        &registry,
+        full(),
+        "a.csv",
+        whole.trim_end().as_bytes(),
+    )
+    .await;
+    assert_eq!(
+        support::counts(&taken.expect("read")),
+        "received 100 accepted 100"
+    );
+    let confirmed = registry.live().load().lists.confirmed_at("B01");
+    // The line end of row 98 is missing, and 99 and 100 are.
+    let cut = as_csv(&of_b01(98));
+    let cut = cut.trim_end();
+    let lines = as_jsonl(&of_b01(98));
+    for (name, bytes) in [("b.csv", cut), ("b.jsonl", lines.trim_end())] {
+        let delta = v1::ImportHeader {
+            mode: "delta".to_owned(),
+            dry_run: true,
+            ..full()
+        };
+        let would = import_file(&place, &registry, delta, name, bytes.as_bytes()).await;
+        assert_eq!(would.expect("read").hold_reason, "", "{name}");
+        let held = import_file(&place, &registry, full(), name, bytes.as_bytes()).await;
+        let held = held.expect("read");
+        assert!(
+            held.hold_reason.starts_with("its last row has no line end")
+                && held.hold_reason.contains("end 2 of 100"),
+            "{held:?}"
+        );
+        let desk = registry.desk();
+        let hold = desk.holds.get(&held.hold_id).expect("it waits");
+        assert_eq!((hold.why.code(), hold.rows), ("cut_off", 98));
+    }
+    assert_eq!(in_force(&registry), 100);
+    assert_eq!(registry.live().load().lists.confirmed_at("B01"), confirmed);
+    // With its line end it is the source's word.
+    let fewer = as_csv(&of_b01(98));
+    let taken = import_file(&place, &registry, full(), "c.csv", fewer.as_bytes()).await;
+    assert_eq!(taken.expect("read").revoked_absent, 2);
+    registry.close().await;
+}
+
+#[tokio::test]
 async fn a_compressed_file_that_is_cut_off_changes_nothing() {
     let place = Place::new();
     let registry = place.open();
@@ -292,6 +362,69 @@ async fn an_import_confirms_as_of_when_its_source_stated_it_and_never_moves_back
     assert!(why.contains("confirmed_at: lies in the future"), "{why}");
     registry.close().await;
     assert_eq!(known(&place.open()), later);
+}
+
+#[tokio::test]
+async fn a_whole_list_older_than_the_one_known_waits() {
+    let place = Place::new();
+    let registry = place.open();
+    let other = other_caller();
+    let as_of = |day: &str| v1::ImportHeader {
+        confirmed_at: Some(time_to_proto(Time::parse(day).expect("a day"))),
+        ..full()
+    };
+    let told = |summary: &v1::ImportSummary| summary.hold_reason.clone();
+    place
+        .import(&registry, as_of("2026-03-05"), of_b01(100))
+        .await;
+    let known = registry.live().load().lists.confirmed_at("B01");
+    // The file of the day before has one more party, and ends nobody.
+    let dry = v1::ImportHeader {
+        dry_run: true,
+        ..as_of("2026-03-04")
+    };
+    let would = place.import(&registry, dry, of_b01(101)).await;
+    assert!(told(&would).contains("an older file"), "{would:?}");
+    assert!(would.hold_id.is_empty());
+    let held = place
+        .import(&registry, as_of("2026-03-04"), of_b01(101))
+        .await;
+    assert_eq!(support::counts(&held), "received 101 held 101");
+    assert!(
+        told(&held).contains("than the one known, of 2026-03-05"),
+        "{}",
+        told(&held)
+    );
+    let hold = registry.desk().holds.get(&held.hold_id).cloned();
+    assert_eq!(hold.expect("it waits").why.code(), "older");
+    assert_eq!(in_force(&registry), 100);
+    assert_eq!(registry.live().load().lists.confirmed_at("B01"), known);
+
+    // The same day again is no older one, nor is another source's.
+    let again = place
+        .import(&registry, as_of("2026-03-05"), of_b01(100))
+        .await;
+    assert_eq!(support::counts(&again), "received 100 unchanged 100");
+    let others = v1::ImportHeader {
+        source_unit: "另一单位".to_owned(),
+        ..as_of("2026-03-04")
+    };
+    let taken = place.import(&registry, others, Vec::new()).await;
+    assert!(told(&taken).contains("no rows"), "{taken:?}");
+
+    // Somebody knows that it is right after all; the list does not become fresher by it.
+    let held = place
+        .import(&registry, as_of("2026-03-04"), of_b01(101))
+        .await;
+    let decided = decide(&registry, &held.hold_id, true, &other).await;
+    let summary = decided.expect("approved").summary.expect("a summary");
+    assert_eq!(
+        support::counts(&summary),
+        "received 101 accepted 1 unchanged 100"
+    );
+    assert_eq!(in_force(&registry), 101);
+    assert_eq!(registry.live().load().lists.confirmed_at("B01"), known);
+    registry.close().await;
 }
 
 #[tokio::test]
@@ -546,6 +679,34 @@ async fn a_list_is_as_fresh_as_the_stalest_of_its_sources() {
         std::fs::remove_file(file).expect("removed");
     }
     assert_eq!(age(&place.open()), day("2026-03-07"));
+
+    // A staler source that joins makes the list staler, live, as of that version, and after a restart.
+    let place = Place::new();
+    let registry = place.open();
+    place
+        .import(&registry, from("示例法院", "2026-03-05"), of_b01(1))
+        .await;
+    let before = registry.live().load().lists.version();
+    place
+        .import(&registry, from("示例平台", "2026-03-01"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-01"));
+    let joined = registry.live().load().lists.version();
+    place
+        .import(&registry, from("示例平台", "2026-03-09"), Vec::new())
+        .await;
+    assert_eq!(age(&registry), day("2026-03-05"));
+    let event = support::evaluation(1, now());
+    let (book, past) = (registry.live().load().book.clone(), registry.past());
+    for (version, expected) in [(before, "2026-03-05"), (joined, "2026-03-01")] {
+        let known = past.lists_as_of(version, &event, &book).expect("known");
+        assert_eq!(known.confirmed_at("B01"), day(expected), "{version}");
+    }
+    registry.close().await;
+    for file in support::base_files(place.dir()) {
+        std::fs::remove_file(file).expect("removed");
+    }
+    assert_eq!(age(&place.open()), day("2026-03-05"));
 
     // Declared: they alone count, and a list that one of them never confirmed is not loaded.
     let mut place = Place::new();

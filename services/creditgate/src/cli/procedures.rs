@@ -286,7 +286,7 @@ pub struct ServedArgs {
 measure. The same again changes nothing; with other content it is refused.
 
 Example:
-  creditgate lists measure-taken E-B07-1 --verdict 0197f0c2-9d31-8c44-9a6b-2f51c3d07e11 --measure M15 \\
+  creditgate lists measure-taken E-B07-1 --verdict 0197f0c2-9d31-8c44-9a6b-2f51c3d07e11 --measure M02 \\
     --by 示例审批局 --at 2026-06-10 --document 示例审1号 --reason 依据失信联合惩戒措施清单"
 )]
 pub struct MeasureTakenArgs {

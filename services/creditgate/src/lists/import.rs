@@ -168,13 +168,23 @@ async fn send(
     read.map_err(|error| Failure::new("read the files", error))?
         .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
     let summary = answer
-        .map_err(|status| Failure::new("import", status))?
+        .map_err(|status| Failure::new(attempted(&status), status))?
         .into_inner();
     let places = places
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
     Ok((summary, places))
+}
+
+/// What failed: an answer that the service did not give leaves open how far it was.
+fn attempted(status: &tonic::Status) -> &'static str {
+    match std::error::Error::source(status) {
+        None => "import",
+        Some(_) => {
+            "import (the connection to the service was lost; what it had taken by then stands, and the same command completes it)"
+        }
+    }
 }
 
 /// The newest version of the lists; none: this caller may not know.
@@ -198,7 +208,7 @@ fn read(
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .note(&row);
-        let part = Some(Part::Row(files::import_row(row)));
+        let part = Some(Part::Row(files::import_row(row, &options.progress)));
         match out.blocking_send(v1::ImportRequest { part }) {
             Ok(()) => ControlFlow::Continue(()),
             // The call has ended; its answer says why.
@@ -255,10 +265,11 @@ pub(crate) fn tell(summary: &v1::ImportSummary, places: &Places, report: Option<
         );
     }
     if summary.held > 0 {
-        say!(
-            "held      {} (sound rows, not taken since others were refused)",
-            summary.held
-        );
+        let why = match summary.hold_reason.as_str() {
+            "" => "since others were refused",
+            _ => "since the import waits for approval",
+        };
+        say!("held      {} (sound rows, not taken {why})", summary.held);
     }
     say!("lists     {}", summary.list_version);
     if !summary.hold_reason.is_empty() {

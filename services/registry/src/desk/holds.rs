@@ -1,4 +1,5 @@
-//! Imports that wait for approval, since they would end more than a source usually ends at once, or are not whole.
+//! Imports that wait for approval, since they would end more than a source usually ends at once, are not
+//! whole, or are older than what is known.
 
 use creditgate_proto::journal::v1::{DeskRecord, ImportDecided, ImportHeld};
 use imbl::OrdMap;
@@ -16,8 +17,10 @@ pub enum WhyHeld {
     Empty,
     /// It does not show a large share of what its source had in force.
     RemovesMany,
-    /// Its file ends in the middle of a row.
+    /// Its file ends in the middle of a row, or behind one without a line end, and would end something.
     CutOff,
+    /// It tells of an earlier time than what its source has confirmed of the list since.
+    Older,
 }
 
 impl WhyHeld {
@@ -28,6 +31,7 @@ impl WhyHeld {
             Self::Empty => "empty",
             Self::RemovesMany => "removes_many",
             Self::CutOff => "cut_off",
+            Self::Older => "older",
         }
     }
 
@@ -35,6 +39,7 @@ impl WhyHeld {
         match code {
             "empty" => Self::Empty,
             "cut_off" => Self::CutOff,
+            "older" => Self::Older,
             _ => Self::RemovesMany,
         }
     }

@@ -138,7 +138,7 @@ fn rows<T: Record>(
         } else {
             columns.entry(&cells, &options.mapping)
         };
-        if sink.row(part, line, entry).is_break() {
+        if sink.row(part, line, entry, unended).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

@@ -38,7 +38,7 @@ pub fn read<T: Record>(
                 entry => entry,
             },
         };
-        if sink.row(part, lines.line, entry).is_break() {
+        if sink.row(part, lines.line, entry, lines.unended).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

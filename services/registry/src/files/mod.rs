@@ -92,6 +92,8 @@ pub struct Progress {
     /// Rows.
     pub rows: AtomicU64,
     unpacked: AtomicU64,
+    /// Number of the last row that reads as a whole one and has no line end behind it; 0: none.
+    unended: AtomicU64,
 }
 
 impl Options {
@@ -139,9 +141,10 @@ pub(crate) fn is_cut_off(unreadable: &str) -> bool {
     rule.is_some_and(|rule| rule.starts_with(CUT_OFF))
 }
 
-/// The row as an import takes it: a row that could not be read goes too, with the reason, so that it is counted.
+/// The row, just read, as an import takes it: a row that could not be read goes too, with the reason, so that it is
+/// counted. Progress is that of the reading; it knows whether the file ends right behind the row.
 #[must_use]
-pub fn import_row(row: Row) -> v1::ImportRow {
+pub fn import_row(row: Row, progress: &Progress) -> v1::ImportRow {
     let (entry, unreadable) = match row.entry {
         Ok(entry) => (Some(entry), String::new()),
         Err(refused) => (None, entry::told(&refused)),
@@ -150,6 +153,7 @@ pub fn import_row(row: Row) -> v1::ImportRow {
         entry,
         row: row.number,
         unreadable,
+        unended: progress.unended.load(Ordering::Relaxed) == row.number,
     }
 }
 
@@ -188,13 +192,22 @@ struct Sink<'a, T> {
 }
 
 impl<T> Sink<'_, T> {
-    fn row(&mut self, part: &Part, line: u64, entry: Result<T, Refused>) -> ControlFlow<()> {
+    fn row(
+        &mut self,
+        part: &Part,
+        line: u64,
+        entry: Result<T, Refused>,
+        unended: bool,
+    ) -> ControlFlow<()> {
         if !Arc::ptr_eq(&self.file, &part.file) {
             self.file = Arc::clone(&part.file);
             self.before = self.last;
         }
         self.last = self.before + line;
         self.progress.rows.fetch_add(1, Ordering::Relaxed);
+        if unended && entry.is_ok() {
+            self.progress.unended.store(self.last, Ordering::Relaxed);
+        }
         (self.on_row)(Row {
             number: self.last,
             file: Arc::clone(&part.file),

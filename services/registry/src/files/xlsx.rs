@@ -100,7 +100,7 @@ pub fn read<T: Record>(
         gather(&wide, &mut cells);
         let entry = columns.entry(&cells, &options.mapping);
         // As the workbook counts its rows.
-        if sink.row(part, u64::from(row) + 1, entry).is_break() {
+        if sink.row(part, u64::from(row) + 1, entry, false).is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

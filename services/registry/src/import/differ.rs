@@ -94,7 +94,7 @@ pub(crate) fn differs(
 }
 
 /// Whether what its source states overrules the code that an official confirmed for an entry (关联补正);
-/// none where none was confirmed.
+/// none where none was confirmed. A code that is known to be of the same subject overrules nothing.
 pub(crate) fn overruled(
     draft: &EntryDraft,
     source: &str,
@@ -106,7 +106,11 @@ pub(crate) fn overruled(
         .filter(|(_, _, confirmed)| *confirmed)
         .last()?;
     let mut stated = draft.identifier.iter().chain(&draft.aliases).peekable();
-    let differs = stated.peek().is_some() && !stated.any(|own| own.same_subject(code));
+    let known = identity.group([code]);
+    let is_it = |own: &Identifier| {
+        own.same_subject(code) || known.iter().any(|linked| own.same_subject(linked))
+    };
+    let differs = stated.peek().is_some() && !stated.any(is_it);
     Some(SourcesDiffer {
         list: draft.list.as_str().to_owned(),
         stands: source.to_owned(),

@@ -1,5 +1,6 @@
 //! Imports that wait for approval: a source that suddenly shows little or nothing has more likely
-//! failed than repaired everybody, and of a file that ends in the middle of a row nobody knows what came behind.
+//! failed than repaired everybody, of a file that ends in the middle of a row nobody knows what came behind, and an
+//! older whole list would bring back what its source has changed since.
 //!
 //! The rows wait in `<data_dir>/held/`, their digest in the change log. They belong to this machine:
 //! where another one has taken over, the source sends them again.
@@ -9,6 +10,7 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use creditgate_measures::entry::Entry;
+use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::{ImportDecided, ImportHeld, desk_record::What};
 use creditgate_proto::v1;
 use creditgate_runtime::callers::LOCAL;
@@ -26,11 +28,23 @@ use crate::log::What as Stated;
 pub(super) struct Shrinks {
     pub in_force: u64,
     pub removed: u64,
+    /// Its file ends in the middle of a row.
+    pub cut_off: bool,
+    /// Its file ends behind a row that reads as a whole one, without a line end.
+    pub unended: bool,
+    /// As of when the import tells, and what its source has confirmed of the list, where that is later.
+    pub older: Option<(Time, Time)>,
 }
 
 impl Shrinks {
     /// Why the import waits; none: it does not.
     pub fn held(&self, rows: u64, percent: u8) -> Option<WhyHeld> {
+        if self.cut_off || (self.unended && self.removed > 0) {
+            return Some(WhyHeld::CutOff);
+        }
+        if self.older.is_some() {
+            return Some(WhyHeld::Older);
+        }
         if rows == 0 {
             return Some(WhyHeld::Empty);
         }
@@ -41,12 +55,25 @@ impl Shrinks {
     /// The same in words.
     pub fn told(&self, why: WhyHeld) -> String {
         match why {
+            WhyHeld::Older => {
+                let (this, known) = self.older.map_or_else(Default::default, |(this, known)| {
+                    (format!(" ({this})"), format!(", of {known}"))
+                });
+                format!(
+                    "it is an older file{this} than the one known{known}; it would bring back what has changed since, and end {} of {} entries that this source has in force on the list",
+                    self.removed, self.in_force
+                )
+            }
             WhyHeld::Empty => format!(
                 "it has no rows and would end all {} entries of this source on the list",
                 self.in_force
             ),
             WhyHeld::RemovesMany => format!(
                 "it would end {} of {} entries that this source has in force on the list",
+                self.removed, self.in_force
+            ),
+            WhyHeld::CutOff if !self.cut_off => format!(
+                "its last row has no line end, so its file may end in the middle of it; the row itself may be sound, but if the file is cut off there, what came behind is missing; it would end {} of {} entries that this source has in force on the list",
                 self.removed, self.in_force
             ),
             WhyHeld::CutOff => format!(
@@ -200,8 +227,10 @@ impl Keeper {
             )
         })?;
         let mut header = Header::read(header, &self.book, self.now())?;
-        // It tells of the day on which it came, whenever it is approved.
-        header.confirmed_at = header.confirmed_at.or(Some(hold.held.at));
+        // It tells of the day on which it came, whenever it is approved; a clock that ran ahead when it came, and was
+        // set back, tells nothing later than now.
+        let came = hold.held.at.min(self.now());
+        header.confirmed_at = header.confirmed_at.or(Some(came));
         let mut job = Job::new(header, hold.caller.as_str().into(), &self.lists_dir);
         job.approved = true;
         let path = rows_path(&self.held_dir(), &hold.id);

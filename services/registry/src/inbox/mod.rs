@@ -12,6 +12,9 @@
 //! taken as it is, since many programs leave the last line end out (a last row that is cut is refused, and a whole list
 //! then waits for approval), and what is compressed is refused. The safe way is to write under a name that is passed
 //! over (`x.csv.part`, `.x.csv`) and to rename the file when it is whole.
+//!
+//! A file tells of the time at which it was last changed: its lists are confirmed as of then, not as of when it was
+//! found. A whole list that was changed before the one that its source sent last waits for approval.
 
 mod folder;
 mod source;

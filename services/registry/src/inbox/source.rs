@@ -77,7 +77,7 @@ impl Source {
             .map_err(|why| format!("`{name}`: {why}"))
     }
 
-    /// The header of an import of one file.
+    /// The header of an import of one file, without the time of which the file tells.
     pub fn header(&self) -> v1::ImportHeader {
         self.header.clone()
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_runtime::errors::Chain;
 use serde_json::json;
@@ -84,17 +85,33 @@ pub(super) fn take(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
     })
 }
 
+/// As of when a file tells: when it was last changed, where that was earlier than now.
+pub(super) fn stated_at(path: &Path) -> Option<Time> {
+    let changed = path.metadata().and_then(|about| about.modified()).ok()?;
+    if changed >= SystemTime::now() {
+        return None;
+    }
+    let since = changed.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let micros = i64::try_from(since.as_micros()).ok()?;
+    Some(Time::from_micros(micros))
+}
+
 fn import(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
-    let mut import = match inbox.registry.begin_import(source.header(), &inbox.caller) {
+    let header = v1::ImportHeader {
+        confirmed_at: stated_at(path).map(time_to_proto),
+        ..source.header()
+    };
+    let mut import = match inbox.registry.begin_import(header, &inbox.caller) {
         Ok(import) => import,
         Err(why) if why.is_refusal() => return Taken::SourceRefused(why.to_string()),
         Err(why) => return Taken::Later(Chain(&why).to_string()),
     };
     let mut places = Places::default();
     let mut stopped = None;
+    let options = source.options();
     let mut on_row = |row: Row| {
         places.note(&row);
-        if let Err(why) = import.push(files::import_row(row)) {
+        if let Err(why) = import.push(files::import_row(row, &options.progress)) {
             stopped = Some(Chain(&why).to_string());
         } else if inbox.shutdown.requested() {
             stopped = Some("the service is stopping".to_owned());
@@ -107,12 +124,7 @@ fn import(inbox: &Inbox, path: &Path, source: &Source) -> Taken {
     };
     let mut notes = Vec::new();
     let mut on_note = |file: &str, note: files::Note| notes.push(format!("{file}: {note}"));
-    let read = files::read(
-        &[path.to_owned()],
-        &source.options(),
-        &mut on_row,
-        &mut on_note,
-    );
+    let read = files::read(&[path.to_owned()], &options, &mut on_row, &mut on_note);
     if let Some(why) = stopped {
         return Taken::Later(why);
     }

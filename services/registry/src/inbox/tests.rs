@@ -73,6 +73,24 @@ fn a_folder_without_a_source_says_what_is_missing() {
 }
 
 #[test]
+fn a_file_tells_of_when_it_was_last_changed_and_never_of_the_future() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let now = std::time::SystemTime::now();
+    let hour = std::time::Duration::from_secs(3_600);
+    let told = |changed| {
+        file.as_file().set_modified(changed).expect("set");
+        super::take::stated_at(file.path())
+    };
+    let since = (now - hour).duration_since(std::time::UNIX_EPOCH);
+    let micros = since.expect("after 1970").as_micros();
+    assert_eq!(
+        told(now - hour).map(|at| i128::from(at.micros())),
+        i128::try_from(micros).ok()
+    );
+    assert_eq!(told(now + hour), None);
+}
+
+#[test]
 fn files_are_looked_at_by_name_and_unfinished_ones_are_not() {
     let dir = tempfile::tempdir().expect("a directory");
     let source = dir.path().join("court");

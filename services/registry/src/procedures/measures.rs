@@ -3,6 +3,7 @@
 
 use creditgate_measures::book::{Action, Basis, Book, Measure};
 use creditgate_measures::clocks::Placeholder;
+use creditgate_measures::event::ListCode;
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::{Colour, State};
 use creditgate_proto::encode::time_to_proto;
@@ -96,6 +97,10 @@ pub(crate) fn plan(asked: &Recording, view: &View<'_>) -> Result<Vec<Planned>, C
         let rule = "is an incentive; what is told is that a penalty was carried out";
         return Err(Refused::one("measure_id", rule).into());
     }
+    if !measure.lists.contains(&entry.list) {
+        let rule = not_by_reason_of(measure, &entry.list);
+        return Err(Refused::one("measure_id", rule).into());
+    }
     let known = &view.desk.measures;
     if let Some(known) = known.get(&asked.entry_id, &asked.verdict_id, &asked.measure_id) {
         return repeated(asked, known);
@@ -144,6 +149,20 @@ fn repeated(asked: &Recording, known: &CarriedOut) -> Result<Vec<Planned>, Chang
         fields.join(", ")
     );
     Err(ChangeError::not_possible("measure_known", why))
+}
+
+/// Why a row of the book cannot have been carried out by reason of an entry of a list.
+fn not_by_reason_of(measure: &Measure, list: &ListCode) -> String {
+    let lists: Vec<&str> = measure.lists.iter().map(ListCode::as_str).collect();
+    let rests_on = match lists.as_slice() {
+        [] => "no list".to_owned(),
+        lists => lists.join(", "),
+    };
+    format!(
+        "`{}` rests on {rests_on}, and the entry stands on {list}; name the measure and the entry together as the \
+         verdict does (`triggered.measure`, `triggered.entry`)",
+        measure.id
+    )
 }
 
 /// The row of a measure: of several with one id that of the day on which it was carried out.
