@@ -225,6 +225,7 @@ impl Service for CasesService {
             missing: asked.missing_check,
             after: asked.page_token,
         };
+        self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
             let found = service.cases.lookup().cases(&filter, size + 1);
             let mut found = found.map_err(unreadable)?;
@@ -298,6 +299,7 @@ impl Service for CasesService {
                 Some((first.to_owned(), second.parse().ok()?, third.to_owned()))
             })?,
         };
+        self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
             let lookup = service.cases.lookup();
             let mut found = lookup.proposals(&filter, size + 1).map_err(unreadable)?;
@@ -405,6 +407,7 @@ impl Service for CasesService {
                 Some((first.parse().ok()?, second.to_owned()))
             })?,
         };
+        self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
             let lookup = service.cases.lookup();
             let mut found = lookup.orders(&filter, size + 1).map_err(unreadable)?;
