@@ -705,12 +705,15 @@ const RELATIONS: [Role; 5] = [
 pub struct Registry {
     pub entries: Vec<Entry>,
     pub confirmed: Vec<(ListCode, Time)>,
+    /// When most of its events take place: what is fresh was confirmed shortly before.
+    pub around: Time,
 }
 
 pub fn registry(dice: &mut Dice, people: &People) -> Registry {
     let count = dice.pick(&[4, 8, 12, 16, 30, 50]);
     let entries = (0..count).map(|n| entry(dice, people, n)).collect();
     let mut confirmed = Vec::new();
+    let around = hours(dice, 48, 330);
     // An empty system now and then; otherwise most lists were confirmed lately.
     let missing = dice.pick(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 3, 3, 100]);
     let stale = dice.pick(&[0, 0, 0, 0, 0, 0, 5, 60]);
@@ -718,13 +721,20 @@ pub fn registry(dice: &mut Dice, people: &People) -> Registry {
         if dice.percent(missing) {
             continue;
         }
-        let at = match dice.percent(stale) {
-            true => hours(dice, 0, 300),
-            false => hours(dice, 330, 340),
+        let hours = match (dice.percent(stale), dice.below(100)) {
+            (true, _) => -26 - i64::try_from(dice.below(300)).expect("a number"),
+            // By a clock that ran ahead.
+            (false, 0) => 48,
+            (false, _) => -3,
         };
+        let at = around.plus_seconds(hours * 3_600);
         confirmed.push((ListCode::new(*list), at));
     }
-    Registry { entries, confirmed }
+    Registry {
+        entries,
+        confirmed,
+        around,
+    }
 }
 
 pub fn entry(dice: &mut Dice, people: &People, n: usize) -> Entry {
@@ -891,7 +901,9 @@ pub fn question(
     };
     let occurred_at = match dice.percent(5) {
         true => hours(dice, 0, 48),
-        false => hours(dice, 48, 330),
+        false => registry
+            .around
+            .plus_seconds(dice.pick(&[0, -3_600, -7_200])),
     }
     .plus_seconds(dice.pick(&[0, 0, 1, 1_800]));
     let at = match dice.below(20) {
