@@ -1,6 +1,6 @@
 //! Cases as one value: opened, asked, closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +11,7 @@ use creditgate_proto::journal::v1::case_record::What;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, Journal};
+use creditgate_runtime::kafka::Cluster;
 use creditgate_runtime::live::Live;
 use creditgate_runtime::ports::{Change, Changes, History, Reviews, Successors};
 use creditgate_runtime::telemetry::names::field;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use crate::COMPONENT;
 use crate::error::{ActError, Error};
 use crate::keeper::{Command, Keeper, Make};
+use crate::log::{Fault, Log, OnTopic};
 use crate::review::Reviewer;
 use crate::state::CaseState;
 use crate::table::{Logs, Lookup, Table};
@@ -58,6 +60,17 @@ pub struct Options {
     pub readiness: Readiness,
     /// How long things may take.
     pub settings: Settings,
+    /// Where Kafka keeps the records of cases; without it the data directory does.
+    pub kafka: Option<OnKafka>,
+}
+
+/// The topics of the cases.
+#[derive(Debug, Clone)]
+pub struct OnKafka {
+    /// The cluster.
+    pub cluster: Cluster,
+    /// Partitions of the topics by case.
+    pub partitions: u32,
 }
 
 /// Follows every case. Cheap to clone.
@@ -88,6 +101,8 @@ pub(crate) struct Shared {
     pub reviewed: AtomicU64,
     settings: Settings,
     terms: Mutex<Option<Arc<BookTerms>>>,
+    /// Whether this process keeps the cases.
+    is_leading: AtomicBool,
     is_ready: AtomicBool,
     /// Everything that was recorded before the start is taken in.
     has_caught_up: AtomicBool,
@@ -130,6 +145,25 @@ impl Shared {
                 let terms = Arc::new(BookTerms::new(book, self.settings.clone()));
                 Arc::clone(kept.insert(terms))
             }
+        }
+    }
+
+    /// This process keeps the cases from now on.
+    pub fn leads(&self) {
+        self.is_leading.store(true, Ordering::Release);
+    }
+
+    /// Whether it does.
+    pub fn is_leading(&self) -> bool {
+        self.is_leading.load(Ordering::Acquire)
+    }
+
+    /// Another process keeps the cases; what else this one does goes on.
+    pub fn stands_by(&self, readiness: &Readiness) {
+        self.is_leading.store(false, Ordering::Release);
+        self.has_caught_up.store(false, Ordering::Release);
+        if !self.is_ready.swap(true, Ordering::AcqRel) {
+            readiness.ready(COMPONENT);
         }
     }
 
@@ -178,6 +212,7 @@ impl Cases {
             clock,
             readiness,
             settings,
+            kafka,
         } = options;
         let dir = data_dir.join("cases");
         let (journal, opened) = Journal::open(dir.join("journal"), journal)?;
@@ -185,6 +220,13 @@ impl Cases {
             verdicts: reviews.verdicts().log_id(),
             cases: opened.log_id,
         };
+        let topic = kafka.map(
+            |OnKafka {
+                 cluster,
+                 partitions,
+             }| { OnTopic::stand(&cluster, partitions, &dir, &journal) },
+        );
+        let topic = topic.transpose().map_err(Fault::from)?;
         let mut table = Table::open(&dir, logs)?;
         let mark = table.mark();
         let verdicts = reviews.verdicts().head().sequence;
@@ -200,6 +242,7 @@ impl Cases {
             reviewed: AtomicU64::new(0),
             settings,
             terms: Mutex::default(),
+            is_leading: AtomicBool::new(topic.is_none()),
             is_ready: AtomicBool::new(false),
             has_caught_up: AtomicBool::new(false),
         });
@@ -207,9 +250,15 @@ impl Cases {
         let lookup = table.lookup();
         let runtime = Handle::current();
         let keeper = Keeper {
+            ahead: table.ahead()?,
             table,
             lookup: lookup.clone(),
-            journal: journal.clone(),
+            log: Log {
+                journal: journal.clone(),
+                topic,
+            },
+            runtime: runtime.clone(),
+            own: commands.downgrade(),
             reviews: Arc::clone(&reviews),
             changes: Arc::clone(&changes),
             live: live.clone(),
@@ -217,7 +266,8 @@ impl Cases {
             shared: Arc::clone(&shared),
             readiness,
             commands: received,
-            recent: std::collections::VecDeque::new(),
+            recent: VecDeque::new(),
+            fresh: HashMap::new(),
         };
         let reviewer = Reviewer {
             lookup: lookup.clone(),
@@ -237,9 +287,8 @@ impl Cases {
             let thread = thread::Builder::new().name(name.to_owned());
             thread.spawn(behind).map_err(Error::Thread)
         };
-        let of_keeper = runtime.clone();
         let threads = vec![
-            start("cases", Box::new(move || keeper.run(&of_keeper)))?,
+            start("cases", Box::new(move || keeper.run()))?,
             start("case-reviews", Box::new(move || reviewer.run(&runtime)))?,
         ];
         let cases = Self {

@@ -1,8 +1,11 @@
 //! What can go wrong with cases.
 
+use creditgate_measures::verdict::VerdictId;
 use creditgate_runtime::journal::{AppendError, OpenError, ReadError};
-use creditgate_runtime::ports::HistoryError;
+use creditgate_runtime::kafka;
+use creditgate_runtime::ports::{HistoryError, NotFound};
 
+use crate::log::Fault;
 use crate::state::Refusal;
 use crate::state::stored::NotStored;
 use crate::table;
@@ -34,9 +37,34 @@ pub enum Error {
     /// What was recorded before is not taken in yet.
     #[error("an earlier record of a case is not taken in yet")]
     Behind,
+    /// The topic of the cases could not be written or read.
+    #[error(transparent)]
+    Topic(#[from] Fault),
+    /// A message could not be made.
+    #[error("tell others of a case")]
+    Message(#[from] kafka::Error),
+    /// A verdict that the log of the cases names cannot be looked for.
+    #[error("look for a verdict that the cases name")]
+    NotFound(#[source] NotFound),
+    /// A verdict that the log of the cases names has not come here yet.
+    #[error("verdict {0}, which the cases name, has not come to this process yet")]
+    NotHereYet(VerdictId),
     /// A thread did not start.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),
+}
+
+impl Error {
+    /// What an operator does about it.
+    pub(crate) const fn advice(&self) -> &'static str {
+        match self {
+            Self::Topic(_) | Self::Message(_) => {
+                "the topic of the cases cannot be written or read: look at Kafka"
+            }
+            Self::NotHereYet(_) => "verdicts that cases name have not come to this process yet",
+            _ => "cases could not be written: look at the disk",
+        }
+    }
 }
 
 /// Why something did not happen to a case.
@@ -51,6 +79,9 @@ pub enum ActError {
     /// It could not be read or recorded; nothing happened.
     #[error(transparent)]
     Failed(#[from] Error),
+    /// Another process keeps the cases.
+    #[error("this process stands by for the cases: another one leads; ask that one")]
+    StandsBy,
     /// The service stops.
     #[error("the service is shutting down; ask again")]
     Closed,

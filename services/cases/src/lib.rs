@@ -8,6 +8,7 @@ mod cases;
 mod error;
 pub mod facts;
 mod keeper;
+mod log;
 mod notice;
 mod review;
 mod rows;
@@ -16,8 +17,9 @@ pub mod state;
 mod table;
 mod terms;
 
-pub use cases::{Cases, Options};
+pub use cases::{Cases, OnKafka, Options};
 pub use error::{ActError, Error};
+pub use log::Fault;
 pub use service::CasesService;
 pub use terms::Settings;
 

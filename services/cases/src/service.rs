@@ -11,7 +11,7 @@ use creditgate_proto::journal::v1::{
     CaseClosed, CaseRecord, OrderAcknowledged, ProposalClaimed, ProposalDecided,
 };
 use creditgate_proto::v1::cases_server::{Cases as Service, CasesServer};
-use creditgate_proto::{Refused, Violation, encode, status, v1, verdict_id_from_text};
+use creditgate_proto::{Refused, Violation, feedback, status, v1, verdict_id_from_text};
 use creditgate_runtime::callers::{Caller, Permission};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::ports::{Answer, Reports};
@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::cases::Cases;
 use crate::error::{ActError, Error};
-use crate::keeper::Make;
+use crate::keeper::{Make, one};
 use crate::notice;
 use crate::review::{Known, Supports};
 use crate::state::{CaseState, MeasureState, Refusal, Terms, View};
@@ -32,6 +32,8 @@ const PAGE_DEFAULT: u32 = 100;
 const PAGE_MAX: u32 = 1_000;
 const TEXT_CHARS_MAX: usize = 512;
 const PROSE_CHARS_MAX: usize = 4_096;
+/// Why a report belongs to no case.
+pub(crate) const NO_VERDICT: &str = "no verdict of this id shows a penalty measure";
 
 /// The service; cheap to clone.
 #[derive(Clone, Debug)]
@@ -58,17 +60,7 @@ impl CasesService {
     }
 
     fn shown(&self, state: &CaseState) -> v1::CaseShown {
-        let terms = self.cases.terms();
-        state.shown(self.view(&terms))
-    }
-
-    fn view<'a>(&self, terms: &'a BookTerms) -> View<'a> {
-        let now = self.now();
-        View {
-            now,
-            overdue_after_micros: now.since(terms.overdue_before(now)),
-            terms,
-        }
+        state.shown(self.cases.terms().view(self.now()))
     }
 
     /// Reads, on a thread that may block.
@@ -76,6 +68,9 @@ impl CasesService {
         &self,
         read: impl FnOnce(&Self) -> Result<T, Status> + Send + 'static,
     ) -> Result<Response<T>, Status> {
+        if !self.cases.shared().is_leading() {
+            return Err(told(ActError::StandsBy));
+        }
         let service = self.clone();
         tokio::task::spawn_blocking(move || read(&service))
             .await
@@ -109,7 +104,7 @@ impl CasesService {
         feedback: v1::Feedback,
         caller: &Caller,
     ) -> Result<v1::ReportFeedbackResponse, Status> {
-        check_feedback(&feedback)?;
+        feedback::check(&feedback).map_err(|refused| status::refused_status(&refused))?;
         let verdict = verdict_id_from_text(&feedback.verdict_id)
             .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
         let id = feedback.feedback_id.clone();
@@ -129,7 +124,7 @@ impl CasesService {
             .await
             .map_err(|_| Status::internal("the work ended without an answer"))?
             .map_err(unreadable)?
-            .ok_or_else(|| Status::not_found("no verdict of this id shows a penalty measure"))?;
+            .ok_or_else(|| Status::not_found(NO_VERDICT))?;
         let state = self
             .act(&case_id, caller, one(What::Feedback(feedback)))
             .await?;
@@ -604,42 +599,6 @@ fn column(by: &str) -> Result<&'static str, Status> {
     })
 }
 
-/// A record that is written if the case lets it, and nothing where it is known already.
-fn one(what: What) -> Make {
-    Box::new(move |state: &CaseState, now: Time| {
-        let record = CaseRecord {
-            case_id: state.case_id.clone(),
-            recorded_at: Some(encode::time_to_proto(now)),
-            what: Some(what),
-            ..CaseRecord::default()
-        };
-        let taken = state.check_record(&record)?;
-        Ok(match taken.repeated {
-            true => Vec::new(),
-            false => record.what.into_iter().collect(),
-        })
-    })
-}
-
-/// No text of a report may be longer than this; what else it must say, the case asks for.
-fn check_feedback(feedback: &v1::Feedback) -> Result<(), Status> {
-    form(&[
-        ("feedback_id", &feedback.feedback_id, true, 128),
-        ("measure_id", &feedback.measure_id, true, 64),
-        ("operator", &feedback.operator, true, TEXT_CHARS_MAX),
-        ("department", &feedback.department, true, TEXT_CHARS_MAX),
-        ("reason", &feedback.reason, false, PROSE_CHARS_MAX),
-        ("basis", &feedback.basis, false, PROSE_CHARS_MAX),
-        ("period", &feedback.period, false, TEXT_CHARS_MAX),
-        ("document_no", &feedback.document_no, false, TEXT_CHARS_MAX),
-        ("implementer", &feedback.implementer, false, TEXT_CHARS_MAX),
-    ])?;
-    match feedback.amount_fen {
-        Some(amount) if amount < 0 => Err(invalid("amount_fen", "is not less than 0")),
-        _ => Ok(()),
-    }
-}
-
 /// Texts of a request: field, text, whether it is required, most characters.
 fn form(texts: &[(&'static str, &str, bool, usize)]) -> Result<(), Status> {
     let violations: Vec<Violation> = texts
@@ -700,6 +659,7 @@ fn told(error: ActError) -> Status {
     match error {
         ActError::UnknownCase => Status::not_found(error.to_string()),
         ActError::Closed => Status::unavailable(error.to_string()),
+        ActError::StandsBy => Status::failed_precondition(error.to_string()),
         ActError::Failed(error) => unreadable(error),
         ActError::Refused(refusal) => match refusal {
             Refusal::Field { field, rule } => invalid(field, &rule),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use creditgate_measures::book::Book;
 use creditgate_measures::time::{Date, Time};
 
-use crate::state::{Stage, Terms};
+use crate::state::{Stage, Terms, View};
 
 /// How long cases and what is to be done in them may take.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub lift_days: u16,
     /// Measures that two officials must confirm; `all`: every one.
     pub four_eyes: Vec<String>,
+    /// Whether implementers are told of lift orders by a topic.
+    pub announces: bool,
 }
 
 /// See the module.
@@ -55,6 +57,15 @@ impl BookTerms {
         &self.book
     }
 
+    /// By what a case is shown now.
+    pub(crate) fn view(&self, now: Time) -> View<'_> {
+        View {
+            now,
+            overdue_after_micros: now.since(self.overdue_before(now)),
+            terms: self,
+        }
+    }
+
     /// Before which day an order must have been given to be overdue now.
     pub(crate) fn overdue_before(&self, now: Time) -> Time {
         // The longest run of days off is shorter than this many days.
@@ -89,6 +100,10 @@ impl Terms for BookTerms {
             .calendar()
             .add_working_days(proposed_at.date(), self.settings.decide_days);
         Some(day)
+    }
+
+    fn announces(&self) -> bool {
+        self.settings.announces
     }
 
     fn four_eyes(&self, measure_id: &str) -> bool {

@@ -337,14 +337,14 @@ fn streams(config: &Config) -> bool {
     !config.kafka.brokers.is_empty() && config.roles.contains(&Role::Stream)
 }
 
-/// Whether cases are followed here: by the one process of an embedded service.
+/// Whether cases are followed here, or stood by for: embedded always.
 fn follows_cases(config: &Config) -> bool {
-    config.kafka.brokers.is_empty()
+    config.kafka.brokers.is_empty() || config.roles.contains(&Role::Cases)
 }
 
 /// Whether events are judged here.
 fn judges(config: &Config) -> bool {
-    config.kafka.brokers.is_empty() || config.roles.contains(&Role::Gate) || streams(config)
+    config.roles.contains(&Role::Gate) || follows_cases(config) || streams(config)
 }
 
 /// What must be ready before the process is.
@@ -414,7 +414,7 @@ impl ports::Reports for NoCases {
     ) -> ports::Answer<'_, Result<v1::ReportFeedbackResponse, tonic::Status>> {
         Box::pin(async {
             Err(tonic::Status::unimplemented(
-                "this process follows no cases: only a service without Kafka does so far",
+                "this process follows no cases: ask one with the role `cases`",
             ))
         })
     }
@@ -455,6 +455,8 @@ async fn open(
             // A queue larger than the address space has no other bound than memory.
             queue_bytes_max: usize::try_from(config.journal.queue_bytes()).unwrap_or(usize::MAX),
             ack: match config.journal.ack {
+                // The topics are durable; what is here are copies, and each knows when it has lost its end.
+                _ if kafka.is_some() => journal::Ack::Written,
                 config::Ack::Durable => journal::Ack::Durable,
                 config::Ack::Written => journal::Ack::Written,
             },
@@ -522,7 +524,12 @@ async fn open(
                         decide_days: config.cases.decide_days,
                         lift_days: config.cases.lift_days,
                         four_eyes: config.cases.four_eyes.clone(),
+                        announces: kafka.is_some(),
                     },
+                    kafka: kafka.as_ref().map(|kafka| cases::OnKafka {
+                        cluster: kafka.cluster.clone(),
+                        partitions: kafka.partitions,
+                    }),
                 })
                 .map_err(|source| StartError::Cases { dir: dir(), source })?,
             ),

@@ -129,7 +129,7 @@ pub struct ServeArgs {
     /// Where HTTP listens [default: 127.0.0.1:7421].
     #[arg(long, value_name = "ADDR")]
     pub http_addr: Option<String>,
-    /// What this process does [default: registry,gate,http,stream].
+    /// What this process does [default: registry,gate,http,stream,cases].
     #[arg(long, value_name = "ROLES")]
     pub roles: Option<String>,
     /// Kafka brokers to begin with, separated by commas; without them the service is embedded.

@@ -2,7 +2,8 @@
 //!
 //! One thread reads every partition of the topic and appends what is new to the local journal,
 //! which is only a copy in this mode: thrown away, it is read back. The places up to which it was
-//! read are written after the copy is durable, so a crash repeats a little and misses nothing.
+//! read are written after the copy, with the number of its last record: where a power cut took that
+//! record away they count for nothing, so a crash repeats and misses nothing.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};

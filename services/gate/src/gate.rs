@@ -153,7 +153,7 @@ impl Gate {
             data_dir,
             live,
             history,
-            mut journal,
+            journal,
             clock,
             metrics,
             readiness,
@@ -171,10 +171,6 @@ impl Gate {
             None => ContentKey::of_directory(&data_dir).map_err(key_error)?,
         };
         let content = Arc::new(content);
-        if kafka.is_some() {
-            // The places in the case state are remembered once the copy has what lies before them.
-            journal.ack = journal::Ack::Durable;
-        }
         let watched = Watched {
             metrics: metrics.clone(),
             readiness: readiness.clone(),

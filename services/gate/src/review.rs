@@ -16,7 +16,7 @@ use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1;
-use creditgate_runtime::journal::{AppendError, Journal};
+use creditgate_runtime::journal::{AppendError, Journal, Position};
 use creditgate_runtime::kafka;
 use creditgate_runtime::ports::{self, NotReviewed, Review, Reviewed, Successors};
 use creditgate_runtime::telemetry::names::{field, span};
@@ -36,6 +36,22 @@ const TRANSPORT: &str = "review";
 impl ports::Reviews for Gate {
     fn verdicts(&self) -> &Journal {
         self.inner.records.journal()
+    }
+
+    fn recorded(
+        &self,
+        verdict: VerdictId,
+    ) -> ports::Answer<'_, Result<Option<Position>, ports::NotFound>> {
+        Box::pin(async move {
+            let found = self.inner.records.find(verdict).await;
+            found
+                .map(|found| found.map(|(position, _)| position))
+                .map_err(ports::NotFound::from)
+        })
+    }
+
+    fn knows_all(&self) -> bool {
+        self.inner.knows_what_others_decided()
     }
 
     fn review(&self, review: Review) -> ports::Answer<'_, Result<Reviewed, NotReviewed>> {

@@ -15,7 +15,7 @@ use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1;
 
 use crate::callers::Caller;
-use crate::journal::{AppendError, Journal};
+use crate::journal::{AppendError, Journal, Position};
 use crate::metrics::Transport;
 
 /// A future that can be sent to another thread.
@@ -152,9 +152,18 @@ pub trait Reviews: Send + Sync + 'static {
     /// When it is not recorded; asking again is safe.
     fn review(&self, review: Review) -> Answer<'_, Result<Reviewed, NotReviewed>>;
 
+    /// Where a verdict stands in that journal; none: it is not there, or not yet.
+    fn recorded(&self, verdict: VerdictId) -> Answer<'_, Result<Option<Position>, NotFound>>;
+
+    /// Whether that journal has what others recorded, but for the last moment.
+    fn knows_all(&self) -> bool;
+
     /// Tells where the verdict that took another one's place is found, for answers to repeats.
     fn succeeded_by(&self, successors: Arc<dyn Successors>);
 }
+
+/// Why a verdict cannot be looked for.
+pub type NotFound = Box<dyn std::error::Error + Send + Sync>;
 
 /// Knows which verdict took the place of another.
 pub trait Successors: Send + Sync + 'static {

@@ -20,7 +20,7 @@ use creditgate_tests::{Service, import_entries};
 use tempfile::TempDir;
 
 /// Everything in one process.
-const ALL: &str = "registry,gate,http,stream";
+const ALL: &str = "registry,gate,http,stream,cases";
 /// Lists and checks, and no part in the stream.
 const REGISTRY: &str = "registry,gate,http";
 /// Checks over lists that another process keeps.

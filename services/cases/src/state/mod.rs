@@ -262,10 +262,10 @@ impl CaseState {
             Some(What::Escalated(escalated)) => self.escalate(&escalated.key),
             Some(What::Support(changed)) => self.change_support(changed, &recording),
             Some(What::Acknowledged(done)) => self.acknowledge(done, &recording),
-            Some(What::ReviewRequested(_)) | None => Err(Refusal::field(
-                "what",
-                "is nothing that happens to one case",
-            )),
+            Some(What::Announced(announced)) => self.announce(announced),
+            Some(What::ReviewRequested(_) | What::Taken(_) | What::ReportsRead(_)) | None => Err(
+                Refusal::field("what", "is nothing that happens to one case"),
+            ),
         }
     }
 }

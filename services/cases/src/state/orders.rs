@@ -7,7 +7,7 @@
 
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
-use creditgate_proto::journal::v1::OrderAcknowledged;
+use creditgate_proto::journal::v1::{OrderAcknowledged, OrderAnnounced};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::case::number;
 use super::feedback::{NOT_EXECUTED, Report};
 use super::stored::Masked;
-use super::table::{self, MeasureState, OrderState, OrderStep};
+use super::table::{self, MeasureState, Named, OrderState, OrderStep};
 use super::{CaseState, Happened, Recording, Refusal, Taken};
 
 /// A lift order (解除措施通知).
@@ -39,6 +39,8 @@ pub struct LiftOrder {
     pub ordered_at: Time,
     /// That it was followed.
     pub acknowledged: Option<Acknowledgement>,
+    /// The state in which it was announced last.
+    pub announced: Option<OrderState>,
 }
 
 /// That a lift order was followed.
@@ -57,6 +59,17 @@ impl LiftOrder {
     #[must_use]
     pub const fn id(&self) -> Uuid {
         Uuid::from_u128(self.id)
+    }
+
+    /// Whether its implementer is to be told of its state: that it was given, or that one who was told
+    /// of it must not follow it any more.
+    #[must_use]
+    pub fn is_to_be_announced(&self) -> bool {
+        match self.state {
+            OrderState::Open => self.announced.is_none(),
+            OrderState::Cancelled => self.announced == Some(OrderState::Open),
+            OrderState::Acknowledged => false,
+        }
     }
 }
 
@@ -160,6 +173,7 @@ impl CaseState {
                 state: OrderState::Open,
                 ordered_at: at,
                 acknowledged: None,
+                announced: None,
             });
             happened.push(Happened::Ordered(id));
         }
@@ -219,6 +233,23 @@ impl CaseState {
                 happened.push(Happened::Cancelled(order.id()));
             }
         }
+    }
+
+    pub(super) fn announce(&mut self, announced: &OrderAnnounced) -> Result<Taken, Refusal> {
+        let known = Uuid::try_parse(&announced.order_id)
+            .ok()
+            .and_then(|id| self.orders.iter_mut().find(|order| order.id() == id));
+        let order = known.ok_or_else(|| Refusal::not_found("lift order", &announced.order_id))?;
+        let states = [OrderState::Open, OrderState::Cancelled];
+        let state = states
+            .into_iter()
+            .find(|state| state.code() == announced.state);
+        let state = state.ok_or_else(|| Refusal::field("state", "is none that is announced"))?;
+        if order.announced == Some(state) {
+            return Ok(Taken::REPEATED);
+        }
+        order.announced = Some(state);
+        Ok(Taken::new(Vec::new()))
     }
 
     pub(super) fn acknowledge(

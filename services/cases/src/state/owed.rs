@@ -2,9 +2,12 @@
 
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::case_record::What;
-use creditgate_proto::journal::v1::{CaseClosed, ProposalEscalated};
+use creditgate_proto::journal::v1::{CaseClosed, OrderAnnounced, ProposalEscalated};
+
+use uuid::Uuid;
 
 use super::case::{LAST_STAGE, TIME_LIMIT};
+use super::table::{Named, OrderState};
 use super::{CaseState, Terms};
 
 /// Something that the service must record.
@@ -14,6 +17,8 @@ pub enum Owed {
     Close(&'static str),
     /// The time for a decision has passed; the measure's key.
     Escalate(String),
+    /// What became of a lift order is to be announced.
+    Announce(Uuid, OrderState),
 }
 
 impl Owed {
@@ -26,6 +31,10 @@ impl Owed {
                 ..CaseClosed::default()
             }),
             Self::Escalate(key) => What::Escalated(ProposalEscalated { key }),
+            Self::Announce(id, state) => What::Announced(OrderAnnounced {
+                order_id: id.to_string(),
+                state: state.code().to_owned(),
+            }),
         }
     }
 }
@@ -56,6 +65,11 @@ impl CaseState {
             if measure.state.waits() && !measure.escalated && due.is_some_and(|d| d < now.date()) {
                 owed.push(Owed::Escalate(measure.key()));
             }
+        }
+        if terms.announces() {
+            let orders = self.orders.iter();
+            let due = orders.filter(|order| order.is_to_be_announced());
+            owed.extend(due.map(|order| Owed::Announce(order.id(), order.state)));
         }
         owed
     }

@@ -23,6 +23,11 @@ pub trait Terms {
     /// The last day for a decision about a measure proposed then; `None`: without limit.
     fn decide_by(&self, measure_id: &str, proposed_at: Time) -> Option<Date>;
 
+    /// Whether implementers are told of lift orders by a topic.
+    fn announces(&self) -> bool {
+        false
+    }
+
     /// Whether two officials must confirm the measure.
     fn four_eyes(&self, measure_id: &str) -> bool;
 }

@@ -6,6 +6,7 @@
 mod read;
 mod row;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -225,6 +226,23 @@ impl Table {
         run().map_err(|source| self.error(source))
     }
 
+    /// Verdicts that were taken in by their names, by number and position, behind others that were not.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) fn ahead(&self) -> Result<BTreeMap<u64, u64>, Error> {
+        let read = || -> rusqlite::Result<BTreeMap<u64, u64>> {
+            let mut statement = self
+                .connection
+                .prepare("SELECT number, position FROM ahead")?;
+            let number =
+                |row: &rusqlite::Row<'_>, at| row.get::<_, i64>(at).map(i64::cast_unsigned);
+            let rows = statement.query_map([], |row| Ok((number(row, 0)?, number(row, 1)?)))?;
+            rows.collect()
+        };
+        read().map_err(|source| self.error(source))
+    }
+
     pub(crate) const fn mark(&self) -> Mark {
         self.mark
     }
@@ -354,6 +372,30 @@ impl Change<'_> {
         Ok(new)
     }
 
+    /// Notes which verdicts were taken in behind others that were not; those up to `before` need no note.
+    pub(crate) fn ahead(&self, before: u64, ahead: &BTreeMap<u64, u64>) -> Result<(), Error> {
+        self.run(
+            "DELETE FROM ahead WHERE number <= ?1",
+            params![before.cast_signed()],
+        )?;
+        ahead.iter().try_for_each(|(number, position)| {
+            self.run(
+                "INSERT OR IGNORE INTO ahead VALUES (?1, ?2)",
+                params![number.cast_signed(), position.cast_signed()],
+            )
+            .map(drop)
+        })
+    }
+
+    /// Notes how far reports were read from a partition of their topic.
+    pub(crate) fn read_reports(&self, partition: i32, offset: i64) -> Result<(), Error> {
+        self.run(
+            "INSERT OR REPLACE INTO reports_read VALUES (?1, ?2)",
+            params![partition, offset],
+        )
+        .map(drop)
+    }
+
     /// Every open or tracked case waits for a review, behind all that a change of the lists asks for.
     pub(crate) fn wait_for_all(&self, seq: u64, at: i64, cause: &str) -> Result<(), Error> {
         self.run(
@@ -435,6 +477,8 @@ CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, implementer 
 CREATE TABLE successors (verdict BLOB NOT NULL PRIMARY KEY, by BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
     urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
+CREATE TABLE ahead (number INTEGER PRIMARY KEY, position INTEGER NOT NULL);
+CREATE TABLE reports_read (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL);
 CREATE INDEX pending_by_number ON pending (seq);
 CREATE INDEX pending_by_urgency ON pending (urgency, seq, \"case\");
 ";

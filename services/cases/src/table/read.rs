@@ -1,5 +1,6 @@
 //! Questions to the tables, from any thread that may block.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -238,6 +239,13 @@ impl Lookup {
     /// How many reviews wait.
     pub(crate) fn waiting(&self) -> Result<u64, Error> {
         self.count("SELECT count(*) FROM pending", Vec::new())
+    }
+
+    /// How far reports were read, by partition of their topic.
+    pub(crate) fn reports_read(&self) -> Result<BTreeMap<i32, i64>, Error> {
+        let sql = "SELECT partition, offset FROM reports_read";
+        let rows = self.rows(sql, Vec::new(), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.into_iter().collect())
     }
 
     /// How many cases are open.

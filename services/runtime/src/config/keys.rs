@@ -96,9 +96,10 @@ pub const KEYS: &[Key] = &[
         "roles",
         "CREDITGATE_ROLES",
         Form::Many,
-        "registry,gate,http,stream",
+        "registry,gate,http,stream,cases",
         "What this process does: registry (the one writer of lists), gate (gRPC checks), http (HTTP and JSON), stream \
-         (events from Kafka; idle without `kafka.brokers`).",
+         (events from Kafka; idle without `kafka.brokers`), cases (reviews, feedback, lift orders; without Kafka \
+         always).",
     ),
     key(
         "catalogue_dir",
@@ -150,7 +151,7 @@ pub const KEYS: &[Key] = &[
         Form::One,
         "durable",
         "When an answer may leave: durable (its record is synced to disk) or written (handed to the operating system; \
-         a power cut may lose answered verdicts).",
+         a power cut may lose answered verdicts). With Kafka the topics are durable, and the copies here are written.",
     ),
     key(
         "journal.segment_mib",

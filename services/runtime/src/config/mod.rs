@@ -125,6 +125,8 @@ pub enum Role {
     Http,
     /// Events from Kafka.
     Stream,
+    /// Cases: reviewed, measures reported and lifted.
+    Cases,
 }
 
 /// The book besides `catalogue_dir`.
@@ -335,7 +337,7 @@ impl Config {
             grpc_addr: read.one("grpc_addr", ADDRESS, |text| text.parse().ok()),
             http_addr: read.one("http_addr", ADDRESS, |text| text.parse().ok()),
             roles: read
-                .many("roles", "must be one or more of `registry`, `gate`, `http`, `stream`", Role::named)
+                .many("roles", "must be one or more of `registry`, `gate`, `http`, `stream`, `cases`", Role::named)
                 .into_iter()
                 .collect(),
             catalogue_dir: read.optional("catalogue_dir", PATH, path),
@@ -452,7 +454,7 @@ impl Config {
         if self.roles.is_empty() {
             read.refuse(
                 "roles",
-                "is empty; name one or more of `registry`, `gate`, `http`, `stream`",
+                "is empty; name one or more of `registry`, `gate`, `http`, `stream`, `cases`",
             );
         }
         if self.book.pack.is_some()
@@ -588,6 +590,7 @@ impl Role {
             "gate" => Some(Role::Gate),
             "http" => Some(Role::Http),
             "stream" => Some(Role::Stream),
+            "cases" => Some(Role::Cases),
             _ => None,
         }
     }

@@ -51,7 +51,7 @@ fn nothing_written_gives_the_defaults() {
     check_file("# only a comment\njournal:\n", "");
     let config = Config::default();
     assert_eq!(config.grpc_addr.to_string(), "127.0.0.1:7420");
-    assert_eq!(config.roles.len(), 4);
+    assert_eq!(config.roles.len(), 5);
     assert_eq!(config.journal.segment_bytes(), 64 << 20);
     assert_eq!(config.catalogue_dir, None);
 }
@@ -162,7 +162,7 @@ fn every_fault_is_reported_with_key_value_place_and_rule() {
             ..Overrides::default()
         },
         "c.yaml:1: `grpc_addr` = `localhost` must be an address and a port such as `127.0.0.1:7420`\n\
-         c.yaml:2: `roles` = `gate, kitchen` must be one or more of `registry`, `gate`, `http`, `stream`\n\
+         c.yaml:2: `roles` = `gate, kitchen` must be one or more of `registry`, `gate`, `http`, `stream`, `cases`\n\
          c.yaml:5: `journal.ack` = `never` must be `durable` or `written`\n\
          c.yaml:4: `journal.segment_mib` = `0` must be a number from 1 to 4096\n\
          flag --log-format: `telemetry.log_format` = `xml` must be `text` or `json`\n\
@@ -170,7 +170,7 @@ fn every_fault_is_reported_with_key_value_place_and_rule() {
     );
     check_file(
         "roles: []\n",
-        "c.yaml:1: `roles` is empty; name one or more of `registry`, `gate`, `http`, `stream`",
+        "c.yaml:1: `roles` is empty; name one or more of `registry`, `gate`, `http`, `stream`, `cases`",
     );
     check_file(
         "journal: 7\n",

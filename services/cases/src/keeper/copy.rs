@@ -1,0 +1,122 @@
+//! Where the log of the cases is a topic: verdicts are named there before they are taken in, and taken
+//! in by their names.
+
+use std::collections::BTreeMap;
+
+use creditgate_measures::verdict::VerdictId;
+use creditgate_proto::encode::time_to_proto;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::journal::v1::{CaseRecord, VerdictRecord, VerdictsTaken};
+use creditgate_proto::records::kind;
+use creditgate_proto::verdict_id_from_text;
+use creditgate_runtime::journal::{Position, Record};
+use prost::Message as _;
+use uuid::Uuid;
+
+use super::work::Work;
+use super::{BATCH, Keeper};
+use crate::error::Error;
+use crate::table::Mark;
+
+impl Keeper {
+    /// Takes in the records of the copy; where there are no more and this process leads, names what the
+    /// gate has recorded besides. Gives whether there may be more.
+    pub(super) fn take_in_copy(&mut self) -> Result<bool, Error> {
+        let mark = self.table.mark();
+        let own = self.own_records(mark)?;
+        if own.is_empty() {
+            return self.name_verdicts(mark);
+        }
+        let terms = self.shared.terms(&self.live);
+        let mut next = mark;
+        let mut work = Work::on(&self.table, &terms);
+        let mut fresh = std::mem::take(&mut self.fresh);
+        for one in own {
+            match &one.record.what {
+                Some(What::Taken(taken)) => {
+                    for id in &taken.verdict_ids {
+                        let record = match fresh.remove(id) {
+                            Some(record) => record,
+                            None => self.named(id)?,
+                        };
+                        work.verdict(&record, mark.scanned)?;
+                        let place = (record.sequence, record.position.0);
+                        work.taken.numbers.push(place);
+                    }
+                }
+                _ => work.record(one.position, &one.record)?,
+            }
+            (next.cases, next.cases_at) = (one.sequence, one.position);
+            // A review that was asked for is about the cases as they are here: nothing is taken in
+            // behind it.
+            if work.taken.numbers.len() >= BATCH || !work.taken.requested.is_empty() {
+                break;
+            }
+        }
+        let taken = work.taken;
+        self.store(taken, next, &terms)?;
+        Ok(true)
+    }
+
+    /// Writes down which verdicts are taken in next: those of the gate that were not named yet.
+    fn name_verdicts(&mut self, mark: Mark) -> Result<bool, Error> {
+        if !self.log.leads() {
+            return Ok(false);
+        }
+        self.fresh.clear();
+        let mut taken = VerdictsTaken::default();
+        let records = self.reviews.verdicts();
+        for record in records.read_from(Position(mark.verdicts_at)) {
+            let record = record?;
+            let known =
+                record.sequence <= mark.verdicts || self.ahead.contains_key(&record.sequence);
+            if known || record.kind != kind::VERDICT {
+                continue;
+            }
+            let verdict = VerdictRecord::decode(&*record.payload)?.verdict;
+            let id = verdict.and_then(|verdict| verdict_id_from_text(&verdict.verdict_id));
+            let Some(id) = id else { continue };
+            let id = id.0.into_bytes().to_vec();
+            taken.verdict_ids.push(id.clone());
+            self.fresh.insert(id, record);
+            if taken.verdict_ids.len() >= BATCH {
+                break;
+            }
+        }
+        if taken.verdict_ids.is_empty() {
+            return Ok(false);
+        }
+        let record = CaseRecord {
+            recorded_at: Some(time_to_proto(self.now())),
+            what: Some(What::Taken(taken)),
+            ..CaseRecord::default()
+        };
+        self.log.write(&[record], Vec::new())?;
+        Ok(true)
+    }
+
+    /// The record of a verdict that the log names: the gate has it, or will have it soon.
+    fn named(&self, id: &[u8]) -> Result<Record, Error> {
+        let id = VerdictId(Uuid::from_slice(id).unwrap_or_default());
+        let found = self.runtime.block_on(self.reviews.recorded(id));
+        let position = found.map_err(Error::NotFound)?;
+        let position = position.ok_or(Error::NotHereYet(id))?;
+        Ok(self.reviews.verdicts().read_at(position)?)
+    }
+
+    /// The mark with verdicts that were taken in by their names, and those of them that stand in the
+    /// gate's journal behind others that were not.
+    pub(super) fn numbered(
+        &self,
+        mut mark: Mark,
+        numbers: Vec<(u64, u64)>,
+    ) -> (Mark, BTreeMap<u64, u64>) {
+        let mut ahead = self.ahead.clone();
+        ahead.extend(numbers.into_iter().filter(|(one, _)| *one > mark.verdicts));
+        while let Some(position) = ahead.remove(&(mark.verdicts + 1)) {
+            mark.verdicts += 1;
+            mark.verdicts_at = position;
+        }
+        (mark, ahead)
+    }
+}

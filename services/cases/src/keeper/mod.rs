@@ -1,0 +1,511 @@
+//! The one loop that knows and changes cases: it takes in verdicts in their order, notes which cases a
+//! change of the lists concerns, and records what people and reviews bring.
+//!
+//! Records alone give the same states again: [`log`](crate::log) says in which order they are taken in.
+
+mod copy;
+mod lead;
+mod reports;
+mod take_in;
+mod work;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use creditgate_measures::time::Time;
+use creditgate_measures::verdict::Cause;
+use creditgate_proto::encode::time_to_proto;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::journal::v1::{CaseRecord, ReviewRequested};
+use creditgate_runtime::clock::Clock;
+use creditgate_runtime::errors::Chain;
+use creditgate_runtime::health::Readiness;
+use creditgate_runtime::journal::Record;
+use creditgate_runtime::kafka::Incoming;
+use creditgate_runtime::live::Live;
+use creditgate_runtime::ports::{Change as ListChange, Changed, Changes, Following, Reviews};
+use creditgate_runtime::telemetry::names::field;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::cases::Shared;
+use crate::error::{ActError, Error};
+use crate::log::{Happened, Log};
+use crate::state::{CaseState, Owed, Refusal};
+use crate::table::{Children, Due, Lookup, Pending, Table};
+use crate::terms::BookTerms;
+use work::Work;
+
+/// Records taken in by one transaction.
+const BATCH: usize = 2_000;
+/// Changes of the lists looked through by one transaction.
+const SCANNED: usize = 128;
+/// The head moves thousands of times a second; cases need not follow each step.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How often it is looked what the passing of time has brought.
+const TICK: Duration = Duration::from_secs(10);
+/// Longest time for which changes of the lists wait behind verdicts.
+const SCAN_EVERY: Duration = Duration::from_millis(500);
+/// Cases that time alone changes at once.
+const BY_TIME: usize = 500;
+/// Pause before what failed is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Commands that are done before it is looked what else has come.
+const COMMANDS: usize = 64;
+/// Changes that are kept for verdicts that come late.
+const RECENT: usize = 20_000;
+
+/// What happens to a case, made of what it is when the turn comes.
+pub(crate) type Make = Box<dyn FnOnce(&CaseState, Time) -> Result<Vec<What>, Refusal> + Send>;
+
+/// A record that is written if the case lets it, and nothing where it is known already.
+pub(crate) fn one(what: What) -> Make {
+    Box::new(move |state: &CaseState, now: Time| {
+        let record = CaseRecord {
+            case_id: state.case_id.clone(),
+            recorded_at: Some(time_to_proto(now)),
+            what: Some(what),
+            ..CaseRecord::default()
+        };
+        let taken = state.check_record(&record)?;
+        Ok(match taken.repeated {
+            true => Vec::new(),
+            false => record.what.into_iter().collect(),
+        })
+    })
+}
+
+/// What the loop is asked to do.
+pub(crate) enum Command {
+    /// Something happens to a case.
+    Act {
+        case_id: String,
+        caller: Arc<str>,
+        make: Make,
+        reply: oneshot::Sender<Result<CaseState, ActError>>,
+    },
+    /// Whatever is recorded is taken in.
+    Sync {
+        reply: oneshot::Sender<Result<(), ActError>>,
+    },
+    /// Reviews that were made, or that turned out to be needless, with what they showed.
+    Done {
+        reviews: Vec<Pending>,
+        /// Those that cannot be made now.
+        failed: Vec<Pending>,
+        shown: Vec<(String, What)>,
+        reply: oneshot::Sender<()>,
+    },
+    /// Reports from their topic, in its order. Gives how many of the first are done with; the rest is
+    /// asked for again. None: they could not be looked at now.
+    Reports {
+        batch: Vec<Incoming>,
+        /// The verdict that the first one names may still come.
+        patient: bool,
+        reply: oneshot::Sender<Option<usize>>,
+    },
+    /// Every open case is to be reviewed by the book in force. Gives its version, and how many they are.
+    ReviewAll {
+        caller: Arc<str>,
+        reason: String,
+        reply: oneshot::Sender<Result<(String, u64), ActError>>,
+    },
+}
+
+pub(crate) struct Keeper {
+    pub table: Table,
+    pub lookup: Lookup,
+    pub log: Log,
+    /// On which the gate answers.
+    pub runtime: Handle,
+    /// Where the loop's own commands come from.
+    pub own: mpsc::WeakSender<Command>,
+    pub reviews: Arc<dyn Reviews>,
+    pub changes: Arc<dyn Changes>,
+    pub live: Live,
+    pub clock: Clock,
+    pub shared: Arc<Shared>,
+    pub readiness: Readiness,
+    pub commands: mpsc::Receiver<Command>,
+    /// Changes that were looked through last, for verdicts that were judged before them.
+    pub recent: VecDeque<ListChange>,
+    /// Verdicts taken in by their names, by number and position, that stand in the gate's journal behind
+    /// others that were not.
+    pub ahead: BTreeMap<u64, u64>,
+    /// Verdicts that were named a moment ago, by id.
+    pub fresh: HashMap<Vec<u8>, Record>,
+}
+
+impl Keeper {
+    /// Runs until it is told to stop. What was recorded is never lost by its end.
+    pub fn run(mut self) {
+        while !self.shared.stop.is_cancelled() {
+            if self.lead() {
+                let _reports = self.start_reports();
+                self.keep();
+            }
+        }
+        if let Some(topic) = self.log.topic.take() {
+            topic.leave();
+        }
+    }
+
+    /// Keeps the cases for as long as this process leads.
+    fn keep(&mut self) {
+        let runtime = self.runtime.clone();
+        let mut head = self.reviews.verdicts().subscribe();
+        let mut lists = self.live.follow();
+        let mut following = self.changes.follow(self.table.mark().scanned);
+        let mut ticked: Option<Instant> = None;
+        let mut scanned = Instant::now();
+        let mut caught_up = false;
+        while !self.shared.stop.is_cancelled() && self.log.leads() {
+            head.mark_unchanged();
+            lists.mark_unchanged();
+            let taken = self.take_in();
+            let mut more = self.heard("verdicts", taken);
+            // Verdicts first: a case that is known is found. Under a load that never ends both go on.
+            if !more || (caught_up && scanned.elapsed() >= SCAN_EVERY) {
+                let looked = self.scan(following.as_mut());
+                if looked.is_err() {
+                    // It has read on; what was not noted is read again.
+                    following = self.changes.follow(self.table.mark().scanned);
+                }
+                more |= self.heard("changes of the lists", looked);
+                scanned = Instant::now();
+            }
+            if !more {
+                caught_up = true;
+                self.shared.caught_up(&self.readiness);
+            }
+            if caught_up && ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
+                let by_time = self.by_time();
+                if !self.heard("what time has brought", by_time) {
+                    ticked = Some(Instant::now());
+                }
+            }
+            let patience = match more {
+                true => Duration::ZERO,
+                false => TICK,
+            };
+            let command = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = self.shared.stop.cancelled() => None,
+                    command = self.commands.recv() => Some(command),
+                    _ = head.changed() => {
+                        tokio::time::sleep(PAUSE).await;
+                        None
+                    }
+                    _ = lists.changed() => None,
+                    () = tokio::time::sleep(patience.min(self.log.look_again())) => None,
+                }
+            });
+            match command {
+                None => {}
+                Some(None) => return,
+                Some(Some(command)) => {
+                    self.command(command);
+                    for _ in 0..COMMANDS {
+                        match self.commands.try_recv() {
+                            Ok(command) => self.command(command),
+                            Err(_) => break,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What failed is tried again; nothing is lost by it, since the journals have it.
+    fn heard(&self, what: &'static str, result: Result<bool, Error>) -> bool {
+        match result {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::error!({ field::ERROR } = %Chain(&error), what, "cases could not take in; trying again");
+                self.shared.fell_behind(&self.readiness, error.advice());
+                self.runtime.block_on(async {
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        () = self.shared.stop.cancelled() => {}
+                    }
+                });
+                true
+            }
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_micros(self.clock.now_micros())
+    }
+
+    /// Looks which cases the next changes of the lists concern. Gives whether there may be more.
+    fn scan(&mut self, following: &mut dyn Following) -> Result<bool, Error> {
+        let changes = following.next(SCANNED)?;
+        let Some(last) = changes.last() else {
+            return Ok(false);
+        };
+        let mut mark = self.table.mark();
+        mark.scanned = last.seq;
+        let lookup = self.lookup.clone();
+        let mut due = Vec::new();
+        for change in &changes {
+            let Some(cause) = cause_of(change) else {
+                continue;
+            };
+            let cases = match &change.what {
+                Changed::Entry { entry_id, keys } | Changed::EntryClock { entry_id, keys } => {
+                    lookup.touched(keys, entry_id)?
+                }
+                Changed::RowClock(row) => {
+                    let book = self.live.load_full().book.clone();
+                    let rows = book.measures().iter();
+                    let row = rows.filter(|measure| measure.id.as_str() == &**row);
+                    let scenarios: Vec<String> = row
+                        .flat_map(|measure| &measure.applies)
+                        .map(|(scenario, _)| scenario.as_str().to_owned())
+                        .collect();
+                    match scenarios.is_empty() {
+                        true => Vec::new(),
+                        false => lookup.of_scenarios(&scenarios)?,
+                    }
+                }
+                Changed::Book | Changed::Nothing => Vec::new(),
+            };
+            if !cases.is_empty() {
+                self.shared.snapshots.keep(change);
+            }
+            due.extend(cases.into_iter().map(|(case, open)| Due {
+                case,
+                seq: change.seq,
+                at: change.at.micros(),
+                cause: cause.clone(),
+                open,
+            }));
+        }
+        self.table
+            .write(mark, |change| change.wait(&due).map(drop))?;
+        self.recent.extend(changes.into_iter().map(slim));
+        while self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        if !due.is_empty() {
+            self.shared.due.notify_one();
+        }
+        Ok(true)
+    }
+
+    /// Records what the passing of time brings: cases that end, proposals that are escalated. Gives
+    /// whether there may be more.
+    fn by_time(&mut self) -> Result<bool, Error> {
+        self.take_in_all()?;
+        let now = self.now();
+        let terms = self.shared.terms(&self.live);
+        let today = now.date().to_string();
+        let mut found = self.lookup.past_their_day(now.micros(), BY_TIME)?;
+        found.extend(self.lookup.past_decision(&today, BY_TIME)?);
+        let more = found.len() >= BY_TIME;
+        let mut owed = Happened::default();
+        let mut work = Work::on(&self.table, &terms);
+        for case in found {
+            let state = CaseState::from_stored(&case.state)?;
+            if state.owed(now, &*terms).is_empty() {
+                // The row was made under other terms: it is made anew.
+                work.case(&case.case_id)?.before = Children::default();
+            }
+            self.owe(&state, now, &terms, &mut owed)?;
+        }
+        let (anew, mark) = (work.taken, self.table.mark());
+        if !anew.held.is_empty() {
+            self.store(anew, mark, &terms)?;
+        }
+        self.record(owed, "", now)?;
+        Ok(more)
+    }
+
+    /// What follows from a case by itself, with what its implementers are told.
+    fn owe(
+        &self,
+        state: &CaseState,
+        now: Time,
+        terms: &BookTerms,
+        to: &mut Happened,
+    ) -> Result<(), Error> {
+        for owed in state.owed(now, terms) {
+            if let (Owed::Announce(order, _), Some(topic)) = (&owed, &self.log.topic) {
+                let order = state.order(*order);
+                let view = terms.view(now);
+                let shown = order.map(|order| state.order_shown(order, view));
+                to.messages
+                    .extend(shown.map(|shown| topic.announcement(&shown)).transpose()?);
+            }
+            to.records.push((state.case_id.clone(), owed.into_record()));
+        }
+        Ok(())
+    }
+
+    /// Records what happened to cases, and applies it. Each was made of the state as it is.
+    fn record(
+        &mut self,
+        happened: impl Into<Happened>,
+        caller: &str,
+        now: Time,
+    ) -> Result<(), Error> {
+        let Happened { records, messages } = happened.into();
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut mark = self.table.mark();
+        if self.log.journal.head().sequence != mark.cases {
+            // An earlier one could not be taken in yet.
+            return Err(Error::Behind);
+        }
+        let verdicts = match self.log.topic {
+            None => mark.verdicts,
+            Some(_) => 0,
+        };
+        let records: Vec<CaseRecord> = records
+            .into_iter()
+            .map(|(case_id, what)| CaseRecord {
+                case_id,
+                caller: caller.to_owned(),
+                recorded_at: Some(time_to_proto(now)),
+                verdicts,
+                what: Some(what),
+            })
+            .collect();
+        let appended = self.log.write(&records, messages)?;
+        let terms = self.shared.terms(&self.live);
+        let mut work = Work::on(&self.table, &terms);
+        for (record, at) in records.iter().zip(appended) {
+            work.record(at.position.0, record)?;
+            (mark.cases, mark.cases_at) = (at.sequence, at.position.0);
+        }
+        let taken = work.taken;
+        self.store(taken, mark, &terms)
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Act {
+                case_id,
+                caller,
+                make,
+                reply,
+            } => {
+                // Whoever asked may have gone; what was recorded stays.
+                let _ = reply.send(self.act(&case_id, &caller, make));
+            }
+            Command::Sync { reply } => {
+                let _ = reply.send(self.take_in_all().map_err(ActError::from));
+            }
+            Command::Done {
+                reviews,
+                failed,
+                shown,
+                reply,
+            } => {
+                if let Err(error) = self.done(&reviews, &failed, shown) {
+                    // They stay due, and are found to be made the next time.
+                    tracing::error!({ field::ERROR } = %Chain(&error), "reviews could not be marked as made");
+                }
+                let _ = reply.send(());
+            }
+            Command::Reports {
+                batch,
+                patient,
+                reply,
+            } => {
+                let done = self.reports(&batch, patient).unwrap_or_else(|error| {
+                    tracing::error!({ field::ERROR } = %Chain(&error), "reports could not be kept; trying again");
+                    None
+                });
+                let _ = reply.send(done);
+            }
+            Command::ReviewAll {
+                caller,
+                reason,
+                reply,
+            } => {
+                let _ = reply.send(self.review_all(&caller, reason));
+            }
+        }
+    }
+
+    /// Notes reviews as made. Their verdicts are taken in first: the next review of a case goes on from
+    /// there.
+    fn done(
+        &mut self,
+        reviews: &[Pending],
+        failed: &[Pending],
+        shown: Vec<(String, What)>,
+    ) -> Result<(), Error> {
+        self.take_in_all()?;
+        self.record(shown, "", self.now())?;
+        let mark = self.table.mark();
+        self.table.write(mark, |change| {
+            reviews.iter().try_for_each(|review| change.done(review))?;
+            // Others go before what cannot be made now.
+            failed.iter().try_for_each(|review| change.set_back(review))
+        })?;
+        Ok(())
+    }
+
+    fn act(&mut self, case_id: &str, caller: &str, make: Make) -> Result<CaseState, ActError> {
+        // What is recorded so far goes before.
+        self.take_in_all()?;
+        let now = self.now();
+        let state = self.state_of(case_id)?.ok_or(ActError::UnknownCase)?;
+        let what = make(&state, now)?;
+        if what.is_empty() {
+            return Ok(state);
+        }
+        let happened = what.into_iter().map(|what| (case_id.to_owned(), what));
+        self.record(happened.collect::<Vec<_>>(), caller, now)?;
+        self.state_of(case_id)?.ok_or(ActError::UnknownCase)
+    }
+
+    fn state_of(&self, case_id: &str) -> Result<Option<CaseState>, Error> {
+        let stored = self.table.load(case_id)?;
+        Ok(stored
+            .map(|(_, stored)| CaseState::from_stored(&stored))
+            .transpose()?)
+    }
+
+    /// Records that every open case is to be reviewed by the book in force.
+    fn review_all(&mut self, caller: &str, reason: String) -> Result<(String, u64), ActError> {
+        self.take_in_all()?;
+        let generation = self.live.load_full();
+        let version = generation.book.version();
+        let asked = What::ReviewRequested(ReviewRequested {
+            book_version: version.to_string(),
+            reason,
+            list_seq: generation.lists.version().seq,
+        });
+        let before = self.lookup.waiting().map_err(Error::from)?;
+        self.record(vec![(String::new(), asked)], caller, self.now())?;
+        let now = self.lookup.waiting().map_err(Error::from)?;
+        let new = now.saturating_sub(before);
+        Ok((version.to_string(), new))
+    }
+}
+
+/// What made a review necessary, as verdicts print it; none: no review.
+fn cause_of(change: &ListChange) -> Option<String> {
+    match change.what {
+        Changed::Entry { .. } => Some(Cause::ListChange(change.seq).to_string()),
+        Changed::EntryClock { .. } | Changed::RowClock(_) => {
+            Some(Cause::Clock(change.seq).to_string())
+        }
+        Changed::Book | Changed::Nothing => None,
+    }
+}
+
+/// A change without the lists, to be kept.
+fn slim(change: ListChange) -> ListChange {
+    ListChange {
+        lists: None,
+        ..change
+    }
+}

@@ -1,0 +1,104 @@
+//! Reports that came by their topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use creditgate_measures::time::Time;
+use creditgate_proto::journal::v1::ReportsRead;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::verdict_id_from_text;
+use creditgate_runtime::kafka::letter::{Code, Reason, letter};
+use creditgate_runtime::kafka::{Incoming, Topic, message};
+
+use super::{Keeper, one};
+use crate::error::Error;
+use crate::log::Happened;
+use crate::service::NO_VERDICT;
+use crate::state::{CaseState, Refusal};
+
+/// Who reports, as records name it: the topic's own rules say who may write there.
+const CALLER: &str = "kafka";
+
+/// What becomes of a report.
+enum Found {
+    /// It stands in a case, or is known there.
+    Case(String, Vec<What>),
+    /// It never will: why.
+    Refused(Reason),
+    /// No verdict that is known here shows a measure of a penalty under this id.
+    NoVerdict,
+}
+
+impl Keeper {
+    /// Keeps reports, or lays them with the dead letters, each with the place behind it in one
+    /// transaction. Gives how many of the first are done with; none: they cannot be looked at now.
+    pub(super) fn reports(
+        &mut self,
+        batch: &[Incoming],
+        patient: bool,
+    ) -> Result<Option<usize>, Error> {
+        if !self.reviews.knows_all() {
+            return Ok(None);
+        }
+        let Some(topic) = &self.log.topic else {
+            return Ok(None);
+        };
+        let topic = topic.cluster().topic(Topic::Feedback);
+        self.take_in_all()?;
+        let now = self.now();
+        let mut happened = Happened::default();
+        let mut cases = BTreeSet::new();
+        let mut places = BTreeMap::new();
+        let mut done = 0;
+        for incoming in batch {
+            let laid = |reason: &Reason| letter(&topic, incoming, reason);
+            match self.report(incoming, now)? {
+                Found::NoVerdict if patient => break,
+                Found::NoVerdict => {
+                    let reason = Reason::new(Code::Refused, NO_VERDICT);
+                    happened.messages.push(laid(&reason));
+                }
+                Found::Refused(reason) => happened.messages.push(laid(&reason)),
+                // It is made of what the one before leaves.
+                Found::Case(case_id, _) if cases.contains(&case_id) => break,
+                Found::Case(case_id, what) => {
+                    let what = what.into_iter().map(|what| (case_id.clone(), what));
+                    happened.records.extend(what);
+                    cases.insert(case_id);
+                }
+            }
+            places.insert(incoming.partition, incoming.offset + 1);
+            done += 1;
+        }
+        let read = places.into_iter().map(|(partition, offset)| {
+            let read = ReportsRead { partition, offset };
+            (String::new(), What::ReportsRead(read))
+        });
+        happened.records.extend(read);
+        self.record(happened, CALLER, now)?;
+        Ok(Some(done))
+    }
+
+    fn report(&self, incoming: &Incoming, now: Time) -> Result<Found, Error> {
+        let feedback = match message::feedback(incoming) {
+            Ok(feedback) => feedback,
+            Err(reason) => return Ok(Found::Refused(reason)),
+        };
+        let verdict = verdict_id_from_text(&feedback.verdict_id);
+        let verdict = verdict.map(|verdict| verdict.0.into_bytes());
+        let found = verdict.map(|id| self.lookup.bitten_by(&id)).transpose()?;
+        let Some(found) = found.flatten() else {
+            return Ok(Found::NoVerdict);
+        };
+        let state = CaseState::from_stored(&found.state)?;
+        Ok(match one(What::Feedback(feedback))(&state, now) {
+            Ok(what) => Found::Case(found.case_id, what),
+            Err(refusal) => {
+                let code = match refusal {
+                    Refusal::OtherContent(_) => Code::Conflict,
+                    _ => Code::Refused,
+                };
+                Found::Refused(Reason::new(code, refusal))
+            }
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! What a transaction takes in, beside the tables.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+
+use creditgate_measures::identifier::Key;
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::journal::v1::{CaseRecord, ReportsRead, ReviewRequested, VerdictRecord};
+use creditgate_proto::records::kind;
+use creditgate_runtime::journal::Record;
+use creditgate_runtime::ports::{Change as ListChange, Changed};
+use prost::Message as _;
+
+use crate::error::Error;
+use crate::facts::VerdictFacts;
+use crate::rows;
+use crate::state::CaseState;
+use crate::table::{Children, Mark, Table};
+use crate::terms::BookTerms;
+
+/// A record of the journal of cases, with its place.
+pub(super) struct Own {
+    pub sequence: u64,
+    pub position: u64,
+    pub record: CaseRecord,
+}
+
+/// A case on its way from the table and back.
+pub(super) struct Held {
+    pub id: Option<i64>,
+    pub before: Children,
+    pub state: CaseState,
+}
+
+/// A case with a verdict that rests on older lists than were looked through.
+#[derive(Default)]
+pub(super) struct Behind {
+    /// Number of those lists.
+    pub seq: u64,
+    keys: Vec<Key>,
+    entries: Vec<String>,
+}
+
+impl Behind {
+    pub fn is_touched_by(&self, change: &ListChange) -> bool {
+        match &change.what {
+            Changed::Entry { entry_id, keys } | Changed::EntryClock { entry_id, keys } => {
+                keys.iter().any(|key| self.keys.contains(key))
+                    || self.entries.iter().any(|entry| **entry == **entry_id)
+            }
+            // Which scenarios a row concerns, only its book tells: all of them is never wrong.
+            Changed::RowClock(_) => true,
+            Changed::Book | Changed::Nothing => false,
+        }
+    }
+}
+
+/// What one transaction takes in.
+#[derive(Default)]
+pub(super) struct TakenIn {
+    pub held: BTreeMap<String, Held>,
+    pub behind: BTreeMap<String, Behind>,
+    /// Reviews of all open cases that were asked for, with the time.
+    pub requested: Vec<(ReviewRequested, Time)>,
+    /// Verdicts that the log of the cases named, by their number and position in the gate's journal.
+    pub numbers: Vec<(u64, u64)>,
+    /// How far reports were read.
+    pub reports_read: Vec<ReportsRead>,
+}
+
+/// Takes records in, beside the table.
+pub(super) struct Work<'a> {
+    table: &'a Table,
+    terms: &'a BookTerms,
+    pub taken: TakenIn,
+}
+
+impl<'a> Work<'a> {
+    pub fn on(table: &'a Table, terms: &'a BookTerms) -> Self {
+        Self {
+            table,
+            terms,
+            taken: TakenIn::default(),
+        }
+    }
+
+    /// The case, as it is stored; a new one where there is none.
+    pub fn case(&mut self, case_id: &str) -> Result<&mut Held, Error> {
+        match self.taken.held.entry(case_id.to_owned()) {
+            Entry::Occupied(held) => Ok(held.into_mut()),
+            Entry::Vacant(place) => {
+                let held = match self.table.load(case_id)? {
+                    Some((id, stored)) => {
+                        let state = CaseState::from_stored(&stored)?;
+                        Held {
+                            id: Some(id),
+                            before: rows::children(&state, self.terms),
+                            state,
+                        }
+                    }
+                    None => Held {
+                        id: None,
+                        before: Children::default(),
+                        state: CaseState::new(case_id),
+                    },
+                };
+                Ok(place.insert(held))
+            }
+        }
+    }
+
+    pub fn verdict(&mut self, record: &Record, scanned: u64) -> Result<(), Error> {
+        if record.kind != kind::VERDICT {
+            return Ok(());
+        }
+        let (sequence, position) = (record.sequence, record.position.0);
+        let verdict = VerdictRecord::decode(&*record.payload)?;
+        let terms = self.terms;
+        let simplify = terms.book().simplify();
+        let facts = match VerdictFacts::of(&verdict, sequence, position, simplify) {
+            Ok(facts) => facts,
+            Err(part) => {
+                // The journal is kept for decades; one record must not stop all cases.
+                tracing::error!(
+                    sequence,
+                    part,
+                    "a recorded verdict tells nothing about its case"
+                );
+                return Ok(());
+            }
+        };
+        let held = self.case(&facts.case_id)?;
+        held.state.take_verdict(&facts);
+        if facts.list_seq < scanned && !facts.is_review() {
+            let children = rows::children(&held.state, terms);
+            let behind = self
+                .taken
+                .behind
+                .entry(facts.case_id.clone())
+                .or_insert(Behind {
+                    seq: facts.list_seq,
+                    ..Behind::default()
+                });
+            behind.seq = behind.seq.min(facts.list_seq);
+            (behind.keys, behind.entries) = (children.keys, children.entries);
+        }
+        Ok(())
+    }
+
+    pub fn record(&mut self, position: u64, record: &CaseRecord) -> Result<(), Error> {
+        match &record.what {
+            Some(What::ReviewRequested(asked)) => {
+                let at = record.recorded_at.as_ref().and_then(time_from_proto);
+                let at = at.unwrap_or(Time::from_micros(0));
+                self.taken.requested.push((asked.clone(), at));
+                return Ok(());
+            }
+            Some(What::ReportsRead(read)) => {
+                self.taken.reports_read.push(read.clone());
+                return Ok(());
+            }
+            _ => {}
+        }
+        let held = self.case(&record.case_id)?;
+        if let Err(refusal) = held.state.take_record(position, record) {
+            // It was possible when it was recorded, so another version of this program reads it.
+            tracing::error!(case = %record.case_id, %refusal, "a record of a case has no effect");
+        }
+        Ok(())
+    }
+
+    /// Applies the own records that stand at this place of the journal of verdicts.
+    pub fn records_due(&mut self, own: &mut VecDeque<Own>, mark: &mut Mark) -> Result<(), Error> {
+        // A review that was asked for is about the cases as they are here: nothing is taken in behind it.
+        while self.taken.requested.is_empty()
+            && own
+                .front()
+                .is_some_and(|one| one.record.verdicts <= mark.verdicts)
+        {
+            if let Some(one) = own.pop_front() {
+                self.record(one.position, &one.record)?;
+                (mark.cases, mark.cases_at) = (one.sequence, one.position);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Where the records of cases are written: the journal of the data directory, or a topic of which that
+//! journal is a copy.
+//!
+//! INVARIANT (one order): a record is made of a state that has taken in exactly what stands before it.
+//! In the embedded service it counts the verdicts of the gate's journal. On Kafka each gate has its own
+//! order of verdicts, so the topic itself names every verdict before it is taken in ([`What::Taken`]),
+//! and a copy that was thrown away leads to the same cases again.
+
+mod reports;
+mod topic;
+
+use std::time::Duration;
+
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::journal::v1::CaseRecord;
+use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::records::kind;
+use creditgate_runtime::journal::{Appended, Journal, NewRecord};
+use creditgate_runtime::kafka::Outgoing;
+use prost::Message as _;
+
+use crate::error::Error;
+
+pub(crate) use reports::Reports;
+pub use topic::Fault;
+pub(crate) use topic::OnTopic;
+
+/// How soon one that leads no more notices it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// See the module.
+pub(crate) struct Log {
+    /// All records, or a copy of them.
+    pub journal: Journal,
+    /// None: the journal itself is the truth.
+    pub topic: Option<OnTopic>,
+}
+
+/// What happened, with what others are told of it in the same transaction.
+#[derive(Default)]
+pub(crate) struct Happened {
+    /// Case and what happened to it.
+    pub records: Vec<(String, What)>,
+    /// Messages on other topics; without Kafka nobody reads them.
+    pub messages: Vec<Outgoing>,
+}
+
+impl Happened {
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.messages.is_empty()
+    }
+}
+
+impl From<Vec<(String, What)>> for Happened {
+    fn from(records: Vec<(String, What)>) -> Self {
+        Self {
+            records,
+            messages: Vec::new(),
+        }
+    }
+}
+
+impl Log {
+    /// Whether this process may write.
+    pub fn leads(&self) -> bool {
+        self.topic.as_ref().is_none_or(OnTopic::leads)
+    }
+
+    /// How long the loop may wait without looking whether this process still leads.
+    pub fn look_again(&self) -> Duration {
+        match self.topic {
+            None => Duration::MAX,
+            Some(_) => LOOK_AGAIN,
+        }
+    }
+
+    /// Writes records with their messages, all or nothing.
+    ///
+    /// # Errors
+    /// When they are not written, or nobody knows whether they were: then this process leads no more
+    /// until it has looked.
+    pub fn write(
+        &mut self,
+        records: &[CaseRecord],
+        messages: Vec<Outgoing>,
+    ) -> Result<Vec<Appended>, Error> {
+        let mut offset = None;
+        if let Some(topic) = &mut self.topic {
+            offset = topic.write(self.journal.head().sequence, records, messages)?;
+        }
+        let new = records
+            .iter()
+            .map(|record| journalled(record, record.encode_to_vec()));
+        let appended = self.journal.append_all_blocking(new.collect());
+        if let Some(topic) = &mut self.topic {
+            match &appended {
+                Ok(appended) => {
+                    if let Some((last, offset)) = appended.last().zip(offset) {
+                        topic.copied(*last, offset);
+                    }
+                }
+                // The topic has them, the copy has not: it is read again.
+                Err(_) => topic.step_down(),
+            }
+        }
+        Ok(appended?)
+    }
+}
+
+/// A record, as the journal has it; the bytes as they were written, also by a later version.
+fn journalled(record: &CaseRecord, payload: Vec<u8>) -> NewRecord {
+    let at = record.recorded_at.as_ref().and_then(time_from_proto);
+    NewRecord::new(kind::CASE, at.map_or(0, Time::micros), payload)
+}
