@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::kafka::group::{Lane, Next};
+use creditgate_runtime::kafka::letter::{Code, Reason, letter};
 use creditgate_runtime::kafka::{Cluster, Outgoing, Topic, Unwritten, Writer, message};
 use creditgate_runtime::metrics::{Metrics, StreamEnd, TransactionEnd};
 use creditgate_runtime::ports::{Asked, AtOnce, Held, Judge, Judged, NotJudged};
@@ -20,7 +21,6 @@ use tokio::runtime::Handle;
 
 use crate::batch::Batch;
 use crate::incoming;
-use crate::letter::{Code, Reason, letter};
 
 /// Time for the coordinator to give a transactional id to a new producer.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(10);

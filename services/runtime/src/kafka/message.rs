@@ -9,6 +9,10 @@ use super::record::{Incoming, Outgoing};
 use super::topics::Topic;
 use crate::config::VerdictData;
 
+mod carried;
+
+pub use carried::{Carried, carried};
+
 /// Characters of a verdict's id in a key.
 const ID_LENGTH: usize = 36;
 /// Characters of a verdict's digest in a key: enough to tell two answers of one slot apart.
