@@ -89,6 +89,17 @@ pub fn letter(topic: &str, record: &Incoming, reason: &Reason) -> Outgoing {
     }
 }
 
+/// The letter of a record that is too large even as a letter: what its sender put into headers and key
+/// stays behind.
+#[must_use]
+pub fn bare_letter(topic: &str, record: &Incoming, reason: &Reason) -> Outgoing {
+    let mut bare = letter(topic, record, reason);
+    bare.headers.drain(..record.headers.len());
+    bare.key.clear();
+    bare.payload.clear();
+    bare
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,5 +140,12 @@ mod tests {
             shown(Code::TooLarge),
             format!("Some(3) x=- ce_id=\u{fffd} creditgate-code=too_large {ours} []")
         );
+        let reason = Reason::new(Code::TooLarge, "why");
+        let (whole, bare) = (
+            letter("t.events", &record, &reason),
+            bare_letter("t.events", &record, &reason),
+        );
+        assert_eq!(bare.headers, whole.headers[2..]);
+        assert_eq!((bare.key.len(), bare.payload.len()), (0, 0));
     }
 }
