@@ -1,16 +1,26 @@
-//! CloudEvents 1.0 around our events, in both modes: attributes in headers, or all in one JSON.
+//! CloudEvents 1.0 around our messages, in both modes: attributes in headers, or all in one JSON.
 //!
 //! Headers are pairs of texts, so HTTP (`ce-id`) and Kafka (`ce_id`) are the same here; this module
-//! knows nothing of either library. `id` and `source` must be the event's own, or fill them when
-//! the event leaves them out; so does `time` for `occurred_at`. Batched mode is refused.
+//! knows nothing of either library. Of an event, `id` and `source` must be its own, or fill them when
+//! it leaves them out; so does `time` for `occurred_at`. How a report comes stands in [`feedback`],
+//! what we write ourselves in [`written`]. Batched mode is refused.
 
 use base64::Engine as _;
-use prost::Message as _;
+use prost::Message;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::json;
 use crate::refused::{Refused, Violation};
-use crate::v1;
+use crate::{json, v1};
+
+mod feedback;
+mod written;
+
+pub use feedback::{FEEDBACK_TYPE, NotFeedback, feedback_from_message};
+pub use written::{
+    CASES_SOURCE, LIFT_ORDER_TYPE, VERDICT_SOURCE, VERDICT_TYPE, lift_order_headers,
+    verdict_headers,
+};
 
 /// The media type of structured mode.
 pub const STRUCTURED: &str = "application/cloudevents+json";
@@ -26,7 +36,7 @@ pub struct CloudEvent {
     pub tracestate: Option<String>,
 }
 
-/// Reads a CloudEvent from headers and a body; the content type says which mode it is.
+/// Reads an event from headers and a body; the content type says which mode it is.
 ///
 /// # Errors
 /// What is wrong and where; never with a value of the event.
@@ -35,16 +45,54 @@ pub fn from_message<'a>(
     body: &[u8],
 ) -> Result<CloudEvent, Refused> {
     let headers = Headers::read(headers)?;
-    let media = media_type(&headers.content_type);
-    if media == STRUCTURED {
-        structured(headers, body)
-    } else if media.starts_with("application/cloudevents") {
-        Err(Refused::one(
-            "content-type",
-            format!("expected `{STRUCTURED}`, or binary mode"),
-        ))
-    } else {
-        binary(headers, &media, body)
+    match Mode::of(&headers)? {
+        Mode::Structured => {
+            let Envelope { attributes, data } = structured(body)?;
+            joined(data, attributes, headers.trace, "")
+        }
+        Mode::Binary(media) => {
+            let event = payload(&media, "content-type", body)?;
+            joined(event, headers.attributes, headers.trace, "ce-")
+        }
+    }
+}
+
+/// What a CloudEvent may hold.
+trait Data: Message + Default + DeserializeOwned {
+    /// What it is, for whoever left it out.
+    const WHAT: &'static str;
+    /// Its name in the contract.
+    const MESSAGE: &'static str;
+}
+
+impl Data for v1::Event {
+    const WHAT: &'static str = "event";
+    const MESSAGE: &'static str = "creditgate.v1.Event";
+}
+
+impl Data for v1::Feedback {
+    const WHAT: &'static str = "report";
+    const MESSAGE: &'static str = "creditgate.v1.Feedback";
+}
+
+/// How a message lies in headers and body.
+enum Mode {
+    Structured,
+    /// With the media type of the body.
+    Binary(String),
+}
+
+impl Mode {
+    fn of(headers: &Headers) -> Result<Self, Refused> {
+        let media = media_type(&headers.content_type);
+        if media == STRUCTURED {
+            Ok(Self::Structured)
+        } else if media.starts_with("application/cloudevents") {
+            let rule = format!("expected `{STRUCTURED}`, or binary mode");
+            Err(Refused::one("content-type", rule))
+        } else {
+            Ok(Self::Binary(media))
+        }
     }
 }
 
@@ -70,9 +118,10 @@ enum VersionText {
     Seq(u64),
 }
 
-/// A structured message. Extensions we do not know are let through, as the format asks.
-#[derive(Debug, Default, Deserialize)]
-struct Envelope {
+/// A structured message as it is written. Extensions we do not know are let through, as the format
+/// asks.
+#[derive(Debug, Deserialize)]
+struct Written<T> {
     specversion: Option<String>,
     id: Option<String>,
     source: Option<String>,
@@ -83,17 +132,29 @@ struct Envelope {
     traceparent: Option<String>,
     tracestate: Option<String>,
     datacontenttype: Option<String>,
-    data: Option<v1::Event>,
+    data: Option<T>,
     data_base64: Option<String>,
+}
+
+/// A structured message, read.
+struct Envelope<T> {
+    attributes: Attributes,
+    data: T,
+}
+
+/// W3C trace context.
+#[derive(Debug, Default)]
+struct Trace {
+    parent: Option<String>,
+    state: Option<String>,
 }
 
 #[derive(Debug, Default)]
 struct Headers {
     content_type: String,
     attributes: Attributes,
-    /// Trace context outside the CloudEvent, which counts when the event has none of its own.
-    traceparent: Option<String>,
-    tracestate: Option<String>,
+    /// Outside the CloudEvent: it counts when the event has none of its own.
+    trace: Trace,
 }
 
 impl Headers {
@@ -103,8 +164,8 @@ impl Headers {
             let name = name.to_ascii_lowercase();
             match name.as_str() {
                 "content-type" => headers.content_type = value.to_owned(),
-                "traceparent" => headers.traceparent = Some(value.to_owned()),
-                "tracestate" => headers.tracestate = Some(value.to_owned()),
+                "traceparent" => headers.trace.parent = Some(value.to_owned()),
+                "tracestate" => headers.trace.state = Some(value.to_owned()),
                 _ => {}
             }
             // HTTP carries other characters than ASCII percent-encoded, Kafka as they are.
@@ -132,69 +193,53 @@ impl Headers {
     }
 }
 
-fn binary(headers: Headers, media: &str, body: &[u8]) -> Result<CloudEvent, Refused> {
-    let event = event_of(media, "content-type", body)?;
-    joined(
-        event,
-        headers.attributes,
-        headers.traceparent,
-        headers.tracestate,
-        "ce-",
-    )
-}
-
-fn structured(headers: Headers, body: &[u8]) -> Result<CloudEvent, Refused> {
-    let envelope: Envelope = json::from_json(body)?;
-    let event = match (envelope.data, envelope.data_base64) {
+fn structured<T: Data>(body: &[u8]) -> Result<Envelope<T>, Refused> {
+    let written: Written<T> = json::from_json(body)?;
+    let media = media_type(written.datacontenttype.as_deref().unwrap_or_default());
+    let data = match (written.data, written.data_base64) {
         (Some(_), Some(_)) => {
             return Err(Refused::one(
                 "data_base64",
                 "stands beside `data`; one of them must go",
             ));
         }
-        (None, None) => return Err(Refused::one("data", "required: the event")),
-        (Some(event), None) => {
-            let media = media_type(envelope.datacontenttype.as_deref().unwrap_or_default());
+        (None, None) => {
+            return Err(Refused::one("data", format!("required: the {}", T::WHAT)));
+        }
+        (Some(data), None) => {
             if !is_json(&media) {
                 let rule = "`data` is JSON: expected `application/json`, or use `data_base64`";
                 return Err(Refused::one("datacontenttype", rule));
             }
-            event
+            data
         }
         (None, Some(text)) => {
             let bytes = base64::engine::general_purpose::STANDARD
                 .decode(text)
                 .map_err(|_| Refused::one("data_base64", "not base64"))?;
-            let media = media_type(envelope.datacontenttype.as_deref().unwrap_or_default());
-            event_of(&media, "datacontenttype", &bytes)?
+            payload(&media, "datacontenttype", &bytes)?
         }
     };
     let attributes = Attributes {
-        specversion: envelope.specversion,
-        id: envelope.id,
-        source: envelope.source,
-        kind: envelope.kind,
-        time: envelope.time,
-        minlistversion: envelope.minlistversion,
-        traceparent: envelope.traceparent,
-        tracestate: envelope.tracestate,
+        specversion: written.specversion,
+        id: written.id,
+        source: written.source,
+        kind: written.kind,
+        time: written.time,
+        minlistversion: written.minlistversion,
+        traceparent: written.traceparent,
+        tracestate: written.tracestate,
     };
-    joined(
-        event,
-        attributes,
-        headers.traceparent,
-        headers.tracestate,
-        "",
-    )
+    Ok(Envelope { attributes, data })
 }
 
-/// The event of a payload in JSON or protobuf.
-fn event_of(media: &str, at: &str, bytes: &[u8]) -> Result<v1::Event, Refused> {
+/// What a payload in JSON or protobuf holds.
+fn payload<T: Data>(media: &str, at: &str, bytes: &[u8]) -> Result<T, Refused> {
     if is_json(media) {
-        return json::event_from_json(bytes);
+        return json::from_json(bytes);
     }
     if matches!(media, "application/protobuf" | "application/x-protobuf") {
-        return event_from_protobuf(bytes);
+        return from_protobuf(bytes);
     }
     Err(Refused::one(
         at,
@@ -207,28 +252,36 @@ fn event_of(media: &str, at: &str, bytes: &[u8]) -> Result<v1::Event, Refused> {
 /// # Errors
 /// When they are not an event.
 pub fn event_from_protobuf(bytes: &[u8]) -> Result<v1::Event, Refused> {
-    v1::Event::decode(bytes)
-        .map_err(|_| Refused::one("body", "not a protobuf message `creditgate.v1.Event`"))
+    from_protobuf(bytes)
+}
+
+fn from_protobuf<T: Data>(bytes: &[u8]) -> Result<T, Refused> {
+    T::decode(bytes)
+        .map_err(|_| Refused::one("body", format!("not a protobuf message `{}`", T::MESSAGE)))
+}
+
+/// What makes a message a CloudEvent, whatever it holds; its `id` and `source` are looked at apart.
+fn is_cloud_event(v: &mut Vec<Violation>, prefix: &str, attributes: &Attributes) {
+    match attributes.specversion.as_deref() {
+        Some("1.0") => {}
+        Some(_) => v.push(at(prefix, "specversion", "expected `1.0`")),
+        None => v.push(at(prefix, "specversion", "required: `1.0`")),
+    }
+    if attributes.kind.as_deref().is_none_or(str::is_empty) {
+        v.push(at(prefix, "type", "required"));
+    }
 }
 
 /// The event with the CloudEvent's attributes checked against it and filled in.
 fn joined(
     mut event: v1::Event,
     attributes: Attributes,
-    traceparent: Option<String>,
-    tracestate: Option<String>,
+    outer: Trace,
     prefix: &str,
 ) -> Result<CloudEvent, Refused> {
     let mut violations = Vec::new();
     let v = &mut violations;
-    match attributes.specversion.as_deref() {
-        Some("1.0") => {}
-        Some(_) => v.push(at(prefix, "specversion", "expected `1.0`")),
-        None => v.push(at(prefix, "specversion", "required: `1.0`")),
-    }
-    if attributes.kind.is_none_or(|kind| kind.is_empty()) {
-        v.push(at(prefix, "type", "required"));
-    }
+    is_cloud_event(v, prefix, &attributes);
     agree(v, prefix, "id", attributes.id, &mut event.id);
     agree(v, prefix, "source", attributes.source, &mut event.source);
     if event.occurred_at.is_none()
@@ -261,8 +314,8 @@ fn joined(
     Refused::unless_empty(violations)?;
     Ok(CloudEvent {
         event,
-        traceparent: attributes.traceparent.or(traceparent),
-        tracestate: attributes.tracestate.or(tracestate),
+        traceparent: attributes.traceparent.or(outer.parent),
+        tracestate: attributes.tracestate.or(outer.state),
     })
 }
 
@@ -342,35 +395,4 @@ fn hex(digit: u8) -> Option<u8> {
     char::from(digit)
         .to_digit(16)
         .and_then(|value| u8::try_from(value).ok())
-}
-
-/// The type of every CloudEvent that holds a verdict. Consumers subscribe to it: it never changes.
-pub const VERDICT_TYPE: &str = "cn.creditgate.verdict.v1";
-/// Its source; with the verdict's id, which is unique by itself, it names the CloudEvent.
-pub const VERDICT_SOURCE: &str = "urn:creditgate:gate";
-
-/// The headers of a verdict as a CloudEvent in binary mode, named as Kafka's binding asks. The id is
-/// the verdict's: a verdict that was written twice is recognised by it. The subject is the case, and
-/// `outcome` an extension, so that a reader can choose without opening the data.
-#[must_use]
-pub fn verdict_headers(verdict: &v1::Verdict, media: &str) -> Vec<(&'static str, String)> {
-    let mut headers = vec![
-        ("ce_specversion", "1.0".to_owned()),
-        ("ce_id", verdict.verdict_id.clone()),
-        ("ce_source", VERDICT_SOURCE.to_owned()),
-        ("ce_type", VERDICT_TYPE.to_owned()),
-        ("ce_outcome", verdict.outcome.clone()),
-        ("content-type", media.to_owned()),
-    ];
-    if !verdict.case_id.is_empty() {
-        headers.push(("ce_subject", verdict.case_id.clone()));
-    }
-    if let Some(at) = verdict
-        .evaluated_at
-        .as_ref()
-        .and_then(crate::encode::time_from_proto)
-    {
-        headers.push(("ce_time", at.to_string()));
-    }
-    headers
 }

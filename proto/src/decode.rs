@@ -64,7 +64,7 @@ pub struct DecodedEvent {
 
 pub(crate) const ID_CHARS_MAX: usize = 128;
 pub(crate) const NAME_CHARS_MAX: usize = 256;
-const TEXT_CHARS_MAX: usize = 512;
+pub(crate) const TEXT_CHARS_MAX: usize = 512;
 const ATTRIBUTE_NAME_CHARS_MAX: usize = 64;
 const ATTRIBUTE_TEXT_CHARS_MAX: usize = 1_024;
 const ATTRIBUTE_LIST_MAX: usize = 64;
@@ -231,7 +231,7 @@ pub(crate) fn in_years(time: &Time) -> bool {
     (1_900..=9_999).contains(&time.date().year())
 }
 
-fn amount(v: &mut Vec<Violation>, amount_fen: Option<i64>) {
+pub(crate) fn amount(v: &mut Vec<Violation>, amount_fen: Option<i64>) {
     if amount_fen.is_some_and(|amount| amount < 0) {
         v.push(Violation::new("amount_fen", "must not be negative"));
     }

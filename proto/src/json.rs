@@ -1,4 +1,4 @@
-//! JSON: events, entries and verdicts under the names of the proto fields.
+//! JSON: events, entries, verdicts, reports and orders under the names of the proto fields.
 //!
 //! Input takes snake_case and camelCase and refuses unknown fields. Output is proto3 JSON: 64-bit
 //! numbers are texts, and fields that are false, 0 or empty are left out.
@@ -31,6 +31,14 @@ pub fn entry_from_json_line(line: &[u8]) -> Result<v1::Entry, Refused> {
 /// When the verdict holds a time that cannot be written, which none of ours does.
 pub fn verdict_to_json(verdict: &v1::Verdict) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(verdict)
+}
+
+/// A lift order as one line of JSON.
+///
+/// # Errors
+/// When the order holds a time that cannot be written, which none of ours does.
+pub fn lift_order_to_json(order: &v1::LiftOrder) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(order)
 }
 
 /// Any value from JSON text in UTF-8, unknown fields refused where its type refuses them.

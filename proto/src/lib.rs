@@ -11,6 +11,7 @@ pub mod codec;
 pub mod decode;
 pub mod encode;
 mod entry;
+pub mod feedback;
 pub mod json;
 mod masked;
 pub mod records;

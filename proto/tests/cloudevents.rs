@@ -1,7 +1,7 @@
 //! CloudEvents in both modes, and what is said of those that are none.
 
 use base64::Engine as _;
-use creditgate_proto::cloudevents::{CloudEvent, from_message};
+use creditgate_proto::cloudevents::{CloudEvent, NotFeedback, feedback_from_message, from_message};
 use creditgate_proto::json::event_from_json;
 use creditgate_proto::{Refused, v1};
 use prost::Message;
@@ -169,4 +169,122 @@ fn a_message_that_is_no_cloud_event_is_told_why() {
         "time: expected a time of RFC 3339 with an offset",
     );
     check_structured(r#""data":{}"#, "id: required; source: required");
+}
+
+const REPORT: &str = r#"{
+    "feedback_id": "f-1", "verdict_id": "01234567-89ab-8def-8123-456789abcdef", "measure_id": "M57",
+    "subject": 1, "status": "executed", "operator": "某甲", "department": "某局", "amount_fen": "12",
+    "executed_at": "2026-03-01T09:30:00+08:00"
+}"#;
+
+const REPORTED: [(&str, &str); 5] = [
+    ("content-type", "application/json"),
+    ("ce_specversion", "1.0"),
+    ("ce_type", "creditgate.feedback"),
+    ("ce_id", "m-1"),
+    ("ce_source", "urn:office"),
+];
+
+fn report() -> v1::Feedback {
+    serde_json::from_str(REPORT).expect("the report")
+}
+
+/// What a message gives, with the headers of a report but for one; an empty value takes it away.
+fn reported(name: &str, value: &str, body: &[u8]) -> Result<v1::Feedback, NotFeedback> {
+    let kept = REPORTED.into_iter().filter(|(known, _)| *known != name);
+    let changed = (!value.is_empty()).then_some((name, value));
+    feedback_from_message(kept.chain(changed), body)
+}
+
+fn structured_report(attributes: &str) -> Result<v1::Feedback, NotFeedback> {
+    let body = format!(r#"{{"specversion":"1.0","id":"m-1","source":"s",{attributes}}}"#);
+    let media = ("content-type", "application/cloudevents+json");
+    feedback_from_message([media], body.as_bytes())
+}
+
+#[test]
+fn all_spellings_carry_one_report_and_nothing_of_it_is_filled_in() {
+    let bytes = report().encode_to_vec();
+    let kind = r#""type":"creditgate.feedback""#;
+    let base64 = base64::engine::general_purpose::STANDARD.encode(&bytes);
+    let coded =
+        format!(r#"{kind},"datacontenttype":"application/protobuf","data_base64":"{base64}""#);
+    let check = |read: Result<v1::Feedback, NotFeedback>| assert_eq!(read, Ok(report()));
+    check(reported("", "", REPORT.as_bytes()));
+    check(reported("ce_id", "another", REPORT.as_bytes()));
+    check(reported("content-type", "", REPORT.as_bytes()));
+    check(reported("content-type", "application/protobuf", &bytes));
+    check(structured_report(&format!(r#"{kind},"data":{REPORT}"#)));
+    check(structured_report(&coded));
+    let without = REPORT.replace(r#""feedback_id": "f-1","#, "");
+    let refused = Refused::one("feedback_id", "required");
+    assert_eq!(
+        reported("", "", without.as_bytes()),
+        Err(NotFeedback::Refused(refused))
+    );
+}
+
+/// Another type is told before anything that is said of the data.
+#[test]
+fn a_message_that_is_no_report_is_told_why() {
+    fn check(read: Result<v1::Feedback, NotFeedback>, expected: &str) {
+        let shown = match &read {
+            Ok(_) => "taken".to_owned(),
+            Err(NotFeedback::Unreadable(refused)) => format!("unreadable: {refused}"),
+            Err(NotFeedback::Refused(refused)) => format!("refused: {refused}"),
+        };
+        assert_eq!(shown, expected);
+    }
+    let body = REPORT.as_bytes();
+    let kind = r#""type":"creditgate.feedback""#;
+    check(
+        reported("ce_type", "tender.evaluate", GOLDEN.as_bytes()),
+        "refused: ce-type: expected `creditgate.feedback`",
+    );
+    check(
+        structured_report(&format!(r#""type":"tender.evaluate","data":{GOLDEN}"#)),
+        "refused: type: expected `creditgate.feedback`",
+    );
+    check(
+        reported("ce_type", "", body),
+        "unreadable: ce-type: required",
+    );
+    check(
+        reported("ce_source", "", body),
+        "unreadable: ce-source: required",
+    );
+    check(
+        reported("ce_specversion", "", body),
+        "unreadable: ce-specversion: required: `1.0`",
+    );
+    check(
+        reported("content-type", "text/xml", body),
+        "unreadable: content-type: expected `application/json` or `application/protobuf`",
+    );
+    check(
+        reported("content-type", "application/protobuf", body),
+        "unreadable: body: not a protobuf message `creditgate.v1.Feedback`",
+    );
+    check(
+        reported("", "", b"{"),
+        "unreadable: body: not JSON: it ends too early (line 1, column 1)",
+    );
+    check(
+        reported("", "", br#"{"operater": "x"}"#),
+        "unreadable: operater: unknown field `operater`",
+    );
+    check(
+        structured_report(kind),
+        "unreadable: data: required: the report",
+    );
+    check(
+        structured_report(&format!(r#"{kind},"data":{{"executed_at":7}}"#)),
+        "unreadable: data.executed_at: expected a time of RFC 3339 with an offset, such as \
+         `2026-03-01T09:30:00+08:00`, got a number",
+    );
+    let negative = REPORT.replace(r#""12""#, "-1");
+    check(
+        reported("", "", negative.as_bytes()),
+        "refused: amount_fen: must not be negative",
+    );
 }

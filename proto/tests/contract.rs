@@ -237,6 +237,14 @@ fn feed(bytes: &[u8]) {
         "application/cloudevents+json",
     ] {
         let _ = cloudevents::from_message([("content-type", media), ("ce-id", "%e")], bytes);
+        let report = [
+            ("content-type", media),
+            ("ce_specversion", "1.0"),
+            ("ce_type", cloudevents::FEEDBACK_TYPE),
+            ("ce_id", "1"),
+            ("ce_source", "tests"),
+        ];
+        let _ = cloudevents::feedback_from_message(report, bytes);
     }
 }
 

@@ -118,20 +118,27 @@ def name_of_event(record):
 class Account:
     """Everything read, brought together."""
 
-    def __init__(self, events, verdicts, dead_letters):
+    def __init__(self, topic, events, verdicts, dead_letters):
+        self.topic = topic
         self.events = events
         self.verdicts = [(record, json.loads(record.value())) for record in verdicts]
         self.dead_letters = [(record, headers(record)) for record in dead_letters]
         self.judged = collections.Counter(
             (verdict["source"], verdict["event_id"]) for _, verdict in self.verdicts if by_event(verdict)
         )
+        # With the topic: reports of measures have letters too, and places of their own.
         self.buried = {
-            (int(attributes["creditgate-partition"]), int(attributes["creditgate-offset"]))
+            (
+                attributes.get("creditgate-topic", topic),
+                int(attributes["creditgate-partition"]),
+                int(attributes["creditgate-offset"]),
+            )
             for _, attributes in self.dead_letters
         }
 
     def settled(self, record):
-        return name_of_event(record) in self.judged or (record.partition(), record.offset()) in self.buried
+        place = (self.topic, record.partition(), record.offset())
+        return name_of_event(record) in self.judged or place in self.buried
 
     def settled_count(self):
         return sum(map(self.settled, self.events))
@@ -244,7 +251,7 @@ def committed_offsets(admin, group, topic, partitions, until):
 
 
 def account_of(readers):
-    return Account(*(reader.records for reader in readers))
+    return Account(readers[0].topic, *(reader.records for reader in readers))
 
 
 def main():

@@ -58,10 +58,21 @@ fn the_reader_finds_what_is_doubled_missing_misplaced_and_open() {
         "headers": {"creditgate-code": "refused", "creditgate-partition": "3", "creditgate-offset": "0"},
         "value": "{}",
     });
-    send_messages(&bootstrap, "reader.dead-letters", &[letter]);
+    // Of a report at the place of the fifth event, which it does not settle.
+    let of_a_report = json!({
+        "headers": {
+            "creditgate-code": "undecodable",
+            "creditgate-topic": "reader.feedback",
+            "creditgate-partition": "0",
+            "creditgate-offset": "1",
+        },
+        "value": "{}",
+    });
+    send_messages(&bootstrap, "reader.dead-letters", &[letter, of_a_report]);
     let half = Reading::of(prefix, 4).read(&bootstrap);
     assert_eq!((half.events, half.verdicts, half.missing), (6, 3, 2));
     assert_eq!(half.codes.get("refused"), Some(&1));
+    assert_eq!(half.codes.get("undecodable"), Some(&1));
 
     // The fifth in a wrong place, the sixth and first twice.
     let more = [verdict(4, 3), verdict(5, 1), verdict(5, 1), verdict(0, 0)];
@@ -91,11 +102,11 @@ fn the_reader_finds_what_is_doubled_missing_misplaced_and_open() {
     let mut reading = Reading::of(prefix, 6);
     reading.within = Duration::from_secs(1);
     let open = reading.read(&bootstrap);
-    assert_eq!((open.open, open.dead_letters), (3, 1), "{open:#?}");
+    assert_eq!((open.open, open.dead_letters), (3, 2), "{open:#?}");
     let given_up = Reading::of(prefix, 6).read(&bootstrap);
     assert_eq!(
         (given_up.open, given_up.dead_letters),
-        (0, 1),
+        (0, 2),
         "{given_up:#?}"
     );
 }

@@ -617,7 +617,7 @@ fn topics_lose_nothing_that_must_stay() {
         .map(|topic| (topic["name"].as_str().expect("a name"), topic))
         .collect();
     let topic = |name: &str| topics[format!("creditgate.{name}").as_str()];
-    assert_eq!(topics.len(), 5);
+    assert_eq!(topics.len(), 8);
     for (name, topic) in &topics {
         assert!(topic["purpose"].is_string(), "{name}");
         assert!(topic["key"].is_string(), "{name}");
@@ -634,7 +634,13 @@ fn topics_lose_nothing_that_must_stay() {
         }
     }
     let cases = topic("events")["partitions"].as_u64().expect("a number");
-    for name in ["verdicts", "case-state", "dead-letters"] {
+    for name in [
+        "verdicts",
+        "case-state",
+        "dead-letters",
+        "lift-orders",
+        "feedback",
+    ] {
         assert_eq!(topic(name)["partitions"], cases, "{name}");
     }
     assert_eq!(
@@ -643,10 +649,17 @@ fn topics_lose_nothing_that_must_stay() {
         "as configured"
     );
 
-    let changes = topic("list-changes");
-    assert_eq!(changes["partitions"], 1, "changes have one order");
+    for name in ["list-changes", "case-log"] {
+        assert_eq!(topic(name)["partitions"], 1, "{name} has one order");
+    }
     let policy = |name: &str| topic(name)["config"]["cleanup.policy"].as_str();
-    for name in ["events", "verdicts", "list-changes", "dead-letters"] {
+    for name in topics
+        .keys()
+        .filter_map(|name| name.strip_prefix("creditgate."))
+    {
+        if name == "case-state" {
+            continue;
+        }
         assert_eq!(policy(name), Some("delete"), "{name}");
     }
     assert_eq!(policy("case-state"), Some("compact"));
@@ -654,14 +667,18 @@ fn topics_lose_nothing_that_must_stay() {
         let kept = topic(name)["config"]["retention.ms"].as_str();
         kept.and_then(|kept| kept.parse::<i64>().ok())
     };
-    assert_eq!(kept_ms("list-changes"), Some(-1));
-    assert_eq!(changes["config"]["retention.bytes"], "-1");
-    assert_eq!(kept_ms("dead-letters"), Some(-1));
+    for name in ["list-changes", "dead-letters", "case-log", "lift-orders"] {
+        assert_eq!(kept_ms(name), Some(-1), "{name}");
+        assert_eq!(topic(name)["config"]["retention.bytes"], "-1", "{name}");
+    }
     let events_ms = kept_ms("events").expect("a number");
     assert!(kept_ms("verdicts").expect("a number") >= events_ms);
-    let ours = BTreeSet::from(["stream", "gate"]);
-    let readers: BTreeSet<&str> = texts(&topic("case-state")["read_by"]).into_iter().collect();
-    assert!(readers.is_subset(&ours), "{readers:?}");
+    assert!(kept_ms("feedback").expect("a number") >= events_ms);
+    let ours = BTreeSet::from(["stream", "gate", "cases"]);
+    for name in ["case-state", "case-log"] {
+        let readers: BTreeSet<&str> = texts(&topic(name)["read_by"]).into_iter().collect();
+        assert!(readers.is_subset(&ours), "{name}: {readers:?}");
+    }
 
     // A group whose place is forgotten begins with the oldest event, and a gap goes unseen.
     let minutes = services(COMPOSE[0])["kafka"]["environment"]["KAFKA_OFFSETS_RETENTION_MINUTES"]
@@ -716,7 +733,7 @@ fn the_runbook_names_topics_that_there_are() {
             continue;
         };
         // The group, the transactions and this folder's own file.
-        let other = ["registry", "stream", "reader", "yaml"].contains(&rest);
+        let other = ["registry", "stream", "cases", "reader", "yaml"].contains(&rest);
         if !other && !rest.is_empty() {
             assert!(known.contains(word), "{word} is no topic");
             seen.insert(word);

@@ -3,21 +3,18 @@
 use creditgate_proto::cloudevents::{self, CloudEvent};
 use creditgate_proto::{Refused, v1};
 use creditgate_runtime::kafka::Incoming;
+use creditgate_runtime::kafka::letter::{Code, Reason};
+use creditgate_runtime::kafka::message::{Carried, carried};
 use creditgate_runtime::ports::Asked;
-
-use crate::letter::{Code, Reason};
 
 /// The event of a record, or why there is none.
 pub(crate) fn event(record: &Incoming) -> Result<Asked, Reason> {
-    let Some(payload) = &record.payload else {
-        return Err(Reason::new(Code::Undecodable, "the record has no value"));
-    };
-    let headers = headers(record)?;
+    let Carried { headers, body } = carried(record)?;
     let CloudEvent {
         event,
         traceparent,
         tracestate,
-    } = cloudevents::from_message(headers, payload)
+    } = cloudevents::from_message(headers, body)
         .map_err(|refused| Reason::new(Code::Undecodable, refused))?;
     check_time(&event)?;
     let named = |name: &str, value: Option<String>| value.map(|value| (name.to_owned(), value));
@@ -29,30 +26,6 @@ pub(crate) fn event(record: &Incoming) -> Result<Asked, Reason> {
         event,
         trace: trace.into_iter().flatten().collect(),
     })
-}
-
-/// Headers as text. One that is not, and that we would have to read, makes the event unreadable;
-/// others are somebody else's.
-fn headers(record: &Incoming) -> Result<Vec<(&str, &str)>, Reason> {
-    let mut headers = Vec::with_capacity(record.headers.len());
-    for (name, value) in &record.headers {
-        match std::str::from_utf8(value.as_deref().unwrap_or_default()) {
-            Ok(value) => headers.push((name.as_str(), value)),
-            Err(_) if is_ours(name) => {
-                return Err(Reason::new(
-                    Code::Undecodable,
-                    "a header of the CloudEvent is not UTF-8",
-                ));
-            }
-            Err(_) => {}
-        }
-    }
-    Ok(headers)
-}
-
-fn is_ours(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.starts_with("ce_") || name.starts_with("ce-") || name == "content-type"
 }
 
 /// An event that waited in a topic did not happen when it is read (specification, 7).

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::kafka::group::{Lane, Next};
+use creditgate_runtime::kafka::letter::{Code, Reason, bare_letter, letter};
 use creditgate_runtime::kafka::{Cluster, Outgoing, Topic, Unwritten, Writer, message};
 use creditgate_runtime::metrics::{Metrics, StreamEnd, TransactionEnd};
 use creditgate_runtime::ports::{Asked, AtOnce, Held, Judge, Judged, NotJudged};
@@ -20,7 +21,6 @@ use tokio::runtime::Handle;
 
 use crate::batch::Batch;
 use crate::incoming;
-use crate::letter::{Code, Reason, letter};
 
 /// Time for the coordinator to give a transactional id to a new producer.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(10);
@@ -264,16 +264,11 @@ impl<'a, J: Judge> Loop<'a, J> {
         let Some(due) = self.batch.due() else {
             return ControlFlow::Continue(());
         };
-        let mut dead = letter(&topic, due, reason);
-        if self
-            .too_large
-            .get(&due.offset)
-            .is_some_and(|times| *times > 1)
-        {
-            // Even the letter was too large: what the sender put into headers and key stays behind.
-            dead.headers.drain(..due.headers.len());
-            dead.key.clear();
-        }
+        let times = self.too_large.get(&due.offset).copied().unwrap_or_default();
+        let dead = match times > 1 {
+            true => bare_letter(&topic, due, reason),
+            false => letter(&topic, due, reason),
+        };
         self.add(&dead)?;
         let end = match reason.code {
             Code::Undecodable => StreamEnd::Undecodable,

@@ -3,7 +3,7 @@
 //! The way of one event stands in [`lane`]: read, decoded, judged, written, committed with its
 //! offset, kept. One loop owns one partition, with a transactional producer of its own. What makes
 //! a transaction is [`batch`], what an event is made of stands in [`incoming`], and what gets no
-//! verdict becomes a [`letter`].
+//! verdict becomes a [`letter`](creditgate_runtime::kafka::letter).
 //!
 //! INVARIANT (all or nothing): a verdict, its case state, the dead letters and the place in the
 //! events topic become visible together or not at all; what is not confirmed is done again.
@@ -11,7 +11,6 @@
 mod batch;
 mod incoming;
 mod lane;
-mod letter;
 mod stream;
 
 pub use stream::{COMPONENT, Error, Options, Stream};

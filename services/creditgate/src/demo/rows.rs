@@ -120,7 +120,11 @@ pub fn take(rows: &mut [Row], topic: Topic, record: &Incoming) -> Result<bool, F
                 });
             })
         }
-        Topic::ListChanges | Topic::CaseState => None,
+        Topic::ListChanges
+        | Topic::CaseState
+        | Topic::CaseLog
+        | Topic::LiftOrders
+        | Topic::Feedback => None,
     };
     Ok(row.is_some())
 }

@@ -231,7 +231,7 @@ pub const KEYS: &[Key] = &[
         "CREDITGATE_KAFKA_VERDICT_DATA",
         Form::One,
         "json",
-        "How verdicts are written to their topic: json or protobuf, in CloudEvents of binary mode.",
+        "How verdicts and lift orders are written to their topics: json or protobuf, in CloudEvents of binary mode.",
     ),
     key(
         "kafka.revoke_drain_ms",

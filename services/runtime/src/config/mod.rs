@@ -183,14 +183,14 @@ pub struct Kafka {
     /// After which the broker ends a silent transaction.
     #[serde(rename = "transaction_timeout_ms", serialize_with = "as_millis")]
     pub transaction_timeout: Duration,
-    /// How verdicts are written.
+    /// How verdicts and lift orders are written.
     pub verdict_data: VerdictData,
     /// Time for a revoked partition to finish.
     #[serde(rename = "revoke_drain_ms", serialize_with = "as_millis")]
     pub revoke_drain: Duration,
 }
 
-/// How verdicts are written to their topic.
+/// How verdicts and lift orders are written to their topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VerdictData {

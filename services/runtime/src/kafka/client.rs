@@ -104,6 +104,8 @@ impl Cluster {
         config
             .set("enable.idempotence", "true")
             .set("acks", "all")
+            // Where no partition is named, a key lies where Java's clients put it.
+            .set("partitioner", "murmur2_random")
             .set_default("compression.type", "lz4")
             .set_default("queue.buffering.max.messages", "500000");
         config

@@ -55,8 +55,8 @@ pub enum Error {
         /// The topic.
         topic: String,
     },
-    /// A verdict cannot be written down: it holds a time outside the calendar.
-    #[error("write a verdict as JSON")]
+    /// A verdict or a lift order cannot be written down: it holds a time outside the calendar.
+    #[error("write a verdict or a lift order as JSON")]
     Form(#[from] serde_json::Error),
     /// The loop of a partition ended though nobody had asked it to.
     #[error("the loop of partition {0} ended by itself")]

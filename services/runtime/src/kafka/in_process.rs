@@ -113,7 +113,9 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Overrides, Sources};
-    use crate::kafka::{Outgoing, Read, Reader, Sender};
+    use crate::kafka::{Incoming, Outgoing, Read, Reader, Sender, Writer};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     fn settings() -> config::Kafka {
         let nothing: BTreeMap<String, String> = BTreeMap::new();
@@ -128,31 +130,71 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_was_sent_to_a_partition_is_read_back_from_it() {
-        let broker = InProcessBroker::start(settings()).expect("a broker");
-        let patience = Duration::from_secs(10);
-        let sender = Sender::open(broker.cluster(), patience).expect("a sender");
-        for partition in [2, 0] {
-            let record = Outgoing {
-                topic: Topic::Events,
-                partition: Some(partition),
-                key: b"case".to_vec(),
-                headers: Vec::new(),
-                payload: vec![b'x'],
-            };
-            assert_eq!(sender.send(&record).await.expect("taken"), partition);
+    fn event(key: &str, partition: Option<i32>) -> Outgoing {
+        Outgoing {
+            topic: Topic::Events,
+            partition,
+            key: key.as_bytes().to_vec(),
+            headers: Vec::new(),
+            payload: vec![b'x'],
         }
+    }
+
+    /// The first so many events, in whatever order their partitions give them.
+    fn read(broker: &InProcessBroker, count: usize) -> Vec<Incoming> {
         let places = [(0, None), (1, None), (2, None)];
         let reader = Reader::open(broker.cluster(), Topic::Events, &places).expect("a reader");
         let mut read = Vec::new();
         let since = Instant::now();
-        while read.len() < 2 && since.elapsed() < patience {
+        while read.len() < count && since.elapsed() < PATIENCE {
             if let Read::Record(record) = reader.next(Duration::from_millis(50)).expect("read") {
-                read.push((record.partition, record.offset));
+                read.push(record);
             }
         }
-        read.sort_unstable();
-        assert_eq!(read, [(0, 0), (2, 0)]);
+        read
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_to_a_partition_is_read_back_from_it() {
+        let broker = InProcessBroker::start(settings()).expect("a broker");
+        let sender = Sender::open(broker.cluster(), PATIENCE).expect("a sender");
+        for partition in [2, 0] {
+            let record = event("case", Some(partition));
+            assert_eq!(sender.send(&record).await.expect("taken"), partition);
+        }
+        let mut places: Vec<(i32, i64)> = read(&broker, 2)
+            .iter()
+            .map(|record| (record.partition, record.offset))
+            .collect();
+        places.sort_unstable();
+        assert_eq!(places, [(0, 0), (2, 0)]);
+    }
+
+    /// Keys with the values that Java's clients have for them (their own test of murmur2), modulo 3.
+    #[tokio::test]
+    async fn a_key_lies_where_java_puts_it_whichever_way_it_is_written() {
+        let due = BTreeMap::from([
+            ("21", 0),
+            ("foobar", 0),
+            ("abc", 0),
+            ("a-little-bit-long-string", 2),
+            ("a-little-bit-longer-string", 2),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", 2),
+        ]);
+        let events: Vec<Outgoing> = due.keys().map(|key| event(key, None)).collect();
+        let broker = InProcessBroker::start(settings()).expect("a broker");
+        let sender = Sender::open(broker.cluster(), PATIENCE).expect("a sender");
+        for (record, partition) in events.iter().zip(due.values()) {
+            assert_eq!(sender.send(record).await.expect("taken"), *partition);
+        }
+        let mut writer = Writer::new(broker.cluster(), "keys");
+        writer.renew(PATIENCE).expect("a writer");
+        writer.write(&events).expect("written");
+        let read = read(&broker, 2 * events.len());
+        assert_eq!(read.len(), 2 * events.len());
+        for record in read {
+            let key = String::from_utf8(record.key.expect("a key")).expect("text");
+            assert_eq!(due.get(key.as_str()), Some(&record.partition), "{key}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! What a verdict becomes on its topics, and how its case state is keyed.
+//! What verdicts and lift orders become on their topics, how the state of a case is keyed, and what
+//! records hold that others write.
 
 use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::{cloudevents, json, v1, verdict_id_from_text};
@@ -8,6 +9,12 @@ use super::error::Error;
 use super::record::{Incoming, Outgoing};
 use super::topics::Topic;
 use crate::config::VerdictData;
+
+mod carried;
+mod feedback;
+
+pub use carried::{Carried, carried};
+pub use feedback::feedback;
 
 /// Characters of a verdict's id in a key.
 const ID_LENGTH: usize = 36;
@@ -28,23 +35,58 @@ pub fn verdict(
     trace: &[(String, String)],
     partition: Option<i32>,
 ) -> Result<Outgoing, Error> {
-    let (media, payload) = match data {
-        VerdictData::Json => ("application/json", json::verdict_to_json(verdict)?),
-        VerdictData::Protobuf => ("application/protobuf", verdict.encode_to_vec()),
+    let payload = match data {
+        VerdictData::Json => json::verdict_to_json(verdict)?,
+        VerdictData::Protobuf => verdict.encode_to_vec(),
     };
-    let headers = cloudevents::verdict_headers(verdict, media)
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .chain(trace.iter().cloned())
-        .map(|(name, value)| (name, Some(value.into_bytes())))
-        .collect();
+    let trace = trace
+        .iter()
+        .map(|(name, value)| (name.clone(), Some(value.clone().into_bytes())));
+    let own = cloudevents::verdict_headers(verdict, media(data));
     Ok(Outgoing {
         topic: Topic::Verdicts,
         partition,
         key: verdict.case_id.clone().into_bytes(),
-        headers,
+        headers: headers(own).chain(trace).collect(),
         payload,
     })
+}
+
+/// An order to lift a measure of this case, for whoever has to: a CloudEvent in binary mode, keyed by
+/// case.
+///
+/// # Errors
+/// When the order holds a time that cannot be written, which none of ours does.
+pub fn lift_order(
+    case_id: &str,
+    order: &v1::LiftOrder,
+    data: VerdictData,
+) -> Result<Outgoing, Error> {
+    let payload = match data {
+        VerdictData::Json => json::lift_order_to_json(order)?,
+        VerdictData::Protobuf => order.encode_to_vec(),
+    };
+    let own = cloudevents::lift_order_headers(case_id, order, media(data));
+    Ok(Outgoing {
+        topic: Topic::LiftOrders,
+        partition: None,
+        key: case_id.as_bytes().to_vec(),
+        headers: headers(own).collect(),
+        payload,
+    })
+}
+
+/// The content type of this form.
+const fn media(data: VerdictData) -> &'static str {
+    match data {
+        VerdictData::Json => "application/json",
+        VerdictData::Protobuf => "application/protobuf",
+    }
+}
+
+fn headers(own: Vec<(&'static str, String)>) -> impl Iterator<Item = (String, Option<Vec<u8>>)> {
+    own.into_iter()
+        .map(|(name, value)| (name.to_owned(), Some(value.into_bytes())))
 }
 
 /// The whole record of a verdict, for creditgate alone. Each answer of each slot has a key of its
@@ -126,6 +168,76 @@ impl CaseState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn order() -> v1::LiftOrder {
+        let ordered = serde_json::json!({
+            "order_id": "01900000-0000-7000-8000-000000000001",
+            "case_id": "地-2026-1",
+            "measure_id": "M57",
+            "title": "限制参加土地竞买",
+            "implementer": "自然资源主管部门",
+            "cause": "list_change:7",
+            "entry_ids": ["B01-1"],
+            "state": "open",
+            "ordered_at": "2026-11-20T02:00:00Z",
+            "age_ms": "5",
+        });
+        serde_json::from_value(ordered).expect("an order")
+    }
+
+    #[test]
+    fn a_lift_order_is_a_cloud_event_of_its_case() {
+        let order = order();
+        let json = lift_order("地-2026-1", &order, VerdictData::Json).expect("written");
+        assert_eq!(json.topic, Topic::LiftOrders);
+        assert_eq!(
+            (json.partition, json.key.as_slice()),
+            (None, "地-2026-1".as_bytes())
+        );
+        let headers: Vec<String> = json
+            .headers
+            .iter()
+            .map(|(name, value)| {
+                let value = value.as_deref().unwrap_or_default();
+                format!("{name}={}", std::str::from_utf8(value).expect("text"))
+            })
+            .collect();
+        assert_eq!(
+            headers,
+            [
+                "ce_specversion=1.0",
+                "ce_id=01900000-0000-7000-8000-000000000001",
+                "ce_source=urn:creditgate:cases",
+                "ce_type=creditgate.lift_order",
+                "content-type=application/json",
+                "ce_subject=地-2026-1",
+                "ce_time=2026-11-20T10:00:00+08:00",
+            ]
+        );
+        let read: v1::LiftOrder = serde_json::from_slice(&json.payload).expect("an order");
+        assert_eq!(read, order);
+        let text = String::from_utf8(json.payload).expect("text");
+        assert!(
+            text.contains(r#""age_ms":"5""#) && !text.contains("document_no"),
+            "{text}"
+        );
+
+        let bytes = lift_order("地-2026-1", &order, VerdictData::Protobuf).expect("written");
+        assert_eq!(v1::LiftOrder::decode(bytes.payload.as_slice()), Ok(order));
+        let media = (
+            "content-type".to_owned(),
+            Some(b"application/protobuf".to_vec()),
+        );
+        assert!(bytes.headers.contains(&media));
+    }
+
+    #[test]
+    fn an_order_given_at_a_time_outside_the_calendar_is_not_written() {
+        let mut order = order();
+        order.ordered_at.as_mut().expect("a time").seconds = i64::MAX;
+        let written = lift_order("c", &order, VerdictData::Json);
+        assert!(matches!(written, Err(Error::Form(_))));
+    }
 
     fn read(written: Outgoing) -> CaseState {
         CaseState::of(&Incoming {

@@ -4,13 +4,15 @@
 //! [`topics`] are made or checked, a [`Reader`] follows a topic from where it is told, a
 //! [`Writer`] writes whole transactions, a [`Sender`] single records, a [`group`] shares the
 //! partitions of a topic among processes, and a [`Lease`] says which of them may lead. Readers see
-//! committed records only. An [`InProcessBroker`] stands in for a cluster where nothing has to last.
+//! committed records only. What the records of our topics hold stands in [`message`]; one that is not
+//! taken becomes a [`letter`]. An [`InProcessBroker`] stands in for a cluster where nothing has to last.
 
 mod client;
 mod error;
 pub mod group;
 mod in_process;
 mod lease;
+pub mod letter;
 pub mod message;
 mod reader;
 mod record;

@@ -104,7 +104,6 @@ fn untaken(topic: &str, source: KafkaError) -> Error {
 fn producer(cluster: &Cluster, patience: Duration) -> Result<FutureProducer<Logged>, Error> {
     let mut config = cluster.producer();
     config
-        .set("partitioner", "murmur2_random")
         .set_default("linger.ms", "1")
         .set_default("message.max.bytes", RECORD_BYTES_MAX)
         .set("message.timeout.ms", millis(patience));

@@ -25,8 +25,14 @@ pub enum Topic {
     ListChanges,
     /// Whole records of verdicts, by case.
     CaseState,
-    /// Events that got no verdict.
+    /// Events that got no verdict, and reports that were not taken.
     DeadLetters,
+    /// What happens to cases besides their verdicts.
+    CaseLog,
+    /// Measures to be lifted, by case.
+    LiftOrders,
+    /// Reports of measures carried out, by case.
+    Feedback,
 }
 
 /// How a topic must be set.
@@ -52,12 +58,15 @@ const KEEP_FOR_EVER: &[(&str, &str)] = &[
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Events,
         Self::Verdicts,
         Self::ListChanges,
         Self::CaseState,
         Self::DeadLetters,
+        Self::CaseLog,
+        Self::LiftOrders,
+        Self::Feedback,
     ];
 
     /// Its name after the prefix.
@@ -69,6 +78,9 @@ impl Topic {
             Self::ListChanges => "list-changes",
             Self::CaseState => "case-state",
             Self::DeadLetters => "dead-letters",
+            Self::CaseLog => "case-log",
+            Self::LiftOrders => "lift-orders",
+            Self::Feedback => "feedback",
         }
     }
 
@@ -115,9 +127,33 @@ impl Topic {
                 required: &["cleanup.policy"],
             },
             Self::DeadLetters => Rule {
-                purpose: "events that got no verdict, each with its reason",
+                purpose: "events that got no verdict and reports that were not taken, each with its reason",
                 by_case: true,
                 settings: KEEP_FOR_EVER,
+                required: &["cleanup.policy"],
+            },
+            Self::CaseLog => Rule {
+                purpose: "everything that happens to cases besides their verdicts, in one order, kept for ever; for creditgate alone",
+                by_case: false,
+                settings: KEEP_FOR_EVER,
+                required: &["cleanup.policy", "retention.ms", "retention.bytes"],
+            },
+            Self::LiftOrders => Rule {
+                purpose: "measures to be lifted, keyed by case",
+                by_case: true,
+                settings: KEEP_FOR_EVER,
+                // Compaction would keep only the last order of a case.
+                required: &["cleanup.policy"],
+            },
+            Self::Feedback => Rule {
+                purpose: "reports of measures carried out, keyed by case",
+                by_case: true,
+                settings: &[
+                    ("cleanup.policy", "delete"),
+                    ("retention.ms", "15552000000"),
+                    ("unclean.leader.election.enable", "false"),
+                ],
+                // As with events: it would keep only the last report of a case.
                 required: &["cleanup.policy"],
             },
         }
@@ -330,7 +366,7 @@ async fn check(
         if found.partitions != due {
             let why = match topic.rule().by_case {
                 true => "as many as the events topic, since a case is in one of them everywhere",
-                false => "exactly one, since changes have one order",
+                false => "exactly one, since its records have one order",
             };
             faults.push(format!(
                 "topic `{name}` has {} partitions and must have {due}: {why}",

@@ -1,33 +1,37 @@
-//! Dead letters: events that got no verdict, each with its reason, its position and all it came with.
+//! Dead letters: events that got no verdict and reports that were not taken, each with its reason, its
+//! position and all it came with.
 
 use std::fmt;
 
-use creditgate_runtime::kafka::{Incoming, Outgoing, Topic};
+use super::record::{Incoming, Outgoing};
+use super::topics::Topic;
 
-/// Why an event got no verdict. FENCED: readers choose by these words.
+/// Why a record was not taken. FENCED: readers choose by these words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Code {
-    /// The bytes are no event.
+pub enum Code {
+    /// The bytes are no event, or no report.
     Undecodable,
-    /// The event breaks a rule.
+    /// The event, or the report, breaks a rule.
     Refused,
-    /// The same event came before, with other content.
+    /// The same event, or report, came before with other content.
     Conflict,
-    /// The verdict, or this letter, is larger than its topic takes; the letter then has no value.
+    /// What it would become, or this letter, is larger than its topic takes; the letter then has no value.
     TooLarge,
 }
 
 /// A code with the words that go with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reason {
+pub struct Reason {
+    /// The code.
     pub code: Code,
-    /// For whoever published the event; without values of it.
+    /// For whoever published the record; without values of it.
     pub why: String,
 }
 
 impl Code {
     /// The word in the header.
-    pub(crate) const fn word(self) -> &'static str {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",
             Self::Refused => "refused",
@@ -38,7 +42,8 @@ impl Code {
 }
 
 impl Reason {
-    pub(crate) fn new(code: Code, why: impl fmt::Display) -> Self {
+    /// The reason with this code; `why` says what to mend.
+    pub fn new(code: Code, why: impl fmt::Display) -> Self {
         Self {
             code,
             why: why.to_string(),
@@ -52,8 +57,10 @@ impl fmt::Display for Reason {
     }
 }
 
-/// The letter: the record as it came, with our headers behind its own.
-pub(crate) fn letter(topic: &str, record: &Incoming, reason: &Reason) -> Outgoing {
+/// The letter: the record as it came, with our headers behind its own. `topic` is the full name of
+/// the one that it was read from; a topic keyed by case, whose partitions are those of the letters.
+#[must_use]
+pub fn letter(topic: &str, record: &Incoming, reason: &Reason) -> Outgoing {
     let mut headers = record.headers.clone();
     let mut add = |name: &str, value: String| {
         headers.push((format!("creditgate-{name}"), Some(value.into_bytes())));
@@ -80,6 +87,17 @@ pub(crate) fn letter(topic: &str, record: &Incoming, reason: &Reason) -> Outgoin
         headers,
         payload,
     }
+}
+
+/// The letter of a record that is too large even as a letter: what its sender put into headers and key
+/// stays behind.
+#[must_use]
+pub fn bare_letter(topic: &str, record: &Incoming, reason: &Reason) -> Outgoing {
+    let mut bare = letter(topic, record, reason);
+    bare.headers.drain(..record.headers.len());
+    bare.key.clear();
+    bare.payload.clear();
+    bare
 }
 
 #[cfg(test)]
@@ -122,5 +140,12 @@ mod tests {
             shown(Code::TooLarge),
             format!("Some(3) x=- ce_id=\u{fffd} creditgate-code=too_large {ours} []")
         );
+        let reason = Reason::new(Code::TooLarge, "why");
+        let (whole, bare) = (
+            letter("t.events", &record, &reason),
+            bare_letter("t.events", &record, &reason),
+        );
+        assert_eq!(bare.headers, whole.headers[2..]);
+        assert_eq!((bare.key.len(), bare.payload.len()), (0, 0));
     }
 }
