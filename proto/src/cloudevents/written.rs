@@ -33,15 +33,20 @@ pub fn verdict_headers(verdict: &v1::Verdict, media: &str) -> Vec<(&'static str,
 }
 
 /// The headers of a lift order of this case, as those of a verdict. The id is the order's, so that an
-/// order is recognised however often it comes; the time is that at which it was given.
+/// order is recognised however often it comes; that of one that was called off has its state behind it.
+/// The time is that at which the order was given.
 #[must_use]
 pub fn lift_order_headers(
     case_id: &str,
     order: &v1::LiftOrder,
     media: &str,
 ) -> Vec<(&'static str, String)> {
+    let called_off = format!("{}.{}", order.order_id, order.state);
     headers(&Attributes {
-        id: &order.order_id,
+        id: match order.state.as_str() {
+            "open" => &order.order_id,
+            _ => &called_off,
+        },
         source: CASES_SOURCE,
         kind: LIFT_ORDER_TYPE,
         case_id,

@@ -8,7 +8,7 @@ use creditgate_measures::time::{Date, Time};
 use creditgate_measures::verdict::Cause;
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_proto::journal::v1::{
-    CaseClosed, CaseRecord, OrderAcknowledged, ProposalClaimed, ProposalDecided,
+    CaseClosed, OrderAcknowledged, ProposalClaimed, ProposalDecided,
 };
 use creditgate_proto::v1::cases_server::{Cases as Service, CasesServer};
 use creditgate_proto::{Refused, Violation, feedback, status, v1, verdict_id_from_text};
@@ -24,9 +24,8 @@ use crate::error::{ActError, Error};
 use crate::keeper::{Make, one};
 use crate::notice;
 use crate::review::{Known, Supports};
-use crate::state::{CaseState, MeasureState, Refusal, Terms, View};
+use crate::state::{CaseState, MeasureState, Refusal, Terms};
 use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter, Wanted};
-use crate::terms::BookTerms;
 
 const PAGE_DEFAULT: u32 = 100;
 const PAGE_MAX: u32 = 1_000;
@@ -413,7 +412,7 @@ impl Service for CasesService {
                 .filter(|_| more)
                 .map(|(at, id, _)| format!("{at}\t{id}\t"));
             let terms = service.cases.terms();
-            let view = service.view(&terms);
+            let view = terms.view(service.now());
             let mut orders = Vec::with_capacity(found.len());
             let mut states = States::of(lookup);
             for (_, id, case) in &found {

@@ -46,12 +46,6 @@ pub(crate) struct Happened {
     pub messages: Vec<Outgoing>,
 }
 
-impl Happened {
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.messages.is_empty()
-    }
-}
-
 impl From<Vec<(String, What)>> for Happened {
     fn from(records: Vec<(String, What)>) -> Self {
         Self {
