@@ -125,13 +125,15 @@ class Account:
         self.judged = collections.Counter(
             (verdict["source"], verdict["event_id"]) for _, verdict in self.verdicts if by_event(verdict)
         )
+        # Letters of other topics are counted too; only those of events settle one.
         self.buried = {
-            (int(attributes["creditgate-partition"]), int(attributes["creditgate-offset"]))
+            (attributes["creditgate-topic"], int(attributes["creditgate-partition"]), int(attributes["creditgate-offset"]))
             for _, attributes in self.dead_letters
         }
 
     def settled(self, record):
-        return name_of_event(record) in self.judged or (record.partition(), record.offset()) in self.buried
+        place = (record.topic(), record.partition(), record.offset())
+        return name_of_event(record) in self.judged or place in self.buried
 
     def settled_count(self):
         return sum(map(self.settled, self.events))
