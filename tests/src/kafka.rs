@@ -7,12 +7,14 @@ use std::process::Output;
 
 mod broker;
 mod clients;
+mod records;
 
 pub use broker::Broker;
 pub use clients::{
     Account, DeadLetter, Ending, Invented, Reading, Sending, Sent, VerdictRecord, kcat, members,
     send, send_as_one, send_messages, written,
 };
+pub use records::{Envelope, Record, committed};
 
 fn told(done: &Output) -> String {
     let [out, err] = [&done.stdout, &done.stderr].map(|text| String::from_utf8_lossy(text));

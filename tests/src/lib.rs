@@ -8,7 +8,9 @@
     reason = "a harness of tests fails where it stands"
 )]
 
+pub mod cases;
 pub mod kafka;
+pub mod land;
 pub mod proxy;
 
 use std::io::{Read, Write};
@@ -16,8 +18,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use creditgate_measures::time::Time;
 use creditgate_proto::v1;
 use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::cases_client::CasesClient;
@@ -81,6 +84,17 @@ pub fn run(args: &[&str], input: &str) -> Output {
     let _ = stdin.write_all(input.as_bytes());
     drop(stdin);
     child.wait_with_output().expect("the binary ends")
+}
+
+/// What time it is.
+///
+/// # Panics
+/// When the clock is far off.
+#[must_use]
+pub fn now() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since.expect("after 1970").as_micros();
+    Time::from_micros(i64::try_from(micros).expect("before the year 294,000"))
 }
 
 /// A port of this machine that was free a moment ago.

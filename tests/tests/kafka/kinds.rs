@@ -1,46 +1,35 @@
 //! What comes in: events of every kind become verdicts, and what is no event blocks nothing.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use creditgate_measures::identifier::invented;
-use creditgate_measures::time::Time;
 use creditgate_proto::v1;
 use creditgate_tests::evaluation;
-use creditgate_tests::kafka::{Broker, Invented, kcat, send, send_messages};
+use creditgate_tests::kafka::{Broker, Envelope, Invented, committed, kcat, send, send_messages};
 use prost::Message as _;
 use serde_json::{Value, json};
 
 use super::Deployment;
 
+/// The type of an event.
+pub const EVENT: &str = "cn.creditgate.event.v1";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// One time for all events: a redelivery says the same as the first.
 fn now() -> &'static str {
     static NOW: OnceLock<String> = OnceLock::new();
-    NOW.get_or_init(|| {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .expect("after 1970");
-        let micros = i64::try_from(since.as_micros()).expect("before the year 294,000");
-        Time::from_micros(micros).to_string()
-    })
+    NOW.get_or_init(|| creditgate_tests::now().to_string())
 }
 
-fn headers(event: &v1::Event, content_type: &str) -> BTreeMap<String, String> {
-    [
-        ("ce_specversion", "1.0"),
-        ("ce_id", &event.id),
-        ("ce_source", &event.source),
-        ("ce_type", "cn.creditgate.event.v1"),
-        ("ce_time", now()),
-        ("content-type", content_type),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
+fn envelope(event: &v1::Event) -> Envelope<'_> {
+    Envelope {
+        kind: EVENT,
+        source: &event.source,
+        id: &event.id,
+        time: now(),
+    }
 }
 
 fn json_of(event: &v1::Event) -> Value {
@@ -48,32 +37,19 @@ fn json_of(event: &v1::Event) -> Value {
 }
 
 fn message(event: &v1::Event) -> Value {
-    json!({
-        "key": event.case_id,
-        "headers": headers(event, "application/json"),
-        "value": json_of(event),
-    })
+    envelope(event).message(&event.case_id, &json_of(event))
 }
 
 /// Sends with `kcat`, whose way of placing keys differs from Java's: a verdict goes where its event lies.
 fn send_with_kcat(bootstrap: &str, topic: &str, event: &v1::Event) {
-    let headers: Vec<String> = headers(event, "application/json")
+    let headers: Vec<String> = envelope(event)
+        .headers("application/json")
         .into_iter()
         .flat_map(|(name, value)| ["-H".to_owned(), format!("{name}={value}")])
         .collect();
     let mut args = vec!["-P", "-b", bootstrap, "-t", topic, "-k", &event.case_id];
     args.extend(headers.iter().map(String::as_str));
     kcat(&args, format!("{}\n", json_of(event)).as_bytes());
-}
-
-/// Reads with `kcat` what is committed; the number of records.
-fn read_with_kcat(bootstrap: &str, topic: &str) -> usize {
-    let committed = "isolation.level=read_committed";
-    let args = [
-        "-C", "-q", "-e", "-J", "-b", bootstrap, "-t", topic, "-X", committed,
-    ];
-    let text = kcat(&args, b"");
-    String::from_utf8_lossy(&text).lines().count()
 }
 
 #[tokio::test]
@@ -98,7 +74,7 @@ async fn events_of_every_kind_become_verdicts_and_keep_their_trace() {
             "headers": {"content-type": "application/cloudevents+json; charset=utf-8"},
             "value": {
                 "specversion": "1.0",
-                "type": "cn.creditgate.event.v1",
+                "type": EVENT,
                 "source": structured.source,
                 "id": structured.id,
                 "time": now(),
@@ -108,7 +84,7 @@ async fn events_of_every_kind_become_verdicts_and_keep_their_trace() {
         }),
         json!({
             "key": protobuf.case_id,
-            "headers": headers(&protobuf, "application/protobuf"),
+            "headers": envelope(&protobuf).headers("application/protobuf"),
             "base64": BASE64.encode(protobuf.encode_to_vec()),
         }),
     ];
@@ -162,8 +138,8 @@ async fn events_of_every_kind_become_verdicts_and_keep_their_trace() {
             );
         }
     }
-    assert_eq!(read_with_kcat(&bootstrap, &here.topic("verdicts")), 6);
-    assert_eq!(read_with_kcat(&bootstrap, &here.topic("dead-letters")), 0);
+    assert_eq!(committed(&bootstrap, &here.topic("verdicts")).len(), 6);
+    assert_eq!(committed(&bootstrap, &here.topic("dead-letters")).len(), 0);
     service.stop();
 }
 
