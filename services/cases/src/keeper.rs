@@ -143,7 +143,6 @@ impl Behind {
 #[derive(Default)]
 struct TakenIn {
     held: BTreeMap<String, Held>,
-    succeeded: Vec<([u8; 16], [u8; 16])>,
     behind: BTreeMap<String, Behind>,
     /// Reviews of all open cases that were asked for, with the time.
     requested: Vec<(ReviewRequested, Time)>,
@@ -210,10 +209,6 @@ impl<'a> Work<'a> {
                 return Ok(());
             }
         };
-        if let Some(before) = facts.supersedes {
-            let (before, by) = (before.0.into_bytes(), facts.verdict_id.0.into_bytes());
-            self.taken.succeeded.push((before, by));
-        }
         let held = self.case(&facts.case_id)?;
         held.state.take_verdict(&facts);
         if facts.list_seq < scanned && !facts.is_review() {
@@ -437,7 +432,6 @@ impl Keeper {
     fn store(&mut self, taken: TakenIn, mark: Mark, terms: &BookTerms) -> Result<(), Error> {
         let TakenIn {
             held,
-            succeeded,
             behind,
             requested,
         } = taken;
@@ -462,9 +456,7 @@ impl Keeper {
                 let cause = format!("book:{}", asked.book_version);
                 change.wait_for_all(asked.list_seq, at.micros(), &cause)?;
             }
-            succeeded
-                .iter()
-                .try_for_each(|(verdict, by)| change.succeeded(verdict, by))
+            Ok(())
         })?;
         if !due.is_empty() || !requested.is_empty() {
             self.shared.due.notify_one();

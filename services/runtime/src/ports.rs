@@ -151,15 +151,6 @@ pub trait Reviews: Send + Sync + 'static {
     /// # Errors
     /// When it is not recorded; asking again is safe.
     fn review(&self, review: Review) -> Answer<'_, Result<Reviewed, NotReviewed>>;
-
-    /// Tells where the verdict that took another one's place is found, for answers to repeats.
-    fn succeeded_by(&self, successors: Arc<dyn Successors>);
-}
-
-/// Knows which verdict took the place of another.
-pub trait Successors: Send + Sync + 'static {
-    /// The verdict that took this one's place last.
-    fn successor(&self, verdict: VerdictId) -> Option<VerdictId>;
 }
 
 /// A case to be judged again (spec 8).
