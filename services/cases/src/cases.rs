@@ -6,20 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, Journal};
 use creditgate_runtime::kafka::Cluster;
 use creditgate_runtime::live::Live;
-use creditgate_runtime::ports::{Change, Changes, History, Reviews, Successors};
+use creditgate_runtime::ports::{Change, Changes, History, Reviews};
 use creditgate_runtime::telemetry::names::field;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::COMPONENT;
 use crate::error::{ActError, Error};
@@ -37,8 +35,6 @@ const SNAPSHOTS: usize = 2_048;
 /// How far the threads stand back behind those that answer, 0 to 19.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 15;
-/// Longest chain of verdicts that is followed.
-const CHAIN: usize = 10_000;
 
 /// What cases are made of.
 pub struct Options {
@@ -291,7 +287,7 @@ impl Cases {
             start("cases", Box::new(move || keeper.run()))?,
             start("case-reviews", Box::new(move || reviewer.run(&runtime)))?,
         ];
-        let cases = Self {
+        Ok(Self {
             inner: Arc::new(Inner {
                 commands,
                 lookup,
@@ -303,10 +299,7 @@ impl Cases {
                 journal,
                 threads: Mutex::new(threads),
             }),
-        };
-        let successors = Arc::new(cases.clone());
-        cases.inner.reviews.succeeded_by(successors);
-        Ok(cases)
+        })
     }
 
     /// Stops following and closes the journal of cases. What was recorded stays.
@@ -428,27 +421,6 @@ fn give_way() {
 /// Only Linux keeps a priority for each thread.
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
-
-impl Successors for Cases {
-    fn successor(&self, verdict: VerdictId) -> Option<VerdictId> {
-        let mut last = None;
-        let mut next = verdict.0.into_bytes();
-        for _ in 0..CHAIN {
-            match self.inner.lookup.successor(&next) {
-                Ok(Some(by)) => {
-                    next = by;
-                    last = Some(VerdictId(Uuid::from_bytes(by)));
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::error!({ field::ERROR } = %error, "the successor of a verdict cannot be told");
-                    break;
-                }
-            }
-        }
-        last
-    }
-}
 
 impl std::fmt::Debug for Cases {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

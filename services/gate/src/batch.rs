@@ -130,7 +130,7 @@ impl Inner {
 
     async fn go_on(&self, judging: Judging<'_>) -> Result<Answer, Failure> {
         match judging.await? {
-            Judged::Before(verdict) => Ok(Answer::before(verdict)),
+            Judged::Before(verdict) => self.repeated(verdict).await,
             Judged::Now(one) => self.keep(*one, None).await,
         }
     }

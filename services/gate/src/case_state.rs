@@ -17,6 +17,7 @@ use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
+use creditgate_proto::verdict_id_from_text;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{AppendError, NewRecord};
@@ -29,7 +30,7 @@ use prost::Message as _;
 use tokio::runtime::Handle;
 
 use crate::content::ContentKey;
-use crate::records::{self, Case, Claim, Claimed, Draft, Records, Seen};
+use crate::records::{self, Case, Claim, Claimed, Draft, Learned, Records, Seen};
 
 /// The name under which the copy speaks to readiness.
 pub const COMPONENT: &str = "case_state";
@@ -314,13 +315,21 @@ impl Follower {
             .as_ref()
             .and_then(time_from_proto)
             .ok_or("the time of its verdict")?;
+        let supersedes = verdict
+            .supersedes
+            .as_deref()
+            .map(|text| verdict_id_from_text(text).ok_or("the verdict whose place it takes"))
+            .transpose()?;
         let book = &self.live.load().book;
         let seen = Seen::of(&event, &verdict.cause, evaluated_at, book);
         Ok(Draft {
             claim,
-            digest: self.content.digest(&event),
-            case: Case::new(event.case_id),
-            seen,
+            learned: Learned {
+                digest: self.content.digest(&event),
+                case: Case::new(event.case_id),
+                seen,
+                supersedes,
+            },
             record: NewRecord::new(kind::VERDICT, evaluated_at.micros(), payload.to_vec()),
         })
     }

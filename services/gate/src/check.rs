@@ -13,7 +13,7 @@ use creditgate_proto::decode::{
     DecodedEvent, book_violations, event_from_proto, event_from_record,
 };
 use creditgate_proto::journal::v1::VerdictRecord;
-use creditgate_proto::{MinListVersion, Refused, v1};
+use creditgate_proto::{MinListVersion, Refused, v1, verdict_id_from_text};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::AppendError;
 use creditgate_runtime::kafka;
@@ -97,7 +97,8 @@ impl Inner {
             return Err(Failure::Overloaded);
         }
         match self.judge(arrival).await? {
-            Judged::Before(verdict) => Ok(Answer::before(verdict)),
+            // Boxed: as rare as the long way of judging.
+            Judged::Before(verdict) => Box::pin(self.repeated(verdict)).await,
             Judged::Now(decided) => self.keep(*decided, Some(room)).await,
         }
     }
@@ -319,7 +320,7 @@ impl Inner {
         }
     }
 
-    /// The recorded verdict as a repeat tells it, if the event's content is the recorded one.
+    /// The recorded verdict, if the event's content is the recorded one.
     ///
     /// Digests made with another key say nothing, so the stored event has the last word.
     fn same_content(
@@ -333,9 +334,22 @@ impl Inner {
         if !same {
             return Err(Failure::OtherContent);
         }
-        let mut verdict = record.verdict.map(Box::new).ok_or(Failure::Unreadable)?;
-        self.superseded.tell(&mut verdict);
-        Ok(verdict)
+        record.verdict.map(Box::new).ok_or(Failure::Unreadable)
+    }
+
+    /// The answer to a repeat.
+    pub(crate) async fn repeated(&self, mut verdict: Box<v1::Verdict>) -> Result<Answer, Failure> {
+        self.tell_successor(&mut verdict).await?;
+        Ok(Answer::before(verdict))
+    }
+
+    /// Has a recorded verdict tell which one took its place since (spec 7). Neither its record nor
+    /// its digest has this.
+    pub(crate) async fn tell_successor(&self, verdict: &mut v1::Verdict) -> Result<(), Failure> {
+        let id = verdict_id_from_text(&verdict.verdict_id).ok_or(Failure::Unreadable)?;
+        let successor = self.records.successor(id).await.map_err(unreadable)?;
+        verdict.superseded_by = successor.map(|successor| successor.to_string());
+        Ok(())
     }
 
     fn decided(

@@ -24,7 +24,6 @@ use crate::outbox::Outbox;
 use crate::records::{self, Indexer, Records, Watched};
 use crate::shadow::Shadow;
 use crate::simulate::Kept;
-use crate::superseded::Superseded;
 use crate::tally::Tally;
 
 /// The name under which the gate speaks to readiness.
@@ -126,8 +125,6 @@ pub(crate) struct Inner {
     pub outbox: Option<Arc<Outbox>>,
     /// What others have decided, when Kafka keeps the journal.
     pub case_state: Option<Arc<CaseState>>,
-    /// What took the place of a verdict since.
-    pub superseded: Superseded,
     /// The records of simulations.
     pub simulations: Kept,
     /// Held by the simulation that runs.
@@ -222,7 +219,6 @@ impl Gate {
             lists_were_late: Mutex::default(),
             outbox,
             case_state: state,
-            superseded: Superseded::default(),
             simulations: Kept::new(&data_dir),
             simulating: tokio::sync::Mutex::default(),
             shadow,
@@ -248,7 +244,6 @@ impl Gate {
         if !inner.admission.drained(patience).await {
             tracing::warn!("checks were still under way when the gate closed");
         }
-        inner.superseded.forget();
         if let Some(case_state) = &inner.case_state {
             case_state.stop();
         }

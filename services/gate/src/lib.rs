@@ -21,7 +21,6 @@ mod service;
 mod shadow;
 mod simulate;
 mod stream;
-mod superseded;
 mod tally;
 mod watch;
 

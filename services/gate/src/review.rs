@@ -18,7 +18,7 @@ use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1;
 use creditgate_runtime::journal::{AppendError, Journal, Position};
 use creditgate_runtime::kafka;
-use creditgate_runtime::ports::{self, NotReviewed, Review, Reviewed, Successors};
+use creditgate_runtime::ports::{self, NotReviewed, Review, Reviewed};
 use creditgate_runtime::telemetry::names::{field, span};
 use tracing::Instrument as _;
 
@@ -56,10 +56,6 @@ impl ports::Reviews for Gate {
 
     fn review(&self, review: Review) -> ports::Answer<'_, Result<Reviewed, NotReviewed>> {
         Box::pin(self.inner.review(review))
-    }
-
-    fn succeeded_by(&self, successors: Arc<dyn Successors>) {
-        self.inner.superseded.found_by(successors);
     }
 }
 

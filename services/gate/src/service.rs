@@ -221,7 +221,8 @@ impl gate_server::Gate for Gate {
         };
         let mut record = self.record(verdict).await?;
         if let Some(verdict) = &mut record.verdict {
-            self.inner.superseded.tell(verdict);
+            let told = self.inner.tell_successor(verdict).await;
+            told.map_err(|failure| failure.status())?;
         }
         Ok(Response::new(v1::GetVerdictResponse {
             verdict: record.verdict,

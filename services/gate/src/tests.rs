@@ -31,6 +31,7 @@ mod one;
 mod replicas;
 mod review;
 mod simulate;
+mod successors;
 mod wire;
 
 /// 2026-06-01T02:00:00Z.

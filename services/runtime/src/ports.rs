@@ -157,19 +157,10 @@ pub trait Reviews: Send + Sync + 'static {
 
     /// Whether that journal has what others recorded, but for the last moment.
     fn knows_all(&self) -> bool;
-
-    /// Tells where the verdict that took another one's place is found, for answers to repeats.
-    fn succeeded_by(&self, successors: Arc<dyn Successors>);
 }
 
 /// Why a verdict cannot be looked for.
 pub type NotFound = Box<dyn std::error::Error + Send + Sync>;
-
-/// Knows which verdict took the place of another.
-pub trait Successors: Send + Sync + 'static {
-    /// The verdict that took this one's place last.
-    fn successor(&self, verdict: VerdictId) -> Option<VerdictId>;
-}
 
 /// A case to be judged again (spec 8).
 #[derive(Debug)]

@@ -18,7 +18,7 @@ pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, 
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 100 + stored::VERSION as i64;
+const FORMAT: i64 = 200 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";
@@ -345,15 +345,6 @@ impl Change<'_> {
         Ok(id)
     }
 
-    /// Notes that a verdict took another one's place.
-    pub(crate) fn succeeded(&self, verdict: &[u8; 16], by: &[u8; 16]) -> Result<(), Error> {
-        self.run(
-            "INSERT OR REPLACE INTO successors VALUES (?1, ?2)",
-            params![&verdict[..], &by[..]],
-        )
-        .map(drop)
-    }
-
     /// Notes reviews that wait; those that are known to wait stay. Gives how many are new.
     pub(crate) fn wait(&self, due: &[Due]) -> Result<usize, Error> {
         let mut new = 0;
@@ -474,7 +465,6 @@ CREATE INDEX orders_by_age ON orders (ordered_at, id);
 CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, implementer TEXT NOT NULL, measure TEXT NOT NULL,
     status TEXT NOT NULL, department TEXT NOT NULL, division TEXT NOT NULL, day TEXT NOT NULL,
     amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, implementer)) WITHOUT ROWID;
-CREATE TABLE successors (verdict BLOB NOT NULL PRIMARY KEY, by BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
     urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
 CREATE TABLE ahead (number INTEGER PRIMARY KEY, position INTEGER NOT NULL);

@@ -399,15 +399,6 @@ impl Lookup {
             Ok((of, reports, row.get(count + 1)?))
         })
     }
-
-    /// The verdict that took another one's place.
-    pub(crate) fn successor(&self, verdict: &[u8; 16]) -> Result<Option<[u8; 16]>, Error> {
-        let sql = "SELECT by FROM successors WHERE verdict = ?1";
-        let found = self.rows(sql, vec![Value::from(verdict.to_vec())], |row| {
-            row.get::<_, Vec<u8>>(0)
-        })?;
-        Ok(found.into_iter().next().and_then(|by| by.try_into().ok()))
-    }
 }
 
 fn wanted(row: &Row<'_>) -> rusqlite::Result<Wanted> {

@@ -3,7 +3,7 @@
 use creditgate_measures::book::Book;
 use creditgate_measures::case::CaseView;
 use creditgate_measures::event::Event;
-use creditgate_measures::verdict::Verdict;
+use creditgate_measures::verdict::{Verdict, VerdictId};
 use creditgate_proto::encode::{time_to_proto, verdict_to_proto};
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::{case_view_to_proto, explained_to_proto, kind};
@@ -17,10 +17,17 @@ use crate::content::ContentDigest;
 /// What is appended, and what memory learns once it is durable.
 pub(crate) struct Draft {
     pub claim: Claim,
+    pub learned: Learned,
+    pub record: NewRecord,
+}
+
+/// What memory learns of a record.
+pub(crate) struct Learned {
     pub digest: ContentDigest,
     pub case: Case,
     pub seen: Seen,
-    pub record: NewRecord,
+    /// The verdict whose place this one takes.
+    pub supersedes: Option<VerdictId>,
 }
 
 /// A verdict that was just decided, and what it was decided from.
@@ -67,9 +74,12 @@ impl Fresh<'_> {
         let payload = record.encode_to_vec();
         let draft = Draft {
             claim,
-            digest,
-            case: Case::new(event.case_id),
-            seen,
+            learned: Learned {
+                digest,
+                case: Case::new(event.case_id),
+                seen,
+                supersedes: verdict.supersedes,
+            },
             record: NewRecord::new(kind::VERDICT, verdict.evaluated_at.micros(), payload),
         };
         (draft, Box::new(record.verdict.take().unwrap_or_default()))

@@ -8,10 +8,41 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use fastbloom::AtomicBloomFilter;
 
+use super::slots::Unindexed;
+use super::verdict_key;
+
 /// Rate of needless reads, per filter.
 const FALSE_POSITIVES: f64 = 0.001;
 
 const KEYS_MIN: usize = 1 << 16;
+
+/// What the index may hold.
+pub(crate) struct Filters {
+    pub verdicts: Filter,
+    pub cases: Filter,
+    /// Verdicts whose place another one took.
+    pub superseded: Filter,
+}
+
+impl Filters {
+    /// With room for so many records, and for so many that were superseded.
+    pub(crate) fn for_records(expected: usize, superseded: usize) -> Self {
+        Self {
+            verdicts: Filter::for_keys(expected),
+            cases: Filter::for_keys(expected / 2),
+            superseded: Filter::for_keys(superseded),
+        }
+    }
+
+    /// Adds records that the index holds.
+    pub(crate) fn add(&self, records: &[Unindexed]) {
+        self.verdicts
+            .add(records.iter().map(|one| verdict_key(one.verdict)));
+        self.cases.add(records.iter().map(|one| one.case.key));
+        let superseded = records.iter().filter_map(|one| one.supersedes);
+        self.superseded.add(superseded.map(verdict_key));
+    }
+}
 
 pub(crate) struct Filter {
     parts: ArcSwap<Vec<Arc<Part>>>,

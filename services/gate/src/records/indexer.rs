@@ -20,10 +20,11 @@ use creditgate_runtime::telemetry::names::field;
 use prost::Message;
 
 use super::cases::Cases;
-use super::filter::Filter;
+use super::filter::Filters;
 use super::slots::{Slots, Unindexed};
+use super::successors::Recent;
 use super::table::{Lookup, Mark, Table};
-use super::{Case, Error, Records, index_dir, journal_dir, verdict_key};
+use super::{Case, Error, Records, index_dir, journal_dir};
 use crate::gate::COMPONENT;
 
 /// How often the thread looks around.
@@ -67,7 +68,8 @@ struct Orders {
     flush: AtomicBool,
 }
 
-/// The part of a verdict's record that the index needs. The numbers are those of `VerdictRecord`.
+/// The part of a verdict's record that the index needs. The numbers are those of `VerdictRecord` and
+/// of the messages in it.
 #[derive(Clone, PartialEq, Message)]
 struct Keys {
     #[prost(message, optional, tag = "1")]
@@ -86,6 +88,8 @@ struct EventKeys {
 struct VerdictKeys {
     #[prost(string, tag = "1")]
     verdict_id: String,
+    #[prost(string, optional, tag = "25")]
+    supersedes: Option<String>,
 }
 
 impl Records {
@@ -102,13 +106,13 @@ impl Records {
         let (journal, opened) = Journal::open(journal_dir(data_dir), options)?;
         let dir = index_dir(data_dir);
         std::fs::create_dir_all(&dir).map_err(Error::io("create index directory", &dir))?;
-        let (table, verdict_filter, case_filter) = open_index(&dir, &journal, opened.log_id)?;
+        let (table, filters) = open_index(&dir, &journal, opened.log_id)?;
         let records = Arc::new(Self {
             journal,
             slots: Slots::new(),
             cases: Cases::new(),
-            verdict_filter,
-            case_filter,
+            successors: Recent::default(),
+            filters,
             lookup: Lookup::new(&dir),
             index_dir: dir.clone(),
             run_bytes_max,
@@ -166,19 +170,15 @@ impl Drop for Indexer {
 }
 
 /// The index as far as the journal goes, with its filters.
-fn open_index(
-    dir: &Path,
-    journal: &Journal,
-    log_id: [u8; 16],
-) -> Result<(Table, Filter, Filter), Error> {
+fn open_index(dir: &Path, journal: &Journal, log_id: [u8; 16]) -> Result<(Table, Filters), Error> {
     let in_use = Table::open(dir, &log_id).and_then(|mut table| {
         fits(table.mark(), journal)?;
-        let filters = filters(&table).map_err(|error| error.to_string())?;
+        let filters = table.filters().map_err(|error| error.to_string())?;
         catch_up(&mut table, journal, &filters).map_err(|error| Chain(&error).to_string())?;
         Ok((table, filters))
     });
-    let (table, (verdicts, cases)) = match in_use {
-        Ok(opened) => opened,
+    match in_use {
+        Ok(opened) => Ok(opened),
         Err(reason) => {
             tracing::info!(
                 { field::PATH } = %dir.display(),
@@ -188,12 +188,12 @@ fn open_index(
             );
             let mut table = Table::create(dir, &log_id)?;
             let expected = usize::try_from(journal.head().sequence).unwrap_or(usize::MAX);
-            let filters = (Filter::for_keys(expected), Filter::for_keys(expected / 2));
+            // How many reviews there are is not known; the filter grows with them.
+            let filters = Filters::for_records(expected, 0);
             catch_up(&mut table, journal, &filters)?;
-            (table, filters)
+            Ok((table, filters))
         }
-    };
-    Ok((table, verdicts, cases))
+    }
 }
 
 /// Whether the record that the mark names is the journal's.
@@ -207,20 +207,8 @@ fn fits(mark: Mark, journal: &Journal) -> Result<(), String> {
     }
 }
 
-fn filters(table: &Table) -> rusqlite::Result<(Filter, Filter)> {
-    // Room for as many again.
-    let expected = usize::try_from(table.mark().sequence).unwrap_or(usize::MAX / 2) * 2;
-    let (verdicts, cases) = (Filter::for_keys(expected), Filter::for_keys(expected / 2));
-    table.keys(|key| verdicts.add([key]), |key| cases.add([key]))?;
-    Ok((verdicts, cases))
-}
-
 /// Indexes what the journal has beyond the mark.
-fn catch_up(
-    table: &mut Table,
-    journal: &Journal,
-    (verdicts, cases): &(Filter, Filter),
-) -> Result<(), Error> {
+fn catch_up(table: &mut Table, journal: &Journal, filters: &Filters) -> Result<(), Error> {
     let total = journal.head().sequence;
     let mut told = Instant::now();
     loop {
@@ -232,8 +220,7 @@ fn catch_up(
             path: journal.dir().to_owned(),
             source,
         })?;
-        verdicts.add(batch.iter().map(|one| verdict_key(one.verdict)));
-        cases.add(batch.iter().map(|one| one.case.key));
+        filters.add(&batch);
         if told.elapsed() >= PROGRESS {
             told = Instant::now();
             tracing::info!(
@@ -259,14 +246,21 @@ fn read_after(journal: &Journal, mark: Mark, most: usize) -> Result<Vec<Unindexe
         }
         let keys =
             Keys::decode(record.payload).map_err(|source| Error::Record(position, source))?;
-        let verdict = keys
-            .verdict
-            .and_then(|verdict| verdict_id_from_text(&verdict.verdict_id))
+        let of_verdict = keys.verdict.unwrap_or_default();
+        let verdict = verdict_id_from_text(&of_verdict.verdict_id)
             .ok_or(Error::Part(position, "the id of the verdict"))?;
+        let supersedes = of_verdict
+            .supersedes
+            .map(|text| {
+                verdict_id_from_text(&text)
+                    .ok_or(Error::Part(position, "the verdict whose place it takes"))
+            })
+            .transpose()?;
         records.push(Unindexed {
             sequence: record.sequence,
             position,
             verdict,
+            supersedes,
             case: Case::new(CaseId::new(keys.event.unwrap_or_default().case_id)),
         });
         if records.len() >= most {
@@ -365,10 +359,7 @@ impl Run {
     fn add(&mut self, batch: &[Unindexed]) -> Result<(), Error> {
         let added = self.table.add(batch);
         added.map_err(|source| self.records.index_error(source))?;
-        let verdicts = batch.iter().map(|one| verdict_key(one.verdict));
-        self.records.verdict_filter.add(verdicts);
-        let cases = batch.iter().map(|one| one.case.key);
-        self.records.case_filter.add(cases);
+        self.records.filters.add(batch);
         Ok(())
     }
 
@@ -390,6 +381,7 @@ impl Run {
         let indexed = self.taken.partition_point(|one| one.sequence <= mark);
         let indexed: Vec<Unindexed> = self.taken.drain(..indexed).collect();
         self.records.cases.moved(&indexed);
+        self.records.successors.forget(&indexed);
         self.records.slots.forget(&indexed);
     }
 
@@ -445,12 +437,15 @@ mod tests {
             }),
             verdict: Some(v1::Verdict {
                 verdict_id: "id".into(),
+                supersedes: Some("before".into()),
                 ..Default::default()
             }),
             ..Default::default()
         };
         let keys = Keys::decode(&*record.encode_to_vec()).unwrap();
         assert_eq!(keys.event.unwrap().case_id, "case");
-        assert_eq!(keys.verdict.unwrap().verdict_id, "id");
+        let verdict = keys.verdict.unwrap();
+        assert_eq!(verdict.verdict_id, "id");
+        assert_eq!(verdict.supersedes.as_deref(), Some("before"));
     }
 }

@@ -1,14 +1,15 @@
-//! What was recorded: the journal of verdicts, and three ways to find a record in it again.
+//! What was recorded: the journal of verdicts, and the ways to find a record in it again.
 //!
-//! The journal is the truth. `slots` and `cases` hold in memory what is not indexed yet, `table`
-//! is the index on disk, `filter` tells without a read what the index cannot hold. The `indexer`
-//! moves records from memory into the index.
+//! The journal is the truth. `slots`, `cases` and `successors` hold in memory what is not indexed yet,
+//! `table` is the index on disk, `filter` tells without a read what the index cannot hold. The
+//! `indexer` moves records from memory into the index.
 
 mod cases;
 mod draft;
 mod filter;
 mod indexer;
 mod slots;
+mod successors;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -30,10 +31,11 @@ use crate::content::ContentDigest;
 
 use cases::{Cases, Known};
 pub(crate) use cases::{Seen, is_check};
-pub(crate) use draft::{Draft, Fresh};
-use filter::Filter;
+pub(crate) use draft::{Draft, Fresh, Learned};
+use filter::Filters;
 pub(crate) use indexer::{Indexer, Watched};
-use slots::{Found, Slots};
+use slots::{Found, Slots, Unindexed};
+use successors::{Recent, Successor};
 use table::Lookup;
 
 /// Records that may lack in the index before checks are turned away: about 100 MB of memory.
@@ -93,8 +95,8 @@ pub(crate) struct Records {
     journal: Journal,
     slots: Slots,
     cases: Cases,
-    verdict_filter: Filter,
-    case_filter: Filter,
+    successors: Recent,
+    filters: Filters,
     lookup: Lookup,
     index_dir: PathBuf,
     /// Bytes of the largest run that is appended at once.
@@ -154,7 +156,7 @@ impl Records {
     /// Claims a slot that certainly was never recorded; anything else takes the way that may wait.
     pub(crate) fn claim_fresh(self: &Arc<Self>, verdict: VerdictId) -> Option<Claim> {
         match self.claim(verdict) {
-            Claimed::Mine(claim) if !self.verdict_filter.may_hold(verdict_key(verdict)) => {
+            Claimed::Mine(claim) if !self.filters.verdicts.may_hold(verdict_key(verdict)) => {
                 Some(claim)
             }
             _ => None,
@@ -166,7 +168,7 @@ impl Records {
         self: &Arc<Self>,
         verdict: VerdictId,
     ) -> Result<Option<(Position, VerdictRecord)>, Error> {
-        if !self.verdict_filter.may_hold(verdict_key(verdict)) {
+        if !self.filters.verdicts.may_hold(verdict_key(verdict)) {
             return Ok(None);
         }
         self.blocking(move |records| records.indexed(verdict)).await
@@ -194,7 +196,7 @@ impl Records {
         let case = Case::new(case.clone());
         match self.cases.known(&case) {
             Known::Whole(view) => Some(view),
-            Known::Recent(view, _) if !self.case_filter.may_hold(case.key) => Some(view),
+            Known::Recent(view, _) if !self.filters.cases.may_hold(case.key) => Some(view),
             Known::Recent(..) => None,
         }
     }
@@ -208,7 +210,7 @@ impl Records {
         let case = Case::new(case.clone());
         let (recent, moves) = match self.cases.known(&case) {
             Known::Whole(view) => return Ok(view),
-            Known::Recent(view, _) if !self.case_filter.may_hold(case.key) => return Ok(view),
+            Known::Recent(view, _) if !self.filters.cases.may_hold(case.key) => return Ok(view),
             Known::Recent(view, moves) => (view, moves),
         };
         let book = Arc::clone(book);
@@ -223,13 +225,11 @@ impl Records {
     pub(crate) async fn append(self: Arc<Self>, draft: Draft) -> Result<(), AppendError> {
         let Draft {
             claim,
-            digest,
-            case,
-            seen,
+            learned,
             record,
         } = draft;
         let appended = self.journal.append_record(record).await;
-        claim.settle(appended, digest, case, seen)
+        claim.settle(appended, learned)
     }
 
     /// Bytes of the largest run that is appended at once.
@@ -277,19 +277,19 @@ impl Records {
         let mut waiting = Vec::with_capacity(drafts.len());
         for draft in drafts {
             records.push(draft.record);
-            waiting.push((draft.claim, draft.digest, draft.case, draft.seen));
+            waiting.push((draft.claim, draft.learned));
         }
         match self.journal.append_all(records).await {
             Ok(appended) => {
-                for ((claim, digest, case, seen), appended) in waiting.into_iter().zip(appended) {
-                    claim.settle(Ok(appended), digest, case, seen)?;
+                for ((claim, learned), appended) in waiting.into_iter().zip(appended) {
+                    claim.settle(Ok(appended), learned)?;
                 }
                 Ok(())
             }
             Err(error) => {
-                for (claim, digest, case, seen) in waiting {
+                for (claim, learned) in waiting {
                     // The same error for each; told once, below.
-                    let _ = claim.settle(Err(error.clone()), digest, case, seen);
+                    let _ = claim.settle(Err(error.clone()), learned);
                 }
                 Err(error)
             }
@@ -369,17 +369,38 @@ impl Claim {
     fn settle(
         mut self,
         appended: Result<Appended, AppendError>,
-        digest: ContentDigest,
-        case: Case,
-        seen: Seen,
+        learned: Learned,
     ) -> Result<(), AppendError> {
         self.open = false;
         let records = &self.records;
         match appended {
             Ok(appended) => {
-                // The case first: who is told of the verdict may ask for the next step at once.
+                let Learned {
+                    digest,
+                    case,
+                    seen,
+                    supersedes,
+                } = learned;
+                // These first: who is told of the verdict may ask for the next step at once, or again
+                // for the one before.
                 records.cases.record(case.clone(), seen);
-                records.slots.record(self.verdict, appended, digest, case);
+                if let Some(before) = supersedes {
+                    let successor = Successor {
+                        position: appended.position,
+                        verdict: self.verdict,
+                    };
+                    records.successors.record(before, successor);
+                }
+                records.slots.record(
+                    digest,
+                    Unindexed {
+                        sequence: appended.sequence,
+                        position: appended.position,
+                        verdict: self.verdict,
+                        supersedes,
+                        case,
+                    },
+                );
                 Ok(())
             }
             Err(error) => {

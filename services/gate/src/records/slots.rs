@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use creditgate_measures::verdict::VerdictId;
-use creditgate_runtime::journal::{Appended, Position};
+use creditgate_runtime::journal::Position;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -47,6 +47,8 @@ pub(crate) struct Unindexed {
     pub sequence: u64,
     pub position: Position,
     pub verdict: VerdictId,
+    /// The verdict whose place it takes.
+    pub supersedes: Option<VerdictId>,
     pub case: Case,
 }
 
@@ -96,23 +98,13 @@ impl Slots {
     }
 
     /// The slot's record is durable.
-    pub(crate) fn record(
-        &self,
-        verdict: VerdictId,
-        appended: Appended,
-        digest: ContentDigest,
-        case: Case,
-    ) {
-        let mut shard = self.shard(verdict).lock();
-        let before = shard
-            .slots
-            .insert(SlotKey(verdict), Slot::Recorded(appended.position, digest));
-        shard.unindexed.push(Unindexed {
-            sequence: appended.sequence,
-            position: appended.position,
-            verdict,
-            case,
-        });
+    pub(crate) fn record(&self, digest: ContentDigest, record: Unindexed) {
+        let mut shard = self.shard(record.verdict).lock();
+        let before = shard.slots.insert(
+            SlotKey(record.verdict),
+            Slot::Recorded(record.position, digest),
+        );
+        shard.unindexed.push(record);
         drop(shard);
         self.unindexed.fetch_add(1, Ordering::Relaxed);
         wake(before);
@@ -192,18 +184,17 @@ mod tests {
 
     const DIGEST: ContentDigest = ContentDigest([7; 16]);
 
-    fn case() -> Case {
-        Case::new("c".into())
-    }
-
     fn id(n: u128) -> VerdictId {
         VerdictId(uuid::Uuid::from_u128(n))
     }
 
-    fn appended(sequence: u64) -> Appended {
-        Appended {
-            position: Position(sequence * 100),
+    fn recorded(n: u64, sequence: u64) -> Unindexed {
+        Unindexed {
             sequence,
+            position: Position(sequence * 100),
+            verdict: id(u128::from(n)),
+            supersedes: None,
+            case: Case::new("c".into()),
         }
     }
 
@@ -220,7 +211,7 @@ mod tests {
         let Found::UnderWay(end) = slots.claim(id(1)) else {
             panic!("taken");
         };
-        slots.record(id(1), appended(3), DIGEST, case());
+        slots.record(DIGEST, recorded(1, 3));
         end.await;
         assert!(matches!(
             slots.claim(id(1)),
@@ -233,7 +224,7 @@ mod tests {
         let slots = Slots::new();
         for n in 1..=500 {
             assert!(matches!(slots.claim(id(u128::from(n))), Found::Claimed));
-            slots.record(id(u128::from(n)), appended(n), DIGEST, case());
+            slots.record(DIGEST, recorded(n, n));
         }
         let mut taken = Vec::new();
         slots.take_unindexed(&mut taken);

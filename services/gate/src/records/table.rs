@@ -7,15 +7,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use creditgate_measures::verdict::VerdictId;
 use creditgate_runtime::journal::Position;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params};
+use uuid::Uuid;
 
+use super::filter::{Filter, Filters};
 use super::slots::Unindexed;
+use super::successors::Successor;
 use super::verdict_key;
 
 /// Of the tables and of the key functions; another one is a foreign file.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// `crgt`, in the file's header.
 const APPLICATION: i64 = 0x6372_6774;
 const FILE: &str = "verdicts.sqlite";
@@ -111,7 +115,8 @@ impl Table {
             connection.execute_batch(
                 "CREATE TABLE mark (log_id BLOB NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL);
                 CREATE TABLE verdicts (key INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (key, position)) WITHOUT ROWID;
-                CREATE TABLE cases (key INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (key, position)) WITHOUT ROWID;",
+                CREATE TABLE cases (key INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (key, position)) WITHOUT ROWID;
+                CREATE TABLE successors (superseded BLOB NOT NULL, position INTEGER NOT NULL, verdict BLOB NOT NULL, PRIMARY KEY (superseded, position)) WITHOUT ROWID;",
             )?;
             connection.execute("INSERT INTO mark VALUES (?1, 0, 0)", params![&log_id[..]])?;
             Ok(connection)
@@ -130,22 +135,30 @@ impl Table {
         self.mark
     }
 
-    /// Gives every key to the visitor.
-    pub(crate) fn keys(
-        &self,
-        mut verdict: impl FnMut(u64),
-        mut case: impl FnMut(u64),
-    ) -> rusqlite::Result<()> {
-        let each = |sql: &str, visit: &mut dyn FnMut(u64)| -> rusqlite::Result<()> {
+    /// Filters of every key.
+    pub(crate) fn filters(&self) -> rusqlite::Result<Filters> {
+        // Room for as many again.
+        let twice = |known: u64| usize::try_from(known).unwrap_or(usize::MAX / 2) * 2;
+        let superseded: i64 =
+            self.connection
+                .query_row("SELECT count(*) FROM successors", [], |row| row.get(0))?;
+        let filters =
+            Filters::for_records(twice(self.mark.sequence), twice(superseded.cast_unsigned()));
+        let each = |sql: &str, of: fn(&Row<'_>) -> rusqlite::Result<u64>, filter: &Filter| {
             let mut statement = self.connection.prepare(sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                visit(row.get::<_, i64>(0)?.cast_unsigned());
+                filter.add([of(row)?]);
             }
-            Ok(())
+            Ok::<_, rusqlite::Error>(())
         };
-        each("SELECT key FROM verdicts", &mut verdict)?;
-        each("SELECT DISTINCT key FROM cases", &mut case)
+        let key = |row: &Row<'_>| row.get(0).map(i64::cast_unsigned);
+        each("SELECT key FROM verdicts", key, &filters.verdicts)?;
+        each("SELECT DISTINCT key FROM cases", key, &filters.cases)?;
+        let superseded = |row: &Row<'_>| id(row, 0).map(verdict_key);
+        let sql = "SELECT DISTINCT superseded FROM successors";
+        each(sql, superseded, &filters.superseded)?;
+        Ok(filters)
     }
 
     /// Adds records that continue the mark, and moves it, in one transaction.
@@ -177,6 +190,7 @@ impl Table {
         insert("INSERT OR IGNORE INTO cases VALUES (?1, ?2)", &|one| {
             one.case.key
         })?;
+        insert_successors(&transaction, records)?;
         transaction
             .prepare_cached("UPDATE mark SET sequence = ?1, position = ?2")?
             .execute(params![
@@ -213,21 +227,73 @@ impl Lookup {
         )
     }
 
+    /// The verdict that took this one's place; of several the last recorded. Blocks.
+    pub(crate) fn successor(&self, verdict: VerdictId) -> rusqlite::Result<Option<Successor>> {
+        self.ask(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT position, verdict FROM successors WHERE superseded = ?1
+                    ORDER BY position DESC LIMIT 1",
+                )?
+                .query_row([verdict.0.as_bytes().as_slice()], |row| {
+                    Ok(Successor {
+                        position: position(row)?,
+                        verdict: id(row, 1)?,
+                    })
+                })
+                .optional()
+        })
+    }
+
     fn positions(&self, sql: &str, key: u64) -> rusqlite::Result<Vec<Position>> {
+        self.ask(|connection| {
+            connection
+                .prepare_cached(sql)?
+                .query_map([key.cast_signed()], position)?
+                .collect()
+        })
+    }
+
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
         let idle = self.idle.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
             None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
-        let positions = connection
-            .prepare_cached(sql)?
-            .query_map([key.cast_signed()], |row| {
-                Ok(Position(row.get::<_, i64>(0)?.cast_unsigned()))
-            })?
-            .collect();
+        let answer = question(&connection)?;
         self.idle.lock().push(connection);
-        positions
+        Ok(answer)
     }
+}
+
+/// Few: only reviews take the place of a verdict.
+fn insert_successors(transaction: &Transaction<'_>, records: &[Unindexed]) -> rusqlite::Result<()> {
+    let mut rows: Vec<(VerdictId, i64, VerdictId)> = records
+        .iter()
+        .filter_map(|one| Some((one.supersedes?, one.position.0.cast_signed(), one.verdict)))
+        .collect();
+    rows.sort_unstable();
+    let mut statement =
+        transaction.prepare_cached("INSERT OR IGNORE INTO successors VALUES (?1, ?2, ?3)")?;
+    for (superseded, position, verdict) in rows {
+        statement.execute(params![
+            superseded.0.as_bytes().as_slice(),
+            position,
+            verdict.0.as_bytes().as_slice()
+        ])?;
+    }
+    Ok(())
+}
+
+fn position(row: &Row<'_>) -> rusqlite::Result<Position> {
+    Ok(Position(row.get::<_, i64>(0)?.cast_unsigned()))
+}
+
+fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<VerdictId> {
+    Ok(VerdictId(Uuid::from_bytes(row.get(column)?)))
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {

@@ -66,6 +66,14 @@ async fn on_kafka_a_review_of_another_process_is_known_and_no_check_either() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     };
     assert_eq!(before(reviewed), told);
+    // Each of them tells it from its own copy.
+    for gate in [&gate, &other] {
+        let repeated = check(gate, at(event(1, 1, "bid"), NOW - 2 * HOUR));
+        let repeated = repeated.await.unwrap();
+        assert!(repeated.repeated);
+        let by = repeated.verdict.unwrap().superseded_by;
+        assert_eq!(by.as_ref(), Some(&told.verdict_id));
+    }
     let known = view(&other_world, &other).await;
     assert_eq!(known.checks.len(), 1);
     assert_eq!(view(&world, &gate).await, known);

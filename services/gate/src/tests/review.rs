@@ -1,6 +1,6 @@
-//! Cases judged again: recorded once, never taken for a check, told in answers to repeats.
+//! Cases judged again: recorded once, never taken for a check.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use creditgate_measures::canonical;
 use creditgate_measures::case::CaseView;
@@ -11,8 +11,7 @@ use creditgate_proto::decode::event_from_record;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1::simulation_server::Simulation as _;
 use creditgate_proto::verdict_id_from_text;
-use creditgate_runtime::metrics::Transport;
-use creditgate_runtime::ports::{Check, NotReviewed, Review, Reviewed, Reviews as _, Successors};
+use creditgate_runtime::ports::{NotReviewed, Review, Reviewed, Reviews as _};
 
 use super::simulate::{
     Place, bidder, candidate_rows, compared, entry, evaluation, fourteen, message, result, status,
@@ -21,12 +20,12 @@ use super::*;
 
 pub(super) const HOUR: i64 = 3_600_000_000;
 
-async fn record(gate: &Gate, verdict_id: &str) -> VerdictRecord {
+pub(super) async fn record(gate: &Gate, verdict_id: &str) -> VerdictRecord {
     let found = gate.inner.records.find(id(verdict_id)).await.unwrap();
     found.expect("a record").1
 }
 
-fn id(text: &str) -> VerdictId {
+pub(super) fn id(text: &str) -> VerdictId {
     verdict_id_from_text(text).unwrap()
 }
 
@@ -57,7 +56,7 @@ pub(super) fn before(reviewed: Result<Reviewed, NotReviewed>) -> v1::Verdict {
     }
 }
 
-async fn replayed(gate: &Gate, verdict: &v1::Verdict) -> v1::ReplayResponse {
+pub(super) async fn replayed(gate: &Gate, verdict: &v1::Verdict) -> v1::ReplayResponse {
     let message = v1::ReplayRequest {
         verdict_id: verdict.verdict_id.clone(),
     };
@@ -213,85 +212,6 @@ async fn a_review_knows_what_is_known_of_its_case() {
     assert!(replayed.same && replayed.explanation_same);
 }
 
-/// Successors from a table.
-struct Table(BTreeMap<VerdictId, VerdictId>);
-
-impl Successors for Table {
-    fn successor(&self, verdict: VerdictId) -> Option<VerdictId> {
-        self.0.get(&verdict).copied()
-    }
-}
-
-#[tokio::test]
-async fn repeats_tell_which_verdict_took_the_place_of_theirs() {
-    let world = World::new();
-    let gate = world.open();
-    let given = || at(event(1, 1, "bid"), NOW - HOUR);
-    let first = check(&gate, given()).await.unwrap().verdict.unwrap();
-    assert_eq!(first.superseded_by, None);
-    let told = now(gate
-        .review(review(&world, &gate, &first, "evaluate").await)
-        .await);
-    let repeated = check(&gate, given()).await.unwrap().verdict.unwrap();
-    assert_eq!(repeated, first);
-
-    let successors = BTreeMap::from([(id(&first.verdict_id), id(&told.verdict_id))]);
-    gate.succeeded_by(Arc::new(Table(successors)));
-    let expected = v1::Verdict {
-        superseded_by: Some(told.verdict_id.clone()),
-        ..first.clone()
-    };
-    for indexed in [false, true] {
-        if indexed {
-            gate.index_now();
-        }
-        let by_grpc = check(&gate, given()).await.unwrap();
-        assert!(by_grpc.repeated);
-        assert_eq!(by_grpc.verdict.as_ref(), Some(&expected));
-        let by_http = Check::check(&gate, given(), caller(), Transport::HttpCheck);
-        let by_http = by_http.await.unwrap();
-        assert_eq!(by_http.verdict.as_ref(), Some(&expected));
-        let mut waiting = given();
-        waiting.min_list_version = "99".into();
-        let known_already = check(&gate, waiting).await.unwrap();
-        assert_eq!(known_already.verdict.as_ref(), Some(&expected));
-        // The second one of this batch has no successor.
-        let results = batch(&gate, vec![given(), event(2, 2, "bid"), event(2, 2, "bid")]).await;
-        let told: Vec<_> = results.into_iter().map(of_item).collect();
-        assert_eq!(told[0], expected);
-        assert!(told[1..].iter().all(|one| one.superseded_by.is_none()));
-        let item = v1::CheckStreamRequest {
-            event: Some(given()),
-            ..Default::default()
-        };
-        let items = tokio_stream::iter([Ok(item)]);
-        let answers = gate.answer_stream(items, "test".into(), tracing::Span::none());
-        let answers: Vec<_> = answers.collect().await;
-        let answer = answers.into_iter().next().unwrap().unwrap();
-        assert_eq!(of_item(answer.result.unwrap()), expected);
-    }
-    let key = v1::get_verdict_request::Key::VerdictId(first.verdict_id.clone());
-    let asked = request(v1::GetVerdictRequest { key: Some(key) });
-    let shown = gate.get_verdict(asked).await.unwrap().into_inner();
-    assert_eq!(shown.verdict, Some(expected));
-    // What is kept stays as it was.
-    assert_eq!(
-        record(&gate, &first.verdict_id).await.verdict,
-        Some(first.clone())
-    );
-    assert!(replayed(&gate, &first).await.same);
-    let all = watched(&gate, v1::WatchVerdictsRequest::default()).await;
-    let all: Vec<_> = all.iter().map(|(_, event)| event.as_str()).collect();
-    assert_eq!(all, ["e1", "e1", "e2"]);
-}
-
-fn of_item(result: v1::CheckResult) -> v1::Verdict {
-    match result.result.unwrap() {
-        v1::check_result::Result::Verdict(verdict) => verdict,
-        v1::check_result::Result::Error(error) => panic!("{error:?}"),
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_get_one_review_while_its_event_is_asked_again() {
     let world = World::new();
@@ -309,7 +229,7 @@ async fn many_at_once_get_one_review_while_its_event_is_asked_again() {
         asking.push(tokio::spawn(async move { verdict(&other, given()).await }));
     }
     let mut firsts = 0;
-    let mut digests = BTreeSet::new();
+    let mut reviews = BTreeSet::new();
     for one in reviewing {
         let verdict = match one.await.unwrap() {
             Reviewed::Now(verdict) => {
@@ -318,14 +238,30 @@ async fn many_at_once_get_one_review_while_its_event_is_asked_again() {
             }
             Reviewed::Before(verdict) => verdict,
         };
-        digests.insert(verdict.verdict_digest);
+        reviews.insert((verdict.verdict_id, verdict.verdict_digest));
     }
+    assert_eq!((firsts, reviews.len()), (1, 1));
+    let (review, _) = reviews.first().unwrap();
     for one in asking {
-        assert_eq!(one.await.unwrap(), first);
+        let told = one.await.unwrap();
+        // Asked before its review was recorded, or after.
+        let by = told.superseded_by.clone();
+        assert!(by.is_none() || by.as_ref() == Some(review), "{by:?}");
+        let superseded_by = None;
+        assert_eq!(
+            v1::Verdict {
+                superseded_by,
+                ..told
+            },
+            first
+        );
     }
-    assert_eq!((firsts, digests.len()), (1, 1));
+    assert_eq!(
+        verdict(&gate, given()).await.superseded_by.as_ref(),
+        Some(review)
+    );
     assert_eq!(gate.verdicts().head().sequence, 2);
-    assert_eq!(world.balance(), [1, 25, 0]);
+    assert_eq!(world.balance(), [1, 26, 0]);
     assert_eq!(world.sum("creditgate_reviews_repeated_total"), 24);
 }
 
@@ -403,7 +339,11 @@ async fn a_bidder_listed_after_its_bid_is_stopped_at_the_next_step() {
     let replayed = replayed(&gate, &told).await;
     assert!(replayed.same && replayed.explanation_same);
     // The step that was taken stands.
-    assert_eq!(verdict(&gate, bid).await, first);
+    let stands = v1::Verdict {
+        superseded_by: Some(told.verdict_id),
+        ..first
+    };
+    assert_eq!(verdict(&gate, bid).await, stands);
 }
 
 #[tokio::test(flavor = "multi_thread")]
