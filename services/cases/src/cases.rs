@@ -264,6 +264,7 @@ impl Cases {
             commands: received,
             recent: VecDeque::new(),
             fresh: HashMap::new(),
+            reports: None,
         };
         let reviewer = Reviewer {
             lookup: lookup.clone(),

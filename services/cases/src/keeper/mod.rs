@@ -31,7 +31,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::cases::Shared;
 use crate::error::{ActError, Error};
-use crate::log::{Happened, Log};
+use crate::log::{Happened, Log, Reports};
 use crate::state::{CaseState, Owed, Refusal};
 use crate::table::{Children, Due, Lookup, Pending, Table};
 use crate::terms::BookTerms;
@@ -135,6 +135,8 @@ pub(crate) struct Keeper {
     pub ahead: BTreeMap<u64, u64>,
     /// Verdicts that were named a moment ago, by id.
     pub fresh: HashMap<Vec<u8>, Record>,
+    /// Reads reports from their topic while this process leads.
+    pub reports: Option<Reports>,
 }
 
 impl Keeper {
@@ -142,7 +144,6 @@ impl Keeper {
     pub fn run(mut self) {
         while !self.shared.stop.is_cancelled() {
             if self.lead() {
-                let _reports = self.start_reports();
                 self.keep();
             }
         }
@@ -176,6 +177,10 @@ impl Keeper {
                 scanned = Instant::now();
             }
             if !more {
+                // How far they were read, the records told that are taken in now.
+                if !caught_up {
+                    self.reports = self.start_reports();
+                }
                 caught_up = true;
                 self.shared.caught_up(&self.readiness);
             }
@@ -216,6 +221,7 @@ impl Keeper {
                 }
             }
         }
+        self.reports = None;
     }
 
     /// What failed is tried again; nothing is lost by it, since the journals have it.

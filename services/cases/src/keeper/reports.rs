@@ -48,8 +48,15 @@ impl Keeper {
         let mut happened = Happened::default();
         let mut cases = BTreeSet::new();
         let mut places = BTreeMap::new();
+        // One that this process read before it took over again may be done with.
+        let read = self.lookup.reports_read()?;
+        let is_read = |one: &Incoming| read.get(&one.partition).is_some_and(|at| one.offset < *at);
         let mut done = 0;
         for incoming in batch {
+            if is_read(incoming) {
+                done += 1;
+                continue;
+            }
             let laid = |reason: &Reason| letter(&topic, incoming, reason);
             match self.report(incoming, now)? {
                 Found::NoVerdict if patient => break,
