@@ -83,10 +83,13 @@ impl Record {
 /// When the topic cannot be read.
 #[must_use]
 pub fn committed(bootstrap: &str, topic: &str) -> Vec<Record> {
-    let committed = "isolation.level=read_committed";
-    let args = [
-        "-C", "-q", "-e", "-J", "-b", bootstrap, "-t", topic, "-X", committed,
+    let settings = [
+        "isolation.level=read_committed",
+        // The end of each partition is told at once.
+        "fetch.wait.max.ms=20",
     ];
+    let mut args = vec!["-C", "-q", "-e", "-J", "-b", bootstrap, "-t", topic];
+    args.extend(settings.iter().flat_map(|setting| ["-X", setting]));
     let read = kcat(&args, b"");
     String::from_utf8_lossy(&read).lines().map(record).collect()
 }

@@ -25,6 +25,9 @@ const CASES: &str = "gate,http,cases";
 /// That other one.
 const REST: &str = "registry,gate,http,stream";
 
+/// Killed so often, a process must not be waited for long each time; the last word on a setting counts.
+const SOONER: [&str; 2] = ["--kafka-config", "session.timeout.ms=2000"];
+
 /// The land that the bidder registers for when all is over.
 const AFTERWARDS: &str = "LAND-3";
 
@@ -145,7 +148,8 @@ impl<'a> World<'a> {
 
     fn serve(&self, data: &str, roles: &str) -> Service {
         let confirmations = land::confirmations();
-        let more = [&SOON[..], &["--confirmations", &confirmations]].concat();
+        let confirmed = ["--confirmations", &confirmations];
+        let more = [&SOON[..], &SOONER, &confirmed].concat();
         self.here.serve_at(&self.bootstrap(), data, roles, &more)
     }
 
