@@ -658,7 +658,7 @@ fn told(error: ActError) -> Status {
     match error {
         ActError::UnknownCase => Status::not_found(error.to_string()),
         ActError::Closed => Status::unavailable(error.to_string()),
-        ActError::StandsBy => Status::failed_precondition(error.to_string()),
+        ActError::StandsBy => Status::unavailable(error.to_string()),
         ActError::Failed(error) => unreadable(error),
         ActError::Refused(refusal) => match refusal {
             Refusal::Field { field, rule } => invalid(field, &rule),

@@ -101,8 +101,6 @@ pub(crate) enum Command {
     /// asked for again. None: they could not be looked at now.
     Reports {
         batch: Vec<Incoming>,
-        /// The verdict that the first one names may still come.
-        patient: bool,
         reply: oneshot::Sender<Option<usize>>,
     },
     /// Every open case is to be reviewed by the book in force. Gives its version, and how many they are.
@@ -418,12 +416,8 @@ impl Keeper {
                 }
                 let _ = reply.send(());
             }
-            Command::Reports {
-                batch,
-                patient,
-                reply,
-            } => {
-                let done = self.reports(&batch, patient).unwrap_or_else(|error| {
+            Command::Reports { batch, reply } => {
+                let done = self.reports(&batch).unwrap_or_else(|error| {
                     tracing::error!({ field::ERROR } = %Chain(&error), "reports could not be kept; trying again");
                     None
                 });

@@ -1,6 +1,7 @@
 //! Reports that came by their topic.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::ReportsRead;
@@ -18,6 +19,9 @@ use crate::state::{CaseState, Refusal};
 /// Who reports, as records name it: the topic's own rules say who may write there.
 const CALLER: &str = "kafka";
 
+/// How long after a report the verdict that it names may become known here.
+const COMES_WITHIN: Duration = Duration::from_secs(10);
+
 /// What becomes of a report.
 enum Found {
     /// It stands in a case, or is known there.
@@ -31,11 +35,7 @@ enum Found {
 impl Keeper {
     /// Keeps reports, or lays them with the dead letters, each with the place behind it in one
     /// transaction. Gives how many of the first are done with; none: they cannot be looked at now.
-    pub(super) fn reports(
-        &mut self,
-        batch: &[Incoming],
-        patient: bool,
-    ) -> Result<Option<usize>, Error> {
+    pub(super) fn reports(&mut self, batch: &[Incoming]) -> Result<Option<usize>, Error> {
         if !self.reviews.knows_all() {
             return Ok(None);
         }
@@ -59,7 +59,7 @@ impl Keeper {
             }
             let laid = |reason: &Reason| letter(&topic, incoming, reason);
             match self.report(incoming, now)? {
-                Found::NoVerdict if patient => break,
+                Found::NoVerdict if may_still_come(incoming, now) => break,
                 Found::NoVerdict => {
                     let reason = Reason::new(Code::Refused, NO_VERDICT);
                     happened.messages.push(laid(&reason));
@@ -108,4 +108,11 @@ impl Keeper {
             }
         })
     }
+}
+
+/// Whether the verdict may only be late: whoever reports has had it from another process a moment ago.
+fn may_still_come(incoming: &Incoming, now: Time) -> bool {
+    let reported = incoming.timestamp_ms.unwrap_or_default();
+    let age = u128::try_from(now.micros() / 1_000 - reported);
+    age.is_ok_and(|age| age < COMES_WITHIN.as_millis())
 }

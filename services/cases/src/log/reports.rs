@@ -19,8 +19,6 @@ const BATCH: usize = 200;
 const WAIT: Duration = Duration::from_millis(200);
 /// Time between two tries of what could not be kept.
 const AGAIN: Duration = Duration::from_millis(500);
-/// Tries for which a verdict that a report names may still come.
-const TRIES: u32 = 20;
 
 /// A thread that reads until this is dropped.
 pub(crate) struct Reports {
@@ -68,7 +66,6 @@ fn run(
 ) -> Result<(), kafka::Error> {
     let reader = Reader::open(cluster, Topic::Feedback, places)?;
     let mut batch: Vec<Incoming> = Vec::new();
-    let mut tries = 0;
     while !stop.load(Ordering::Acquire) {
         while batch.len() < BATCH {
             let wait = match batch.is_empty() {
@@ -90,7 +87,6 @@ fn run(
         let (reply, done) = oneshot::channel();
         let told = Command::Reports {
             batch: batch.clone(),
-            patient: tries < TRIES,
             reply,
         };
         if keeper.blocking_send(told).is_err() {
@@ -98,15 +94,8 @@ fn run(
         }
         // Whoever does not answer leads no more.
         match done.blocking_recv().unwrap_or(None) {
-            Some(0) => {
-                tries += 1;
-                thread::sleep(AGAIN);
-            }
-            Some(done) => {
-                batch.drain(..done.min(batch.len()));
-                tries = 0;
-            }
-            None => thread::sleep(AGAIN),
+            Some(0) | None => thread::sleep(AGAIN),
+            Some(done) => drop(batch.drain(..done.min(batch.len()))),
         }
     }
     Ok(())

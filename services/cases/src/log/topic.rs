@@ -252,20 +252,9 @@ impl OnTopic {
 
     /// Reads from a record that the copy has, which must be the same on the topic.
     fn read_to_the_end(&mut self, journal: &Journal) -> Result<(), Fault> {
-        let known = match self.known {
-            Some(known) => Some((known, journal.read_at(known.position)?)),
-            None => None,
-        };
+        let mut copying = Copying::from(journal, self.known)?;
         let begin = self.known.map(|known| known.offset);
         let reader = Reader::open(&self.cluster, Topic::CaseLog, &[(PARTITION, begin)])?;
-        let mut copying = Copying {
-            journal,
-            read: known.as_ref().map_or(0, |(known, _)| known.number - 1),
-            copied: journal.head().sequence,
-            known: known.map(|(_, record)| (record.sequence, record.payload.to_vec())),
-            new: Vec::new(),
-            last: self.known,
-        };
         let mut heard = Instant::now();
         loop {
             match reader.next(WAIT)? {
@@ -299,7 +288,23 @@ struct Copying<'a> {
     last: Option<Known>,
 }
 
-impl Copying<'_> {
+impl<'a> Copying<'a> {
+    /// From a record that both have, or from the topic's first.
+    fn from(journal: &'a Journal, known: Option<Known>) -> Result<Self, Fault> {
+        let compared = match known {
+            Some(known) => Some(journal.read_at(known.position)?),
+            None => None,
+        };
+        Ok(Self {
+            journal,
+            read: known.map_or(0, |known| known.number - 1),
+            copied: journal.head().sequence,
+            known: compared.map(|record| (record.sequence, record.payload.to_vec())),
+            new: Vec::new(),
+            last: known,
+        })
+    }
+
     fn take(&mut self, record: &Incoming) -> Result<(), Fault> {
         let offset = record.offset;
         let found = number_of(record).ok_or(Fault::Form(offset))?;
@@ -380,4 +385,139 @@ fn read_known(path: &Path, head: u64) -> Option<Known> {
         position: Position(parts.next()?.parse().ok()?),
     };
     ((1..=head).contains(&known.number)).then_some(known)
+}
+
+#[cfg(test)]
+mod tests {
+    use creditgate_runtime::journal;
+
+    use super::*;
+
+    /// Records of the topic, as a reader gives them; their places begin at 10.
+    fn incoming(numbers: impl IntoIterator<Item = u64>) -> Vec<Incoming> {
+        let of = |number: u64| {
+            let record = CaseRecord {
+                case_id: format!("地-{number}"),
+                ..CaseRecord::default()
+            };
+            let Outgoing {
+                key,
+                headers,
+                payload,
+                ..
+            } = outgoing(&record, number);
+            Incoming {
+                partition: PARTITION,
+                offset: 9 + number.cast_signed(),
+                timestamp_ms: None,
+                key: Some(key),
+                headers,
+                payload: Some(payload),
+            }
+        };
+        numbers.into_iter().map(of).collect()
+    }
+
+    /// Takes records into a copy after the last one known, as reading the topic to its end does.
+    fn copied(
+        journal: &Journal,
+        known: Option<Known>,
+        records: &[Incoming],
+    ) -> Result<Option<Known>, Fault> {
+        let mut copying = Copying::from(journal, known)?;
+        records.iter().try_for_each(|record| copying.take(record))?;
+        copying.finish()
+    }
+
+    fn journal(dir: &Path) -> Journal {
+        let options = journal::Options {
+            preallocate: false,
+            ..journal::Options::default()
+        };
+        Journal::open(dir, options).unwrap().0
+    }
+
+    #[test]
+    fn a_copy_ends_with_what_the_topic_has_from_nothing_or_from_where_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(dir.path());
+        let known = copied(&journal, None, &incoming(1..=3)).unwrap().unwrap();
+        assert_eq!((known.number, known.offset), (3, 12));
+        // From the record that both have, which stands first.
+        let known = copied(&journal, Some(known), &incoming(3..=5)).unwrap();
+        assert_eq!(known.map(|known| known.number), Some(5));
+        // What was remembered is lost: from the beginning, and nothing is there twice.
+        let known = copied(&journal, None, &incoming(1..=6)).unwrap();
+        assert_eq!(known.map(|known| known.number), Some(6));
+        let kept: Vec<String> = journal
+            .read_from(Position(0))
+            .map(|record| CaseRecord::decode(record.unwrap().payload).unwrap().case_id)
+            .collect();
+        assert_eq!(kept, (1..=6).map(|n| format!("地-{n}")).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_topic_that_is_not_the_copys_is_told_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = journal(dir.path());
+        let known = copied(&journal, None, &incoming(1..=3)).unwrap();
+        let fault = |known, records: &[Incoming]| copied(&journal, known, records).unwrap_err();
+
+        let gap = fault(None, &incoming([1, 2, 3, 5]));
+        assert!(
+            matches!(
+                gap,
+                Fault::Gap {
+                    due: 4,
+                    found: 5,
+                    ..
+                }
+            ),
+            "{gap}"
+        );
+        let twice = fault(None, &incoming([1, 2, 2]));
+        assert!(
+            matches!(
+                twice,
+                Fault::Gap {
+                    due: 3,
+                    found: 2,
+                    ..
+                }
+            ),
+            "{twice}"
+        );
+        let mut other = incoming([3]);
+        other[0].payload = Some(CaseRecord::default().encode_to_vec());
+        assert!(matches!(fault(known, &other), Fault::CopyDiffers(3)));
+        let shorter = fault(None, &incoming(1..=2));
+        assert!(
+            matches!(shorter, Fault::CopyAhead { topic: 2, copy: 3 }),
+            "{shorter}"
+        );
+        let mut foreign = incoming([4]);
+        foreign[0].headers.clear();
+        assert!(matches!(fault(known, &foreign), Fault::Form(13)));
+        let mut garbled = incoming([3, 4]);
+        garbled[1].payload = Some(vec![0xff; 3]);
+        assert!(matches!(fault(known, &garbled), Fault::Form(13)));
+        assert_eq!(journal.head().sequence, 3);
+    }
+
+    #[test]
+    fn a_place_behind_the_copys_end_counts_for_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("place");
+        assert_eq!(read_known(&path, 9), None);
+        fs::write(&path, "7 16 420\n").unwrap();
+        let known = Known {
+            number: 7,
+            offset: 16,
+            position: Position(420),
+        };
+        assert_eq!(read_known(&path, 7), Some(known));
+        assert_eq!(read_known(&path, 6), None);
+        fs::write(&path, "7 16").unwrap();
+        assert_eq!(read_known(&path, 7), None);
+    }
 }
