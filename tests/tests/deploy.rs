@@ -506,7 +506,7 @@ fn our_services_share_neither_data_nor_ports_and_listen_where_they_are_published
             assert!(is_mounted, "{name}: {variable} is nowhere");
         }
     }
-    let due = ["gate", "http", "registry", "stream"].map(str::to_owned);
+    let due = ["cases", "gate", "http", "registry", "stream"].map(str::to_owned);
     assert_eq!(roles, BTreeSet::from(due));
 }
 
@@ -810,7 +810,7 @@ fn the_services_of_compose_would_start_with_keys_and_not_without() {
         (output.status.success(), said)
     };
     let services = services(COMPOSE[0]);
-    let ours = ["registry", "gate", "stream"].map(|name| &services[name]["environment"]);
+    let ours = ["registry", "gate", "stream", "cases"].map(|name| &services[name]["environment"]);
     for environment in ours {
         let (sound, said) = check(environment, &[]);
         assert!(!sound && said.contains("keys_file"), "{said}");
