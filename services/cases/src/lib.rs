@@ -10,6 +10,7 @@ pub mod facts;
 mod keeper;
 mod log;
 mod notice;
+mod pages;
 mod review;
 mod rows;
 mod service;

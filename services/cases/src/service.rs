@@ -12,7 +12,7 @@ use creditgate_proto::journal::v1::{
 };
 use creditgate_proto::v1::cases_server::{Cases as Service, CasesServer};
 use creditgate_proto::{Refused, Violation, feedback, status, v1, verdict_id_from_text};
-use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::callers::{Caller, Permission, permitted};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::ports::{Answer, Reports};
 use creditgate_runtime::telemetry::names::field;
@@ -23,12 +23,11 @@ use crate::cases::Cases;
 use crate::error::{ActError, Error};
 use crate::keeper::{Make, one};
 use crate::notice;
+use crate::pages;
 use crate::review::{Known, Supports};
 use crate::state::{CaseState, MeasureState, Refusal, Terms};
 use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter, Wanted};
 
-const PAGE_DEFAULT: u32 = 100;
-const PAGE_MAX: u32 = 1_000;
 const TEXT_CHARS_MAX: usize = 512;
 const PROSE_CHARS_MAX: usize = 4_096;
 /// Why a report belongs to no case.
@@ -200,7 +199,7 @@ impl Service for CasesService {
     ) -> Result<Response<v1::ListCasesResponse>, Status> {
         permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
-        let size = page(asked.page_size)?;
+        let size = pages::size(asked.page_size)?;
         let open = match asked.state.as_str() {
             "" => None,
             "open" => Some(true),
@@ -222,10 +221,9 @@ impl Service for CasesService {
         self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
             let found = service.cases.lookup().cases(&filter, size + 1);
-            let mut found = found.map_err(unreadable)?;
-            let more = found.len() > size;
-            found.truncate(size);
-            let last = found.last().map(|last| last.case_id.clone());
+            let (found, next_page_token) = pages::cut(found.map_err(unreadable)?, size, |last| {
+                last.case_id.clone()
+            });
             let cases = found
                 .iter()
                 .map(|case| CaseState::from_stored(&case.state).map(|state| state.summary()))
@@ -233,7 +231,7 @@ impl Service for CasesService {
                 .map_err(unreadable)?;
             Ok(v1::ListCasesResponse {
                 cases,
-                next_page_token: last.filter(|_| more).unwrap_or_default(),
+                next_page_token,
             })
         })
         .await
@@ -277,7 +275,7 @@ impl Service for CasesService {
     ) -> Result<Response<v1::ListProposalsResponse>, Status> {
         permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
-        let size = page(asked.page_size)?;
+        let size = pages::size(asked.page_size)?;
         if !matches!(
             asked.state.as_str(),
             "" | "proposed" | "claimed" | "seconded"
@@ -289,20 +287,17 @@ impl Service for CasesService {
             state: asked.state,
             escalated: asked.escalated,
             measure: asked.measure_id,
-            after: place(&asked.page_token, |first, second, third| {
+            after: pages::place(&asked.page_token, |first, second, third| {
                 Some((first.to_owned(), second.parse().ok()?, third.to_owned()))
             })?,
         };
         self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
             let lookup = service.cases.lookup();
-            let mut found = lookup.proposals(&filter, size + 1).map_err(unreadable)?;
-            let more = found.len() > size;
-            found.truncate(size);
-            let last = found
-                .last()
-                .filter(|_| more)
-                .map(|(day, case, key)| format!("{day}\t{case}\t{key}"));
+            let found = lookup.proposals(&filter, size + 1).map_err(unreadable)?;
+            let (found, next_page_token) = pages::cut(found, size, |(day, case, key)| {
+                format!("{day}\t{case}\t{key}")
+            });
             let mut proposals = Vec::with_capacity(found.len());
             let mut states = States::of(lookup);
             for (_, case, key) in &found {
@@ -312,7 +307,7 @@ impl Service for CasesService {
             }
             Ok(v1::ListProposalsResponse {
                 proposals,
-                next_page_token: last.unwrap_or_default(),
+                next_page_token,
             })
         })
         .await
@@ -384,7 +379,7 @@ impl Service for CasesService {
     ) -> Result<Response<v1::ListLiftOrdersResponse>, Status> {
         permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
-        let size = page(asked.page_size)?;
+        let size = pages::size(asked.page_size)?;
         if !matches!(
             asked.state.as_str(),
             "" | "open" | "acknowledged" | "cancelled"
@@ -397,20 +392,16 @@ impl Service for CasesService {
             state: asked.state,
             implementer: asked.implementer,
             before: asked.overdue.then_some(before),
-            after: place(&asked.page_token, |first, second, _| {
+            after: pages::place(&asked.page_token, |first, second, _| {
                 Some((first.parse().ok()?, second.to_owned()))
             })?,
         };
         self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
             let lookup = service.cases.lookup();
-            let mut found = lookup.orders(&filter, size + 1).map_err(unreadable)?;
-            let more = found.len() > size;
-            found.truncate(size);
-            let last = found
-                .last()
-                .filter(|_| more)
-                .map(|(at, id, _)| format!("{at}\t{id}\t"));
+            let found = lookup.orders(&filter, size + 1).map_err(unreadable)?;
+            let (found, next_page_token) =
+                pages::cut(found, size, |(at, id, _)| format!("{at}\t{id}\t"));
             let terms = service.cases.terms();
             let view = terms.view(service.now());
             let mut orders = Vec::with_capacity(found.len());
@@ -424,7 +415,7 @@ impl Service for CasesService {
             }
             Ok(v1::ListLiftOrdersResponse {
                 orders,
-                next_page_token: last.unwrap_or_default(),
+                next_page_token,
             })
         })
         .await
@@ -613,44 +604,7 @@ fn form(texts: &[(&'static str, &str, bool, usize)]) -> Result<(), Status> {
     Refused::unless_empty(violations).map_err(|refused| status::refused_status(&refused))
 }
 
-fn page(size: u32) -> Result<usize, Status> {
-    match size {
-        0 => Ok(PAGE_DEFAULT as usize),
-        size if size <= PAGE_MAX => Ok(size as usize),
-        _ => Err(invalid("page_size", "at most 1000")),
-    }
-}
-
-fn place<T>(
-    token: &str,
-    read: impl FnOnce(&str, &str, &str) -> Option<T>,
-) -> Result<Option<T>, Status> {
-    if token.is_empty() {
-        return Ok(None);
-    }
-    let mut parts = token.splitn(3, '\t');
-    let parts = (parts.next(), parts.next(), parts.next());
-    let read = match parts {
-        (Some(first), Some(second), Some(third)) => read(first, second, third),
-        _ => None,
-    };
-    let unknown = || invalid("page_token", "is none that this service gave");
-    read.map(Some).ok_or_else(unknown)
-}
-
-fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
-    let caller = request.extensions().get::<Caller>();
-    let caller = caller.ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
-    if caller.may(permission) {
-        return Ok(caller.clone());
-    }
-    let (name, word) = (caller.name(), permission.word());
-    Err(Status::permission_denied(format!(
-        "caller `{name}` may not do this: it needs the permission `{word}`"
-    )))
-}
-
-fn invalid(field: &'static str, rule: &str) -> Status {
+pub(crate) fn invalid(field: &'static str, rule: &str) -> Status {
     status::refused_status(&Refused::one(field, rule))
 }
 

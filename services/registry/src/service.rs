@@ -6,7 +6,7 @@ use std::pin::Pin;
 use creditgate_measures::entry::Entry;
 use creditgate_proto::v1::lists_server::{Lists, ListsServer};
 use creditgate_proto::{Refused, status, v1};
-use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::callers::{Caller, Permission, permitted};
 use creditgate_runtime::metrics::ChangeRefusal;
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
@@ -206,22 +206,6 @@ impl Service {
     fn may_change<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         permitted(request, Permission::Lists)
             .inspect_err(|_| self.registry.count_refused(ChangeRefusal::Forbidden))
-    }
-}
-
-pub(crate) fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
-    let caller = request
-        .extensions()
-        .get::<Caller>()
-        .ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
-    if caller.may(permission) {
-        Ok(caller.clone())
-    } else {
-        Err(Status::permission_denied(format!(
-            "caller `{}` may not do this: it needs the permission `{}`",
-            caller.name(),
-            permission.word()
-        )))
     }
 }
 

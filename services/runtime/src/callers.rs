@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
+use tonic::{Request, Status};
 
 use crate::config::Secret;
 
@@ -282,6 +283,23 @@ impl fmt::Debug for Permissions {
             .entries(Permission::EVERY.iter().filter(|one| self.contains(**one)))
             .finish()
     }
+}
+
+/// The caller of a request, if it may do this. An interceptor of the server puts it into the extensions
+/// of each request; without one every call is refused.
+///
+/// # Errors
+/// `UNAUTHENTICATED` and `PERMISSION_DENIED`, with the permission that it lacks.
+pub fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
+    let caller = request.extensions().get::<Caller>();
+    let caller = caller.ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
+    if caller.may(permission) {
+        return Ok(caller.clone());
+    }
+    let (name, word) = (caller.name(), permission.word());
+    Err(Status::permission_denied(format!(
+        "caller `{name}` may not do this: it needs the permission `{word}`"
+    )))
 }
 
 /// The SHA-256 of a key in hexadecimal digits, as a keys file holds it.

@@ -103,20 +103,39 @@ impl Keeper {
         let position = position.ok_or(Error::NotHereYet(id))?;
         Ok(self.reviews.verdicts().read_at(position)?)
     }
+}
 
-    /// The mark with verdicts that were taken in by their names, and those of them that stand in the
-    /// gate's journal behind others that were not.
-    pub(super) fn numbered(
-        &self,
-        mut mark: Mark,
-        numbers: Vec<(u64, u64)>,
-    ) -> (Mark, BTreeMap<u64, u64>) {
-        let mut ahead = self.ahead.clone();
-        ahead.extend(numbers.into_iter().filter(|(one, _)| *one > mark.verdicts));
-        while let Some(position) = ahead.remove(&(mark.verdicts + 1)) {
-            mark.verdicts += 1;
-            mark.verdicts_at = position;
-        }
-        (mark, ahead)
+/// The mark with verdicts that were taken in by their names, and those of them that stand in the gate's
+/// journal behind others that were not.
+pub(super) fn numbered(
+    mut mark: Mark,
+    mut ahead: BTreeMap<u64, u64>,
+    numbers: Vec<(u64, u64)>,
+) -> (Mark, BTreeMap<u64, u64>) {
+    ahead.extend(numbers.into_iter().filter(|(one, _)| *one > mark.verdicts));
+    while let Some(position) = ahead.remove(&(mark.verdicts + 1)) {
+        mark.verdicts += 1;
+        mark.verdicts_at = position;
+    }
+    (mark, ahead)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_in_out_of_turn_is_remembered_until_its_turn_has_come() {
+        let (mark, ahead) = numbered(Mark::default(), BTreeMap::new(), vec![(1, 10), (2, 20)]);
+        assert_eq!((mark.verdicts, mark.verdicts_at), (2, 20));
+        assert!(ahead.is_empty());
+        // Another process took them in in another order.
+        let (mark, ahead) = numbered(mark, ahead, vec![(5, 50), (4, 40)]);
+        assert_eq!((mark.verdicts, mark.verdicts_at), (2, 20));
+        assert_eq!(ahead, BTreeMap::from([(4, 40), (5, 50)]));
+        // One that was taken in before, and the one that was missing.
+        let (mark, ahead) = numbered(mark, ahead, vec![(1, 10), (3, 30)]);
+        assert_eq!((mark.verdicts, mark.verdicts_at), (5, 50));
+        assert!(ahead.is_empty());
     }
 }

@@ -7,6 +7,7 @@ use creditgate_runtime::journal::Position;
 use creditgate_runtime::ports::Change as ListChange;
 use prost::Message as _;
 
+use super::copy::numbered;
 use super::work::{Behind, Own, TakenIn, Work};
 use super::{BATCH, Keeper, SCANNED, cause_of, slim};
 use crate::error::Error;
@@ -115,7 +116,7 @@ impl Keeper {
         } = taken;
         let due = self.missed(&behind)?;
         let now = self.now();
-        let (mark, ahead) = self.numbered(mark, numbers);
+        let (mark, ahead) = numbered(mark, self.ahead.clone(), numbers);
         self.table.write(mark, |change| {
             for (case_id, held) in &held {
                 let row = rows::row(&held.state, terms);

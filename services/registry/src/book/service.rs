@@ -6,14 +6,14 @@ use creditgate_measures::book::BookVersion;
 use creditgate_measures::time::Date;
 use creditgate_proto::v1::books_server::{Books, BooksServer};
 use creditgate_proto::{Refused, Violation, status, v1};
-use creditgate_runtime::callers::Permission;
+use creditgate_runtime::callers::{Permission, permitted};
 use tonic::{Request, Response, Status};
 
 use super::confirmed::{Confirmation, Withdrawal};
 use super::force::Publication;
 use super::{hex, info, pack};
 use crate::registry::Registry;
-use crate::service::{blocking, permitted};
+use crate::service::blocking;
 
 /// Books told when nobody says how many.
 const LIST_DEFAULT: u32 = 100;

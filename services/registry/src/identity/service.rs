@@ -2,7 +2,7 @@
 
 use creditgate_proto::v1::identity_server::{Identity, IdentityServer};
 use creditgate_proto::{Refused, v1};
-use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::callers::{Caller, Permission, permitted};
 use creditgate_runtime::metrics::ChangeRefusal;
 use tonic::{Request, Response, Status};
 
@@ -15,7 +15,7 @@ use crate::keeper::{Planned, View};
 use crate::life::action;
 use crate::log::What;
 use crate::registry::Registry;
-use crate::service::{blocking, permitted};
+use crate::service::blocking;
 
 /// The service; cheap to clone.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use creditgate_measures::clocks::Occasion;
 use creditgate_proto::v1::procedures_server::{Procedures, ProceduresServer};
 use creditgate_proto::{status, v1};
-use creditgate_runtime::callers::{Caller, Permission};
+use creditgate_runtime::callers::{Caller, Permission, permitted};
 use creditgate_runtime::metrics::ChangeRefusal;
 use tonic::{Request, Response, Status};
 
@@ -15,7 +15,7 @@ use crate::error::ChangeError;
 use crate::history::record_of;
 use crate::keeper::View;
 use crate::registry::Registry;
-use crate::service::{blocking, permitted};
+use crate::service::blocking;
 
 /// The service; cheap to clone.
 #[derive(Clone, Debug)]

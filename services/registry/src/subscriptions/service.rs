@@ -6,13 +6,12 @@ use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_proto::v1::subscriptions_server::Subscriptions;
-use creditgate_runtime::callers::Permission;
+use creditgate_runtime::callers::{Permission, permitted};
 use tonic::{Request, Response, Status};
 
 use super::{Inner, change};
 use crate::desk::{Standing, Subscription};
 use crate::error::ChangeError;
-use crate::service::permitted;
 
 /// The service; cheap to clone.
 #[derive(Clone)]
