@@ -2,7 +2,6 @@
 
 use creditgate_measures::verdict::VerdictId;
 use creditgate_runtime::journal::{AppendError, OpenError, ReadError};
-use creditgate_runtime::kafka;
 use creditgate_runtime::ports::{HistoryError, NotFound};
 
 use crate::log::Fault;
@@ -39,10 +38,7 @@ pub enum Error {
     Behind,
     /// The topic of the cases could not be written or read.
     #[error(transparent)]
-    Topic(#[from] Fault),
-    /// A message could not be made.
-    #[error("tell others of a case")]
-    Message(#[from] kafka::Error),
+    Topic(Box<Fault>),
     /// A verdict that the log of the cases names cannot be looked for.
     #[error("look for a verdict that the cases name")]
     NotFound(#[source] NotFound),
@@ -58,12 +54,16 @@ impl Error {
     /// What an operator does about it.
     pub(crate) const fn advice(&self) -> &'static str {
         match self {
-            Self::Topic(_) | Self::Message(_) => {
-                "the topic of the cases cannot be written or read: look at Kafka"
-            }
+            Self::Topic(_) => "the topic of the cases cannot be written or read: look at Kafka",
             Self::NotHereYet(_) => "verdicts that cases name have not come to this process yet",
             _ => "cases could not be written: look at the disk",
         }
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::Topic(Box::new(fault))
     }
 }
 
@@ -80,7 +80,9 @@ pub enum ActError {
     #[error(transparent)]
     Failed(#[from] Error),
     /// Another process keeps the cases.
-    #[error("this process stands by for the cases: another one leads; ask that one")]
+    #[error(
+        "this process stands by for the cases: another one leads; ask that one, or again in a moment if there is none"
+    )]
     StandsBy,
     /// The service stops.
     #[error("the service is shutting down; ask again")]

@@ -32,7 +32,7 @@ impl Keeper {
             }
             Err(Fault::StandsBy) => false,
             Err(fault) => {
-                let error = Error::Topic(fault);
+                let error = Error::from(fault);
                 tracing::error!({ field::ERROR } = %Chain(&error), "the cases cannot be led; trying again");
                 self.shared.fell_behind(&self.readiness, error.advice());
                 self.turn_away(RETRY);

@@ -41,8 +41,6 @@ use work::Work;
 const BATCH: usize = 2_000;
 /// Changes of the lists looked through by one transaction.
 const SCANNED: usize = 128;
-/// The head moves thousands of times a second; cases need not follow each step.
-const PAUSE: Duration = Duration::from_millis(10);
 /// How often it is looked what the passing of time has brought.
 const TICK: Duration = Duration::from_secs(10);
 /// Longest time for which changes of the lists wait behind verdicts.
@@ -198,7 +196,7 @@ impl Keeper {
                     () = self.shared.stop.cancelled() => None,
                     command = self.commands.recv() => Some(command),
                     _ = head.changed() => {
-                        tokio::time::sleep(PAUSE).await;
+                        tokio::time::sleep(self.log.pause()).await;
                         None
                     }
                     _ = lists.changed() => None,

@@ -158,7 +158,7 @@ impl<'a> Work<'a> {
                 return Ok(());
             }
             Some(What::ReportsRead(read)) => {
-                self.taken.reports_read.push(read.clone());
+                self.taken.reports_read.push(*read);
                 return Ok(());
             }
             _ => {}

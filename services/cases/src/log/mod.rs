@@ -26,6 +26,10 @@ pub(crate) use reports::Reports;
 pub use topic::Fault;
 pub(crate) use topic::OnTopic;
 
+/// The head moves thousands of times a second; cases need not follow each step.
+const PAUSE: Duration = Duration::from_millis(10);
+/// As [`PAUSE`], on a topic.
+const PAUSE_ON_TOPIC: Duration = Duration::from_millis(50);
 /// How soon one that leads no more notices it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -59,6 +63,14 @@ impl Log {
     /// Whether this process may write.
     pub fn leads(&self) -> bool {
         self.topic.as_ref().is_none_or(OnTopic::leads)
+    }
+
+    /// For how long verdicts gather before they are taken in: each time costs a transaction on a topic.
+    pub const fn pause(&self) -> Duration {
+        match self.topic {
+            None => PAUSE,
+            Some(_) => PAUSE_ON_TOPIC,
+        }
     }
 
     /// How long the loop may wait without looking whether this process still leads.

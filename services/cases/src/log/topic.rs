@@ -151,8 +151,9 @@ impl OnTopic {
     ///
     /// # Errors
     /// When it holds a time that cannot be written, which none of ours does.
-    pub fn announcement(&self, order: &v1::LiftOrder) -> Result<Outgoing, kafka::Error> {
-        message::lift_order(&order.case_id, order, self.cluster.settings().verdict_data)
+    pub fn announcement(&self, order: &v1::LiftOrder) -> Result<Outgoing, Fault> {
+        let data = self.cluster.settings().verdict_data;
+        Ok(message::lift_order(&order.case_id, order, data)?)
     }
 
     /// Whether this process may lead, as far as it knows.
