@@ -300,7 +300,7 @@ fn every_variable_of_ours_exists() {
 
 /// Every `--flag` in these words must be in the help of the command.
 fn flags_exist(place: &str, words: &[&str]) {
-    let groups = ["lists", "measures", "verdicts", "bench"];
+    let groups = ["lists", "cases", "measures", "verdicts", "bench"];
     let depth = match words.first() {
         Some(first) if groups.contains(first) => 2,
         _ => 1,

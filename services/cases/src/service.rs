@@ -349,6 +349,7 @@ impl Service for CasesService {
             ("reason", &asked.reason, true, PROSE_CHARS_MAX),
             ("document_no", &asked.document_no, false, TEXT_CHARS_MAX),
         ])?;
+        self.cases.sync().await.map_err(told)?;
         self.look_again(asked.case_id.clone()).await?;
         let measure_id = asked.key.split_once('/').map_or("", |(_, measure)| measure);
         let what = What::Decided(ProposalDecided {
@@ -432,6 +433,7 @@ impl Service for CasesService {
             ("by", &asked.by, true, TEXT_CHARS_MAX),
             ("document_no", &asked.document_no, false, TEXT_CHARS_MAX),
         ])?;
+        self.cases.sync().await.map_err(told)?;
         let lookup = self.cases.lookup().clone();
         let id = asked.order_id.clone();
         let found = tokio::task::spawn_blocking(move || lookup.ordered_by(&id))

@@ -32,6 +32,14 @@ pub(crate) struct BookTerms {
 
 impl BookTerms {
     pub(crate) fn new(book: Arc<Book>, settings: Settings) -> Self {
+        for id in settings.four_eyes.iter().filter(|id| *id != "all") {
+            if !book.measures().iter().any(|row| row.id.as_str() == id) {
+                tracing::warn!(
+                    measure = id,
+                    "`cases.four_eyes` names a measure that the book in force does not have"
+                );
+            }
+        }
         let stages = book
             .scenarios()
             .map(|scenario| {

@@ -73,6 +73,12 @@ pub fn status_text(status: &tonic::Status) -> String {
                 ));
             }
         }
+        // Nothing is served there under that name.
+        _ if status.code() == tonic::Code::Unimplemented && status.message().is_empty() => {
+            text.push_str(
+                ": that process does not serve this: ask one with the role for it (--server)",
+            );
+        }
         _ => text.push_str(&format!(": {}", status.message())),
     }
     let wait = status

@@ -99,6 +99,8 @@ pub(crate) enum Command {
     /// asked for again. None: they could not be looked at now.
     Reports {
         batch: Vec<Incoming>,
+        /// Places of partitions that were moved over a gap before.
+        moved: Vec<(i32, i64)>,
         reply: oneshot::Sender<Option<usize>>,
     },
     /// Every open case is to be reviewed by the book in force. Gives its version, and how many they are.
@@ -414,8 +416,12 @@ impl Keeper {
                 }
                 let _ = reply.send(());
             }
-            Command::Reports { batch, reply } => {
-                let done = self.reports(&batch).unwrap_or_else(|error| {
+            Command::Reports {
+                batch,
+                moved,
+                reply,
+            } => {
+                let done = self.reports(&batch, &moved).unwrap_or_else(|error| {
                     tracing::error!({ field::ERROR } = %Chain(&error), "reports could not be kept; trying again");
                     None
                 });

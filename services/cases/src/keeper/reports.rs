@@ -35,7 +35,11 @@ enum Found {
 impl Keeper {
     /// Keeps reports, or lays them with the dead letters, each with the place behind it in one
     /// transaction. Gives how many of the first are done with; none: they cannot be looked at now.
-    pub(super) fn reports(&mut self, batch: &[Incoming]) -> Result<Option<usize>, Error> {
+    pub(super) fn reports(
+        &mut self,
+        batch: &[Incoming],
+        moved: &[(i32, i64)],
+    ) -> Result<Option<usize>, Error> {
         if !self.reviews.knows_all() {
             return Ok(None);
         }
@@ -47,9 +51,10 @@ impl Keeper {
         let now = self.now();
         let mut happened = Happened::default();
         let mut cases = BTreeSet::new();
-        let mut places = BTreeMap::new();
+        let mut places: BTreeMap<i32, i64> = moved.iter().copied().collect();
         // One that this process read before it took over again may be done with.
-        let read = self.lookup.reports_read()?;
+        let mut read = self.lookup.reports_read()?;
+        read.extend(moved.iter().copied());
         let is_read = |one: &Incoming| read.get(&one.partition).is_some_and(|at| one.offset < *at);
         let mut done = 0;
         for incoming in batch {

@@ -186,11 +186,12 @@ impl CaseMeasure {
 }
 
 fn required_by(by: &str) -> Result<&str, Refusal> {
-    match by.trim().is_empty() {
-        true => Err(Refusal::field(
+    // A space behind a name makes no other official of it.
+    match by.trim() {
+        "" => Err(Refusal::field(
             "by",
             "is required: say which official or office",
         )),
-        false => Ok(by),
+        by => Ok(by),
     }
 }

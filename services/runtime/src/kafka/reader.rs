@@ -82,9 +82,15 @@ impl Reader {
     /// Whether the cluster answers now: without that, silence does not mean that nothing is there.
     #[must_use]
     pub fn is_answered(&self, partition: i32, wait: Duration) -> bool {
+        self.bounds(partition, wait).is_some()
+    }
+
+    /// The first record that a partition still has, and the one that comes next; none: nobody answers.
+    #[must_use]
+    pub fn bounds(&self, partition: i32, wait: Duration) -> Option<(i64, i64)> {
         self.consumer
             .fetch_watermarks(&self.topic, partition, wait)
-            .is_ok()
+            .ok()
     }
 
     /// Only what the library cannot get over ends a reader: a login that fails while the broker
