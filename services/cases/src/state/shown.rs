@@ -145,7 +145,20 @@ impl CaseState {
             acknowledged_by: done.map(|d| d.by.0.clone()).unwrap_or_default(),
             acknowledged_at: done.map(|d| time_to_proto(d.at)),
             document_no: done.map(|d| d.document_no.clone()).unwrap_or_default(),
+            verdict_id: measure.map(|m| m.verdict.to_string()).unwrap_or_default(),
+            verdict_subject: measure.map_or(0, |m| self.place_in_verdict(m)),
+            role: measure.map(|m| self.role(m.subject)).unwrap_or_default(),
         }
+    }
+
+    /// Where the subject of a measure stands in the verdict that showed the measure last. The number that
+    /// it has in the case is another thing: each event names its parties in an order of its own.
+    fn place_in_verdict(&self, measure: &CaseMeasure) -> u32 {
+        self.recorded(measure.verdict)
+            .into_iter()
+            .flat_map(|shown_by| (0..).zip(&shown_by.subjects))
+            .find(|(_, subject)| **subject == measure.subject)
+            .map_or(0, |(place, _)| place)
     }
 
     /// A measure.
@@ -179,6 +192,7 @@ impl CaseState {
             four_eyes: terms.four_eyes(&measure.measure_id),
             decisions: measure.decisions.iter().map(Decision::shown).collect(),
             former_entry_ids: measure.former_entries.clone(),
+            verdict_subject: self.place_in_verdict(measure),
         }
     }
 

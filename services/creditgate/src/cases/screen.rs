@@ -110,6 +110,7 @@ fn measures(measures: &[v1::CaseMeasure]) -> Vec<Vec<String>> {
             measure.stage.clone(),
             format!("{}{former}", measure.entry_ids.join(", ")),
             measure.implementers.join("、"),
+            in_verdict(&measure.verdict_id, measure.verdict_subject),
         ]
     };
     let titles = [
@@ -121,8 +122,17 @@ fn measures(measures: &[v1::CaseMeasure]) -> Vec<Vec<String>> {
         "环节",
         "依据记录",
         "实施单位",
+        "结论#主体",
     ];
     rows(&titles, measures.iter().map(row))
+}
+
+/// What a report names: the verdict, and where the subject stands in it.
+fn in_verdict(verdict_id: &str, subject: u32) -> String {
+    match verdict_id {
+        "" => String::new(),
+        id => format!("{id}#{subject}"),
+    }
 }
 
 fn decisions(measures: &[v1::CaseMeasure]) -> Vec<Vec<String>> {
@@ -158,7 +168,7 @@ fn feedback(feedback: &[v1::FeedbackShown]) -> Vec<Vec<String>> {
             moment(&of.executed_at),
             one_line(&of.feedback_id),
             of.measure_id,
-            of.subject.to_string(),
+            in_verdict(&of.verdict_id, of.subject),
             status(&of.status).to_owned(),
             one_line(&of.department),
             one_line(&of.implementer),
@@ -172,7 +182,7 @@ fn feedback(feedback: &[v1::FeedbackShown]) -> Vec<Vec<String>> {
         "执行时间",
         "反馈编号",
         "措施",
-        "主体",
+        "结论#主体",
         "执行情况",
         "部门",
         "实施单位",
@@ -305,7 +315,7 @@ fn order_rows(orders: &[v1::LiftOrder], with_case: bool) -> Vec<Vec<String>> {
             order.case_id.clone(),
             order.measure_id.clone(),
             order.title.clone(),
-            order.subject.to_string(),
+            subject(order.subject, &order.role),
             order.implementer.clone(),
             format!("{}{late}", order_state(&order.state)),
             moment(&order.ordered_at),
@@ -315,6 +325,7 @@ fn order_rows(orders: &[v1::LiftOrder], with_case: bool) -> Vec<Vec<String>> {
             plain(&order.acknowledged_by),
             moment(&order.acknowledged_at),
             one_line(&order.document_no),
+            in_verdict(&order.verdict_id, order.verdict_subject),
         ];
         if !with_case {
             row.remove(CASE);
@@ -336,6 +347,7 @@ fn order_rows(orders: &[v1::LiftOrder], with_case: bool) -> Vec<Vec<String>> {
         "解除人",
         "解除时间",
         "文书号",
+        "结论#主体",
     ];
     if !with_case {
         titles.remove(CASE);

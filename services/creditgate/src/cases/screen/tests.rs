@@ -98,6 +98,8 @@ fn measure() -> v1::CaseMeasure {
             recorded_at: at("2026-03-04T00:00:00+08:00"),
             ..v1::ProposalDecision::default()
         }],
+        verdict_id: "V2".to_owned(),
+        verdict_subject: 1,
         ..v1::CaseMeasure::default()
     }
 }
@@ -115,6 +117,9 @@ fn order() -> v1::LiftOrder {
         ordered_at: at("2026-03-05T00:00:00+08:00"),
         age_ms: 90_061_000,
         overdue: true,
+        verdict_id: "V2".to_owned(),
+        verdict_subject: 1,
+        role: "bidder".to_owned(),
         ..v1::LiftOrder::default()
     }
 }
@@ -141,20 +146,20 @@ fn a_case_prints_all_that_happened_in_it() {
 0     deal  V3
 
 措施
-措施   主体      名称          效力      状态                          环节  依据记录     实施单位
-0/M07  0 bidder  限制取得土地  PROHIBIT  待复核（须两人确认，示例科）  deal  E2（原 E1）  示例局、示例中心
+措施   主体      名称          效力      状态                          环节  依据记录     实施单位          结论#主体
+0/M07  0 bidder  限制取得土地  PROHIBIT  待复核（须两人确认，示例科）  deal  E2（原 E1）  示例局、示例中心  V2#1
 
 审核决定
 时间                       措施   决定  决定人  文书号     理由
 2026-03-04T00:00:00+08:00  0/M07  确认  示例科  示例决1号  名单有效
 
 执行反馈
-执行时间                   反馈编号  措施  主体  执行情况  部门    实施单位  金额（元）  文书号  标注      说明
-2026-03-03T00:00:00+08:00  F1        M07   0     已执行    示例局            1234.56             未经确认  已告知 91**************3Q
+执行时间                   反馈编号  措施  结论#主体  执行情况  部门    实施单位  金额（元）  文书号  标注      说明
+2026-03-03T00:00:00+08:00  F1        M07   V2#0       已执行    示例局            1234.56             未经确认  已告知 91**************3Q
 
 解除通知
-通知  措施  名称          主体  实施单位  状态         发出时间                   历时     起因           原依据记录  解除人  解除时间  文书号
-O1    M07   限制取得土地  0     示例局    待解除 逾期  2026-03-05T00:00:00+08:00  1 d 1 h  list_change:9  E2
+通知  措施  名称          主体      实施单位  状态         发出时间                   历时     起因           原依据记录  解除人  解除时间  文书号  结论#主体
+O1    M07   限制取得土地  0 bidder  示例局    待解除 逾期  2026-03-05T00:00:00+08:00  1 d 1 h  list_change:9  E2                                    V2#1
 ";
     assert_eq!(case(&story()), expected);
     let bare = v1::CaseShown {
@@ -199,8 +204,8 @@ K1    land  办理中  deal  MANUAL_REVIEW  2026-03-01T09:30:00+08:00  1        
 2026-03-10 逾期  K1    0/M07  land  0 bidder  限制取得土地  PROHIBIT  待复核（须两人确认，示例科）  E2
 ");
     assert_eq!(orders(&[order()]), "\
-通知  办件         措施  名称          主体  实施单位  状态         发出时间                   历时     起因           原依据记录  解除人  解除时间  文书号
-O1    示例办件1号  M07   限制取得土地  0     示例局    待解除 逾期  2026-03-05T00:00:00+08:00  1 d 1 h  list_change:9  E2
+通知  办件         措施  名称          主体      实施单位  状态         发出时间                   历时     起因           原依据记录  解除人  解除时间  文书号  结论#主体
+O1    示例办件1号  M07   限制取得土地  0 bidder  示例局    待解除 逾期  2026-03-05T00:00:00+08:00  1 d 1 h  list_change:9  E2                                    V2#1
 ");
     assert_eq!(cases(&[]), "no such case is known\n");
     assert_eq!(proposals(&[]), "nothing waits for an official\n");
