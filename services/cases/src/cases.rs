@@ -1,6 +1,6 @@
 //! Cases as one value: opened, asked, closed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -225,8 +225,11 @@ impl Cases {
         let topic = topic.transpose().map_err(Fault::from)?;
         let mut table = Table::open(&dir, logs)?;
         let mark = table.mark();
-        let verdicts = reviews.verdicts().head().sequence;
-        if mark.verdicts > verdicts || mark.cases > opened.head.sequence {
+        let verdicts = reviews.opened_with();
+        let known = mark
+            .verdicts
+            .max(table.ahead()?.keys().next_back().copied().unwrap_or(0));
+        if known > verdicts || mark.cases > opened.head.sequence {
             tracing::warn!("the tables of cases are ahead of the journals; making them anew");
             table = Table::create(&dir, logs)?;
         }
@@ -264,6 +267,7 @@ impl Cases {
             commands: received,
             recent: VecDeque::new(),
             fresh: HashMap::new(),
+            too_large: BTreeSet::new(),
             reports: None,
         };
         let reviewer = Reviewer {

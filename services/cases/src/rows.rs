@@ -24,14 +24,15 @@ pub(crate) fn row<'a>(state: &'a CaseState, terms: &dyn Terms) -> Row<'a> {
     }
 }
 
-/// When the passing of time alone has something to record: at once for a case whose end is owed, should
-/// that not have been recorded with what showed it.
+/// When the passing of time alone has something to record: at once for a case to which something is owed,
+/// should that not have been recorded with what showed it.
 fn open_until(state: &CaseState, terms: &dyn Terms) -> i64 {
     if !state.owed(Time::from_micros(0), terms).is_empty() {
         return 0;
     }
     state
         .open_until(terms)
+        .filter(|_| state.is_open())
         .map_or(i64::MAX, |day| day.next_day().start().micros())
 }
 

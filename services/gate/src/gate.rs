@@ -119,6 +119,8 @@ pub(crate) struct Inner {
     pub tally: Tally,
     pub admission: Admission,
     pub records: Arc<Records>,
+    /// Number of the journal's last record when it was opened.
+    pub opened_with: u64,
     /// When an event on Kafka last waited for lists in vain.
     pub lists_were_late: Mutex<Option<Instant>>,
     /// Where verdicts go before they are answered, when Kafka keeps the journal.
@@ -173,6 +175,8 @@ impl Gate {
             readiness: readiness.clone(),
         };
         let (records, indexer) = Records::open(&data_dir, journal, watched)?;
+        // Before others' verdicts are read into it.
+        let opened_with = records.journal().head().sequence;
         let tally = Tally::new(metrics.clone(), &live.load().book);
         let on_kafka = |error| Error::Kafka(Box::new(error));
         let mut follower = None;
@@ -216,6 +220,7 @@ impl Gate {
             tally,
             admission: Admission::new(limits.checks_in_flight.max(1)),
             records,
+            opened_with,
             lists_were_late: Mutex::default(),
             outbox,
             case_state: state,

@@ -50,6 +50,10 @@ impl ports::Reviews for Gate {
         })
     }
 
+    fn opened_with(&self) -> u64 {
+        self.inner.opened_with
+    }
+
     fn knows_all(&self) -> bool {
         self.inner.knows_what_others_decided()
     }

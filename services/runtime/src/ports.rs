@@ -155,6 +155,10 @@ pub trait Reviews: Send + Sync + 'static {
     /// Where a verdict stands in that journal; none: it is not there, or not yet.
     fn recorded(&self, verdict: VerdictId) -> Answer<'_, Result<Option<Position>, NotFound>>;
 
+    /// Number of the last record that it had when it was opened: behind that, what stood there before may
+    /// have been lost, and other records may stand there now.
+    fn opened_with(&self) -> u64;
+
     /// Whether that journal has what others recorded, but for the last moment.
     fn knows_all(&self) -> bool;
 }

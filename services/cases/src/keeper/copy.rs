@@ -23,10 +23,14 @@ impl Keeper {
     /// gate has recorded besides. Gives whether there may be more.
     pub(super) fn take_in_copy(&mut self) -> Result<bool, Error> {
         let mark = self.table.mark();
-        let own = self.own_records(mark)?;
+        let mut own = self.own_records(mark)?;
         if own.is_empty() {
-            return self.name_verdicts(mark);
+            if !self.name_verdicts(mark)? {
+                return Ok(false);
+            }
+            own = self.own_records(mark)?;
         }
+        let last = self.log.journal.head().sequence;
         let terms = self.shared.terms(&self.live);
         let mut next = mark;
         let mut work = Work::on(&self.table, &terms);
@@ -54,8 +58,9 @@ impl Keeper {
             }
         }
         let taken = work.taken;
+        let more = taken.numbers.len() >= BATCH || next.cases < last;
         self.store(taken, next, &terms)?;
-        Ok(true)
+        Ok(more)
     }
 
     /// Writes down which verdicts are taken in next: those of the gate that were not named yet.

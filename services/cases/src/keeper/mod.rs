@@ -9,7 +9,7 @@ mod reports;
 mod take_in;
 mod work;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,6 +133,8 @@ pub(crate) struct Keeper {
     pub ahead: BTreeMap<u64, u64>,
     /// Verdicts that were named a moment ago, by id.
     pub fresh: HashMap<Vec<u8>, Record>,
+    /// Reports whose letters are larger than their topic takes, by partition and offset.
+    pub too_large: BTreeSet<(i32, i64)>,
     /// Reads reports from their topic while this process leads.
     pub reports: Option<Reports>,
 }

@@ -7,17 +7,21 @@ use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::ReportsRead;
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_proto::verdict_id_from_text;
-use creditgate_runtime::kafka::letter::{Code, Reason, letter};
-use creditgate_runtime::kafka::{Incoming, Topic, message};
+use creditgate_runtime::kafka::letter::{Code, Reason, bare_letter, letter};
+use creditgate_runtime::kafka::{Incoming, Topic, Unwritten, message};
 
 use super::{Keeper, one};
 use crate::error::Error;
-use crate::log::Happened;
+use crate::log::{Fault, Happened};
 use crate::service::NO_VERDICT;
 use crate::state::{CaseState, Refusal};
 
 /// Who reports, as records name it: the topic's own rules say who may write there.
 const CALLER: &str = "kafka";
+
+/// Why a letter has nothing but the place of its report.
+const TOO_LARGE: &str =
+    "the report is larger than the topic of the dead letters takes; it lies at its place";
 
 /// How long after a report the verdict that it names may become known here.
 const COMES_WITHIN: Duration = Duration::from_secs(10);
@@ -50,6 +54,7 @@ impl Keeper {
         self.take_in_all()?;
         let now = self.now();
         let mut happened = Happened::default();
+        let mut laid_down = Vec::new();
         let mut cases = BTreeSet::new();
         let mut places: BTreeMap<i32, i64> = moved.iter().copied().collect();
         // One that this process read before it took over again may be done with.
@@ -62,7 +67,12 @@ impl Keeper {
                 done += 1;
                 continue;
             }
-            let laid = |reason: &Reason| letter(&topic, incoming, reason);
+            let place = (incoming.partition, incoming.offset);
+            let laid = |reason: &Reason| match self.too_large.contains(&place) {
+                true => bare_letter(&topic, incoming, &Reason::new(Code::TooLarge, TOO_LARGE)),
+                false => letter(&topic, incoming, reason),
+            };
+            let letters = happened.messages.len();
             match self.report(incoming, now)? {
                 Found::NoVerdict if may_still_come(incoming, now) => break,
                 Found::NoVerdict => {
@@ -78,6 +88,9 @@ impl Keeper {
                     cases.insert(case_id);
                 }
             }
+            if happened.messages.len() > letters {
+                laid_down.push(place);
+            }
             places.insert(incoming.partition, incoming.offset + 1);
             done += 1;
         }
@@ -86,7 +99,14 @@ impl Keeper {
             (String::new(), What::ReportsRead(read))
         });
         happened.records.extend(read);
-        self.record(happened, CALLER, now)?;
+        let recorded = self.record(happened, CALLER, now);
+        if let Err(Error::Topic(fault)) = &recorded
+            && let Fault::Unwritten(Unwritten::TooLarge(index)) = **fault
+        {
+            // The next time only its place is told.
+            self.too_large.extend(laid_down.get(index));
+        }
+        recorded?;
         Ok(Some(done))
     }
 

@@ -144,6 +144,11 @@ impl Keeper {
         if !due.is_empty() || !requested.is_empty() {
             self.shared.due.notify_one();
         }
+        // In the middle of what was recorded it is not known yet what was done about it; what is owed at
+        // the end, the rows tell (`by_time`).
+        if mark.cases != self.log.journal.head().sequence {
+            return Ok(());
+        }
         let mut owed = Happened::default();
         for held in held.into_values() {
             self.owe(&held.state, now, terms, &mut owed)?;

@@ -16,7 +16,7 @@ use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::CaseRecord;
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_proto::records::kind;
-use creditgate_runtime::journal::{Appended, Journal, NewRecord};
+use creditgate_runtime::journal::{AppendError, Appended, Journal, NewRecord};
 use creditgate_runtime::kafka::Outgoing;
 use prost::Message as _;
 
@@ -30,6 +30,8 @@ pub(crate) use topic::OnTopic;
 const PAUSE: Duration = Duration::from_millis(10);
 /// As [`PAUSE`], on a topic.
 const PAUSE_ON_TOPIC: Duration = Duration::from_millis(50);
+/// Payload of a run that is appended to a copy at once; the smallest queue takes it.
+const RUN_BYTES: usize = 256 << 10;
 /// How soon one that leads no more notices it.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -95,10 +97,14 @@ impl Log {
         if let Some(topic) = &mut self.topic {
             offset = topic.write(self.journal.head().sequence, records, messages)?;
         }
-        let new = records
+        let new: Vec<NewRecord> = records
             .iter()
-            .map(|record| journalled(record, record.encode_to_vec()));
-        let appended = self.journal.append_all_blocking(new.collect());
+            .map(|record| journalled(record, record.encode_to_vec()))
+            .collect();
+        let appended = match self.topic {
+            None => self.journal.append_all_blocking(new),
+            Some(_) => append_in_runs(&self.journal, new),
+        };
         if let Some(topic) = &mut self.topic {
             match &appended {
                 Ok(appended) => {
@@ -112,6 +118,27 @@ impl Log {
         }
         Ok(appended?)
     }
+}
+
+/// Appends to a copy, which need not have a transaction at once: its queue may be small.
+fn append_in_runs(
+    journal: &Journal,
+    records: Vec<NewRecord>,
+) -> Result<Vec<Appended>, AppendError> {
+    let mut appended = Vec::with_capacity(records.len());
+    let (mut run, mut bytes) = (Vec::new(), 0);
+    for record in records {
+        if bytes + record.payload.len() > RUN_BYTES && !run.is_empty() {
+            appended.extend(journal.append_all_blocking(std::mem::take(&mut run))?);
+            bytes = 0;
+        }
+        bytes += record.payload.len();
+        run.push(record);
+    }
+    if !run.is_empty() {
+        appended.extend(journal.append_all_blocking(run)?);
+    }
+    Ok(appended)
 }
 
 /// A record, as the journal has it; the bytes as they were written, also by a later version.

@@ -337,7 +337,7 @@ impl<'a> Copying<'a> {
         if new.is_empty() {
             return Ok(());
         }
-        let appended = self.journal.append_all_blocking(new)?;
+        let appended = super::append_in_runs(self.journal, new)?;
         if let Some((last, offset)) = appended.last().zip(offsets.last()) {
             self.copied = last.sequence;
             self.last = Some(Known {

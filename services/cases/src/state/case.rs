@@ -159,9 +159,8 @@ impl CaseState {
         if was != Some(Phase::Open) {
             happened.push(Happened::Opened);
         }
-        let later = |known: &LastEvent| {
-            (last.occurred_at, last.sequence) > (known.occurred_at, known.sequence)
-        };
+        // Of two at one time the one that was taken in later: that order is the same everywhere.
+        let later = |known: &LastEvent| last.occurred_at >= known.occurred_at;
         match &mut self.life {
             None => {
                 self.scenario.clone_from(&facts.scenario);

@@ -18,7 +18,7 @@ pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, 
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 200 + stored::VERSION as i64;
+const FORMAT: i64 = 300 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";
@@ -450,7 +450,7 @@ CREATE TABLE settings (said TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, scenario TEXT NOT NULL,
     open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing INTEGER NOT NULL,
     last_event_at INTEGER NOT NULL, state BLOB NOT NULL);
-CREATE INDEX cases_open ON cases (open_until) WHERE open;
+CREATE INDEX cases_by_day ON cases (open_until);
 CREATE INDEX cases_missing ON cases (case_id) WHERE missing > 0;
 CREATE TABLE keys (key INTEGER NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (key, \"case\")) WITHOUT ROWID;
 CREATE TABLE rests (entry TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (entry, \"case\")) WITHOUT ROWID;

@@ -258,9 +258,9 @@ impl Lookup {
         Ok(counted.first().copied().unwrap_or_default().cast_unsigned())
     }
 
-    /// Open cases whose day has passed.
+    /// Cases whose day has passed, or to which something is owed.
     pub(crate) fn past_their_day(&self, now: i64, most: usize) -> Result<Vec<Wanted>, Error> {
-        let sql = "SELECT case_id, state FROM cases WHERE open AND open_until < ?1 LIMIT ?2";
+        let sql = "SELECT case_id, state FROM cases WHERE open_until < ?1 LIMIT ?2";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.rows(sql, vec![Value::from(now), Value::from(most)], wanted)
     }
