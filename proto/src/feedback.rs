@@ -8,6 +8,8 @@ use crate::{v1, verdict_id_from_text};
 
 const MEASURE_CHARS_MAX: usize = 64;
 const PROSE_CHARS_MAX: usize = 4_096;
+/// In fen; amounts are summed, and no sum may leave 64 bits.
+const AMOUNT_FEN_MAX: i64 = 1_000_000_000_000_000;
 
 /// Whether a report keeps the rules of its form.
 ///
@@ -47,6 +49,12 @@ pub fn check(feedback: &v1::Feedback) -> Result<(), Refused> {
         v.push(Violation::new("verdict_id", "expected the id of a verdict"));
     }
     amount(v, feedback.amount_fen);
+    if feedback.amount_fen.is_some_and(|fen| fen > AMOUNT_FEN_MAX) {
+        v.push(Violation::new(
+            "amount_fen",
+            format!("at most {AMOUNT_FEN_MAX}"),
+        ));
+    }
     Refused::unless_empty(violations)
 }
 
@@ -101,6 +109,11 @@ mod tests {
         check(
             |report| report.amount_fen = Some(-1),
             "amount_fen: must not be negative",
+        );
+        check(|report| report.amount_fen = Some(1_000_000_000_000_000), "");
+        check(
+            |report| report.amount_fen = Some(1_000_000_000_000_001),
+            "amount_fen: at most 1000000000000000",
         );
     }
 }

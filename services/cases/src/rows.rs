@@ -84,6 +84,7 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         let key = measure.key();
         let row = ReportRow {
             key: key.clone(),
+            verdict: report.verdict.0.into_bytes(),
             implementer: feedback.implementer.clone(),
             measure: feedback.measure_id.clone(),
             status: feedback.status.clone(),
@@ -92,7 +93,7 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
             day: report.executed_at.date().to_string(),
             amount: feedback.amount_fen.unwrap_or_default(),
         };
-        reports.insert((key, feedback.implementer.clone()), row);
+        reports.insert((key, report.verdict, feedback.implementer.clone()), row);
     }
     Children {
         keys: state.lookups(),

@@ -85,6 +85,8 @@ pub struct Recorded {
     pub cause: String,
     /// Its outcome.
     pub outcome: String,
+    /// When the step that it judges took place.
+    pub occurred_at: Time,
     /// When it was judged.
     pub evaluated_at: Time,
     /// Version of the lists.
@@ -245,6 +247,7 @@ impl CaseState {
             stage: facts.stage.clone(),
             cause: facts.cause.clone(),
             outcome: facts.outcome.clone(),
+            occurred_at: facts.occurred_at,
             evaluated_at: facts.evaluated_at,
             list_version: facts.list_version.clone(),
             list_seq: facts.list_seq,

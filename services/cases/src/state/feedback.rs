@@ -2,11 +2,12 @@
 
 use creditgate_measures::event::Region;
 use creditgate_measures::time::Time;
+use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::{v1, verdict_id_from_text};
 use serde::{Deserialize, Serialize};
 
-use super::case::Shown;
+use super::case::{Recorded, Shown, number};
 use super::table::MeasureState;
 use super::{CaseState, Recording, Refusal, Taken, stored};
 
@@ -15,7 +16,7 @@ const EXECUTED: &str = "executed";
 /// It was carried out in part.
 const PARTLY: &str = "partly";
 /// It was not carried out.
-pub(super) const NOT_EXECUTED: &str = "not_executed";
+const NOT_EXECUTED: &str = "not_executed";
 
 const STATUSES: [&str; 3] = [EXECUTED, PARTLY, NOT_EXECUTED];
 
@@ -25,6 +26,9 @@ pub struct Report {
     /// The report.
     #[serde(with = "stored::message")]
     pub feedback: v1::Feedback,
+    /// The verdict that it is about.
+    #[serde(with = "stored::id")]
+    pub verdict: VerdictId,
     /// Place of the measure among the case's.
     pub measure: u32,
     /// Round of the measure when the verdict showed it.
@@ -35,7 +39,7 @@ pub struct Report {
     pub recorded_at: Time,
     /// Name of the caller.
     pub caller: String,
-    /// What is odd about it: `late`, `contradicts`, `not_confirmed`.
+    /// What is odd about it: `late`, `contradicts`, `not_confirmed`, `before_event`.
     pub flags: Vec<String>,
 }
 
@@ -45,15 +49,28 @@ impl Report {
     pub fn speaks_for(&self, implementer: &str) -> bool {
         self.feedback.implementer.is_empty() || self.feedback.implementer == implementer
     }
+
+    /// Whether it says that the measure was carried out, in part too.
+    #[must_use]
+    pub fn says_executed(&self) -> bool {
+        self.feedback.status != NOT_EXECUTED
+    }
+
+    /// Whether it is about this measure as this verdict showed it. A verdict shows a measure in one
+    /// round, so nothing of an earlier round is meant.
+    fn is_about(&self, verdict: VerdictId, measure: u32) -> bool {
+        self.verdict == verdict && self.measure == measure
+    }
 }
 
 impl CaseState {
-    /// The reports that count: of each measure and implementer the last one.
+    /// The reports that count: of each verdict, measure and implementer the last one.
     pub fn counting(&self) -> impl Iterator<Item = &Report> {
         self.reports.iter().enumerate().filter_map(|(at, report)| {
             let later = self.reports.get(at + 1..)?;
             let replaced = later.iter().any(|other| {
-                other.measure == report.measure && other.speaks_for(&report.feedback.implementer)
+                other.is_about(report.verdict, report.measure)
+                    && other.speaks_for(&report.feedback.implementer)
             });
             (!replaced).then_some(report)
         })
@@ -75,11 +92,13 @@ impl CaseState {
             };
         }
         let executed_at = check_fields(feedback, recording.at)?;
-        let shown = self.reported_measure(feedback)?;
+        let (of, shown) = self.reported_measure(feedback)?;
+        let verdict = of.verdict;
         let place = usize::try_from(shown.measure).unwrap_or(usize::MAX);
-        let flags = self.odd(place, feedback, executed_at);
+        let flags = self.odd(of, place, feedback, executed_at);
         self.reports.push(Report {
             feedback: feedback.clone(),
+            verdict,
             measure: shown.measure,
             round: shown.round,
             executed_at,
@@ -94,8 +113,8 @@ impl CaseState {
         Ok(Taken::new(happened))
     }
 
-    /// The measure that a report is about, as its verdict showed it.
-    fn reported_measure(&self, feedback: &v1::Feedback) -> Result<Shown, Refusal> {
+    /// The verdict and the measure that a report is about, as the verdict showed it.
+    fn reported_measure(&self, feedback: &v1::Feedback) -> Result<(&Recorded, Shown), Refusal> {
         let verdict = verdict_id_from_text(&feedback.verdict_id)
             .and_then(|id| self.recorded(id))
             .ok_or_else(|| Refusal::not_found("verdict", &feedback.verdict_id))?;
@@ -127,11 +146,17 @@ impl CaseState {
             };
             return Err(Refusal::field("implementer", rule));
         }
-        Ok(*shown)
+        Ok((verdict, *shown))
     }
 
     /// What is odd about a report, in the order of the words.
-    fn odd(&self, place: usize, feedback: &v1::Feedback, executed_at: Time) -> Vec<String> {
+    fn odd(
+        &self,
+        verdict: &Recorded,
+        place: usize,
+        feedback: &v1::Feedback,
+        executed_at: Time,
+    ) -> Vec<String> {
         let Some(measure) = self.measures.get(place) else {
             return Vec::new();
         };
@@ -141,7 +166,7 @@ impl CaseState {
         let contradicts = self
             .reports
             .iter()
-            .filter(|report| usize::try_from(report.measure).is_ok_and(|of| of == place))
+            .filter(|report| report.is_about(verdict.verdict, number(place)))
             .filter(|report| {
                 report.speaks_for(&feedback.implementer) || feedback.implementer.is_empty()
             })
@@ -153,12 +178,26 @@ impl CaseState {
                 "not_confirmed",
                 done && (!measure.carried || stood == MeasureState::Rejected),
             ),
+            (
+                "before_event",
+                lies_before(executed_at, verdict.occurred_at),
+            ),
         ];
         flags
             .into_iter()
             .filter_map(|(flag, holds)| holds.then_some(flag))
             .map(str::to_owned)
             .collect()
+    }
+}
+
+/// Whether it was carried out before the step that the verdict judges. A day without a time, which
+/// reads as its first instant, stands for the whole day.
+fn lies_before(executed_at: Time, occurred_at: Time) -> bool {
+    let day = executed_at.date();
+    match executed_at == day.start() {
+        true => day < occurred_at.date(),
+        false => executed_at < occurred_at,
     }
 }
 

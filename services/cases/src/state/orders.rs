@@ -1,11 +1,14 @@
 //! Lift orders: implementers are told that a measure has lost its support and is to be lifted.
 //!
 //! INVARIANT (no carried measure forgotten): a measure that loses its support leaves an order for
-//! each implementer, unless its last report says that it did not carry the measure out, or nobody
-//! could have: the measure was only proposed, and nobody reported otherwise.
+//! each implementer, unless its last report about each verdict says that it did not carry the measure
+//! out, or nobody could have: the measure was only proposed, and nobody reported otherwise.
 //! INVARIANT (no order while supported): what is supported again leaves no open order.
 
+use std::collections::BTreeMap;
+
 use creditgate_measures::time::Time;
+use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::{OrderAcknowledged, OrderAnnounced};
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::case::number;
-use super::feedback::{NOT_EXECUTED, Report};
+use super::feedback::Report;
 use super::stored::Masked;
 use super::table::{self, MeasureState, Named, OrderState, OrderStep};
 use super::{CaseState, Happened, Recording, Refusal, Taken};
@@ -199,29 +202,38 @@ impl CaseState {
             .filter_map(|order| order.acknowledged.as_ref())
             .map(|done| done.at)
             .max();
-        match self.last_report(place, implementer) {
-            Some(report) if report.feedback.status == NOT_EXECUTED => false,
-            // Carried out again after it was lifted.
-            Some(report) => lifted.is_none_or(|lifted| lifted < report.executed_at),
-            None => measure.carried && lifted.is_none(),
+        let last = self.last_reports(place, implementer);
+        if last.is_empty() {
+            return measure.carried && lifted.is_none();
         }
-    }
-
-    /// The last report of an implementer about a measure, since a verdict triggered it.
-    pub(super) fn last_report(&self, place: usize, implementer: &str) -> Option<&Report> {
-        let round = self.measures.get(place)?.round;
-        let place = number(place);
-        self.reports.iter().rfind(|report| {
-            report.measure == place && report.round == round && report.speaks_for(implementer)
+        // What was carried out after it was lifted is to be lifted again.
+        last.values().any(|report| {
+            report.says_executed() && lifted.is_none_or(|lifted| lifted < report.executed_at)
         })
     }
 
-    /// Whether the implementer's last report says that it carried the measure out after this.
+    /// The last reports of an implementer about a measure, since a verdict triggered it: one for each
+    /// verdict, since a report about one says nothing about what another brought.
+    fn last_reports(&self, place: usize, implementer: &str) -> BTreeMap<VerdictId, &Report> {
+        let round = self.measures.get(place).map(|measure| measure.round);
+        let place = number(place);
+        self.reports
+            .iter()
+            .filter(|report| report.measure == place && Some(report.round) == round)
+            .filter(|report| report.speaks_for(implementer))
+            .map(|report| (report.verdict, report))
+            .collect()
+    }
+
+    /// Whether one of the implementer's last reports says that it carried the measure out after this.
     fn executed_after(&self, order: &LiftOrder, at: Time) -> bool {
         usize::try_from(order.measure)
             .ok()
-            .and_then(|place| self.last_report(place, &order.implementer))
-            .is_some_and(|r| r.feedback.status != NOT_EXECUTED && r.executed_at > at)
+            .map(|place| self.last_reports(place, &order.implementer))
+            .is_some_and(|last| {
+                last.values()
+                    .any(|report| report.says_executed() && report.executed_at > at)
+            })
     }
 
     pub(super) fn cancel_orders(&mut self, place: usize, happened: &mut Vec<Happened>) {

@@ -462,9 +462,9 @@ CREATE INDEX proposals_due ON proposals (decide_by, \"case\", key);
 CREATE TABLE orders (id TEXT NOT NULL PRIMARY KEY, \"case\" INTEGER NOT NULL, implementer TEXT NOT NULL,
     state TEXT NOT NULL, ordered_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX orders_by_age ON orders (ordered_at, id);
-CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, implementer TEXT NOT NULL, measure TEXT NOT NULL,
-    status TEXT NOT NULL, department TEXT NOT NULL, division TEXT NOT NULL, day TEXT NOT NULL,
-    amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, implementer)) WITHOUT ROWID;
+CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, verdict BLOB NOT NULL, implementer TEXT NOT NULL,
+    measure TEXT NOT NULL, status TEXT NOT NULL, department TEXT NOT NULL, division TEXT NOT NULL, day TEXT NOT NULL,
+    amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, verdict, implementer)) WITHOUT ROWID;
 CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
     urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
 CREATE TABLE ahead (number INTEGER PRIMARY KEY, position INTEGER NOT NULL);

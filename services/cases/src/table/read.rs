@@ -362,8 +362,9 @@ impl Lookup {
         })
     }
 
-    /// Counts the last report of each measure, subject and implementer between two days, by columns of
-    /// the table of reports: their values, how many, sum of the amounts.
+    /// Counts the last report of each verdict, measure, subject and implementer between two days, by
+    /// columns of the table of reports: their values, how many, sum of the amounts. What was not
+    /// carried out is left out unless the status is one of the columns.
     pub(crate) fn counts(
         &self,
         by: &[&'static str],
@@ -375,6 +376,9 @@ impl Lookup {
             "day BETWEEN ? AND ?",
             [Value::from(from.to_owned()), Value::from(until.to_owned())],
         );
+        if !by.contains(&"status") {
+            which.and("status <> 'not_executed'", []);
+        }
         if let Some((region, digits)) = divisions {
             let prefix = region.get(..digits).unwrap_or(region);
             which.and(

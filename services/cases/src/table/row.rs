@@ -39,7 +39,7 @@ pub(crate) struct Children {
     pub proposals: Vec<ProposalRow>,
     /// Its lift orders.
     pub orders: Vec<OrderRow>,
-    /// Of each measure and implementer, the last report.
+    /// Of each measure, verdict and implementer, the last report.
     pub reports: Vec<ReportRow>,
 }
 
@@ -63,6 +63,7 @@ pub(crate) struct OrderRow {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ReportRow {
     pub key: String,
+    pub verdict: [u8; 16],
     pub implementer: String,
     pub measure: String,
     pub status: String,
@@ -148,10 +149,11 @@ impl Children {
             clear("reports")?;
             for one in &self.reports {
                 run(
-                    "INSERT OR REPLACE INTO reports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    "INSERT OR REPLACE INTO reports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                     &[
                         &case,
                         &one.key,
+                        &&one.verdict[..],
                         &one.implementer,
                         &one.measure,
                         &one.status,

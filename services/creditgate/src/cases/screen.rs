@@ -443,6 +443,7 @@ pub fn flag(flag: &str) -> &str {
         "late" => "迟报",
         "contradicts" => "前后不一",
         "not_confirmed" => "未经确认",
+        "before_event" => "早于事项",
         other => other,
     }
 }

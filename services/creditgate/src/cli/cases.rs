@@ -294,8 +294,8 @@ amount_fen, period, operator, department, division_code, executed_at, document_n
 their order. Every line is answered: recorded, repeated (it was known), or refused with its number and the reason. With \
 --json each answer is a line of JSON.
 
-Flags: late (the measure had lost its support), contradicts (an earlier report says otherwise), not_confirmed (the \
-measure was only proposed).
+Flags: late (the measure had lost its support), contradicts (an earlier report about the same verdict says otherwise), \
+not_confirmed (the measure was only proposed), before_event (it was carried out before the step that the verdict judges).
 
 Exit code: 0 all taken or known, 1 reports were refused, 2 it ended before all were answered.
 
@@ -408,8 +408,9 @@ pub struct ProgressArgs {
 /// `cases count`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Of each measure, subject and implementer the last report counts. Columns of a file: 措施, 部门, \
-行政区划, 执行情况, 月份 (those asked for, in their order), 件数, 金额（元）. CSV is UTF-8 with a byte order mark.
+    after_help = "Of each verdict, measure, subject and implementer the last report counts; one that says not_executed \
+only where the status is asked for. Columns of a file: 措施, 部门, 行政区划, 执行情况, 月份 (those asked for, in their \
+order), 件数, 金额（元）. CSV is UTF-8 with a byte order mark.
 
 Exit code: 0 counted, 2 it could not be counted or written.
 

@@ -75,6 +75,6 @@ fn the_generator_reaches_every_state() {
     }
     assert_eq!(states.len(), MeasureState::ALL.len(), "{states:?}");
     assert_eq!(orders.len(), OrderState::ALL.len(), "{orders:?}");
-    assert_eq!(flags.len(), 3, "{flags:?}");
+    assert_eq!(flags.len(), 4, "{flags:?}");
     assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
 }

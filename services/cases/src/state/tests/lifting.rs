@@ -4,7 +4,7 @@ use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::OrderAcknowledged;
 use creditgate_proto::journal::v1::case_record::What;
 
-use super::{Story, at, bidder, bites, event, proposed, review};
+use super::{Story, at, bidder, bites, event, proposed, report, review};
 use crate::state::orders::OrderName;
 use crate::state::{Basis, Happened, OrderState, Refusal};
 
@@ -27,6 +27,97 @@ fn a_measure_without_support_is_lifted_by_everyone_who_may_have_carried_it_out()
     assert!(story.shown().orders[0].overdue);
     story.acknowledge(0).expect("acknowledged");
     assert_eq!(story.states(), "0/M1=unsupported 甲局:acknowledged");
+}
+
+/// The bar shown by two verdicts of one case, the registration's and the deal's.
+fn barred_twice() -> Story {
+    Story::of(&[
+        event(1, "register", &[bites("M1", &["E1"])]),
+        event(2, "deal", &[bites("M1", &["E1"])]),
+    ])
+}
+
+#[test]
+fn what_was_carried_out_for_one_verdict_is_lifted_though_it_was_not_for_another() {
+    for statuses in [["executed", "not_executed"], ["not_executed", "partly"]] {
+        let mut story = barred_twice();
+        for (verdict, status) in (1..).zip(statuses) {
+            let id = format!("f{verdict}");
+            story.feedback(&id, verdict, status, "甲局").expect("taken");
+        }
+        let shown = story.shown();
+        assert!(shown.feedback.iter().all(|report| report.flags.is_empty()));
+        assert_eq!(story.case.counting().count(), 2);
+        story.support("0/M1", &[], 5).expect("taken");
+        assert_eq!(story.states(), "0/M1=unsupported 甲局:open 乙局:open");
+    }
+}
+
+#[test]
+fn no_order_where_no_verdict_was_carried_out() {
+    let mut story = barred_twice();
+    story.feedback("f1", 1, "executed", "甲局").expect("taken");
+    story.feedback("f2", 2, "not_executed", "").expect("taken");
+    // The first report is put right.
+    story
+        .feedback("f3", 1, "not_executed", "甲局")
+        .expect("taken");
+    assert_eq!(story.shown().feedback[2].flags, ["contradicts"]);
+    story.support("0/M1", &[], 5).expect("taken");
+    assert_eq!(story.states(), "0/M1=unsupported");
+    // And one of them was carried out after all.
+    story.feedback("f4", 2, "executed", "甲局").expect("taken");
+    assert_eq!(story.states(), "0/M1=unsupported 甲局:open");
+}
+
+#[test]
+fn a_report_about_another_verdict_does_not_bring_back_what_was_lifted() {
+    let mut story = barred_twice();
+    story.feedback("f1", 1, "executed", "甲局").expect("taken");
+    story.support("0/M1", &[], 5).expect("taken");
+    story.acknowledge(0).expect("acknowledged");
+    let mut before = report("f2", 2, "executed", "甲局", 0);
+    before.executed_at = Some(time_to_proto(at(300)));
+    story.take(What::Feedback(before)).expect("taken");
+    let states = "0/M1=unsupported 甲局:acknowledged 乙局:open";
+    assert_eq!(story.states(), states);
+    story.now += 100;
+    story.feedback("f3", 2, "partly", "甲局").expect("taken");
+    assert_eq!(story.states(), format!("{states} 甲局:open"));
+    // Lifted is only what the reports of every verdict lie before.
+    story
+        .feedback("f4", 1, "not_executed", "甲局")
+        .expect("taken");
+    let early = OrderAcknowledged {
+        order_id: story.case.orders[2].id().to_string(),
+        by: "甲局".to_owned(),
+        document_no: String::new(),
+        at: Some(time_to_proto(at(301))),
+    };
+    assert!(story.take(What::Acknowledged(early)).is_err());
+    story.acknowledge(2).expect("acknowledged");
+}
+
+#[test]
+fn what_was_carried_out_again_after_it_was_lifted_counts_beside_the_first_time() {
+    let mut story = Story::of(&[event(1, "register", &[bites("M1", &["E1"])])]);
+    story.feedback("f1", 1, "executed", "甲局").expect("taken");
+    story.support("0/M1", &[], 5).expect("taken");
+    story.acknowledge(0).expect("acknowledged");
+    let again = event(8, "deal", &[bites("M1", &["E3"])]);
+    story.case.take_verdict(&again);
+    story.feedback("f2", 8, "executed", "甲局").expect("taken");
+    let counting = story.case.counting();
+    let rounds: Vec<u32> = counting.map(|report| report.round).collect();
+    assert_eq!(rounds, [0, 1]);
+    // What is said now about the first time says nothing about the second.
+    story
+        .feedback("f3", 1, "not_executed", "甲局")
+        .expect("taken");
+    story.support("0/M1", &[], 9).expect("taken");
+    let open = story.shown().orders.into_iter();
+    let open: Vec<_> = open.filter(|order| order.state == "open").collect();
+    assert!(open.iter().any(|order| order.implementer == "甲局"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The machine, fed by hand and by generated histories.
 
+mod counts;
 mod course;
 mod generated;
 mod lifting;

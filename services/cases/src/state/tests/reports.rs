@@ -3,7 +3,7 @@
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_proto::v1;
 
-use super::{Story, at, bites, event, proposed, report};
+use super::{DAY, Story, at, bites, event, proposed, report};
 use crate::state::Refusal;
 use creditgate_proto::encode::time_to_proto;
 
@@ -105,6 +105,26 @@ fn carried_out_without_support_is_late_even_when_it_is_supported_again() {
     assert_eq!(story.shown().feedback[0].flags, ["late"]);
     story.feedback("f2", 1, "executed", "乙局").expect("taken");
     assert!(story.shown().feedback[1].flags.is_empty());
+}
+
+#[test]
+fn carried_out_before_the_step_that_its_verdict_judges_is_odd() {
+    let mut first = event(1, "register", &[bites("M1", &["E1"])]);
+    first.occurred_at = at(9_000);
+    let mut story = Story::of(&[first]);
+    // A day alone stands for the whole day.
+    for (seconds, flags) in [
+        (8_999, &["before_event"][..]),
+        (9_000, &[]),
+        (0, &[]),
+        (-DAY, &["before_event"]),
+    ] {
+        let id = format!("f{seconds}");
+        let report = report(&id, 1, "executed", "甲局", seconds);
+        story.take(What::Feedback(report)).expect("taken");
+        let shown = story.shown();
+        assert_eq!(shown.feedback.last().expect("one").flags, flags, "{id}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use creditgate_proto::journal::v1::{
 use super::{CASE, DAY, Land, at, bidder, event, record, report, review, triggered};
 use crate::facts::{TriggeredFacts, VerdictFacts};
 use crate::state::table::Named;
-use crate::state::{CaseState, Happened, MeasureState, OrderState, Terms, View, Who};
+use crate::state::{CaseState, Happened, MeasureState, OrderState, Report, Terms, View, Who};
 
 const STAGES: [&str; 5] = ["register", "apply", "deal", "contract", "supply"];
 const ENTRIES: [&str; 3] = ["E1", "E2", "E3"];
@@ -222,13 +222,25 @@ impl World {
     fn told_with_reason(&self, order: uuid::Uuid) {
         let order = self.case.order(order).expect("given");
         let measure = &self.case.measures[order.measure as usize];
-        let last = self
-            .case
-            .last_report(order.measure as usize, &order.implementer);
-        match last.map(|report| report.feedback.status.as_str()) {
-            Some(status) => assert_ne!(status, "not_executed"),
-            None => assert!(self.applied.contains(&(measure.key(), measure.round))),
+        let last = self.last_reports(order.measure, &order.implementer);
+        match last.is_empty() {
+            true => assert!(self.applied.contains(&(measure.key(), measure.round))),
+            false => assert!(last.iter().any(|report| was_done(report))),
         }
+    }
+
+    /// Of each verdict what the implementer reported last about the measure, in its present round.
+    fn last_reports(&self, measure: u32, implementer: &str) -> Vec<&Report> {
+        let round = self.case.measures[measure as usize].round;
+        let mut last: BTreeMap<&str, &Report> = BTreeMap::new();
+        for report in &self.case.reports {
+            let of = &report.feedback;
+            let speaks = of.implementer.is_empty() || of.implementer == implementer;
+            if speaks && (report.measure, report.round) == (measure, round) {
+                last.insert(&of.verdict_id, report);
+            }
+        }
+        last.into_values().collect()
     }
 
     fn key(&self, a: u8) -> Option<String> {
@@ -368,11 +380,34 @@ impl World {
         let [asked, new, repeated, refused] = self.counts;
         assert_eq!(asked, new + repeated + refused, "no report lost");
         assert_eq!(new, case.reports.len());
+        self.counts_hold();
         assert_eq!(case.measures.len(), self.rests.len());
         for place in 0..case.measures.len() {
             self.measure_holds(place);
         }
         self.course_holds();
+    }
+
+    /// Every report counts unless the same implementer said something later about the same verdict.
+    fn counts_hold(&self) {
+        let mut last: BTreeMap<_, &str> = BTreeMap::new();
+        for report in &self.case.reports {
+            let (of, measure) = (&report.feedback, report.measure);
+            if of.implementer.is_empty() {
+                last.retain(|(verdict, about, _), _| {
+                    (*verdict, *about) != (of.verdict_id.as_str(), measure)
+                });
+            }
+            last.insert(
+                (of.verdict_id.as_str(), measure, of.implementer.as_str()),
+                &of.feedback_id,
+            );
+        }
+        let plain: BTreeSet<&str> = last.into_values().collect();
+        let counting = self.case.counting();
+        let counting: Vec<_> = counting.map(|r| r.feedback.feedback_id.as_str()).collect();
+        assert_eq!(counting.len(), plain.len());
+        assert!(counting.iter().all(|id| plain.contains(id)));
     }
 
     fn measure_holds(&self, place: usize) {
@@ -408,16 +443,19 @@ impl World {
             for implementer in &measure.implementers {
                 let told = orders().filter(|order| order.implementer == *implementer);
                 let told: Vec<_> = told.filter(|order| order.round == measure.round).collect();
-                let last = case.last_report(place, implementer);
-                let status = last.map(|report| report.feedback.status.as_str());
-                let done = matches!(status, Some("executed" | "partly"));
+                let last = self.last_reports(u32::try_from(place).expect("few"), implementer);
+                let done_at = last
+                    .iter()
+                    .filter(|report| was_done(report))
+                    .map(|report| report.executed_at)
+                    .max();
                 let applied = self.applied.contains(&(key.clone(), measure.round));
                 let lifted_at = told
                     .iter()
                     .filter_map(|order| Some(order.acknowledged.as_ref()?.at))
                     .max();
-                let again = done && last.map(|report| report.executed_at) > lifted_at;
-                let reason = status == Some("not_executed") || (!applied && !done);
+                let again = done_at > lifted_at;
+                let reason = done_at.is_none() && (!applied || !last.is_empty());
                 let answered = told.iter().any(|order| {
                     order.state == OrderState::Open
                         || (order.state == OrderState::Acknowledged && !again)
@@ -471,6 +509,10 @@ impl World {
         let open = shown.orders.iter().filter(|order| order.state == "open");
         assert_eq!(open.count(), summary.open_orders as usize);
     }
+}
+
+fn was_done(report: &Report) -> bool {
+    ["executed", "partly"].contains(&report.feedback.status.as_str())
 }
 
 fn chosen(mask: u8) -> Vec<&'static str> {
