@@ -233,7 +233,6 @@ impl Cases {
             tracing::warn!("the tables of cases are ahead of the journals; making them anew");
             table = Table::create(&dir, logs)?;
         }
-        table.under(&format!("{settings:?}"))?;
         let shared = Arc::new(Shared {
             stop: CancellationToken::new(),
             due: Notify::new(),
@@ -245,6 +244,7 @@ impl Cases {
             is_ready: AtomicBool::new(false),
             has_caught_up: AtomicBool::new(false),
         });
+        table.under(shared.terms(&live).said())?;
         let (commands, received) = mpsc::channel(WAITING);
         let lookup = table.lookup();
         let runtime = Handle::current();

@@ -159,8 +159,13 @@ impl VerdictFacts {
     /// Whether it judges the case again, which is no step of it and no check.
     #[must_use]
     pub fn is_review(&self) -> bool {
-        self.cause != EVENT
+        is_review(&self.cause)
     }
+}
+
+/// Whether a verdict of this cause judges its case again.
+pub(crate) fn is_review(cause: &str) -> bool {
+    cause != EVENT
 }
 
 /// The cause of a verdict that is no review.

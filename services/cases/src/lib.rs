@@ -8,6 +8,7 @@ mod cases;
 mod error;
 pub mod facts;
 mod keeper;
+mod listed;
 mod log;
 mod notice;
 mod pages;

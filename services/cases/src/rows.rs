@@ -17,7 +17,7 @@ pub(crate) fn row<'a>(state: &'a CaseState, terms: &dyn Terms) -> Row<'a> {
         open: state.is_open(),
         tracked: is_tracked(state),
         open_until: open_until(state, terms),
-        missing: u32::try_from(state.missing().count()).unwrap_or(u32::MAX),
+        missing_from: state.missing_from(terms).map(Time::micros),
         last_event_at: life.map_or(0, |life| life.last.occurred_at.micros()),
         state: state.to_stored(),
         children: children(state, terms),

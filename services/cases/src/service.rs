@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::cases::Cases;
 use crate::error::{ActError, Error};
 use crate::keeper::{Make, one};
+use crate::listed::listed;
 use crate::notice;
 use crate::pages;
 use crate::review::{Known, Supports};
@@ -211,24 +212,20 @@ impl Service for CasesService {
                 ));
             }
         };
+        let now = self.now();
         let filter = CaseFilter {
             open,
             scenario: asked.scenario,
             measure: asked.measure_id,
-            missing: asked.missing_check,
+            missing: asked.missing_check.then(|| now.micros()),
             after: asked.page_token,
         };
         self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
-            let found = service.cases.lookup().cases(&filter, size + 1);
-            let (found, next_page_token) = pages::cut(found.map_err(unreadable)?, size, |last| {
-                last.case_id.clone()
-            });
-            let cases = found
-                .iter()
-                .map(|case| CaseState::from_stored(&case.state).map(|state| state.summary()))
-                .collect::<Result<_, _>>()
-                .map_err(unreadable)?;
+            let terms = service.cases.terms();
+            let (cases, next_page_token) =
+                listed(service.cases.lookup(), filter, size, terms.view(now))
+                    .map_err(unreadable)?;
             Ok(v1::ListCasesResponse {
                 cases,
                 next_page_token,

@@ -1,6 +1,6 @@
 //! What the book in force and the deployment say about cases.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use creditgate_measures::book::Book;
@@ -27,7 +27,15 @@ pub struct Settings {
 pub(crate) struct BookTerms {
     book: Arc<Book>,
     settings: Settings,
-    stages: HashMap<String, Vec<Stage>>,
+    scenarios: BTreeMap<String, Scenario>,
+    said: String,
+}
+
+/// What the book says of a scenario.
+#[derive(Debug)]
+struct Scenario {
+    go_live: Option<Date>,
+    stages: Vec<Stage>,
 }
 
 impl BookTerms {
@@ -40,20 +48,27 @@ impl BookTerms {
                 );
             }
         }
-        let stages = book
+        let scenarios: BTreeMap<String, Scenario> = book
             .scenarios()
             .map(|scenario| {
                 let stages = scenario.stages.iter().map(|stage| Stage {
                     code: stage.code.as_str().to_owned(),
                     decisive: stage.decisive,
+                    after: stage.after.as_ref().map(|after| after.as_str().to_owned()),
                 });
-                (scenario.code.as_str().to_owned(), stages.collect())
+                let of = Scenario {
+                    go_live: scenario.go_live,
+                    stages: stages.collect(),
+                };
+                (scenario.code.as_str().to_owned(), of)
             })
             .collect();
+        let said = format!("{settings:?} {scenarios:?}");
         Self {
             book,
             settings,
-            stages,
+            scenarios,
+            said,
         }
     }
 
@@ -63,6 +78,11 @@ impl BookTerms {
 
     pub(crate) const fn book(&self) -> &Arc<Book> {
         &self.book
+    }
+
+    /// What rows of the tables rest on, in one text.
+    pub(crate) fn said(&self) -> &str {
+        &self.said
     }
 
     /// By what a case is shown now.
@@ -95,7 +115,12 @@ impl BookTerms {
 
 impl Terms for BookTerms {
     fn stages(&self, scenario: &str) -> &[Stage] {
-        self.stages.get(scenario).map_or(&[], Vec::as_slice)
+        let scenario = self.scenarios.get(scenario);
+        scenario.map_or(&[], |scenario| scenario.stages.as_slice())
+    }
+
+    fn go_live(&self, scenario: &str) -> Option<Date> {
+        self.scenarios.get(scenario)?.go_live
     }
 
     fn open_days(&self, _scenario: &str) -> Option<u32> {

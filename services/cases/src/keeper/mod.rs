@@ -308,6 +308,7 @@ impl Keeper {
         self.take_in_all()?;
         let now = self.now();
         let terms = self.shared.terms(&self.live);
+        self.table.under(terms.said())?;
         let today = now.date().to_string();
         let mut found = self.lookup.past_their_day(now.micros(), BY_TIME)?;
         found.extend(self.lookup.past_decision(&today, BY_TIME)?);

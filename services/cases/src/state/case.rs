@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::table::{self, CaseStep, Phase};
 use super::{CaseState, Happened, Life, Recording, Refusal, Taken, Terms, stored};
-use crate::facts::VerdictFacts;
+use crate::facts::{self, VerdictFacts};
 
 /// A subject of the case in a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,14 +41,14 @@ pub struct Check {
     pub at: Time,
 }
 
-/// A decisive check that an event came without.
+/// A decisive check that a step came without.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Noted {
     /// Number of the subject in the case.
     pub subject: u32,
     /// The stage whose check was missing.
     pub stage: String,
-    /// The verdict that says so.
+    /// The verdict of that step.
     #[serde(with = "stored::id")]
     pub verdict: VerdictId,
 }
@@ -109,6 +109,14 @@ pub struct Shown {
     pub measure: u32,
     /// Its round then.
     pub round: u32,
+}
+
+impl Recorded {
+    /// As [`VerdictFacts::is_review`].
+    #[must_use]
+    pub fn is_review(&self) -> bool {
+        facts::is_review(&self.cause)
+    }
 }
 
 impl CaseState {
@@ -311,26 +319,6 @@ impl CaseState {
         self.life
             .as_ref()
             .is_some_and(|life| life.phase == Phase::Open)
-    }
-
-    /// Decisive checks that an event came without and that have not come since, whatever the order in
-    /// which they came, and in whatever role the subject was checked.
-    pub fn missing(&self) -> impl Iterator<Item = &Noted> {
-        self.noted.iter().filter(|noted| {
-            let who = self.who(noted.subject);
-            !self.checks.iter().any(|check| {
-                check.stage == noted.stage
-                    && (check.subject == noted.subject
-                        || (who.is_some() && self.who(check.subject) == who))
-            })
-        })
-    }
-
-    fn who(&self, subject: u32) -> Option<Key> {
-        match self.subjects.get(usize::try_from(subject).ok()?)?.who {
-            Who::Key(key) => Some(key),
-            Who::Place(_) => None,
-        }
     }
 
     /// The decisive stage after that of the last event; `None`: none is left.

@@ -7,6 +7,7 @@
 mod case;
 mod feedback;
 mod measures;
+mod missing;
 mod orders;
 mod owed;
 mod proposals;
@@ -271,4 +272,4 @@ impl CaseState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

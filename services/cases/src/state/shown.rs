@@ -66,10 +66,11 @@ impl CaseState {
                 .collect(),
             next_stage: next.unwrap_or_default().to_owned(),
             missing: self
-                .missing()
+                .missing(view.now, view.terms)
+                .into_iter()
                 .map(|noted| v1::MissingCheck {
                     subject: noted.subject,
-                    stage: noted.stage.clone(),
+                    stage: noted.stage,
                     verdict_id: noted.verdict.to_string(),
                 })
                 .collect(),
@@ -78,7 +79,7 @@ impl CaseState {
 
     /// The case in one line.
     #[must_use]
-    pub fn summary(&self) -> v1::CaseSummary {
+    pub fn summary(&self, view: View<'_>) -> v1::CaseSummary {
         let life = self.life.as_ref();
         let count = |of: fn(MeasureState) -> bool| {
             count(self.measures.iter().filter(|measure| of(measure.state)))
@@ -93,7 +94,7 @@ impl CaseState {
             in_effect: count(MeasureState::bites),
             proposed: count(MeasureState::waits),
             open_orders: self::count(self.orders.iter().filter(|o| o.state == OrderState::Open)),
-            missing: self::count(self.missing()),
+            missing: self::count(self.missing(view.now, view.terms).iter()),
         }
     }
 

@@ -10,12 +10,17 @@ pub struct Stage {
     pub code: String,
     /// It is a decisive check point.
     pub decisive: bool,
+    /// The decisive stage at which its subjects must have been checked.
+    pub after: Option<String>,
 }
 
 /// What the book in force and the deployment say about cases.
 pub trait Terms {
     /// The stages of a scenario in their order; none for an unknown one.
     fn stages(&self, scenario: &str) -> &[Stage];
+
+    /// Cases opened before this day are not asked for missing checks; `None`: none is.
+    fn go_live(&self, scenario: &str) -> Option<Date>;
 
     /// Days for which a case stays open after its last event; `None`: without limit.
     fn open_days(&self, scenario: &str) -> Option<u32>;

@@ -200,27 +200,29 @@ impl Table {
         }
     }
 
-    /// Rows that rest on the settings are due to be made anew where these are others than before.
+    /// Rows that rest on the settings and on the book's scenarios are due to be made anew where these are
+    /// others than before. Until then a check may be missing in any case.
     ///
     /// # Errors
     /// When the file cannot be used.
-    pub(crate) fn under(&self, settings: &str) -> Result<(), Error> {
+    pub(crate) fn under(&self, terms: &str) -> Result<(), Error> {
         let run = || -> rusqlite::Result<()> {
             let known: Vec<String> = self
                 .connection
                 .prepare("SELECT said FROM settings")?
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
-            if known == [settings] {
+            if known == [terms] {
                 return Ok(());
             }
             self.connection.execute_batch(
                 "UPDATE cases SET open_until = 0 WHERE open;
+                UPDATE cases SET missing_from = 0;
                 UPDATE proposals SET decide_by = '';
                 DELETE FROM settings;",
             )?;
             self.connection
-                .execute("INSERT INTO settings VALUES (?1)", params![settings])?;
+                .execute("INSERT INTO settings VALUES (?1)", params![terms])?;
             Ok(())
         };
         run().map_err(|source| self.error(source))
@@ -316,7 +318,7 @@ impl Change<'_> {
             row.open,
             row.tracked,
             row.open_until,
-            row.missing,
+            row.missing_from,
             row.last_event_at,
             row.state,
         ];
@@ -324,14 +326,14 @@ impl Change<'_> {
             Some((id, _)) => {
                 self.run(
                     "UPDATE cases SET scenario = ?2, open = ?3, tracked = ?4, open_until = ?5,
-                        missing = ?6, last_event_at = ?7, state = ?8 WHERE case_id = ?1",
+                        missing_from = ?6, last_event_at = ?7, state = ?8 WHERE case_id = ?1",
                     fields,
                 )?;
                 id
             }
             None => {
                 self.run(
-                    "INSERT INTO cases (case_id, scenario, open, tracked, open_until, missing, last_event_at, state)
+                    "INSERT INTO cases (case_id, scenario, open, tracked, open_until, missing_from, last_event_at, state)
                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                     fields,
                 )?;
@@ -448,10 +450,10 @@ CREATE TABLE mark (verdict_log BLOB NOT NULL, case_log BLOB NOT NULL, verdicts I
     verdicts_at INTEGER NOT NULL, cases INTEGER NOT NULL, cases_at INTEGER NOT NULL, scanned INTEGER NOT NULL);
 CREATE TABLE settings (said TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, scenario TEXT NOT NULL,
-    open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing INTEGER NOT NULL,
+    open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing_from INTEGER,
     last_event_at INTEGER NOT NULL, state BLOB NOT NULL);
 CREATE INDEX cases_by_day ON cases (open_until);
-CREATE INDEX cases_missing ON cases (case_id) WHERE missing > 0;
+CREATE INDEX cases_missing ON cases (case_id) WHERE missing_from IS NOT NULL;
 CREATE TABLE keys (key INTEGER NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (key, \"case\")) WITHOUT ROWID;
 CREATE TABLE rests (entry TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (entry, \"case\")) WITHOUT ROWID;
 CREATE TABLE measures (measure TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (measure, \"case\")) WITHOUT ROWID;

@@ -45,7 +45,8 @@ pub(crate) struct CaseFilter {
     pub open: Option<bool>,
     pub scenario: String,
     pub measure: String,
-    pub missing: bool,
+    /// Only those in which a check may be missing at this time, in microseconds.
+    pub missing: Option<i64>,
     pub after: String,
 }
 
@@ -287,8 +288,8 @@ impl Lookup {
             let part = "id IN (SELECT \"case\" FROM measures WHERE measure = ?)";
             which.and(part, [Value::from(filter.measure.clone())]);
         }
-        if filter.missing {
-            which.and("missing > 0", []);
+        if let Some(now) = filter.missing {
+            which.and("missing_from <= ?", [Value::from(now)]);
         }
         if !filter.after.is_empty() {
             which.and("case_id > ?", [Value::from(filter.after.clone())]);

@@ -17,8 +17,8 @@ pub(crate) struct Row<'a> {
     pub tracked: bool,
     /// The end of the day up to which it is open, in microseconds.
     pub open_until: i64,
-    /// Checks that are missing.
-    pub missing: u32,
+    /// From when on a check may be missing, in microseconds; 0: from the beginning.
+    pub missing_from: Option<i64>,
     pub last_event_at: i64,
     pub state: Vec<u8>,
     pub children: Children,

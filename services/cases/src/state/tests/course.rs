@@ -87,36 +87,6 @@ fn subjects_are_numbered_by_who_they_are_and_what_they_do() {
 }
 
 #[test]
-fn a_missing_check_is_withdrawn_when_it_comes_in_any_order() {
-    let mut deal = event(2, "deal", &[]);
-    deal.subjects[0].missing = vec!["register".to_owned()];
-    let story = Story::of(&[deal.clone()]);
-    assert_eq!(story.shown().missing.len(), 1);
-    assert_eq!(story.case.summary().missing, 1);
-    for order in [
-        [deal.clone(), event(1, "register", &[])],
-        [event(1, "register", &[]), deal.clone()],
-    ] {
-        assert_eq!(Story::of(&order).shown().missing.len(), 0);
-    }
-    // That of somebody else does not count, that of the same one in another role does.
-    let mut other = event(1, "register", &[]);
-    other.subjects[0] = bidder(0, 99, &[]);
-    assert_eq!(Story::of(&[deal.clone(), other]).shown().missing.len(), 1);
-    let mut role = event(1, "register", &[]);
-    role.subjects[0].role = "agent".to_owned();
-    assert_eq!(Story::of(&[deal, role]).shown().missing.len(), 0);
-}
-
-#[test]
-fn a_review_notes_no_missing_check() {
-    let first = event(1, "apply", &[]);
-    let mut of_deal = review(2, &first, "deal", &[]);
-    of_deal.subjects[0].missing = vec!["register".to_owned()];
-    assert_eq!(Story::of(&[first, of_deal]).shown().missing.len(), 0);
-}
-
-#[test]
 fn the_last_stage_and_the_time_limit_are_owed() {
     let story = Story::of(&[event(1, "register", &[])]);
     let owed = |story: &Story, now| story.case.owed(now, &Land::new());

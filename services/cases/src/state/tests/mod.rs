@@ -4,6 +4,7 @@ mod counts;
 mod course;
 mod generated;
 mod lifting;
+mod missing;
 mod officials;
 mod reports;
 mod tables;
@@ -25,22 +26,23 @@ use crate::facts::{SubjectFacts, TriggeredFacts, VerdictFacts};
 const CASE: &str = "LAND-2026-1";
 const DAY: i64 = 86_400;
 
-/// Stages of `land`; open for 30 days, 5 days for a decision, four eyes for ids ending in an even
+/// Stages of `land`, live since the day before the first; open for 30 days, 5 days for a decision, four eyes for ids ending in an even
 /// digit.
 struct Land(Vec<Stage>);
 
 impl Land {
     fn new() -> Self {
-        let stage = |code: &str, decisive| Stage {
+        let stage = |code: &str, decisive, after: Option<&str>| Stage {
             code: code.to_owned(),
             decisive,
+            after: after.map(str::to_owned),
         };
         Self(vec![
-            stage("register", true),
-            stage("apply", false),
-            stage("deal", true),
-            stage("contract", false),
-            stage("supply", true),
+            stage("register", true, None),
+            stage("apply", false, None),
+            stage("deal", true, Some("register")),
+            stage("contract", false, Some("deal")),
+            stage("supply", true, Some("deal")),
         ])
     }
 }
@@ -51,6 +53,10 @@ impl Terms for Land {
             "land" => &self.0,
             _ => &[],
         }
+    }
+
+    fn go_live(&self, _: &str) -> Option<Date> {
+        Some(at(-DAY).date())
     }
 
     fn open_days(&self, _: &str) -> Option<u32> {
@@ -81,7 +87,7 @@ fn id(n: u64) -> VerdictId {
 }
 
 /// An event's verdict, its `n`th, about one bidder with key 1.
-fn event(n: u64, stage: &str, triggered: &[TriggeredFacts]) -> VerdictFacts {
+pub(crate) fn event(n: u64, stage: &str, triggered: &[TriggeredFacts]) -> VerdictFacts {
     VerdictFacts {
         case_id: CASE.to_owned(),
         scenario: "land".to_owned(),
@@ -261,8 +267,12 @@ impl Story {
     }
 
     fn shown(&self) -> v1::CaseShown {
+        self.shown_at(self.now)
+    }
+
+    fn shown_at(&self, now: i64) -> v1::CaseShown {
         self.case.shown(View {
-            now: at(self.now),
+            now: at(now),
             overdue_after_micros: 1_000_000,
             terms: &Land::new(),
         })

@@ -11,6 +11,7 @@ use creditgate_proto::journal::v1::{
     CaseClosed, CaseRecord, MeasureSupport, OrderAcknowledged, ProposalClaimed, ProposalDecided,
     ProposalEscalated, SupportChanged,
 };
+use creditgate_proto::v1;
 
 use super::{CASE, DAY, Land, at, bidder, event, record, report, review, triggered};
 use crate::facts::{TriggeredFacts, VerdictFacts};
@@ -496,7 +497,7 @@ impl World {
             overdue_after_micros: 0,
             terms: &Land::new(),
         };
-        let (shown, summary) = (case.shown(view), case.summary());
+        let (shown, summary) = (case.shown(view), case.summary(view));
         let waits = shown
             .measures
             .iter()
@@ -506,8 +507,39 @@ impl World {
             case.proposals(&Land::new()).len(),
             summary.proposed as usize
         );
+        assert_eq!(shown.missing.len(), summary.missing as usize);
+        self.missing_holds(&shown.missing);
         let open = shown.orders.iter().filter(|order| order.state == "open");
         assert_eq!(open.count(), summary.open_orders as usize);
+    }
+
+    /// Each check that is missing is shown once, and no other.
+    fn missing_holds(&self, shown: &[v1::MissingCheck]) {
+        let terms = Land::new();
+        let checks = &self.view.checks;
+        let mut missing = BTreeSet::new();
+        for check in checks {
+            let mut stages = terms.stages("land").iter();
+            let stage = stages.find(|s| s.code == check.stage.as_str());
+            let Some(before) = stage.and_then(|stage| stage.after.clone()) else {
+                continue;
+            };
+            let came = checks
+                .iter()
+                .any(|c| c.subject == check.subject && c.stage.as_str() == before);
+            if !came && check.at.plus_seconds(600) <= at(self.now) {
+                missing.insert((check.subject, before));
+            }
+        }
+        if self.view.opened_at.map(|at| at.date()) < terms.go_live("land") {
+            missing.clear();
+        }
+        assert_eq!(shown.len(), missing.len(), "{shown:?}");
+        for one in shown {
+            let who = self.case.subjects[one.subject as usize].who;
+            let known = |(of, stage): &(Key, String)| Who::Key(*of) == who && *stage == one.stage;
+            assert!(missing.iter().any(known), "{one:?}");
+        }
     }
 }
 
