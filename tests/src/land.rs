@@ -222,7 +222,7 @@ pub async fn confirm(service: &Service) {
         "惩戒措施实施告知书",
         "国有土地出让中依法限制或者禁入",
         "企业信息公示暂行条例",
-        "依法限制",
+        "决定理由：依法限制（演示决〔2026〕1号）",
         "异议",
     ] {
         assert!(decided.notice.contains(part), "{part}: {}", decided.notice);

@@ -152,6 +152,124 @@ async fn a_link_that_a_correction_takes_away_lifts_what_rested_on_it() {
     world.service.stop();
 }
 
+/// An official confirms what is proposed in a case; gives the notice, which is the same when it is asked for again.
+async fn confirmed(service: &Service, case_id: &str) -> String {
+    const OFFICIAL: &str = "示例市审批局";
+    let held = until(service, case_id, |case| !case.measures.is_empty()).await;
+    let [proposed] = held.measures.as_slice() else {
+        panic!("one measure: {held:#?}");
+    };
+    let mut cases = service.cases().await;
+    let claimed = cases.claim_proposal(v1::ClaimProposalRequest {
+        case_id: case_id.to_owned(),
+        key: proposed.key.clone(),
+        by: OFFICIAL.to_owned(),
+        release: false,
+    });
+    claimed.await.expect("claimed");
+    let asked = v1::DecideProposalRequest {
+        case_id: case_id.to_owned(),
+        key: proposed.key.clone(),
+        decision: "confirm".to_owned(),
+        by: OFFICIAL.to_owned(),
+        reason: "审查后认为应当限制".to_owned(),
+        document_no: "示例决〔2026〕1号".to_owned(),
+    };
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let decided = cases.decide_proposal(asked.clone()).await;
+        told.push(decided.expect("confirmed").into_inner().notice);
+    }
+    assert_eq!(told[0], told[1]);
+    told.swap_remove(0)
+}
+
+fn assert_tells(notice: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(notice.contains(part), "{part}: {notice}");
+    }
+}
+
+/// Decided and listed for reasons of their own.
+const REASONS: &str = "\n列入事由：拖欠工资\n决定理由：审查后认为应当限制（示例决〔2026〕1号）\n";
+
+fn for_arrears(list: &str, firm: &str, id: String) -> v1::Entry {
+    v1::Entry {
+        name: firm.to_owned(),
+        designated_by: "示例市人社局".to_owned(),
+        reason: "拖欠工资".to_owned(),
+        ..land::entry(&format!("E-NOTICE-{list}"), id, list, "2026-11-01")
+    }
+}
+
+fn put(entry: v1::Entry) -> Change {
+    Change::Put(v1::PutEntry {
+        entry: Some(entry),
+        reason: "更正".to_owned(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_measure_is_told_to_whom_it_falls_on_with_the_reasons_of_both() {
+    let world = World::new(false);
+    let service = &world.service;
+    let (person, firm) = (invented::person(7), invented::uscc(90_220));
+
+    // A firm applies whose legal representative is that of another firm, which is listed.
+    let related = v1::RelatedSubject {
+        role: "legal_representative".to_owned(),
+        id_type: "ID18".to_owned(),
+        id: person.clone(),
+        ..v1::RelatedSubject::default()
+    };
+    let listed = v1::Entry {
+        related: vec![related],
+        ..for_arrears("B04", "示例欠薪劳务有限公司", firm.clone())
+    };
+    apply(service, put(listed)).await;
+    let mut event = land::event("PERMIT-1", "accept");
+    event.scenario = "permit".to_owned();
+    event.subjects[0].role = "applicant".to_owned();
+    event.subjects.push(v1::Subject {
+        role: "legal_representative".to_owned(),
+        id_type: "ID18".to_owned(),
+        id: person.clone(),
+        name: "某甲".to_owned(),
+        kind: "natural_person".to_owned(),
+        ..v1::Subject::default()
+    });
+    check(service, event).await;
+    let notice = confirmed(service, "PERMIT-1").await;
+    let to = format!("\n某甲（{person}）：\n");
+    let relation = "\n因以你（单位）为法定代表人的示例欠薪劳务有限公司被示例市人社局列入";
+    assert_tells(
+        &notice,
+        &[&to, relation, REASONS, "拖欠农民工工资限制：市场准入"],
+    );
+    assert!(!notice.contains(&firm), "{notice}");
+
+    // The listed bidder itself, and one that gives no identifier and has its name.
+    let listed = for_arrears("B03", "示例同名置业有限公司", firm.clone());
+    apply(service, put(listed)).await;
+    for (case_id, id, shown) in [
+        ("OWN-1", firm.as_str(), firm.as_str()),
+        ("NAME-1", "", "（未载明）"),
+    ] {
+        let mut event = land::event(case_id, "register");
+        event.subjects[0].name = "示例同名置业有限公司".to_owned();
+        event.subjects[0].id = id.to_owned();
+        if id.is_empty() {
+            event.subjects[0].id_type.clear();
+        }
+        check(service, event).await;
+        let notice = confirmed(service, case_id).await;
+        let to = format!("\n示例同名置业有限公司（{shown}）：\n");
+        assert_tells(&notice, &[&to, "\n因你（单位）被示例市人社局列入", REASONS]);
+        assert_eq!(notice.contains(&firm), !id.is_empty(), "{notice}");
+    }
+    world.service.stop();
+}
+
 async fn story(dies: bool) {
     let mut world = World::new(dies);
 

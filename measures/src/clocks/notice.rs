@@ -5,12 +5,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{ClockKind, Procedure, clocks, limits};
+use crate::book::table::words::role;
 use crate::book::{Basis, Book, List, Text};
 use crate::entry::Entry;
 use crate::event::Sensitive;
 use crate::identifier::Identifier;
 use crate::time::{Date, Time};
-use crate::vocabulary::{Confidence, Severity, State, vocabulary};
+use crate::vocabulary::{Confidence, Role, Severity, State, vocabulary};
 
 vocabulary! {
     /// On which occasion a notice is due.
@@ -39,10 +40,12 @@ vocabulary! {
 vocabulary! {
     /// What a template may have filled in.
     Placeholder {
-        /// Name of the listed subject.
+        /// Name of the subject that the notice is for: the listed one, unless the caller tells another.
         Subject = "subject",
         /// Its identifier.
         Identifier = "identifier",
+        /// Who stands on the list, said to the subject: itself, unless the caller tells of a relation.
+        Listed = "listed",
         /// Name of the list.
         List = "list",
         /// Designating authority.
@@ -81,6 +84,8 @@ vocabulary! {
         Measure = "measure",
         /// Basis of the measure; told by the caller.
         MeasureBasis = "measure_basis",
+        /// Why the measure was decided on, and by which document; told by the caller.
+        Decision = "decision",
         /// Who carried the measure out; told by the caller.
         Implementer = "implementer",
         /// What was decided; told by the caller.
@@ -99,6 +104,9 @@ vocabulary! {
 
 /// What stands in a text where nothing is known.
 pub const NOT_STATED: &str = "（未载明）";
+
+/// How a notice addresses its subject.
+const YOU: &str = "你（单位）";
 
 /// A template of a notice.
 #[derive(Debug, Clone)]
@@ -241,6 +249,7 @@ fn of_entry(placeholder: Placeholder, about: &About<'_>) -> Option<String> {
             let identifier = entry.identifier.as_ref().map(Identifier::reveal);
             identifier.map(str::to_owned)
         }
+        Placeholder::Listed => Some(YOU.to_owned()),
         Placeholder::List => Some(list.name.zh.clone()),
         Placeholder::DesignatedBy => owned(&entry.designated_by),
         Placeholder::DocumentNo => owned(&entry.document_no),
@@ -271,6 +280,7 @@ fn of_entry(placeholder: Placeholder, about: &About<'_>) -> Option<String> {
         Placeholder::Remedies
         | Placeholder::Measure
         | Placeholder::MeasureBasis
+        | Placeholder::Decision
         | Placeholder::Implementer
         | Placeholder::Result
         | Placeholder::TalkAt
@@ -306,6 +316,18 @@ impl About<'_> {
         let last = changes.fold(self.entry.recorded_at, Time::max);
         last.max(self.entry.valid_from).date()
     }
+}
+
+/// Whom the subject of a notice leads to as a relation, for [`Placeholder::Listed`].
+#[must_use]
+pub fn related_zh(relation: Role, listed: Option<&str>) -> String {
+    format!("以{YOU}为{}的{}", role(relation), listed.unwrap_or("单位"))
+}
+
+/// A decision as a notice writes it, for [`Placeholder::Decision`].
+#[must_use]
+pub fn decision_zh(reason: &str, document_no: &str) -> String {
+    format!("{reason}（{document_no}）")
 }
 
 /// A day as documents write it.

@@ -1,11 +1,13 @@
 //! Notices: what is filled in, and what nobody knows.
 
 use creditgate_measures::book::Book;
-use creditgate_measures::clocks::notice::{NOT_STATED, occasion_of, render};
+use creditgate_measures::clocks::notice::{
+    NOT_STATED, decision_zh, occasion_of, related_zh, render,
+};
 use creditgate_measures::clocks::{Occasion, Placeholder};
 use creditgate_measures::entry::Entry;
 use creditgate_measures::event::Sensitive;
-use creditgate_measures::vocabulary::{Severity, State};
+use creditgate_measures::vocabulary::{Role, Severity, State};
 
 use crate::BOOK;
 use crate::support::{day, dedent, listed, on, row, uscc};
@@ -150,6 +152,37 @@ fn what_the_caller_tells_counts_first_and_is_taken_as_it_is() {
     let told = written(&BOOK, Occasion::MeasureBitten, &complete(), &extra);
     assert!(told.contains("措施：限制参加{subject}投标\n"), "{told}");
     assert!(told.contains("列入事由：另一事由\n"), "{told}");
+    assert!(
+        told.contains(&format!("决定理由：{NOT_STATED}\n")),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_measure_is_told_to_whom_it_falls_on_with_the_relation_that_leads_to_the_entry() {
+    let told = written(&BOOK, Occasion::MeasureBitten, &complete(), &[]);
+    assert!(told.contains("\n因你（单位）被示例市税务局列入"), "{told}");
+    for (listed, named) in [
+        (Some("示例建设有限公司"), "示例建设有限公司"),
+        (None, "单位"),
+    ] {
+        let relation = related_zh(Role::LegalRepresentative, listed);
+        let decision = decision_zh("审查后认为应当限制", "示例决〔2026〕1号");
+        let extra = [
+            (Placeholder::Subject, "某甲"),
+            (Placeholder::Identifier, ""),
+            (Placeholder::Listed, relation.as_str()),
+            (Placeholder::Decision, decision.as_str()),
+        ];
+        let told = written(&BOOK, Occasion::MeasureBitten, &complete(), &extra);
+        for part in [
+            format!("\n某甲（{NOT_STATED}）：\n"),
+            format!("\n因以你（单位）为法定代表人的{named}被示例市税务局列入"),
+            "\n列入事由：虚开发票\n决定理由：审查后认为应当限制（示例决〔2026〕1号）\n".to_owned(),
+        ] {
+            assert!(told.contains(&part), "{part}: {told}");
+        }
+    }
 }
 
 #[test]

@@ -1,42 +1,103 @@
 //! The notice to a subject when an official has confirmed a measure: measure, basis, reason, remedies.
 
 use creditgate_measures::book::{Basis, Book};
-use creditgate_measures::clocks::notice::{Occasion, Placeholder, render};
+use creditgate_measures::clocks::notice::{Occasion, Placeholder, decision_zh, related_zh, render};
+use creditgate_measures::entry::Entry;
+use creditgate_measures::event::{Event, Sensitive, Subject};
+use creditgate_measures::identifier::Identifier;
+use creditgate_measures::lists::Lists;
 use creditgate_measures::time::Time;
+use creditgate_measures::verdict::{Cause, Path, Verdict};
 use creditgate_proto::v1;
 
 use crate::cases::Cases;
-use crate::state::CaseMeasure;
+use crate::error::Error;
+use crate::review::{Known, Supports};
+use crate::state::{CaseMeasure, CaseState, Resting};
 
-/// The text, by the template of the book; empty where the book has none, or the entry is gone.
+/// The text for the subject of the event on whom the measure falls, by the template of the book; empty
+/// where the book has none, or no entry supports the measure now. Blocks on the disk.
 pub(crate) fn confirmed(
     cases: &Cases,
+    state: &CaseState,
     measure: &CaseMeasure,
     asked: &v1::DecideProposalRequest,
     now: Time,
-) -> String {
+) -> Result<String, Error> {
     let generation = cases.live().load_full();
     let (lists, book) = (&generation.lists, &generation.book);
-    let entry = measure.basis.entries.iter().find_map(|id| lists.entry(id));
-    let (Some(template), Some(entry)) = (book.notice_on(Occasion::MeasureBitten), entry) else {
-        return String::new();
+    let resting = state.resting().find(|resting| resting.key == asked.key);
+    let (Some(template), Some(resting)) = (book.notice_on(Occasion::MeasureBitten), resting) else {
+        return Ok(String::new());
     };
-    let Some(list) = book.list(entry.list.as_str()) else {
-        return String::new();
+    let then = Known::now(cases.live(), now);
+    let supports = Supports {
+        reviews: cases.reviews().as_ref(),
+        history: cases.history().as_ref(),
+        then: &then,
+    };
+    // The verdict may rest on other entries than the measure does now, found in another way.
+    let again = supports.decide_again(resting.position, &Cause::ListChange(then.seq()))?;
+    let found = again.as_ref().and_then(|(event, verdict)| {
+        let (subject, entry, path) = bitten(&resting, event, verdict, lists)?;
+        let list = book.list(entry.list.as_str())?;
+        Some((subject, entry, path, list))
+    });
+    let Some((subject, entry, path, list)) = found else {
+        return Ok(String::new());
     };
     let (basis, remedies) = row(&measure.measure_id, book);
     let today = now.date().to_string();
-    let extra = [
+    let decision = decision_zh(&asked.reason, &asked.document_no);
+    let own_name = subject.name.as_ref().map(Sensitive::reveal);
+    let entry_name = entry.name.as_ref().map(Sensitive::reveal);
+    let identifier = subject.valid_identifier(now).map(Identifier::reveal);
+    let related = path.relation().map(|role| related_zh(role, entry_name));
+    // What the event does not tell of somebody else than the listed one is not known: of the entry only
+    // the name of the very same subject is taken.
+    let name = own_name.or(entry_name.filter(|_| path == Path::Identifier));
+    let mut extra = vec![
+        (Placeholder::Subject, name.unwrap_or_default()),
+        (Placeholder::Identifier, identifier.unwrap_or_default()),
         (Placeholder::Measure, measure.title.as_str()),
         (Placeholder::MeasureBasis, basis.as_str()),
-        (Placeholder::Reason, asked.reason.as_str()),
+        (Placeholder::Decision, decision.as_str()),
         (Placeholder::Implementer, asked.by.as_str()),
         (Placeholder::Remedies, remedies.as_str()),
         (Placeholder::NoticeDate, today.as_str()),
     ];
-    render(template, &entry, list, book, &extra)
-        .reveal()
-        .to_owned()
+    let related = related.as_deref();
+    extra.extend(related.map(|related| (Placeholder::Listed, related)));
+    let text = render(template, &entry, list, book, &extra);
+    Ok(text.reveal().to_owned())
+}
+
+/// Whom a measure falls on, by which of the entries that it rests on, and how that was found. Of several
+/// an entry of the subject's own comes first.
+fn bitten<'a>(
+    resting: &Resting<'_>,
+    event: &'a Event,
+    verdict: &Verdict,
+    lists: &Lists,
+) -> Option<(&'a Subject, Entry, Path)> {
+    let mut found = Vec::new();
+    for place in &resting.places {
+        let place = usize::try_from(*place).ok()?;
+        let (subject, judged) = event.subjects.get(place).zip(verdict.subjects.get(place))?;
+        let triggered = judged.triggered.iter();
+        let of_measure = triggered.filter(|one| one.measure.id.as_str() == resting.measure_id);
+        let hits = of_measure.filter_map(|one| one.entry.as_ref());
+        found.extend(hits.map(|hit| (subject, hit)));
+    }
+    found.retain(|(_, hit)| {
+        let mut entries = resting.basis.entries.iter();
+        entries.any(|id| id == hit.entry_id.as_str())
+    });
+    found.sort_by_key(|(_, hit)| hit.path);
+    found.into_iter().find_map(|(subject, hit)| {
+        let entry = lists.entry(hit.entry_id.as_str())?;
+        Some((subject, entry, hit.path))
+    })
 }
 
 /// Basis and remedies of a row, as a notice writes them.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use creditgate_measures::book::{Book, BookVersion};
 use creditgate_measures::case::CaseView;
-use creditgate_measures::event::StageCode;
+use creditgate_measures::event::{Event, StageCode};
 use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::{Cause, Verdict};
@@ -308,7 +308,7 @@ impl Supports<'_> {
         state: &CaseState,
         cause: &Cause,
     ) -> Result<Option<SupportChanged>, Error> {
-        let mut decided: BTreeMap<u64, Option<Verdict>> = BTreeMap::new();
+        let mut decided: BTreeMap<u64, Option<(Event, Verdict)>> = BTreeMap::new();
         let mut measures = Vec::new();
         for resting in state.resting() {
             let waits_for_return = resting.state == MeasureState::Unsupported
@@ -328,7 +328,7 @@ impl Supports<'_> {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(place) => place.insert(self.decide_again(resting.position, cause)?),
             };
-            let Some(verdict) = verdict else {
+            let Some((_, verdict)) = verdict else {
                 continue;
             };
             let mut support = MeasureSupport {
@@ -362,8 +362,13 @@ impl Supports<'_> {
         }))
     }
 
-    /// Decides the event of a record again, as if it took place at the moment.
-    fn decide_again(&self, position: u64, cause: &Cause) -> Result<Option<Verdict>, Error> {
+    /// Decides the event of a record again, as if it took place at the moment; gives both. None: the
+    /// event cannot be read.
+    pub(crate) fn decide_again(
+        &self,
+        position: u64,
+        cause: &Cause,
+    ) -> Result<Option<(Event, Verdict)>, Error> {
         let record = record_at(self.reviews, position)?;
         let Ok(mut event) = event_from_record(&record) else {
             return Ok(None);
@@ -383,7 +388,8 @@ impl Supports<'_> {
             ..Question::about(&event)
         };
         let case = CaseView::default();
-        Ok(Some(decide(question, then.at, &case, lists, &then.book)))
+        let verdict = decide(question, then.at, &case, lists, &then.book);
+        Ok(Some((event, verdict)))
     }
 }
 

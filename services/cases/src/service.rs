@@ -359,16 +359,21 @@ impl Service for CasesService {
         });
         let state = self.act(&asked.case_id, &caller, one(what)).await?;
         let proposal = self.proposal(&state, &asked.key)?;
-        let notice = match state.measure(&asked.key) {
-            Some(measure) if measure.state == MeasureState::Confirmed => {
-                notice::confirmed(&self.cases, measure, &asked, self.now())
-            }
-            _ => String::new(),
-        };
-        Ok(Response::new(v1::ProposalResponse {
-            proposal: Some(proposal),
-            notice,
-        }))
+        // Whoever gets an error here decides the same again, and gets the notice.
+        self.read(move |service| {
+            let notice = match state.measure(&asked.key) {
+                Some(measure) if measure.state == MeasureState::Confirmed => {
+                    let (cases, now) = (&service.cases, service.now());
+                    notice::confirmed(cases, &state, measure, &asked, now).map_err(unreadable)?
+                }
+                _ => String::new(),
+            };
+            Ok(v1::ProposalResponse {
+                proposal: Some(proposal),
+                notice,
+            })
+        })
+        .await
     }
 
     async fn list_lift_orders(

@@ -340,7 +340,13 @@ async fn its_text_takes_the_measure_and_its_basis_from_the_book() {
     };
     let desk = Desk::on("2026-06-01", 20_000, vec![whole]).await;
     let (_, missing) = desk.text(Default::default()).await.expect("a text");
-    for unknown in ["measure", "measure_basis", "implementer", "remedies"] {
+    for unknown in [
+        "measure",
+        "measure_basis",
+        "decision",
+        "implementer",
+        "remedies",
+    ] {
         assert!(missing.contains(&unknown.to_owned()), "{missing:?}");
     }
     desk.record(measure("V1", "M02")).await.expect("recorded");
@@ -350,6 +356,7 @@ async fn its_text_takes_the_measure_and_its_basis_from_the_book() {
         "《中华人民共和国招标投标法》第五十三条",
         "示例审批局在办理",
         "期限届满自行恢复资格",
+        "列入事由：示例列入事由\n决定理由：示例事由（示例审1号）\n",
     ] {
         assert!(text.contains(known), "{known}: {text}");
     }

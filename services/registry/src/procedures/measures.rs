@@ -3,6 +3,7 @@
 
 use creditgate_measures::book::{Action, Basis, Book, Measure};
 use creditgate_measures::clocks::Placeholder;
+use creditgate_measures::clocks::notice::decision_zh;
 use creditgate_measures::event::ListCode;
 use creditgate_measures::time::Time;
 use creditgate_measures::vocabulary::{Colour, State};
@@ -213,6 +214,10 @@ pub(crate) fn told(
         (Placeholder::MeasureBasis, bases.join("；")),
         (Placeholder::Remedies, row.remedies.zh.to_string()),
     ];
-    told.extend(known.map(|(.., known)| (Placeholder::Implementer, known.by.0.clone())));
+    if let Some((.., known)) = known {
+        let decision = decision_zh(&known.reason.0, &known.document_no);
+        told.push((Placeholder::Decision, decision));
+        told.push((Placeholder::Implementer, known.by.0.clone()));
+    }
     Ok(told)
 }

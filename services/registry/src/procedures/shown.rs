@@ -22,6 +22,7 @@ const BY_CALLER: &[Placeholder] = &[
     Placeholder::Remedies,
     Placeholder::Measure,
     Placeholder::MeasureBasis,
+    Placeholder::Decision,
     Placeholder::Implementer,
     Placeholder::Result,
     Placeholder::TalkAt,
@@ -31,10 +32,11 @@ const BY_CALLER: &[Placeholder] = &[
 ];
 
 /// Placeholders that the record of a measure and the book fill, where a measure is told of.
-const OF_MEASURE: [Placeholder; 4] = [
+const OF_MEASURE: [Placeholder; 5] = [
     Placeholder::Remedies,
     Placeholder::Measure,
     Placeholder::MeasureBasis,
+    Placeholder::Decision,
     Placeholder::Implementer,
 ];
 
