@@ -1,5 +1,7 @@
 //! Missing checks: what a verdict says, and what only time shows.
 
+use std::slice::from_ref;
+
 use super::{DAY, Story, at, bidder, event, review};
 use crate::facts::VerdictFacts;
 
@@ -49,12 +51,12 @@ fn a_step_judged_at_once_misses_its_check_after_ten_minutes() {
     let deal = event(1, "deal", &[]);
     let begun = 100;
     assert_eq!(deal.occurred_at, at(begun));
-    let then = |minutes: i64| missing(&[deal.clone()], begun + minutes * 60);
+    let then = |minutes: i64| missing(from_ref(&deal), begun + minutes * 60);
     assert_eq!(then(0), []);
     assert_eq!(then(9), []);
     assert_eq!(then(10), [of(0, "register", &deal)]);
     let terms = super::Land::new();
-    let case = Story::of(&[deal.clone()]).case;
+    let case = Story::of(from_ref(&deal)).case;
     assert_eq!(case.missing_from(&terms), Some(at(begun + 600)));
     // A stage that asks for none before it misses none, and a review is no step.
     let first = event(1, "register", &[]);
@@ -94,7 +96,7 @@ fn one_missing_check_is_shown_once() {
     again.subjects.push(bidder(1, 7, &[]));
     let verdicts = [deal.clone(), again.clone()];
     let flagged = of(0, "register", &deal);
-    assert_eq!(missing(&verdicts, 100), [flagged.clone()]);
+    assert_eq!(missing(&verdicts, 100), from_ref(&flagged));
     let both = [flagged, of(2, "register", &again)];
     assert_eq!(missing(&verdicts, 10_000), both);
     // Two stages behind the same one miss one check, from the earlier of them on.
