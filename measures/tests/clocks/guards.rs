@@ -260,7 +260,7 @@ fn placeholders_are_known() {
     let told = notice("text: \"{subject}{adress}\"").load();
     let told = told.map_or_else(|errors| errors.to_string(), |_| String::new());
     assert!(
-        told.contains("notices/own.yaml:3: X1: unknown placeholder `adress`; write one of subject, identifier, list,"),
+        told.contains("notices/own.yaml:3: X1: unknown placeholder `adress`; write one of subject, identifier, listed, list,"),
         "{told}"
     );
     for text in ["{subject", "subject}", "{subject}}", "{subject} { "] {

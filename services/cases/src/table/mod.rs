@@ -216,7 +216,7 @@ impl Table {
                 return Ok(());
             }
             self.connection.execute_batch(
-                "UPDATE cases SET open_until = 0 WHERE open;
+                "UPDATE cases SET open_until = 0;
                 UPDATE cases SET missing_from = 0;
                 UPDATE proposals SET decide_by = '';
                 DELETE FROM settings;",
