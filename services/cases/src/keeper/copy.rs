@@ -24,6 +24,8 @@ impl Keeper {
     pub(super) fn take_in_copy(&mut self) -> Result<bool, Error> {
         let mark = self.table.mark();
         let mut own = self.own_records(mark)?;
+        // Behind those that stood there already there may be verdicts that are not named yet.
+        let mut more = !own.is_empty();
         if own.is_empty() {
             if !self.name_verdicts(mark)? {
                 return Ok(false);
@@ -58,7 +60,7 @@ impl Keeper {
             }
         }
         let taken = work.taken;
-        let more = taken.numbers.len() >= BATCH || next.cases < last;
+        more |= taken.numbers.len() >= BATCH || next.cases < last;
         self.store(taken, next, &terms)?;
         Ok(more)
     }

@@ -313,6 +313,9 @@ impl Keeper {
         let mut found = self.lookup.past_their_day(now.micros(), BY_TIME)?;
         found.extend(self.lookup.past_decision(&today, BY_TIME)?);
         let more = found.len() >= BY_TIME;
+        // Found for both, a case still owes everything once.
+        found.sort_unstable_by(|one, other| one.case_id.cmp(&other.case_id));
+        found.dedup_by(|one, other| one.case_id == other.case_id);
         let mut owed = Happened::default();
         let mut work = Work::on(&self.table, &terms);
         for case in found {
