@@ -5,6 +5,7 @@
 //! other spellings of the same messages; [`status`] turns refusals into gRPC errors. This crate
 //! knows nothing of sockets, HTTP or Kafka, and nothing in it panics.
 
+mod answer;
 pub mod changes;
 pub mod cloudevents;
 pub mod codec;
@@ -20,6 +21,7 @@ pub mod status;
 pub mod subject;
 mod version;
 
+pub use answer::AnswerDigest;
 pub use entry::{EntryDraft, RelatedDraft, entry_from_proto, entry_to_proto};
 pub use refused::{Refused, Violation};
 pub use version::{MinListVersion, NotAVersion, list_version_from_text, verdict_id_from_text};

@@ -1,6 +1,6 @@
 //! Cases as one value: opened, asked, closed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::COMPONENT;
 use crate::error::{ActError, Error};
-use crate::keeper::{Command, Keeper, Make};
+use crate::keeper::{Command, Fresh, Keeper, Make};
 use crate::log::{Fault, Log, OnTopic};
 use crate::review::Reviewer;
 use crate::state::CaseState;
@@ -266,7 +266,7 @@ impl Cases {
             readiness,
             commands: received,
             recent: VecDeque::new(),
-            fresh: HashMap::new(),
+            fresh: Fresh::new(),
             too_large: BTreeSet::new(),
             reports: None,
         };

@@ -12,7 +12,7 @@ use creditgate_measures::vocabulary::Effect;
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
-use creditgate_proto::{list_version_from_text, v1, verdict_id_from_text};
+use creditgate_proto::{AnswerDigest, list_version_from_text, v1, verdict_id_from_text};
 
 /// What a recorded verdict says about its case.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct VerdictFacts {
     pub cause: String,
     /// The verdict.
     pub verdict_id: VerdictId,
+    /// Which answer of its slot it is.
+    pub answer: AnswerDigest,
     /// The verdict whose place it takes.
     pub supersedes: Option<VerdictId>,
     /// Outcome.
@@ -138,6 +140,7 @@ impl VerdictFacts {
             stage: verdict.stage.clone(),
             cause: verdict.cause.clone(),
             verdict_id: verdict_id_from_text(&verdict.verdict_id).ok_or("verdict_id")?,
+            answer: AnswerDigest::of(verdict),
             supersedes,
             outcome: verdict.outcome.clone(),
             effect: verdict.effect.clone(),

@@ -1,6 +1,6 @@
 //! A case, as the tables hold it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_measures::time::Time;
 
@@ -66,7 +66,13 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
     let bites = state
         .verdicts
         .iter()
-        .filter(|verdict| !verdict.shown.is_empty());
+        .map(|verdict| (verdict.verdict, &verdict.shown));
+    let others = state.other_answers.iter();
+    let bites = bites.chain(others.map(|other| (other.verdict, &other.shown)));
+    let bites: BTreeSet<[u8; 16]> = bites
+        .filter(|(_, shown)| !shown.is_empty())
+        .map(|(verdict, _)| verdict.0.into_bytes())
+        .collect();
     let waiting = state
         .measures
         .iter()
@@ -99,9 +105,7 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         keys: state.lookups(),
         entries,
         measures,
-        bites: bites
-            .map(|verdict| verdict.verdict.0.into_bytes())
-            .collect(),
+        bites: bites.into_iter().collect(),
         proposals: waiting
             .map(|measure| ProposalRow {
                 key: measure.key(),

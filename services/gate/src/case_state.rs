@@ -4,6 +4,9 @@
 //! which is only a copy in this mode: thrown away, it is read back. The places up to which it was
 //! read are written after the copy, with the number of its last record: where a power cut took that
 //! record away they count for nothing, so a crash repeats and misses nothing.
+//!
+//! Where another process answered a slot that has its answer here, both are in the copy: the one that
+//! came first stands, and the other one is found by its digest.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -17,7 +20,7 @@ use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
-use creditgate_proto::verdict_id_from_text;
+use creditgate_proto::{AnswerDigest, verdict_id_from_text};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{AppendError, NewRecord};
@@ -237,11 +240,11 @@ impl Follower {
         for read in batch {
             match Kind::of(read) {
                 Kind::Barrier(number) => barriers.push((read.partition, number)),
-                Kind::Record { verdict, .. } => {
+                Kind::Record { verdict, digest } => {
                     if news.slots.contains(&verdict) {
                         self.append(&mut news)?;
                     }
-                    self.consider(read, verdict, &mut news)?;
+                    self.consider(read, verdict, &digest, &mut news)?;
                 }
                 Kind::Unknown => tracing::warn!(
                     partition = read.partition,
@@ -255,17 +258,19 @@ impl Follower {
         Ok(())
     }
 
-    /// Puts a record among the news, unless its slot is known.
+    /// Puts a record among the news, unless this very answer of its slot is known.
     fn consider(
         &self,
         read: &Incoming,
         verdict: VerdictId,
+        digest: &str,
         news: &mut News,
     ) -> Result<(), Untaken> {
-        let Some(claim) = self.runtime.block_on(self.claim(verdict))? else {
+        let answer = AnswerDigest::from_text(digest).unwrap_or_else(|| answer_of(read));
+        let Some(claim) = self.runtime.block_on(self.claim(verdict, answer))? else {
             return Ok(());
         };
-        match self.draft(read, claim) {
+        match self.draft(read, claim, answer) {
             Ok(draft) => {
                 news.slots.insert(verdict);
                 news.drafts.push(draft);
@@ -279,22 +284,28 @@ impl Follower {
         Ok(())
     }
 
-    /// The right to record the slot here, unless it is recorded.
-    async fn claim(&self, verdict: VerdictId) -> Result<Option<Claim>, Untaken> {
+    /// The right to record this answer here, unless it is recorded.
+    async fn claim(
+        &self,
+        verdict: VerdictId,
+        answer: AnswerDigest,
+    ) -> Result<Option<Claim>, Untaken> {
         loop {
             match self.records.claim(verdict) {
                 Claimed::Mine(claim) => {
-                    return match self.records.recorded_before(verdict).await {
-                        Ok(before) => Ok(before.is_none().then_some(claim)),
-                        Err(error) => {
-                            tracing::error!({ field::ERROR } = %Chain(&error), "the copy of the case state cannot be read; trying again");
-                            Err(Untaken::Again)
-                        }
+                    let before = self.records.recorded_before(verdict).await;
+                    let Some((_, record)) = before.map_err(|error| unreadable(&error))? else {
+                        return Ok(Some(claim));
                     };
+                    let known = record.verdict.as_ref().map(AnswerDigest::of);
+                    if known == Some(answer) {
+                        return Ok(None);
+                    }
+                    return self.claim_beside(verdict, answer).await;
                 }
                 // A check of this process is just about to record it itself.
                 Claimed::Theirs(end) => end.await,
-                Claimed::Before(..) => return Ok(None),
+                Claimed::Before(..) => return self.claim_beside(verdict, answer).await,
                 // The disk did not confirm it; passed over, it might be missing after a restart.
                 Claimed::Unknown => {
                     return Err(self.failed(
@@ -305,7 +316,26 @@ impl Follower {
         }
     }
 
-    fn draft(&self, read: &Incoming, claim: Claim) -> Result<Draft, &'static str> {
+    /// The right to record an answer beside the one that stands, unless it is recorded.
+    async fn claim_beside(
+        &self,
+        verdict: VerdictId,
+        answer: AnswerDigest,
+    ) -> Result<Option<Claim>, Untaken> {
+        let known = self.records.answered(verdict, answer).await;
+        let known = known.map_err(|error| unreadable(&error))?;
+        Ok(known.is_none().then(|| {
+            tracing::info!({ field::VERDICT_ID } = %verdict, "another process answered an event too; both answers are kept");
+            self.records.claim_beside(verdict)
+        }))
+    }
+
+    fn draft(
+        &self,
+        read: &Incoming,
+        claim: Claim,
+        answer: AnswerDigest,
+    ) -> Result<Draft, &'static str> {
         let payload = read.payload.as_deref().ok_or("its payload")?;
         let record = VerdictRecord::decode(payload).map_err(|_| "its form")?;
         let event = event_from_record(&record).map_err(|_| "its event")?;
@@ -326,6 +356,7 @@ impl Follower {
             claim,
             learned: Learned {
                 digest: self.content.digest(&event),
+                answer,
                 case: Case::new(event.case_id),
                 seen,
                 supersedes,
@@ -358,6 +389,20 @@ impl Follower {
         self.readiness.not_ready(COMPONENT, reason);
         Untaken::Ended
     }
+}
+
+/// The answer that a record tells where its key does not.
+fn answer_of(read: &Incoming) -> AnswerDigest {
+    let payload = read.payload.as_deref().unwrap_or_default();
+    let verdict = VerdictRecord::decode(payload)
+        .ok()
+        .and_then(|record| record.verdict);
+    verdict.as_ref().map(AnswerDigest::of).unwrap_or_default()
+}
+
+fn unreadable(error: &records::Error) -> Untaken {
+    tracing::error!({ field::ERROR } = %Chain(error), "the copy of the case state cannot be read; trying again");
+    Untaken::Again
 }
 
 /// Where the places stand: beside the copy, so that they go when it goes.

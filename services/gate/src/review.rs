@@ -15,7 +15,7 @@ use creditgate_measures::{Question, canonical, decide};
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
-use creditgate_proto::v1;
+use creditgate_proto::{AnswerDigest, v1};
 use creditgate_runtime::journal::{AppendError, Journal, Position};
 use creditgate_runtime::kafka;
 use creditgate_runtime::ports::{self, NotReviewed, Review, Reviewed};
@@ -47,6 +47,17 @@ impl ports::Reviews for Gate {
             found
                 .map(|found| found.map(|(position, _)| position))
                 .map_err(ports::NotFound::from)
+        })
+    }
+
+    fn recorded_answer(
+        &self,
+        verdict: VerdictId,
+        answer: AnswerDigest,
+    ) -> ports::Answer<'_, Result<Option<Position>, ports::NotFound>> {
+        Box::pin(async move {
+            let found = self.inner.records.answered(verdict, answer).await;
+            found.map_err(ports::NotFound::from)
         })
     }
 

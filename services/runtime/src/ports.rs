@@ -12,7 +12,7 @@ use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::{Cause, VerdictId};
 use creditgate_proto::journal::v1::VerdictRecord;
-use creditgate_proto::v1;
+use creditgate_proto::{AnswerDigest, v1};
 
 use crate::callers::Caller;
 use crate::journal::{AppendError, Journal, Position};
@@ -152,8 +152,17 @@ pub trait Reviews: Send + Sync + 'static {
     /// When it is not recorded; asking again is safe.
     fn review(&self, review: Review) -> Answer<'_, Result<Reviewed, NotReviewed>>;
 
-    /// Where a verdict stands in that journal; none: it is not there, or not yet.
+    /// Where a verdict stands in that journal, of several answers of its slot the first; none: it is not
+    /// there, or not yet.
     fn recorded(&self, verdict: VerdictId) -> Answer<'_, Result<Option<Position>, NotFound>>;
+
+    /// Where this very answer of a decision slot stands in that journal: between replicas of the gate a slot
+    /// may have several (spec 7). None: it is not there, or not yet.
+    fn recorded_answer(
+        &self,
+        verdict: VerdictId,
+        answer: AnswerDigest,
+    ) -> Answer<'_, Result<Option<Position>, NotFound>>;
 
     /// Number of the last record that it had when it was opened: behind that, what stood there before may
     /// have been lost, and other records may stand there now.

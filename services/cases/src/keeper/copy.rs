@@ -1,14 +1,14 @@
 //! Where the log of the cases is a topic: verdicts are named there before they are taken in, and taken
 //! in by their names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_proto::journal::v1::{CaseRecord, VerdictRecord, VerdictsTaken};
 use creditgate_proto::records::kind;
-use creditgate_proto::verdict_id_from_text;
+use creditgate_proto::{AnswerDigest, verdict_id_from_text};
 use creditgate_runtime::journal::{Position, Record};
 use prost::Message as _;
 use uuid::Uuid;
@@ -17,6 +17,21 @@ use super::work::Work;
 use super::{BATCH, Keeper};
 use crate::error::Error;
 use crate::table::Mark;
+
+/// A verdict as the log names it: its slot, and which answer of it. Records of earlier versions name the slot
+/// alone, which means its first answer.
+pub(super) type Name = (VerdictId, Option<AnswerDigest>);
+
+/// Verdicts that were named a moment ago, with their records.
+pub(crate) type Fresh = HashMap<Name, Record>;
+
+fn names(taken: &VerdictsTaken) -> impl Iterator<Item = Name> + '_ {
+    let mut answers = taken.answers.iter().copied().map(AnswerDigest);
+    taken.verdict_ids.iter().map(move |id| {
+        let id = VerdictId(Uuid::from_slice(id).unwrap_or_default());
+        (id, answers.next())
+    })
+}
 
 impl Keeper {
     /// Takes in the records of the copy; where there are no more and this process leads, names what the
@@ -40,10 +55,10 @@ impl Keeper {
         for one in own {
             match &one.record.what {
                 Some(What::Taken(taken)) => {
-                    for id in &taken.verdict_ids {
-                        let record = match fresh.remove(id) {
+                    for name in names(taken) {
+                        let record = match fresh.remove(&name) {
                             Some(record) => record,
-                            None => self.named(id)?,
+                            None => self.named(name)?,
                         };
                         work.verdict(&record, mark.scanned)?;
                         let place = (record.sequence, record.position.0);
@@ -81,11 +96,14 @@ impl Keeper {
                 continue;
             }
             let verdict = VerdictRecord::decode(&*record.payload)?.verdict;
-            let id = verdict.and_then(|verdict| verdict_id_from_text(&verdict.verdict_id));
-            let Some(id) = id else { continue };
-            let id = id.0.into_bytes().to_vec();
-            taken.verdict_ids.push(id.clone());
-            self.fresh.insert(id, record);
+            let Some(verdict) = verdict else { continue };
+            let Some(id) = verdict_id_from_text(&verdict.verdict_id) else {
+                continue;
+            };
+            let answer = AnswerDigest::of(&verdict);
+            taken.verdict_ids.push(id.0.into_bytes().to_vec());
+            taken.answers.push(answer.0);
+            self.fresh.insert((id, Some(answer)), record);
             if taken.verdict_ids.len() >= BATCH {
                 break;
             }
@@ -103,10 +121,12 @@ impl Keeper {
     }
 
     /// The record of a verdict that the log names: the gate has it, or will have it soon.
-    fn named(&self, id: &[u8]) -> Result<Record, Error> {
-        let id = VerdictId(Uuid::from_slice(id).unwrap_or_default());
-        let found = self.runtime.block_on(self.reviews.recorded(id));
-        let position = found.map_err(Error::NotFound)?;
+    fn named(&self, (id, answer): Name) -> Result<Record, Error> {
+        let found = match answer {
+            Some(answer) => self.reviews.recorded_answer(id, answer),
+            None => self.reviews.recorded(id),
+        };
+        let position = self.runtime.block_on(found).map_err(Error::NotFound)?;
         let position = position.ok_or(Error::NotHereYet(id))?;
         Ok(self.reviews.verdicts().read_at(position)?)
     }
@@ -130,6 +150,22 @@ pub(super) fn numbered(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_record_of_an_earlier_version_names_slots_and_a_new_one_their_answers() {
+        let ids = [1, 2].map(Uuid::from_u128);
+        let mut taken = VerdictsTaken {
+            verdict_ids: ids.map(|id| id.into_bytes().to_vec()).into(),
+            answers: Vec::new(),
+        };
+        let [first, second] = ids.map(VerdictId);
+        let named: Vec<Name> = names(&taken).collect();
+        assert_eq!(named, [(first, None), (second, None)]);
+        taken.answers = vec![7, 8];
+        let named: Vec<Name> = names(&taken).collect();
+        let answers = [7, 8].map(|answer| Some(AnswerDigest(answer)));
+        assert_eq!(named, [(first, answers[0]), (second, answers[1])]);
+    }
 
     #[test]
     fn what_is_taken_in_out_of_turn_is_remembered_until_its_turn_has_come() {

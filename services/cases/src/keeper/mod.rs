@@ -9,7 +9,7 @@ mod reports;
 mod take_in;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,6 @@ use creditgate_proto::journal::v1::{CaseRecord, ReviewRequested};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::health::Readiness;
-use creditgate_runtime::journal::Record;
 use creditgate_runtime::kafka::Incoming;
 use creditgate_runtime::live::Live;
 use creditgate_runtime::ports::{Change as ListChange, Changed, Changes, Following, Reviews};
@@ -35,6 +34,7 @@ use crate::log::{Happened, Log, Reports};
 use crate::state::{CaseState, Owed, Refusal};
 use crate::table::{Children, Due, Lookup, Pending, Table};
 use crate::terms::BookTerms;
+pub(crate) use copy::Fresh;
 use work::Work;
 
 /// Records taken in by one transaction.
@@ -131,8 +131,8 @@ pub(crate) struct Keeper {
     /// Verdicts taken in by their names, by number and position, that stand in the gate's journal behind
     /// others that were not.
     pub ahead: BTreeMap<u64, u64>,
-    /// Verdicts that were named a moment ago, by id.
-    pub fresh: HashMap<Vec<u8>, Record>,
+    /// Verdicts that were named a moment ago.
+    pub fresh: Fresh,
     /// Reports whose letters are larger than their topic takes, by partition and offset.
     pub too_large: BTreeSet<(i32, i64)>,
     /// Reads reports from their topic while this process leads.

@@ -113,6 +113,7 @@ impl Keeper {
             requested,
             numbers,
             reports_read,
+            differing,
         } = taken;
         let due = self.missed(&behind)?;
         let now = self.now();
@@ -123,6 +124,8 @@ impl Keeper {
                 let known = held.id.map(|id| (id, &held.before));
                 let id = change.put(known, &row)?;
                 let missed = due.get(case_id).into_iter().flatten();
+                let differing = differing.iter().filter(|(of, _)| of == case_id);
+                let missed = missed.chain(differing.map(|(_, due)| due));
                 let due: Vec<Due> = missed
                     .map(|due| Due {
                         case: id,
@@ -141,7 +144,7 @@ impl Keeper {
             change.ahead(mark.verdicts, &ahead)
         })?;
         self.ahead = ahead;
-        if !due.is_empty() || !requested.is_empty() {
+        if !due.is_empty() || !requested.is_empty() || !differing.is_empty() {
             self.shared.due.notify_one();
         }
         // In the middle of what was recorded it is not known yet what was done about it; what is owed at

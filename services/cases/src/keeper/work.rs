@@ -16,8 +16,8 @@ use prost::Message as _;
 use crate::error::Error;
 use crate::facts::VerdictFacts;
 use crate::rows;
-use crate::state::CaseState;
-use crate::table::{Children, Mark, Table};
+use crate::state::{CaseState, Happened};
+use crate::table::{Children, Due, Mark, Table};
 use crate::terms::BookTerms;
 
 /// A record of the journal of cases, with its place.
@@ -68,6 +68,28 @@ pub(super) struct TakenIn {
     pub numbers: Vec<(u64, u64)>,
     /// How far reports were read.
     pub reports_read: Vec<ReportsRead>,
+    /// Cases with another answer to an event, and the review that each is due for it.
+    pub differing: Vec<(String, Due)>,
+}
+
+/// The review of a case whose replicas of the gate answered an event differently (spec 7): by the book of the
+/// answer that came second. Each process that takes both answers in finds the same one, and its slot tells
+/// whether it was made.
+fn differing(facts: &VerdictFacts, scanned: u64) -> (String, Due) {
+    tracing::warn!(
+        case = %facts.case_id,
+        verdict = %facts.verdict_id,
+        "replicas of the gate answered an event differently; its case is reviewed"
+    );
+    let due = Due {
+        case: 0,
+        // Lists up to here were looked through: it asks for none of before.
+        seq: facts.list_seq.max(scanned),
+        at: facts.evaluated_at.micros(),
+        cause: format!("book:{}", facts.book_version),
+        open: true,
+    };
+    (facts.case_id.clone(), due)
 }
 
 /// Takes records in, beside the table.
@@ -132,8 +154,11 @@ impl<'a> Work<'a> {
             }
         };
         let held = self.case(&facts.case_id)?;
-        held.state.take_verdict(&facts);
-        if facts.list_seq < scanned && !facts.is_review() {
+        let seen = held.state.take_verdict(&facts);
+        let differs = seen
+            .happened
+            .contains(&Happened::AnswersDiffer(facts.verdict_id));
+        if facts.list_seq < scanned && (!facts.is_review() || differs) {
             let children = rows::children(&held.state, terms);
             let behind = self
                 .taken
@@ -145,6 +170,9 @@ impl<'a> Work<'a> {
                 });
             behind.seq = behind.seq.min(facts.list_seq);
             (behind.keys, behind.entries) = (children.keys, children.entries);
+        }
+        if differs {
+            self.taken.differing.push(differing(&facts, scanned));
         }
         Ok(())
     }

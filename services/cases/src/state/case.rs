@@ -7,7 +7,7 @@ use creditgate_proto::journal::v1::CaseClosed;
 use serde::{Deserialize, Serialize};
 
 use super::table::{self, CaseStep, Phase};
-use super::{CaseState, Happened, Life, Recording, Refusal, Taken, Terms, stored};
+use super::{CaseState, Happened, Life, Recording, Refusal, Said, Taken, Terms, stored};
 use crate::facts::{self, VerdictFacts};
 
 /// A subject of the case in a role.
@@ -83,8 +83,8 @@ pub struct Recorded {
     pub stage: String,
     /// What made it necessary.
     pub cause: String,
-    /// Its outcome.
-    pub outcome: String,
+    /// What it says.
+    pub said: Said,
     /// When the step that it judges took place.
     pub occurred_at: Time,
     /// When it was judged.
@@ -254,7 +254,7 @@ impl CaseState {
             event,
             stage: facts.stage.clone(),
             cause: facts.cause.clone(),
-            outcome: facts.outcome.clone(),
+            said: Said::of(facts),
             occurred_at: facts.occurred_at,
             evaluated_at: facts.evaluated_at,
             list_version: facts.list_version.clone(),

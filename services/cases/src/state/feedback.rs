@@ -118,22 +118,24 @@ impl CaseState {
         let verdict = verdict_id_from_text(&feedback.verdict_id)
             .and_then(|id| self.recorded(id))
             .ok_or_else(|| Refusal::not_found("verdict", &feedback.verdict_id))?;
-        let subject = usize::try_from(feedback.subject)
-            .ok()
-            .and_then(|place| verdict.subjects.get(place))
-            .ok_or_else(|| {
-                let name = feedback.subject.to_string();
-                Refusal::not_found("subject in that verdict with position", &name)
-            })?;
-        let (shown, measure) = verdict
-            .shown
-            .iter()
-            .filter_map(|shown| {
-                let measure = self.measures.get(usize::try_from(shown.measure).ok()?)?;
-                Some((shown, measure))
-            })
-            .find(|(_, measure)| {
-                measure.subject == *subject && measure.measure_id == feedback.measure_id
+        let place = usize::try_from(feedback.subject).unwrap_or(usize::MAX);
+        if verdict.subjects.get(place).is_none() {
+            let name = feedback.subject.to_string();
+            let what = "subject in that verdict with position";
+            return Err(Refusal::not_found(what, &name));
+        }
+        // Whoever had another answer of this slot reports what that one shows.
+        let (shown, measure) = self
+            .answers(verdict.verdict)
+            .find_map(|answer| {
+                let subject = answer.subjects.get(place)?;
+                let mut shown = answer.shown.iter().filter_map(|shown| {
+                    let measure = self.measures.get(usize::try_from(shown.measure).ok()?)?;
+                    Some((shown, measure))
+                });
+                shown.find(|(_, measure)| {
+                    measure.subject == *subject && measure.measure_id == feedback.measure_id
+                })
             })
             .ok_or_else(|| {
                 Refusal::not_found("measure of that verdict's subject", &feedback.measure_id)

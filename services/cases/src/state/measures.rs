@@ -238,7 +238,7 @@ impl CaseState {
         Some(place)
     }
 
-    fn place(&self, subject: u32, measure_id: &str) -> Option<usize> {
+    pub(super) fn place(&self, subject: u32, measure_id: &str) -> Option<usize> {
         self.measures
             .iter()
             .position(|known| known.subject == subject && known.measure_id == measure_id)

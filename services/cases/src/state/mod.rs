@@ -4,6 +4,7 @@
 //! whatever the time; what was taken in before changes nothing. What the book says besides
 //! ([`Terms`]) and the time only enter what is shown and what the service owes.
 
+mod answers;
 mod case;
 mod feedback;
 mod measures;
@@ -25,6 +26,7 @@ use creditgate_proto::journal::v1::case_record::What;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::VerdictFacts;
+pub use answers::{OtherAnswer, Said};
 pub use case::{CaseSubject, Check, LastEvent, Noted, Recorded, Shown, Who};
 pub use feedback::Report;
 pub use measures::{Basis, CaseMeasure};
@@ -53,6 +55,8 @@ pub struct CaseState {
     pub noted: Vec<Noted>,
     /// Its verdicts, in the order of the journal.
     pub verdicts: Vec<Recorded>,
+    /// Further answers under the ids of some of them, in the order in which they were taken in.
+    pub other_answers: Vec<OtherAnswer>,
     /// The verdict that says how the case stands.
     #[serde(with = "stored::id::maybe")]
     pub latest: Option<VerdictId>,
@@ -97,6 +101,8 @@ pub enum Happened {
     Opened,
     /// The case was closed.
     Closed,
+    /// Replicas of the gate answered an event differently; the verdict.
+    AnswersDiffer(VerdictId),
     /// A measure waits for an official; its key.
     Proposed(String),
     /// A measure was confirmed; its key.
@@ -204,10 +210,12 @@ impl CaseState {
     }
 
     /// Takes in a verdict of the case. Verdicts come in the order of their journal; one whose slot is
-    /// known changes nothing, since the first durable verdict of a slot stands (spec 7).
+    /// known changes nothing unless it is another answer, since the first durable verdict of a slot stands
+    /// (spec 7).
     pub fn take_verdict(&mut self, facts: &VerdictFacts) -> Taken {
-        if self.recorded(facts.verdict_id).is_some() {
-            return Taken::REPEATED;
+        if let Some(known) = self.recorded(facts.verdict_id) {
+            let stands = known.said.clone();
+            return self.take_answer(&stands, facts);
         }
         let mut happened = Vec::new();
         let subjects = self.number_subjects(facts);

@@ -8,7 +8,7 @@ use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 
 use super::table::{MeasureState, Named, OrderState};
-use super::{CaseMeasure, CaseState, Decision, LiftOrder, Recorded, Report, Terms};
+use super::{CaseMeasure, CaseState, Decision, LiftOrder, OtherAnswer, Recorded, Report, Terms};
 
 /// By what a case is shown.
 #[derive(Clone, Copy)]
@@ -74,6 +74,7 @@ impl CaseState {
                     verdict_id: noted.verdict.to_string(),
                 })
                 .collect(),
+            other_answers: self.other_answers.iter().map(OtherAnswer::shown).collect(),
         }
     }
 
@@ -89,12 +90,16 @@ impl CaseState {
             scenario: self.scenario.clone(),
             state: life.map(|l| l.phase.code().to_owned()).unwrap_or_default(),
             stage: life.map(|l| l.last.stage.clone()).unwrap_or_default(),
-            outcome: self.latest().map(|v| v.outcome.clone()).unwrap_or_default(),
+            outcome: self
+                .latest()
+                .map(|v| v.said.outcome.clone())
+                .unwrap_or_default(),
             last_event_at: life.map(|l| time_to_proto(l.last.occurred_at)),
             in_effect: count(MeasureState::bites),
             proposed: count(MeasureState::waits),
             open_orders: self::count(self.orders.iter().filter(|o| o.state == OrderState::Open)),
             missing: self::count(self.missing(view.now, view.terms).iter()),
+            differing_answers: u32::try_from(self.differing_answers()).unwrap_or(u32::MAX),
         }
     }
 
@@ -155,9 +160,9 @@ impl CaseState {
     /// Where the subject of a measure stands in the verdict that showed the measure last. The number that
     /// it has in the case is another thing: each event names its parties in an order of its own.
     fn place_in_verdict(&self, measure: &CaseMeasure) -> u32 {
-        self.recorded(measure.verdict)
+        self.shown_by(measure)
             .into_iter()
-            .flat_map(|shown_by| (0..).zip(&shown_by.subjects))
+            .flat_map(|shown_by| (0..).zip(shown_by.subjects))
             .find(|(_, subject)| **subject == measure.subject)
             .map_or(0, |(place, _)| place)
     }
@@ -210,7 +215,7 @@ impl CaseState {
             verdict_id: one.verdict.to_string(),
             stage: one.stage.clone(),
             cause: one.cause.clone(),
-            outcome: one.outcome.clone(),
+            outcome: one.said.outcome.clone(),
             evaluated_at: Some(time_to_proto(one.evaluated_at)),
             list_version: one.list_version.clone(),
             supersedes: id(one.supersedes.as_ref()),
@@ -237,6 +242,22 @@ impl Report {
             recorded_at: Some(time_to_proto(self.recorded_at)),
             caller: self.caller.clone(),
             flags: self.flags.clone(),
+        }
+    }
+}
+
+impl OtherAnswer {
+    fn shown(&self) -> v1::OtherAnswer {
+        let said = &self.said;
+        v1::OtherAnswer {
+            verdict_id: self.verdict.to_string(),
+            answer: format!("{:016x}", said.answer),
+            outcome: said.outcome.clone(),
+            effect: said.effect.clone().unwrap_or_default(),
+            proposed: said.proposed.clone().unwrap_or_default(),
+            evaluated_at: Some(time_to_proto(self.evaluated_at)),
+            list_version: self.list_version.clone(),
+            differs: self.differs.clone(),
         }
     }
 }

@@ -65,9 +65,9 @@ impl CaseState {
     /// Every measure with what it rests on, for deciding its event again.
     pub fn resting(&self) -> impl Iterator<Item = Resting<'_>> {
         self.measures.iter().filter_map(|measure| {
-            let shown_by = self.recorded(measure.verdict)?;
+            let shown_by = self.shown_by(measure)?;
             let places = (0..)
-                .zip(&shown_by.subjects)
+                .zip(shown_by.subjects)
                 .filter(|(_, subject)| **subject == measure.subject)
                 .map(|(place, _)| place)
                 .collect();

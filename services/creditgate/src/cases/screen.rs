@@ -18,6 +18,7 @@ use crate::sources::span;
 pub fn case(case: &v1::CaseShown) -> String {
     let mut out = head(case);
     section(&mut out, "核查结论", verdicts(&case.verdicts));
+    section(&mut out, "另一答复", other_answers(&case.other_answers));
     section(&mut out, "已核查", checks(&case.checks));
     section(&mut out, "缺少核查", missing(&case.missing));
     section(&mut out, "措施", measures(&case.measures));
@@ -71,6 +72,26 @@ fn verdicts(verdicts: &[v1::CaseVerdict]) -> Vec<Vec<String>> {
     };
     let titles = ["时间", "环节", "起因", "结论", "编号", "名单版本", ""];
     rows(&titles, verdicts.iter().map(row))
+}
+
+/// What another replica of the gate answered under the same id.
+fn other_answers(answers: &[v1::OtherAnswer]) -> Vec<Vec<String>> {
+    let row = |other: &v1::OtherAnswer| {
+        let differs = match other.differs.is_empty() {
+            true => "一致".to_owned(),
+            false => format!("不一致：{}", other.differs.join(", ")),
+        };
+        vec![
+            moment(&other.evaluated_at),
+            other.outcome.clone(),
+            other.verdict_id.clone(),
+            other.answer.clone(),
+            other.list_version.clone(),
+            differs,
+        ]
+    };
+    let titles = ["时间", "结论", "编号", "摘要", "名单版本", ""];
+    rows(&titles, answers.iter().map(row))
 }
 
 fn checks(checks: &[v1::StageCheck]) -> Vec<Vec<String>> {

@@ -7,7 +7,7 @@ use creditgate_measures::verdict::{Verdict, VerdictId};
 use creditgate_proto::encode::{time_to_proto, verdict_to_proto};
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::{case_view_to_proto, explained_to_proto, kind};
-use creditgate_proto::v1;
+use creditgate_proto::{AnswerDigest, v1};
 use creditgate_runtime::journal::NewRecord;
 use prost::Message;
 
@@ -24,6 +24,8 @@ pub(crate) struct Draft {
 /// What memory learns of a record.
 pub(crate) struct Learned {
     pub digest: ContentDigest,
+    /// Which answer of its slot it is.
+    pub answer: AnswerDigest,
     pub case: Case,
     pub seen: Seen,
     /// The verdict whose place this one takes.
@@ -58,6 +60,7 @@ impl Fresh<'_> {
         } = self;
         let told = verdict_to_proto(verdict);
         let seen = Seen::of(&event, &told.cause, verdict.evaluated_at, book);
+        let answer = AnswerDigest::of(&told);
         // The message as it came decodes to the same event again, once the clock has filled it.
         given.occurred_at = Some(time_to_proto(event.occurred_at));
         given.min_list_version.clear();
@@ -76,6 +79,7 @@ impl Fresh<'_> {
             claim,
             learned: Learned {
                 digest,
+                answer,
                 case: Case::new(event.case_id),
                 seen,
                 supersedes: verdict.supersedes,

@@ -19,10 +19,12 @@ use creditgate_measures::book::Book;
 use creditgate_measures::case::CaseView;
 use creditgate_measures::event::CaseId;
 use creditgate_measures::verdict::VerdictId;
+use creditgate_proto::AnswerDigest;
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
+use creditgate_proto::v1;
 use creditgate_runtime::journal::{self, AppendError, Appended, Journal, Position, ReadError};
 use prost::Message;
 use tokio::sync::futures::OwnedNotified;
@@ -107,7 +109,17 @@ pub(crate) struct Records {
 pub(crate) struct Claim {
     records: Arc<Records>,
     verdict: VerdictId,
+    to: To,
     open: bool,
+}
+
+/// What a claim is to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum To {
+    /// The slot: to its first answer.
+    Slot,
+    /// Another answer of a slot that is recorded.
+    Beside,
 }
 
 /// What a slot was when somebody came for it.
@@ -145,6 +157,7 @@ impl Records {
             Found::Claimed => Claimed::Mine(Claim {
                 records: Arc::clone(self),
                 verdict,
+                to: To::Slot,
                 open: true,
             }),
             Found::UnderWay(end) => Claimed::Theirs(end),
@@ -163,6 +176,32 @@ impl Records {
         }
     }
 
+    /// The right to record another answer of a slot that is recorded. Only who reads what others decided
+    /// asks for it, so that no answer is there twice.
+    pub(crate) fn claim_beside(self: &Arc<Self>, verdict: VerdictId) -> Claim {
+        Claim {
+            records: Arc::clone(self),
+            verdict,
+            to: To::Beside,
+            open: true,
+        }
+    }
+
+    /// Where this very answer of a slot is. Reads only what left memory.
+    pub(crate) async fn answered(
+        self: &Arc<Self>,
+        verdict: VerdictId,
+        answer: AnswerDigest,
+    ) -> Result<Option<Position>, Error> {
+        let recent = self.slots.answered(verdict, answer);
+        if recent.is_some() || !self.filters.verdicts.may_hold(verdict_key(verdict)) {
+            return Ok(recent);
+        }
+        let is_it = move |record: &v1::Verdict| AnswerDigest::of(record) == answer;
+        let found = self.blocking(move |records| records.indexed(verdict, is_it));
+        Ok(found.await?.map(|(position, _)| position))
+    }
+
     /// The record of a slot that left memory. Reads only if the filter cannot say no.
     pub(crate) async fn recorded_before(
         self: &Arc<Self>,
@@ -171,7 +210,8 @@ impl Records {
         if !self.filters.verdicts.may_hold(verdict_key(verdict)) {
             return Ok(None);
         }
-        self.blocking(move |records| records.indexed(verdict)).await
+        self.blocking(move |records| records.indexed(verdict, |_| true))
+            .await
     }
 
     /// The record of a verdict, wherever it is.
@@ -311,7 +351,12 @@ impl Records {
         }
     }
 
-    fn indexed(&self, verdict: VerdictId) -> Result<Option<(Position, VerdictRecord)>, Error> {
+    /// The first indexed record of a slot that is wanted.
+    fn indexed(
+        &self,
+        verdict: VerdictId,
+        wanted: impl Fn(&v1::Verdict) -> bool,
+    ) -> Result<Option<(Position, VerdictRecord)>, Error> {
         let positions = self
             .lookup
             .verdict(verdict_key(verdict))
@@ -319,7 +364,8 @@ impl Records {
         let id = verdict.to_string();
         for position in positions {
             let record = self.read_blocking(position)?;
-            if record.verdict.as_ref().is_some_and(|v| v.verdict_id == id) {
+            let verdict = record.verdict.as_ref();
+            if verdict.is_some_and(|verdict| verdict.verdict_id == id && wanted(verdict)) {
                 return Ok(Some((position, record)));
             }
         }
@@ -377,6 +423,7 @@ impl Claim {
             Ok(appended) => {
                 let Learned {
                     digest,
+                    answer,
                     case,
                     seen,
                     supersedes,
@@ -391,24 +438,27 @@ impl Claim {
                     };
                     records.successors.record(before, successor);
                 }
-                records.slots.record(
-                    digest,
-                    Unindexed {
-                        sequence: appended.sequence,
-                        position: appended.position,
-                        verdict: self.verdict,
-                        supersedes,
-                        case,
-                    },
-                );
+                let unindexed = Unindexed {
+                    sequence: appended.sequence,
+                    position: appended.position,
+                    verdict: self.verdict,
+                    supersedes,
+                    case,
+                };
+                match self.to {
+                    To::Slot => records.slots.record(digest, answer, unindexed),
+                    To::Beside => records.slots.record_other(answer, unindexed),
+                }
                 Ok(())
             }
             Err(error) => {
-                match &error {
-                    AppendError::Indefinite { .. } | AppendError::Unanswered => {
+                match (&error, self.to) {
+                    // The slot has its record, whatever becomes of the other one.
+                    (_, To::Beside) => {}
+                    (AppendError::Indefinite { .. } | AppendError::Unanswered, To::Slot) => {
                         records.slots.lose(self.verdict);
                     }
-                    _ => records.slots.release(self.verdict),
+                    (_, To::Slot) => records.slots.release(self.verdict),
                 }
                 Err(error)
             }
@@ -418,7 +468,7 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if self.open {
+        if self.open && self.to == To::Slot {
             self.records.slots.release(self.verdict);
         }
     }

@@ -2,6 +2,9 @@
 //!
 //! A slot belongs to the check that claimed it first. INVARIANT (one writer): between a claim and
 //! its end nobody else records for the slot; whoever comes meanwhile waits and looks again.
+//!
+//! Where Kafka keeps the journal, another process may have answered a slot too (spec 7). Its answer is
+//! recorded beside: the first one stands for whoever comes for the slot.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use creditgate_measures::verdict::VerdictId;
+use creditgate_proto::AnswerDigest;
 use creditgate_runtime::journal::Position;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
@@ -29,6 +33,8 @@ pub(crate) struct Slots {
 #[derive(Default)]
 struct Shard {
     slots: HashMap<SlotKey, Slot, BuildAsHashed>,
+    /// Further answers of slots; there are hardly ever any.
+    others: Vec<(VerdictId, AnswerDigest, Position)>,
     unindexed: Vec<Unindexed>,
 }
 
@@ -36,7 +42,7 @@ enum Slot {
     /// Somebody is at work on it; made only when somebody else waits.
     UnderWay(Option<Arc<Notify>>),
     /// Its record is durable.
-    Recorded(Position, ContentDigest),
+    Recorded(Position, ContentDigest, AnswerDigest),
     /// Its record may exist; only opening the journal again will tell.
     Unknown,
 }
@@ -83,7 +89,7 @@ impl Slots {
                     // Made under the lock, so that no end of the work can come between.
                     Found::UnderWay(Arc::clone(notify.get_or_insert_default()).notified_owned())
                 }
-                Slot::Recorded(position, digest) => Found::Recorded(*position, *digest),
+                Slot::Recorded(position, digest, _) => Found::Recorded(*position, *digest),
                 Slot::Unknown => Found::Unknown,
             },
         }
@@ -92,22 +98,45 @@ impl Slots {
     /// Where the slot's record is, if it is one of those not indexed yet.
     pub(crate) fn recorded(&self, verdict: VerdictId) -> Option<Position> {
         match self.shard(verdict).lock().slots.get(&SlotKey(verdict)) {
-            Some(Slot::Recorded(position, _)) => Some(*position),
+            Some(Slot::Recorded(position, ..)) => Some(*position),
             _ => None,
         }
     }
 
+    /// Where this very answer of the slot is, if it is not indexed yet.
+    pub(crate) fn answered(&self, verdict: VerdictId, answer: AnswerDigest) -> Option<Position> {
+        let shard = self.shard(verdict).lock();
+        match shard.slots.get(&SlotKey(verdict)) {
+            Some(Slot::Recorded(position, _, known)) if *known == answer => Some(*position),
+            _ => {
+                let mut others = shard.others.iter();
+                let found = others.find(|(of, known, _)| (*of, *known) == (verdict, answer));
+                found.map(|(.., position)| *position)
+            }
+        }
+    }
+
     /// The slot's record is durable.
-    pub(crate) fn record(&self, digest: ContentDigest, record: Unindexed) {
+    pub(crate) fn record(&self, digest: ContentDigest, answer: AnswerDigest, record: Unindexed) {
         let mut shard = self.shard(record.verdict).lock();
         let before = shard.slots.insert(
             SlotKey(record.verdict),
-            Slot::Recorded(record.position, digest),
+            Slot::Recorded(record.position, digest, answer),
         );
         shard.unindexed.push(record);
         drop(shard);
         self.unindexed.fetch_add(1, Ordering::Relaxed);
         wake(before);
+    }
+
+    /// Another answer of a recorded slot is durable.
+    pub(crate) fn record_other(&self, answer: AnswerDigest, record: Unindexed) {
+        let mut shard = self.shard(record.verdict).lock();
+        let other = (record.verdict, answer, record.position);
+        shard.others.push(other);
+        shard.unindexed.push(record);
+        drop(shard);
+        self.unindexed.fetch_add(1, Ordering::Relaxed);
     }
 
     /// There is no record: the slot is free again, and whoever waits may try.
@@ -140,26 +169,26 @@ impl Slots {
 
     /// The index holds these now.
     pub(crate) fn forget(&self, indexed: &[Unindexed]) {
-        let mut by_shard: Vec<Vec<VerdictId>> = vec![Vec::new(); SHARDS];
+        let mut by_shard: Vec<Vec<(VerdictId, Position)>> = vec![Vec::new(); SHARDS];
         for one in indexed {
-            by_shard[shard_of(one.verdict)].push(one.verdict);
+            by_shard[shard_of(one.verdict)].push((one.verdict, one.position));
         }
-        let mut forgotten = 0;
         for (shard, verdicts) in self.shards.iter().zip(by_shard) {
             // Few at a time, so that no check waits long for the lock.
             for some in verdicts.chunks(256) {
                 let mut shard = shard.lock();
-                for verdict in some {
+                for (verdict, position) in some {
                     if let Entry::Occupied(slot) = shard.slots.entry(SlotKey(*verdict))
-                        && matches!(slot.get(), Slot::Recorded(..))
+                        && matches!(slot.get(), Slot::Recorded(known, ..) if known == position)
                     {
                         slot.remove();
-                        forgotten += 1;
+                    } else {
+                        shard.others.retain(|(.., known)| known != position);
                     }
                 }
             }
         }
-        self.unindexed.fetch_sub(forgotten, Ordering::Relaxed);
+        self.unindexed.fetch_sub(indexed.len(), Ordering::Relaxed);
     }
 
     fn shard(&self, verdict: VerdictId) -> &Mutex<Shard> {
@@ -211,7 +240,7 @@ mod tests {
         let Found::UnderWay(end) = slots.claim(id(1)) else {
             panic!("taken");
         };
-        slots.record(DIGEST, recorded(1, 3));
+        slots.record(DIGEST, AnswerDigest(1), recorded(1, 3));
         end.await;
         assert!(matches!(
             slots.claim(id(1)),
@@ -224,7 +253,7 @@ mod tests {
         let slots = Slots::new();
         for n in 1..=500 {
             assert!(matches!(slots.claim(id(u128::from(n))), Found::Claimed));
-            slots.record(DIGEST, recorded(n, n));
+            slots.record(DIGEST, AnswerDigest(n), recorded(n, n));
         }
         let mut taken = Vec::new();
         slots.take_unindexed(&mut taken);
@@ -236,6 +265,32 @@ mod tests {
             slots.recorded(taken[300].verdict),
             Some(taken[300].position)
         );
+    }
+
+    #[test]
+    fn another_answer_is_found_by_its_digest_and_the_first_stands() {
+        let slots = Slots::new();
+        assert!(matches!(slots.claim(id(1)), Found::Claimed));
+        slots.record(DIGEST, AnswerDigest(7), recorded(1, 1));
+        slots.record_other(AnswerDigest(8), recorded(1, 2));
+        slots.record_other(AnswerDigest(9), recorded(1, 3));
+        assert_eq!(slots.recorded(id(1)), Some(Position(100)));
+        let found = [7, 8, 9, 10].map(|answer| slots.answered(id(1), AnswerDigest(answer)));
+        assert_eq!(
+            found,
+            [Some(100), Some(200), Some(300), None].map(|at| at.map(Position))
+        );
+        assert_eq!(slots.answered(id(2), AnswerDigest(7)), None);
+        // They leave memory one after the other, as the index takes them.
+        let mut taken = Vec::new();
+        slots.take_unindexed(&mut taken);
+        slots.forget(&taken[..2]);
+        assert_eq!(slots.recorded(id(1)), None);
+        let found = [7, 8, 9].map(|answer| slots.answered(id(1), AnswerDigest(answer)));
+        assert_eq!(found, [None, None, Some(Position(300))]);
+        slots.forget(&taken[2..]);
+        assert_eq!(slots.answered(id(1), AnswerDigest(9)), None);
+        assert_eq!(slots.unindexed(), 0);
     }
 
     #[test]

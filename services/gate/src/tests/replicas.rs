@@ -11,7 +11,7 @@ use super::*;
 use crate::gate::OnKafka;
 
 /// A gate with a directory of its own; those over one broker are replicas of each other.
-fn replica(world: &World, broker: &InProcessBroker) -> Gate {
+pub(super) fn replica(world: &World, broker: &InProcessBroker) -> Gate {
     Gate::open(Options {
         kafka: Some(OnKafka {
             cluster: broker.cluster().clone(),
@@ -22,8 +22,7 @@ fn replica(world: &World, broker: &InProcessBroker) -> Gate {
     .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn on_kafka_a_review_of_another_process_is_known_and_no_check_either() {
+pub(super) fn broker() -> InProcessBroker {
     let nothing: BTreeMap<String, String> = BTreeMap::new();
     let sources = Sources {
         file: None,
@@ -34,7 +33,12 @@ async fn on_kafka_a_review_of_another_process_is_known_and_no_check_either() {
         partitions: 2,
         ..Config::load(sources).unwrap().kafka
     };
-    let broker = InProcessBroker::start(settings).unwrap();
+    InProcessBroker::start(settings).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_kafka_a_review_of_another_process_is_known_and_no_check_either() {
+    let broker = broker();
     let (world, other_world) = (World::new(), World::new());
     let gate = replica(&world, &broker);
     let first = verdict(&gate, at(event(1, 1, "bid"), NOW - 2 * HOUR)).await;

@@ -1,5 +1,6 @@
 //! The machine, fed by hand and by generated histories.
 
+mod answers;
 mod counts;
 mod course;
 mod generated;
@@ -18,9 +19,9 @@ use creditgate_proto::journal::v1::case_record::What;
 use creditgate_proto::journal::v1::{
     CaseRecord, MeasureSupport, OrderAcknowledged, ProposalClaimed, ProposalDecided, SupportChanged,
 };
-use creditgate_proto::v1;
+use creditgate_proto::{AnswerDigest, v1};
 
-use super::{CaseState, Refusal, Stage, Taken, Terms, View};
+use super::{CaseState, Happened, Refusal, Stage, Taken, Terms, View};
 use crate::facts::{SubjectFacts, TriggeredFacts, VerdictFacts};
 
 const CASE: &str = "LAND-2026-1";
@@ -97,6 +98,7 @@ pub(crate) fn event(n: u64, stage: &str, triggered: &[TriggeredFacts]) -> Verdic
         stage: stage.to_owned(),
         cause: "event".to_owned(),
         verdict_id: id(n),
+        answer: AnswerDigest(n),
         supersedes: None,
         outcome: "PASS".to_owned(),
         effect: None,
