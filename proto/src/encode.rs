@@ -66,6 +66,7 @@ pub fn verdict_to_proto(verdict: &Verdict) -> v1::Verdict {
         evaluated_at: Some(time_to_proto(verdict.evaluated_at)),
         supersedes: verdict.supersedes.map(|id| id.to_string()),
         superseded_by: None,
+        outdated_by: None,
     }
 }
 

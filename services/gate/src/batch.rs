@@ -145,17 +145,17 @@ impl Inner {
             let published = self.publish(&run).await;
             let mut drafts = Vec::with_capacity(run.len());
             let mut answers = Vec::with_capacity(run.len());
-            for (index, Decided { draft, answer }) in run {
-                drafts.push(draft);
-                answers.push((index, answer));
+            for (index, decided) in run {
+                drafts.push(decided.draft);
+                answers.push((index, decided.answer, decided.basis));
             }
             let kept = match published {
                 Ok(()) => self.append(drafts).await,
                 Err(failure) => Err(failure),
             };
-            results.extend(answers.into_iter().map(|(index, answer)| {
+            results.extend(answers.into_iter().map(|(index, answer, basis)| {
                 let result = match &kept {
-                    Ok(()) => Ok(answer),
+                    Ok(()) => Ok(self.acknowledged(answer, basis)),
                     Err(failure) => Err(failure.again()),
                 };
                 (index, result)

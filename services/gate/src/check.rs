@@ -24,6 +24,7 @@ use creditgate_runtime::telemetry::names::field;
 use crate::admission::Room;
 use crate::content::ContentDigest;
 use crate::failure::Failure;
+use crate::final_check::Basis;
 use crate::gate::{COMPONENT, Inner};
 use crate::persist::Persistent;
 use crate::records::{self, Claim, Claimed, Draft, Fresh};
@@ -68,6 +69,8 @@ pub(crate) enum Judged {
 pub(crate) struct Decided {
     pub draft: Draft,
     pub answer: Answer,
+    /// What it rests on; none where its answer is final as it is.
+    pub basis: Option<Basis>,
 }
 
 /// A decoded event with what it is known by.
@@ -170,7 +173,7 @@ impl Inner {
         asked: Asked,
         claim: Claim,
         case: &CaseView,
-        generation: &Generation,
+        generation: &Arc<Generation>,
         lists_behind: bool,
     ) -> Decided {
         let question = Question {
@@ -191,7 +194,7 @@ impl Inner {
             lists_behind,
             &verdict,
         );
-        self.decided(asked, claim, verdict, case, &generation.book)
+        self.decided(asked, claim, verdict, case, generation, lists_behind)
     }
 
     /// Records a verdict; after that it may be told. The room is kept until the record is settled.
@@ -200,7 +203,11 @@ impl Inner {
         decided: Decided,
         room: Option<Room>,
     ) -> Result<Answer, Failure> {
-        let Decided { draft, answer } = decided;
+        let Decided {
+            draft,
+            answer,
+            basis,
+        } = decided;
         let records = Arc::clone(&self.records);
         let outbox = self.outbox.clone();
         let kept = Persistent::new(async move {
@@ -214,10 +221,10 @@ impl Inner {
         });
         let (kept, answer) = kept.await?;
         match kept {
-            Ok(()) => Ok(answer),
+            Ok(()) => Ok(self.acknowledged(answer, basis)),
             Err(error) if self.outbox.is_some() => {
                 self.copy_failed(&error);
-                Ok(answer)
+                Ok(self.acknowledged(answer, basis))
             }
             Err(error) => Err(self.not_kept(error)),
         }
@@ -358,8 +365,10 @@ impl Inner {
         claim: Claim,
         verdict: Verdict,
         case: &CaseView,
-        book: &Book,
+        generation: &Arc<Generation>,
+        lists_behind: bool,
     ) -> Decided {
+        let book = &generation.book;
         let Asked {
             event,
             given,
@@ -373,7 +382,7 @@ impl Inner {
             .counter(book, &verdict.scenario, verdict.outcome());
         let fresh = Fresh {
             verdict: &verdict,
-            event,
+            event: &event,
             given,
             digest,
             case,
@@ -381,14 +390,24 @@ impl Inner {
             caller: &caller,
             transport: recorded_transport(transport),
         };
-        let (draft, verdict) = fresh.draft(claim);
+        let (draft, told) = fresh.draft(claim);
+        let answer = Answer {
+            verdict: told,
+            counter,
+        };
+        let basis = Basis {
+            event,
+            generation: Arc::clone(generation),
+            lists_behind,
+        };
         Decided {
             draft,
-            answer: Answer { verdict, counter },
+            answer,
+            basis: Some(basis),
         }
     }
 
-    fn now(&self) -> Time {
+    pub(crate) fn now(&self) -> Time {
         Time::from_micros(self.clock.now_micros())
     }
 }

@@ -130,7 +130,7 @@ impl ports::Judge for Gate {
             decided, pending, ..
         } in held
         {
-            let Decided { draft, answer } = *decided;
+            let Decided { draft, answer, .. } = *decided;
             drafts.push(draft);
             answers.push((answer, pending));
         }

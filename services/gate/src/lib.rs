@@ -10,6 +10,7 @@ mod case_state;
 mod check;
 mod content;
 mod failure;
+mod final_check;
 mod gate;
 mod judge;
 mod outbox;

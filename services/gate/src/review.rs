@@ -186,7 +186,7 @@ impl Inner {
         let fresh = Fresh {
             verdict: &verdict,
             digest: self.content.digest(&asked.event),
-            event: asked.event,
+            event: &asked.event,
             given: asked.given,
             case: &case,
             book: &asked.book,
@@ -195,7 +195,13 @@ impl Inner {
         };
         let (draft, told) = fresh.draft(claim);
         let answer = Answer::before(told);
-        let kept = self.keep(Decided { draft, answer }, Some(room)).await?;
+        let decided = Decided {
+            draft,
+            answer,
+            // Each change behind its own has a review of its own.
+            basis: None,
+        };
+        let kept = self.keep(decided, Some(room)).await?;
         self.metrics.reviewed(outcome);
         Ok(Reviewed::Now(kept.verdict))
     }

@@ -24,6 +24,7 @@ use tonic::{Code, Request, Status};
 
 use crate::gate::{Gate, Limits, Options};
 
+mod acknowledged;
 mod answers;
 mod disk;
 mod groups;

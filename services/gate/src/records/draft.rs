@@ -35,7 +35,7 @@ pub(crate) struct Learned {
 /// A verdict that was just decided, and what it was decided from.
 pub(crate) struct Fresh<'a> {
     pub verdict: &'a Verdict,
-    pub event: Event,
+    pub event: &'a Event,
     /// The message that the event was decoded from.
     pub given: v1::Event,
     pub digest: ContentDigest,
@@ -59,7 +59,7 @@ impl Fresh<'_> {
             transport,
         } = self;
         let told = verdict_to_proto(verdict);
-        let seen = Seen::of(&event, &told.cause, verdict.evaluated_at, book);
+        let seen = Seen::of(event, &told.cause, verdict.evaluated_at, book);
         let answer = AnswerDigest::of(&told);
         // The message as it came decodes to the same event again, once the clock has filled it.
         given.occurred_at = Some(time_to_proto(event.occurred_at));
@@ -80,7 +80,7 @@ impl Fresh<'_> {
             learned: Learned {
                 digest,
                 answer,
-                case: Case::new(event.case_id),
+                case: Case::new(event.case_id.clone()),
                 seen,
                 supersedes: verdict.supersedes,
             },
