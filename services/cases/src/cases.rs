@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::COMPONENT;
 use crate::error::{ActError, Error};
-use crate::keeper::{Command, Fresh, Keeper, Make};
+use crate::keeper::{Command, Fresh, Keeper, Make, Requested};
 use crate::log::{Fault, Log, OnTopic};
 use crate::review::Reviewer;
 use crate::state::CaseState;
@@ -396,7 +396,7 @@ impl Cases {
         &self,
         caller: Arc<str>,
         reason: String,
-    ) -> Result<(String, u64), ActError> {
+    ) -> Result<Requested, ActError> {
         let (reply, answer) = oneshot::channel();
         self.tell(Command::ReviewAll {
             caller,

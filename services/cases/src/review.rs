@@ -16,6 +16,7 @@ use creditgate_measures::event::{Event, StageCode};
 use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::{Cause, Verdict};
+use creditgate_measures::vocabulary::Effect;
 use creditgate_measures::{Question, decide};
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::journal::v1::case_record::What;
@@ -34,7 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::cases::Shared;
 use crate::error::Error;
 use crate::keeper::Command;
-use crate::state::{CaseState, MeasureState, OrderState};
+use crate::state::{CaseState, MeasureState, OrderState, Recorded};
 use crate::table::{Lookup, Pending};
 
 /// Reviews of one round: they become durable together.
@@ -245,12 +246,10 @@ impl Reviewer {
             then,
         };
         let support = supports.of(&state, &cause)?;
-        let latest = state.latest();
-        let newer = latest.is_some_and(|latest| match &cause {
-            Cause::Book(_) => latest.cause == pending.cause,
-            _ => latest.list_seq >= pending.seq,
-        });
-        let Some(latest) = latest.filter(|_| state.is_open() && !newer) else {
+        let Some(latest) = state.latest().filter(|_| state.is_open()) else {
+            return Ok((None, found.case_id, support));
+        };
+        let Some((cause, then)) = self.due(pending, cause, &state, latest, then)? else {
             return Ok((None, found.case_id, support));
         };
         let last = record_at(self.reviews.as_ref(), life.last.position)?;
@@ -273,6 +272,50 @@ impl Reviewer {
             supersedes: latest.verdict,
         };
         Ok((Some(review), found.case_id, support))
+    }
+
+    /// What the review is made for, and what it is made of; none: the case stands as it would leave it.
+    ///
+    /// The slot of a book is an event's only once. Where a review was asked for again after verdicts by another
+    /// book, it is made by the lists of that request, whose number names a slot that is free: whatever was
+    /// decided by it before was decided by the book that was in force then, which is the one asked for.
+    fn due(
+        &self,
+        pending: &Pending,
+        cause: Cause,
+        state: &CaseState,
+        latest: &Recorded,
+        then: &Known,
+    ) -> Result<Option<(Cause, Known)>, Error> {
+        let Cause::Book(book) = &cause else {
+            let due = latest.list_seq < pending.seq;
+            return Ok(due.then(|| (cause, then.clone())));
+        };
+        // What was decided after the request knows the book that was in force then, or a later one.
+        if latest.cause == pending.cause || latest.list_seq > pending.seq {
+            return Ok(None);
+        }
+        let mut verdicts = state.verdicts.iter();
+        let taken = verdicts.any(|one| one.cause == pending.cause && one.event == latest.event);
+        if !taken {
+            return Ok(Some((cause, then.clone())));
+        }
+        let by = record_at(self.reviews.as_ref(), latest.position)?.verdict;
+        let by = by.and_then(|verdict| BookVersion::parse(&verdict.book_version));
+        if by == Some(*book) || latest.list_seq == pending.seq {
+            return Ok(None);
+        }
+        let version = ListVersion {
+            seq: pending.seq,
+            ..then.version
+        };
+        let asked = Known {
+            lists: then.lists.clone().filter(|_| then.version == version),
+            version,
+            book: Arc::clone(&then.book),
+            at: Time::from_micros(pending.at),
+        };
+        Ok(Some((Cause::ListChange(pending.seq), asked)))
     }
 }
 
@@ -335,6 +378,7 @@ impl Supports<'_> {
                 key: resting.key.clone(),
                 ..MeasureSupport::default()
             };
+            let mut strongest = None;
             for place in &resting.places {
                 let subject = verdict
                     .subjects
@@ -345,12 +389,17 @@ impl Supports<'_> {
                         Some(hit) => support.entry_ids.push(hit.entry_id.as_str().to_owned()),
                         None => support.by_row = true,
                     }
+                    strongest = strongest.max(Some(one.effect));
                 }
             }
+            // Whether it applies or is proposed, as of a verdict that shows it.
+            let effect = strongest.map(|effect: Effect| effect.to_string());
+            support.effect = effect.unwrap_or_default();
             support.entry_ids.sort_unstable();
             support.entry_ids.dedup();
             let same = support.entry_ids == resting.basis.entries
-                && support.by_row == resting.basis.by_row;
+                && support.by_row == resting.basis.by_row
+                && [resting.basis.effect.as_str(), ""].contains(&support.effect.as_str());
             if !same {
                 measures.push(support);
             }

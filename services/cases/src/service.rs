@@ -466,10 +466,11 @@ impl Service for CasesService {
         let reason = request.into_inner().reason;
         form(&[("reason", &reason, true, PROSE_CHARS_MAX)])?;
         let asked = self.cases.review_all(caller.shared_name(), reason);
-        let (book_version, cases) = asked.await.map_err(told)?;
+        let asked = asked.await.map_err(told)?;
         Ok(Response::new(v1::RequestReviewResponse {
-            book_version,
-            cases,
+            book_version: asked.book_version,
+            cases: asked.cases,
+            repeated: asked.repeated,
         }))
     }
 

@@ -103,12 +103,23 @@ pub(crate) enum Command {
         moved: Vec<(i32, i64)>,
         reply: oneshot::Sender<Option<usize>>,
     },
-    /// Every open case is to be reviewed by the book in force. Gives its version, and how many they are.
+    /// Every open case is to be reviewed by the book in force.
     ReviewAll {
         caller: Arc<str>,
         reason: String,
-        reply: oneshot::Sender<Result<(String, u64), ActError>>,
+        reply: oneshot::Sender<Result<Requested, ActError>>,
     },
+}
+
+/// A review of all open cases, as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Requested {
+    /// The book by which they are judged.
+    pub book_version: String,
+    /// Cases that are looked at.
+    pub cases: u64,
+    /// It was asked for by this book before: what was reviewed by it stays.
+    pub repeated: bool,
 }
 
 pub(crate) struct Keeper {
@@ -484,10 +495,12 @@ impl Keeper {
     }
 
     /// Records that every open case is to be reviewed by the book in force.
-    fn review_all(&mut self, caller: &str, reason: String) -> Result<(String, u64), ActError> {
+    fn review_all(&mut self, caller: &str, reason: String) -> Result<Requested, ActError> {
         self.take_in_all()?;
         let generation = self.live.load_full();
         let version = generation.book.version();
+        let cause = Cause::Book(version).to_string();
+        let repeated = self.lookup.was_requested(&cause).map_err(Error::from)?;
         let asked = What::ReviewRequested(ReviewRequested {
             book_version: version.to_string(),
             reason,
@@ -496,8 +509,11 @@ impl Keeper {
         let before = self.lookup.waiting().map_err(Error::from)?;
         self.record(vec![(String::new(), asked)], caller, self.now())?;
         let now = self.lookup.waiting().map_err(Error::from)?;
-        let new = now.saturating_sub(before);
-        Ok((version.to_string(), new))
+        Ok(Requested {
+            book_version: version.to_string(),
+            cases: now.saturating_sub(before),
+            repeated,
+        })
     }
 }
 

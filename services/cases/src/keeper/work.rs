@@ -75,7 +75,7 @@ pub(super) struct TakenIn {
 /// The review of a case whose replicas of the gate answered an event differently (spec 7): by the book of the
 /// answer that came second. Each process that takes both answers in finds the same one, and its slot tells
 /// whether it was made.
-fn differing(facts: &VerdictFacts, scanned: u64) -> (String, Due) {
+fn differing(facts: &VerdictFacts, known: u64) -> (String, Due) {
     tracing::warn!(
         case = %facts.case_id,
         verdict = %facts.verdict_id,
@@ -83,8 +83,8 @@ fn differing(facts: &VerdictFacts, scanned: u64) -> (String, Due) {
     );
     let due = Due {
         case: 0,
-        // Lists up to here were looked through: it asks for none of before.
-        seq: facts.list_seq.max(scanned),
+        // Later than both, so that neither stands in its way.
+        seq: facts.list_seq.max(known),
         at: facts.evaluated_at.micros(),
         cause: format!("book:{}", facts.book_version),
         open: true,
@@ -158,6 +158,8 @@ impl<'a> Work<'a> {
         let differs = seen
             .happened
             .contains(&Happened::AnswersDiffer(facts.verdict_id));
+        let stands = held.state.recorded(facts.verdict_id);
+        let known = stands.map_or(scanned, |stands| stands.list_seq.max(scanned));
         if facts.list_seq < scanned && (!facts.is_review() || differs) {
             let children = rows::children(&held.state, terms);
             let behind = self
@@ -172,7 +174,7 @@ impl<'a> Work<'a> {
             (behind.keys, behind.entries) = (children.keys, children.entries);
         }
         if differs {
-            self.taken.differing.push(differing(&facts, scanned));
+            self.taken.differing.push(differing(&facts, known));
         }
         Ok(())
     }

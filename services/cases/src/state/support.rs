@@ -128,7 +128,10 @@ impl CaseState {
         let basis = Basis {
             entries,
             by_row: support.by_row,
-            effect: measure.basis.effect.clone(),
+            effect: match support.effect.as_str() {
+                "" => measure.basis.effect.clone(),
+                effect => effect.to_owned(),
+            },
         };
         measure.list_seq = changed.list_seq;
         match (measure.basis.supports(), basis.supports()) {

@@ -392,6 +392,10 @@ impl Change<'_> {
     /// Every open or tracked case waits for a review, behind all that a change of the lists asks for.
     pub(crate) fn wait_for_all(&self, seq: u64, at: i64, cause: &str) -> Result<(), Error> {
         self.run(
+            "INSERT OR IGNORE INTO requested VALUES (?1)",
+            params![cause],
+        )?;
+        self.run(
             "INSERT OR IGNORE INTO pending (seq, \"case\", at, cause, urgency)
                 SELECT ?1, id, ?2, ?3, 2 FROM cases WHERE open OR tracked",
             params![seq.cast_signed(), at, cause],
@@ -469,6 +473,7 @@ CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, verdict BLOB
     amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, verdict, implementer)) WITHOUT ROWID;
 CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
     urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
+CREATE TABLE requested (cause TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE ahead (number INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE reports_read (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL);
 CREATE INDEX pending_by_number ON pending (seq);

@@ -242,6 +242,12 @@ impl Lookup {
         self.count("SELECT count(*) FROM pending", Vec::new())
     }
 
+    /// Whether reviews of all cases were asked for with this cause.
+    pub(crate) fn was_requested(&self, cause: &str) -> Result<bool, Error> {
+        let sql = "SELECT count(*) FROM requested WHERE cause = ?1";
+        Ok(self.count(sql, vec![Value::from(cause.to_owned())])? > 0)
+    }
+
     /// How far reports were read, by partition of their topic.
     pub(crate) fn reports_read(&self) -> Result<BTreeMap<i32, i64>, Error> {
         let sql = "SELECT partition, offset FROM reports_read";

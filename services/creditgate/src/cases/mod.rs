@@ -234,6 +234,9 @@ async fn review(args: ReviewArgs) -> Result<ExitCode, Failure> {
         false => {
             say!("book      {}", answer.book_version);
             say!("cases     {} (creditgate cases progress)", answer.cases);
+            if answer.repeated {
+                say!("asked for by this book before: what is reviewed by it stays as it is");
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -352,3 +352,32 @@ fn order_ids_are_fenced() {
         "c2e55da7-3082-89e5-9fff-40e0b3589e88"
     );
 }
+
+#[test]
+fn a_change_that_only_weakens_what_a_measure_does_shows() {
+    let mut story = Story::of(&[event(1, "register", &[bites("M1", &["E1"])])]);
+    let weakened = |effect: &str, seq| {
+        What::Support(SupportChanged {
+            measures: vec![MeasureSupport {
+                key: "0/M1".to_owned(),
+                entry_ids: vec!["E1".to_owned()],
+                by_row: false,
+                effect: effect.to_owned(),
+            }],
+            cause: format!("list_change:{seq}"),
+            list_seq: seq,
+        })
+    };
+    let taken = story.take(weakened("NOTICE", 5)).expect("taken");
+    assert!(!taken.repeated);
+    let measure = &story.shown().measures[0];
+    assert_eq!(measure.effect, "NOTICE");
+    assert!(measure.former_entry_ids.is_empty());
+    assert_eq!(story.states(), "0/M1=in_effect");
+    // A record of an earlier version says nothing about it.
+    story.take(weakened("", 6)).expect("taken");
+    assert_eq!(story.shown().measures[0].effect, "NOTICE");
+    // Knowledge from before takes the place of none.
+    story.take(weakened("PROHIBIT", 4)).expect("taken");
+    assert_eq!(story.shown().measures[0].effect, "NOTICE");
+}

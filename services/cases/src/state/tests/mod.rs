@@ -208,6 +208,7 @@ impl Story {
                 key: key.to_owned(),
                 entry_ids: entries.iter().map(|&e| e.to_owned()).collect(),
                 by_row: false,
+                effect: String::new(),
             }],
             cause: format!("list_change:{seq}"),
             list_seq: seq,

@@ -271,6 +271,7 @@ impl World {
                 key,
                 entry_ids: entries,
                 by_row,
+                effect: ["", "NOTICE", "PROHIBIT"][usize::from(b >> 5) % 3].to_owned(),
             }],
             cause: format!("list_change:{}", self.list_seq),
             list_seq: self.list_seq,
