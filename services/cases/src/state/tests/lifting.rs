@@ -1,8 +1,8 @@
 //! Support lost and regained, and the orders that follow.
 
 use creditgate_proto::encode::time_to_proto;
-use creditgate_proto::journal::v1::OrderAcknowledged;
 use creditgate_proto::journal::v1::case_record::What;
+use creditgate_proto::journal::v1::{MeasureSupport, OrderAcknowledged, SupportChanged};
 
 use super::{Story, at, bidder, bites, event, proposed, report, review};
 use crate::state::orders::OrderName;
