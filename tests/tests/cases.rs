@@ -2,6 +2,7 @@
 //! same with the service killed between any two steps.
 
 use std::path::Path;
+use std::process::Command;
 
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
@@ -94,6 +95,87 @@ async fn the_tables_can_be_thrown_away_and_a_requested_review_never_goes_back() 
         assert_eq!(places.len(), count, "no chain forks: {case:#?}");
     }
 
+    world.service.stop();
+    for suffix in ["", "-wal", "-shm"] {
+        let file = format!("cases/cases.sqlite{suffix}");
+        let _ = std::fs::remove_file(world.dir.path().join(file));
+    }
+    world.service = start(world.dir.path());
+    reviewed(&world.service).await;
+    assert_eq!(everything(&world.service).await, before);
+    world.service.stop();
+}
+
+/// The catalogue with a remark: another book that says the same.
+fn another_book(dir: &Path) -> String {
+    let folder = dir.join("another").display().to_string();
+    let from = creditgate_tests::root().join("measures/catalogue");
+    let copied = Command::new("cp").arg("-r").arg(from).arg(&folder).status();
+    assert!(copied.expect("cp runs").success());
+    let head = Path::new(&folder).join("book.yaml");
+    let text = std::fs::read_to_string(&head).expect("its head");
+    std::fs::write(&head, text + "\n# another\n").expect("its head");
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_review_asked_for_again_judges_what_another_book_decided_since() {
+    let mut world = World::new(false);
+    let request = async |service: &Service| {
+        let asked = v1::RequestReviewRequest {
+            reason: "清单调整".to_owned(),
+        };
+        let asked = service.cases().await.request_review(asked).await;
+        let asked = asked.expect("asked for").into_inner();
+        reviewed(service).await;
+        asked
+    };
+    world.check(WITH_CLAUSE, "register").await;
+    world.check("STAYS-1", "register").await;
+    let first = request(&world.service).await;
+    assert!(!first.repeated);
+    let again = request(&world.service).await;
+    assert!(again.repeated, "{again:?}");
+    for case_id in [WITH_CLAUSE, "STAYS-1"] {
+        let case = case(&world.service, case_id).await;
+        assert_eq!(case.verdicts.len(), 2, "reviewed once: {case:#?}");
+    }
+
+    // By another book the bidder is listed, and the first book comes back.
+    let confirmations = land::confirmations();
+    let folder = another_book(world.dir.path());
+    let other = [
+        "--confirmations",
+        &confirmations,
+        "--catalogue-dir",
+        &folder,
+    ];
+    world.service.stop();
+    world.service = Service::start_with(world.dir.path(), &other);
+    apply(&world.service, land::listed()).await;
+    reviewed(&world.service).await;
+    world.service.stop();
+    world.service = start(world.dir.path());
+    let before = case(&world.service, WITH_CLAUSE).await;
+    assert_eq!(before.verdicts.len(), 3, "{before:#?}");
+
+    let asked = request(&world.service).await;
+    assert!(asked.repeated, "{asked:?}");
+    assert_eq!(asked.book_version, first.book_version);
+    let judged = case(&world.service, WITH_CLAUSE).await;
+    assert_eq!(judged.verdicts.len(), 4, "{judged:#?}");
+    let [.., by_other, last] = judged.verdicts.as_slice() else {
+        panic!("{judged:#?}");
+    };
+    assert_eq!(last.supersedes, by_other.verdict_id);
+    assert_eq!(last.outcome, "PROHIBIT");
+    assert!(last.cause.starts_with("list_change:"), "{last:?}");
+    // It is by the book in force now, and stays when it is asked for once more.
+    request(&world.service).await;
+    assert_eq!(case(&world.service, WITH_CLAUSE).await, judged);
+
+    // Without its tables the service finds the same.
+    let before = everything(&world.service).await;
     world.service.stop();
     for suffix in ["", "-wal", "-shm"] {
         let file = format!("cases/cases.sqlite{suffix}");
