@@ -218,6 +218,7 @@ impl Service for CasesService {
             scenario: asked.scenario,
             measure: asked.measure_id,
             missing: asked.missing_check.then(|| now.micros()),
+            differing: asked.differing_answers,
             after: asked.page_token,
         };
         self.cases.sync().await.map_err(told)?;

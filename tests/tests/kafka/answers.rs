@@ -92,6 +92,12 @@ fn assert_told(twice: &Twice, case: &v1::CaseShown) {
         let last = case.verdicts.last().expect("a review");
         assert_ne!(last.cause, "event", "it was reviewed: {case:#?}");
         assert_eq!(last.outcome, "PROHIBIT");
+        let own = |verdict: &v1::CaseVerdict| verdict.cause.starts_with("book:");
+        assert_eq!(
+            case.verdicts.iter().filter(|one| own(one)).count(),
+            1,
+            "{case:#?}"
+        );
         assert!(!case.measures.is_empty(), "{case:#?}");
     }
 }
@@ -149,6 +155,17 @@ async fn two_gates_that_answer_one_event_leave_one_case_whoever_leads() {
             .await;
         kept.expect("either answer can be reported about");
     }
+    let mut cases = leader.cases().await;
+    let found = cases.list_cases(v1::ListCasesRequest {
+        differing_answers: true,
+        ..v1::ListCasesRequest::default()
+    });
+    let found = found.await.expect("cases").into_inner().cases;
+    assert_eq!(found.len(), differ);
+    assert!(
+        found.iter().all(|case| case.differing_answers == 1),
+        "{found:?}"
+    );
     let before = everything(&leader).await;
     for one in &twice {
         assert_told(one, &before[&one.case_id]);

@@ -124,8 +124,8 @@ impl Keeper {
                 let known = held.id.map(|id| (id, &held.before));
                 let id = change.put(known, &row)?;
                 let missed = due.get(case_id).into_iter().flatten();
-                let differing = differing.iter().filter(|(of, _)| of == case_id);
-                let missed = missed.chain(differing.map(|(_, due)| due));
+                let others = differing.iter().filter(|(of, _)| of == case_id);
+                let missed = missed.chain(others.map(|(_, due)| due));
                 let due: Vec<Due> = missed
                     .map(|due| Due {
                         case: id,
@@ -133,6 +133,9 @@ impl Keeper {
                     })
                     .collect();
                 change.wait(&due)?;
+                if differing.iter().any(|(of, _)| of == case_id) {
+                    change.differs(id)?;
+                }
             }
             for (asked, at) in &requested {
                 let cause = format!("book:{}", asked.book_version);

@@ -365,6 +365,12 @@ impl Change<'_> {
         Ok(new)
     }
 
+    /// Notes that answers to an event of a case differ.
+    pub(crate) fn differs(&self, case: i64) -> Result<(), Error> {
+        self.run("INSERT OR IGNORE INTO differing VALUES (?1)", params![case])
+            .map(drop)
+    }
+
     /// Notes which verdicts were taken in behind others that were not; those up to `before` need no note.
     pub(crate) fn ahead(&self, before: u64, ahead: &BTreeMap<u64, u64>) -> Result<(), Error> {
         self.run(
@@ -473,6 +479,7 @@ CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, verdict BLOB
     amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, verdict, implementer)) WITHOUT ROWID;
 CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
     urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
+CREATE TABLE differing (\"case\" INTEGER PRIMARY KEY);
 CREATE TABLE requested (cause TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE ahead (number INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE reports_read (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL);

@@ -47,6 +47,8 @@ pub(crate) struct CaseFilter {
     pub measure: String,
     /// Only those in which a check may be missing at this time, in microseconds.
     pub missing: Option<i64>,
+    /// Only those with answers of the gate that differ.
+    pub differing: bool,
     pub after: String,
 }
 
@@ -296,6 +298,9 @@ impl Lookup {
         }
         if let Some(now) = filter.missing {
             which.and("missing_from <= ?", [Value::from(now)]);
+        }
+        if filter.differing {
+            which.and("id IN (SELECT \"case\" FROM differing)", []);
         }
         if !filter.after.is_empty() {
             which.and("case_id > ?", [Value::from(filter.after.clone())]);

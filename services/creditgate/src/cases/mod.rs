@@ -62,6 +62,7 @@ async fn list(args: CaseListArgs) -> Result<ExitCode, Failure> {
         scenario: args.scenario.unwrap_or_default(),
         measure_id: args.measure.unwrap_or_default(),
         missing_check: args.missing,
+        differing_answers: args.differing,
         ..v1::ListCasesRequest::default()
     };
     let (cases, next_page_token) = pages(args.limit, async |size, token| {

@@ -87,6 +87,9 @@ pub struct CaseListArgs {
     /// Only cases that lack a check which had to come first.
     #[arg(long)]
     pub missing: bool,
+    /// Only cases in which two gates answered an event differently.
+    #[arg(long)]
+    pub differing: bool,
     /// Most to show.
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
