@@ -1,4 +1,5 @@
-//! The form of a report of a measure carried out: what is required, and how long its texts may be.
+//! The form of a report of a measure carried out, or of what an inspection found: what is required, and
+//! how long its texts may be.
 //!
 //! Whether verdict and measure are known, and whether the report fits them, is asked of the cases.
 
@@ -18,17 +19,26 @@ const AMOUNT_FEN_MAX: i64 = 1_000_000_000_000_000;
 pub fn check(feedback: &v1::Feedback) -> Result<(), Refused> {
     let mut violations = Vec::new();
     let v = &mut violations;
-    let required = [
+    let mut required = vec![
         ("feedback_id", &feedback.feedback_id),
         ("verdict_id", &feedback.verdict_id),
-        ("measure_id", &feedback.measure_id),
         ("operator", &feedback.operator),
         ("department", &feedback.department),
     ];
+    match &feedback.inspection {
+        None => required.push(("measure_id", &feedback.measure_id)),
+        Some(inspection) => {
+            required.push(("inspection.item", &inspection.item));
+            required.push(("inspection.result", &inspection.result));
+        }
+    }
     for (field, text) in required {
         if text.trim().is_empty() {
             v.push(Violation::new(field, "required"));
         }
+    }
+    if let Some(inspection) = &feedback.inspection {
+        check_inspection(v, feedback, inspection);
     }
     let texts = [
         ("feedback_id", &feedback.feedback_id, ID_CHARS_MAX),
@@ -56,6 +66,49 @@ pub fn check(feedback: &v1::Feedback) -> Result<(), Refused> {
         ));
     }
     Refused::unless_empty(violations)
+}
+
+/// A failed inspection: the only one that may propose an entry.
+const FAILED: &str = "failed";
+/// A passed one: nothing need be said of it.
+const PASSED: &str = "passed";
+/// What an inspection may end with.
+const RESULTS: [&str; 4] = [PASSED, FAILED, "corrected", "not_done"];
+
+fn check_inspection(
+    v: &mut Vec<Violation>,
+    feedback: &v1::Feedback,
+    inspection: &v1::InspectionResult,
+) {
+    let of_measures = [
+        ("measure_id", feedback.measure_id.is_empty()),
+        ("status", feedback.status.is_empty()),
+        ("implementer", feedback.implementer.is_empty()),
+        ("amount_fen", feedback.amount_fen.is_none()),
+        ("period", feedback.period.is_empty()),
+    ];
+    for (field, empty) in of_measures {
+        if !empty {
+            let rule = "belongs to a measure; leave it empty where an inspection is told";
+            v.push(Violation::new(field, rule));
+        }
+    }
+    let result = inspection.result.as_str();
+    if !result.trim().is_empty() && !RESULTS.contains(&result) {
+        let rule = format!("must be one of {}", RESULTS.join(", "));
+        v.push(Violation::new("inspection.result", rule));
+    }
+    if result != PASSED && feedback.reason.trim().is_empty() {
+        let rule = "required unless the inspection was passed: say what was found";
+        v.push(Violation::new("reason", rule));
+    }
+    if result != FAILED && !inspection.attention_list.is_empty() {
+        let rule = "only a failed inspection proposes an entry; leave it empty";
+        v.push(Violation::new("inspection.attention_list", rule));
+    }
+    let (item, list) = (&inspection.item, &inspection.attention_list);
+    chars_at_most(v, "inspection.item", item, TEXT_CHARS_MAX);
+    chars_at_most(v, "inspection.attention_list", list, MEASURE_CHARS_MAX);
 }
 
 #[cfg(test)]
@@ -114,6 +167,46 @@ mod tests {
         check(
             |report| report.amount_fen = Some(1_000_000_000_000_001),
             "amount_fen: at most 1000000000000000",
+        );
+    }
+
+    #[test]
+    fn an_inspection_says_what_was_inspected_and_what_was_found_and_nothing_of_a_measure() {
+        let told = |result: &str, list: &str| v1::InspectionResult {
+            item: "消防安全".to_owned(),
+            result: result.to_owned(),
+            attention_list: list.to_owned(),
+        };
+        let of = |inspection: v1::InspectionResult| {
+            move |report: &mut v1::Feedback| {
+                report.measure_id.clear();
+                report.inspection = Some(inspection);
+            }
+        };
+        check(of(told("passed", "")), "");
+        check(
+            of(v1::InspectionResult::default()),
+            "inspection.item: required; inspection.result: required; reason: required unless the inspection was passed: say what was found",
+        );
+        check(
+            of(told("fine", "")),
+            "inspection.result: must be one of passed, failed, corrected, not_done; reason: required unless the inspection was passed: say what was found",
+        );
+        check(
+            of(told("passed", "A01")),
+            "inspection.attention_list: only a failed inspection proposes an entry; leave it empty",
+        );
+        let failed = |report: &mut v1::Feedback| {
+            of(told("failed", "A01"))(report);
+            report.reason = "通道堵塞".to_owned();
+        };
+        check(failed, "");
+        check(
+            |report| {
+                failed(report);
+                report.status = "executed".to_owned();
+            },
+            "status: belongs to a measure; leave it empty where an inspection is told",
         );
     }
 }

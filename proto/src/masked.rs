@@ -3,8 +3,8 @@
 use std::fmt::{Debug, Formatter, Result};
 
 use crate::journal::v1::{
-    EntryPut, MeasureTaken, NameChanged, NoticeServed, ProcedureStep, ProposalDecided,
-    StatementKept,
+    EntryPut, InspectionReported, ListsTold, MeasureTaken, NameChanged, NoticeServed,
+    ProcedureStep, ProposalDecided, StatementKept,
 };
 use crate::v1::{
     Alias, ChangeNameRequest, CloseCaseRequest, CodeProposal, DecideProposalRequest, Entry, Event,
@@ -233,6 +233,31 @@ impl Debug for MeasureTaken {
     }
 }
 
+impl Debug for InspectionReported {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("InspectionReported")
+            .field("feedback_id", &self.feedback_id)
+            .field("case_id", &self.case_id)
+            .field("subject", &self.subject)
+            .field("authority", &self.authority)
+            .field("at", &self.at)
+            .field("result", &self.result)
+            .field("finding", &Hidden(&self.finding))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ListsTold {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ListsTold")
+            .field("feedback_id", &self.feedback_id)
+            .field("measures", &self.measures)
+            .field("reason", &Hidden(&self.reason))
+            .field("inspection", &self.inspection)
+            .finish()
+    }
+}
+
 impl Debug for FieldChange {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("FieldChange")
@@ -356,6 +381,7 @@ impl Debug for Feedback {
             .field("operator", &Hidden(&self.operator))
             .field("department", &self.department)
             .field("executed_at", &self.executed_at)
+            .field("inspection", &self.inspection)
             .finish_non_exhaustive()
     }
 }

@@ -128,3 +128,32 @@ pub async fn reviewed(service: &Service) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
+
+/// The notices that tell of measures carried out and wait to be served.
+pub async fn to_be_told(service: &Service) -> Vec<v1::DueItem> {
+    let mut procedures = service.procedures().await;
+    let asked = v1::ListDueRequest {
+        kinds: vec!["notice".to_owned()],
+        page_size: 1_000,
+        ..v1::ListDueRequest::default()
+    };
+    let due = procedures.due(asked).await.expect("what is due");
+    let due = due.into_inner().due.into_iter();
+    due.filter(|due| !due.measure_id.is_empty()).collect()
+}
+
+/// Waits until so many notices wait that tell of measures carried out.
+///
+/// # Panics
+/// When they are not as many in time; with what the service has logged.
+pub async fn until_to_be_told(service: &Service, count: usize) -> Vec<v1::DueItem> {
+    let begun = Instant::now();
+    loop {
+        let due = to_be_told(service).await;
+        if due.len() == count {
+            return due;
+        }
+        assert!(begun.elapsed() < WITHIN, "{due:#?}\n{}", service.logged());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

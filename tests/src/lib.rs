@@ -25,7 +25,9 @@ use creditgate_proto::v1;
 use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::cases_client::CasesClient;
 use creditgate_proto::v1::gate_client::GateClient;
+use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
+use creditgate_proto::v1::procedures_client::ProceduresClient;
 use tonic::transport::Channel;
 
 /// Longest time a service may take to be ready on a busy machine.
@@ -243,6 +245,16 @@ impl Service {
     /// A client of the books.
     pub async fn books(&self) -> BooksClient<Channel> {
         BooksClient::new(self.channel().await).max_encoding_message_size(64 << 20)
+    }
+
+    /// A client of the procedures around the lists.
+    pub async fn procedures(&self) -> ProceduresClient<Channel> {
+        ProceduresClient::new(self.channel().await)
+    }
+
+    /// A client of what is known of subjects.
+    pub async fn identity(&self) -> IdentityClient<Channel> {
+        IdentityClient::new(self.channel().await)
     }
 
     async fn channel(&self) -> Channel {

@@ -324,10 +324,14 @@ pub fn related_zh(relation: Role, listed: Option<&str>) -> String {
     format!("以{YOU}为{}的{}", role(relation), listed.unwrap_or("单位"))
 }
 
-/// A decision as a notice writes it, for [`Placeholder::Decision`].
+/// A decision as a notice writes it, for [`Placeholder::Decision`]; what is not known of it is left out.
 #[must_use]
 pub fn decision_zh(reason: &str, document_no: &str) -> String {
-    format!("{reason}（{document_no}）")
+    match (reason.is_empty(), document_no.is_empty()) {
+        (_, true) => reason.to_owned(),
+        (true, false) => document_no.to_owned(),
+        (false, false) => format!("{reason}（{document_no}）"),
+    }
 }
 
 /// A day as documents write it.

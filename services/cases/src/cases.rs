@@ -325,6 +325,10 @@ impl Cases {
         inner.journal.close().await.map(|_head| ())
     }
 
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.inner.journal
+    }
+
     pub(crate) fn lookup(&self) -> &Lookup {
         &self.inner.lookup
     }

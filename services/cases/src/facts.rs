@@ -81,6 +81,19 @@ pub struct SubjectFacts {
     pub missing: Vec<String>,
     /// Penalty measures that bit or were proposed, by id.
     pub triggered: Vec<TriggeredFacts>,
+    /// Rewards that were offered, by id.
+    pub offered: Vec<OfferedFacts>,
+}
+
+/// One reward that was offered to a subject, whatever the number of entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfferedFacts {
+    /// The measure.
+    pub measure_id: String,
+    /// Its title in Chinese.
+    pub title: String,
+    /// Who grants it, as the row names them.
+    pub implementers: Vec<String>,
 }
 
 /// One measure that bit a subject, whatever the number of entries.
@@ -159,6 +172,12 @@ impl VerdictFacts {
         })
     }
 
+    /// Whether it judges a step at which somebody is inspected, so that a result may be told of it.
+    #[must_use]
+    pub fn inspects(&self) -> bool {
+        self.scenario == INSPECTION || self.stage == INSPECT
+    }
+
     /// Whether it judges the case again, which is no step of it and no check.
     #[must_use]
     pub fn is_review(&self) -> bool {
@@ -170,6 +189,11 @@ impl VerdictFacts {
 pub(crate) fn is_review(cause: &str) -> bool {
     cause != EVENT
 }
+
+/// The scenario of inspections (双随机抽查).
+const INSPECTION: &str = "inspection";
+/// The stage of inspections in other scenarios.
+const INSPECT: &str = "inspect";
 
 /// The cause of a verdict that is no review.
 const EVENT: &str = "event";
@@ -190,6 +214,7 @@ impl SubjectFacts {
             party: shown.party.clone(),
             missing,
             triggered: triggered(&shown.triggered),
+            offered: offered(&shown.offered),
         }
     }
 }
@@ -228,16 +253,15 @@ fn triggered(shown: &[v1::Triggered]) -> Vec<TriggeredFacts> {
         let Some(measure) = &one.measure else {
             continue;
         };
-        let text = |text: &Option<v1::Text>| text.as_ref().map_or("", |t| t.zh.as_str()).to_owned();
         let applies = one.contributes == "effect";
         let facts = TriggeredFacts {
             measure_id: measure.id.clone(),
-            title: text(&measure.title),
+            title: text_zh(&measure.title),
             applied: applies.then(|| one.effect.clone()),
             proposed: (!applies).then(|| one.effect.clone()),
             entry_ids: one.entry.iter().map(|hit| hit.entry_id.clone()).collect(),
             by_row: one.entry.is_none(),
-            implementers: implementers(&text(&measure.implementer)),
+            implementers: implementers(&text_zh(&measure.implementer)),
         };
         match measures.get_mut(measure.id.as_str()) {
             Some(known) => known.join(facts),
@@ -247,6 +271,23 @@ fn triggered(shown: &[v1::Triggered]) -> Vec<TriggeredFacts> {
         }
     }
     measures.into_values().collect()
+}
+
+/// One reward on several entries is one reward.
+fn offered(shown: &[v1::Incentive]) -> Vec<OfferedFacts> {
+    let mut measures: BTreeMap<&str, OfferedFacts> = BTreeMap::new();
+    for measure in shown.iter().filter_map(|one| one.measure.as_ref()) {
+        measures.entry(&measure.id).or_insert_with(|| OfferedFacts {
+            measure_id: measure.id.clone(),
+            title: text_zh(&measure.title),
+            implementers: implementers(&text_zh(&measure.implementer)),
+        });
+    }
+    measures.into_values().collect()
+}
+
+fn text_zh(text: &Option<v1::Text>) -> String {
+    text.as_ref().map_or("", |text| text.zh.as_str()).to_owned()
 }
 
 impl TriggeredFacts {

@@ -17,12 +17,15 @@ mod rows;
 mod service;
 pub mod state;
 mod table;
+mod tell;
+mod tellings;
 mod terms;
 
 pub use cases::{Cases, OnKafka, Options};
 pub use error::{ActError, Error};
 pub use log::Fault;
 pub use service::CasesService;
+pub use tellings::CaseLog;
 pub use terms::Settings;
 
 /// The name under which cases speak to readiness.

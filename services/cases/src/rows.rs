@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use creditgate_measures::time::Time;
 
 use crate::state::table::Named;
-use crate::state::{CaseMeasure, CaseState, MeasureState, OrderState, Terms};
+use crate::state::{About, CaseMeasure, CaseState, MeasureState, OrderState, Terms};
 use crate::table::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// The row of a case.
@@ -63,15 +63,15 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         .collect();
     measures.sort_unstable();
     measures.dedup();
-    let bites = state
-        .verdicts
-        .iter()
-        .map(|verdict| (verdict.verdict, &verdict.shown));
+    let bites = state.verdicts.iter().filter(|verdict| {
+        !verdict.shown.is_empty() || !verdict.offered.is_empty() || verdict.inspects
+    });
     let others = state.other_answers.iter();
-    let bites = bites.chain(others.map(|other| (other.verdict, &other.shown)));
+    let others = others.filter(|other| !other.shown.is_empty());
     let bites: BTreeSet<[u8; 16]> = bites
-        .filter(|(_, shown)| !shown.is_empty())
-        .map(|(verdict, _)| verdict.0.into_bytes())
+        .map(|verdict| verdict.verdict)
+        .chain(others.map(|other| other.verdict))
+        .map(|verdict| verdict.0.into_bytes())
         .collect();
     let waiting = state
         .measures
@@ -81,18 +81,17 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         let proposed_at = measure.proposed_at?;
         terms.decide_by(&measure.measure_id, proposed_at)
     };
-    let measure_of = |place: u32| state.measures.get(usize::try_from(place).ok()?);
     let mut reports = BTreeMap::new();
     for report in state.counting() {
-        let (feedback, Some(measure)) = (&report.feedback, measure_of(report.measure)) else {
+        let (feedback, Some(key)) = (&report.feedback, key_of(state, report.about)) else {
             continue;
         };
-        let key = measure.key();
         let row = ReportRow {
             key: key.clone(),
             verdict: report.verdict.0.into_bytes(),
             implementer: feedback.implementer.clone(),
             measure: feedback.measure_id.clone(),
+            direction: report.about.code(),
             status: feedback.status.clone(),
             department: feedback.department.clone(),
             division: feedback.division_code.clone(),
@@ -101,6 +100,12 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         };
         reports.insert((key, report.verdict, feedback.implementer.clone()), row);
     }
+    let mut said: Vec<String> = state
+        .reports
+        .iter()
+        .map(|report| report.feedback.feedback_id.clone())
+        .collect();
+    said.sort_unstable();
     Children {
         keys: state.lookups(),
         entries,
@@ -126,5 +131,21 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
             })
             .collect(),
         reports: reports.into_values().collect(),
+        said,
+    }
+}
+
+/// What a report that is counted is about, named within the case; an inspection is no measure.
+fn key_of(state: &CaseState, about: About) -> Option<String> {
+    match about {
+        About::Penalty { measure, .. } => {
+            let measure = state.measures.get(usize::try_from(measure).ok()?)?;
+            Some(measure.key())
+        }
+        About::Reward(reward) => {
+            let reward = state.rewards.get(usize::try_from(reward).ok()?)?;
+            Some(reward.key())
+        }
+        About::Inspection => None,
     }
 }

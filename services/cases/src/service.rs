@@ -32,7 +32,8 @@ use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter, Wanted};
 const TEXT_CHARS_MAX: usize = 512;
 const PROSE_CHARS_MAX: usize = 4_096;
 /// Why a report belongs to no case.
-pub(crate) const NO_VERDICT: &str = "no verdict of this id shows a penalty measure";
+pub(crate) const NO_VERDICT: &str =
+    "no verdict of this id shows a penalty measure, offers a reward or judges an inspection";
 
 /// The service; cheap to clone.
 #[derive(Clone, Debug)]
@@ -97,7 +98,7 @@ impl CasesService {
         Ok(state.proposal_shown(measure, &*self.cases.terms()))
     }
 
-    /// Keeps a report, under the case of the verdict that it names.
+    /// Keeps a report, under the case of the verdict that it names. Its id is unique among all cases.
     async fn keep_report(
         &self,
         feedback: v1::Feedback,
@@ -107,6 +108,8 @@ impl CasesService {
         let verdict = verdict_id_from_text(&feedback.verdict_id)
             .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
         let id = feedback.feedback_id.clone();
+        let listed = self.cases.terms().may_propose(&feedback);
+        listed.map_err(|refusal| told(refusal.into()))?;
         self.cases.sync().await.map_err(told)?;
         let (lookup, asked) = (self.cases.lookup().clone(), id.clone());
         let found = tokio::task::spawn_blocking(move || {
@@ -587,9 +590,10 @@ fn column(by: &str) -> Result<&'static str, Status> {
         "department" => "department",
         "division" => "division",
         "status" => "status",
+        "direction" => "direction",
         "month" => "substr(day, 1, 7)",
         _ => {
-            let rule = "write measure, department, division, status or month";
+            let rule = "write measure, department, division, status, direction or month";
             return Err(invalid("by", rule));
         }
     })

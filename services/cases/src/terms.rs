@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use creditgate_measures::book::Book;
 use creditgate_measures::time::{Date, Time};
+use creditgate_measures::vocabulary::Colour;
+use creditgate_proto::v1;
 
-use crate::state::{Stage, Terms, View};
+use crate::state::{Refusal, Stage, Terms, View};
 
 /// How long cases and what is to be done in them may take.
 #[derive(Debug, Clone)]
@@ -91,6 +93,27 @@ impl BookTerms {
             now,
             overdue_after_micros: now.since(self.overdue_before(now)),
             terms: self,
+        }
+    }
+
+    /// Whether the list on which a failed inspection proposes an entry is one of key attention: nothing else
+    /// may come of an inspection by itself.
+    pub(crate) fn may_propose(&self, feedback: &v1::Feedback) -> Result<(), Refusal> {
+        let inspection = feedback.inspection.as_ref();
+        let list = inspection.map_or("", |inspection| inspection.attention_list.as_str());
+        let refuse = |rule: &str| {
+            Err(Refusal::Field {
+                field: "inspection.attention_list",
+                rule: rule.to_owned(),
+            })
+        };
+        match (list, self.book.list(list)) {
+            ("", _) => Ok(()),
+            (_, None) => refuse("is no list of the book in force"),
+            (_, Some(list)) if list.colour != Colour::Attention => {
+                refuse("is no key-attention list; an inspection proposes nothing else")
+            }
+            (_, Some(_)) => Ok(()),
         }
     }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use creditgate_cases::{self as cases, Cases, CasesService};
+use creditgate_cases::{self as cases, CaseLog, Cases, CasesService};
 use creditgate_console as console;
 use creditgate_gate::{self as gate, Gate, OnKafka};
 use creditgate_measures::book::{Deployment, SourceFile};
@@ -190,6 +190,7 @@ impl App {
             gate,
             cases,
             stream,
+            case_log,
         } = open(
             config.clone(),
             book,
@@ -249,6 +250,12 @@ impl App {
             );
         }
         let keeps_lists = config.roles.contains(&Role::Registry);
+        if let Some(log) = case_log.filter(|_| keeps_lists) {
+            let log: Arc<dyn ports::Tellings> = Arc::new(log);
+            let shutdown = tasks.shutdown().clone();
+            let told = registry::told::follow(registry.clone(), log, shutdown);
+            tasks.spawn_named("told", told);
+        }
         if let Some(dir) = config.lists.inbox.clone().filter(|_| keeps_lists) {
             let still = config.lists.inbox_still;
             let inbox =
@@ -437,6 +444,8 @@ struct Opened {
     gate: Option<Gate>,
     cases: Option<Cases>,
     stream: Option<Stream>,
+    /// What cases tell the lists, wherever they are kept.
+    case_log: Option<CaseLog>,
 }
 
 /// Opens lists, verdicts and cases, away from the threads that serve: both read the disk.
@@ -488,6 +497,7 @@ async fn open(
                 gate: None,
                 cases: None,
                 stream: None,
+                case_log: kafka.map(|kafka| CaseLog::on(kafka.cluster)),
             });
         }
         let gate = Gate::open(gate::Options {
@@ -534,6 +544,10 @@ async fn open(
                 .map_err(|source| StartError::Cases { dir: dir(), source })?,
             ),
         };
+        let case_log = match &kafka {
+            Some(kafka) => Some(CaseLog::on(kafka.cluster.clone())),
+            None => cases.as_ref().map(CaseLog::of),
+        };
         let stream = match kafka.filter(|_| streams(&config)) {
             None => None,
             Some(OnKafka {
@@ -555,6 +569,7 @@ async fn open(
             gate: Some(gate),
             cases,
             stream,
+            case_log,
         })
     });
     opening.await.map_err(StartError::Opening)?

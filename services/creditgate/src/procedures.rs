@@ -90,7 +90,10 @@ pub async fn due(args: DueArgs) -> Result<ExitCode, Failure> {
             due.list.clone(),
             match due.notice.is_empty() {
                 true => due.procedure_id.clone(),
-                false => with_measure(&due.notice, &due.measure_id, &due.verdict_id),
+                false => {
+                    let of = (&*due.measure_id, &*due.verdict_id, due.verdict_subject);
+                    with_measure(&due.notice, of)
+                }
             },
             due.authority.clone(),
         ]);
@@ -279,6 +282,7 @@ pub async fn notices(args: NoticesArgs) -> Result<ExitCode, Failure> {
                 values: args.value.into_iter().collect(),
                 verdict_id: args.verdict.unwrap_or_default(),
                 measure_id: args.measure.unwrap_or_default(),
+                verdict_subject: args.subject,
             })
             .await
             .map_err(|status| Failure::new("write the notice", status))?
@@ -316,7 +320,14 @@ pub async fn notices(args: NoticesArgs) -> Result<ExitCode, Failure> {
     let mut rows = vec![titles.map(str::to_owned)];
     for notice in &answer.notices {
         rows.push([
-            with_measure(&notice.notice, &notice.measure_id, &notice.verdict_id),
+            with_measure(
+                &notice.notice,
+                (
+                    &notice.measure_id,
+                    &notice.verdict_id,
+                    notice.verdict_subject,
+                ),
+            ),
             notice.title.clone(),
             at(&notice.due_since),
             at(&notice.served_at),
@@ -344,6 +355,7 @@ pub async fn served(args: ServedArgs) -> Result<ExitCode, Failure> {
             reason: args.reason.unwrap_or_default(),
             verdict_id: args.verdict.unwrap_or_default(),
             measure_id: args.measure.unwrap_or_default(),
+            verdict_subject: args.subject,
         })
         .await
         .map_err(|status| Failure::new("record the service", status))?
@@ -402,11 +414,12 @@ pub async fn measure_taken(args: MeasureTakenArgs) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// A notice, with the measure that it tells of.
-fn with_measure(notice: &str, measure: &str, verdict: &str) -> String {
+/// A notice, with the measure that it tells of, and the place in the verdict of whom it fell on besides the listed one.
+fn with_measure(notice: &str, (measure, verdict, subject): (&str, &str, Option<u32>)) -> String {
+    let on = subject.map_or_else(String::new, |subject| format!("#{subject}"));
     match measure.is_empty() {
         true => notice.to_owned(),
-        false => format!("{notice} {measure} {verdict}"),
+        false => format!("{notice} {measure} {verdict}{on}"),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::log::Beside;
 
 /// FENCE (base format): the last byte is the format's number; another layout needs another one, and
 /// older files are then rebuilt.
-const MAGIC: [u8; 8] = *b"CGBASEF\x04";
+const MAGIC: [u8; 8] = *b"CGBASEF\x05";
 const FIXED_BYTES: usize = 16;
 const PREFIX: &str = "base-";
 const SUFFIX: &str = ".lists";

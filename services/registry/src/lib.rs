@@ -5,7 +5,7 @@
 //! by which everybody speaks to it, [`Service`] the same over gRPC. Everything but the log can be
 //! thrown away: base files ([`base_file`]) only make the start fast. This crate knows nothing of
 //! verdicts; what was known when one was given, [`history`] tells. What is known of subjects beyond
-//! what sources state, [`identity`] keeps. Where the log is shared over Kafka,
+//! what sources state, [`identity`] keeps; what cases tell of their reports, [`told`] takes in. Where the log is shared over Kafka,
 //! [`upstream`] brings it here. How a book comes into force, [`book`] tells.
 
 pub mod book;
@@ -23,6 +23,7 @@ pub mod log;
 pub mod lookup;
 pub mod procedures;
 pub mod subscriptions;
+pub mod told;
 pub mod upstream;
 
 mod acted_on;

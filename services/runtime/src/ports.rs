@@ -11,7 +11,7 @@ use creditgate_measures::identifier::Key;
 use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::{Cause, VerdictId};
-use creditgate_proto::journal::v1::VerdictRecord;
+use creditgate_proto::journal::v1::{CasesRead, ListsTold, VerdictRecord};
 use creditgate_proto::{AnswerDigest, v1};
 
 use crate::callers::Caller;
@@ -212,6 +212,36 @@ pub enum NotReviewed {
     /// Not now; again later.
     #[error("{0}")]
     Later(String),
+}
+
+/// What cases tell of their reports, in the order of their log; the cases keep it. Whoever keeps the lists
+/// reads it and remembers the place together with what it made of it: so nothing is lost between the two,
+/// and nothing is taken in twice.
+pub trait Tellings: Send + Sync + 'static {
+    /// Reads on behind a place; from the beginning where there is none, or it is not of this log.
+    ///
+    /// # Errors
+    /// When the log cannot be opened; trying again is safe.
+    fn follow(&self, after: Option<&CasesRead>) -> Result<Box<dyn TellingsRead>, NotFound>;
+}
+
+/// Reading of what cases tell.
+pub trait TellingsRead: Send {
+    /// What comes next, at most so much; nothing when nothing came for a moment. Blocks for that moment, and
+    /// on the disk.
+    ///
+    /// # Errors
+    /// When the log cannot be read on: it is opened anew.
+    fn next(&mut self, most: usize) -> Result<Vec<Telling>, NotFound>;
+}
+
+/// A record of the log of cases.
+#[derive(Debug)]
+pub struct Telling {
+    /// The place up to which everything is read with it.
+    pub place: CasesRead,
+    /// What it tells the lists; none: it concerns only the cases.
+    pub told: Option<ListsTold>,
 }
 
 /// What was known at an earlier version; the registry keeps it.

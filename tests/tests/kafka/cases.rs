@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use creditgate_proto::v1;
-use creditgate_tests::cases::{apply, check, everything, orders, until};
+use creditgate_tests::cases::{apply, check, everything, orders, until, until_to_be_told};
 use creditgate_tests::kafka::Broker;
 use creditgate_tests::land::{self, WITH_CLAUSE, WITHOUT_CLAUSE};
 use creditgate_tests::{Service, import_entries, run};
@@ -275,6 +275,10 @@ impl<'a> World<'a> {
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
             assert!(answer.contains(tells), "{tells}: {answer}");
         }
+        // Whoever keeps the lists knows that the bidder is to be told, once.
+        let due = until_to_be_told(self.front(), 1).await;
+        assert_eq!(due[0].entry_id, land::ENTRY);
+        assert_eq!(due[0].verdict_id, self.report.verdict_id);
     }
 
     async fn is_lifted(&mut self) {

@@ -5,6 +5,7 @@
 
 mod copy;
 mod lead;
+mod reported;
 mod reports;
 mod take_in;
 mod work;
@@ -361,7 +362,12 @@ impl Keeper {
                 to.messages
                     .extend(shown.map(|shown| topic.announcement(&shown)).transpose()?);
             }
-            to.records.push((state.case_id.clone(), owed.into_record()));
+            let what = match &owed {
+                Owed::TellLists(feedback_id) => self.telling(state, feedback_id)?,
+                _ => None,
+            };
+            let what = what.unwrap_or_else(|| owed.into_record());
+            to.records.push((state.case_id.clone(), what));
         }
         Ok(())
     }
@@ -481,6 +487,11 @@ impl Keeper {
         let what = make(&state, now)?;
         if what.is_empty() {
             return Ok(state);
+        }
+        for one in &what {
+            if let What::Feedback(feedback) = one {
+                self.is_new(case_id, &feedback.feedback_id)?;
+            }
         }
         let happened = what.into_iter().map(|what| (case_id.to_owned(), what));
         self.record(happened.collect::<Vec<_>>(), caller, now)?;

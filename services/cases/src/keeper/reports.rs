@@ -6,7 +6,7 @@ use std::time::Duration;
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::ReportsRead;
 use creditgate_proto::journal::v1::case_record::What;
-use creditgate_proto::verdict_id_from_text;
+use creditgate_proto::{v1, verdict_id_from_text};
 use creditgate_runtime::kafka::letter::{Code, Reason, bare_letter, letter};
 use creditgate_runtime::kafka::{Incoming, Topic, Unwritten, message};
 
@@ -32,7 +32,7 @@ enum Found {
     Case(String, Vec<What>),
     /// It never will: why.
     Refused(Reason),
-    /// No verdict that is known here shows a measure of a penalty under this id.
+    /// No verdict of which something may be reported is known here under this id.
     NoVerdict,
 }
 
@@ -56,6 +56,7 @@ impl Keeper {
         let mut happened = Happened::default();
         let mut laid_down = Vec::new();
         let mut cases = BTreeSet::new();
+        let mut ids = BTreeSet::new();
         let mut places: BTreeMap<i32, i64> = moved.iter().copied().collect();
         // One that this process read before it took over again may be done with.
         let mut read = self.lookup.reports_read()?;
@@ -73,7 +74,14 @@ impl Keeper {
                 false => letter(&topic, incoming, reason),
             };
             let letters = happened.messages.len();
-            match self.report(incoming, now)? {
+            let feedback = message::feedback(incoming);
+            // Whether its id is new is asked of what is recorded: one of this batch is not yet.
+            if let Ok(feedback) = &feedback
+                && !ids.insert(feedback.feedback_id.clone())
+            {
+                break;
+            }
+            match self.report(feedback, now)? {
                 Found::NoVerdict if may_still_come(incoming, now) => break,
                 Found::NoVerdict => {
                     let reason = Reason::new(Code::Refused, NO_VERDICT);
@@ -110,8 +118,8 @@ impl Keeper {
         Ok(Some(done))
     }
 
-    fn report(&self, incoming: &Incoming, now: Time) -> Result<Found, Error> {
-        let feedback = match message::feedback(incoming) {
+    fn report(&self, feedback: Result<v1::Feedback, Reason>, now: Time) -> Result<Found, Error> {
+        let feedback = match feedback {
             Ok(feedback) => feedback,
             Err(reason) => return Ok(Found::Refused(reason)),
         };
@@ -122,7 +130,16 @@ impl Keeper {
             return Ok(Found::NoVerdict);
         };
         let state = CaseState::from_stored(&found.state)?;
-        Ok(match one(What::Feedback(feedback))(&state, now) {
+        let known = self.lookup.reported_by(&feedback.feedback_id)?;
+        let elsewhere = known.is_some_and(|known| known.case_id != found.case_id);
+        let terms = self.shared.terms(&self.live);
+        let made = match elsewhere {
+            true => Err(Refusal::OtherContent(feedback.feedback_id.clone())),
+            false => terms
+                .may_propose(&feedback)
+                .and_then(|()| one(What::Feedback(feedback))(&state, now)),
+        };
+        Ok(match made {
             Ok(what) => Found::Case(found.case_id, what),
             Err(refusal) => {
                 let code = match refusal {

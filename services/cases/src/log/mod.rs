@@ -24,7 +24,7 @@ use crate::error::Error;
 
 pub(crate) use reports::Reports;
 pub use topic::Fault;
-pub(crate) use topic::OnTopic;
+pub(crate) use topic::{OnTopic, number_of};
 
 /// The head moves thousands of times a second; cases need not follow each step.
 const PAUSE: Duration = Duration::from_millis(10);

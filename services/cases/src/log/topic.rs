@@ -371,7 +371,8 @@ fn outgoing(record: &CaseRecord, number: u64) -> Outgoing {
     }
 }
 
-fn number_of(record: &Incoming) -> Option<u64> {
+/// The number of a record of the topic.
+pub(crate) fn number_of(record: &Incoming) -> Option<u64> {
     let bytes = record.header(NUMBER)?.try_into().ok()?;
     Some(u64::from_be_bytes(bytes))
 }

@@ -100,6 +100,10 @@ pub struct Recorded {
     pub subjects: Vec<u32>,
     /// The measures that it shows.
     pub shown: Vec<Shown>,
+    /// The rewards that it offers, by their place among the case's.
+    pub offered: Vec<u32>,
+    /// It judges a step at which somebody is inspected.
+    pub inspects: bool,
 }
 
 /// A measure as a verdict shows it.
@@ -233,6 +237,7 @@ impl CaseState {
         facts: &VerdictFacts,
         subjects: Vec<u32>,
         shown: Vec<Shown>,
+        offered: Vec<u32>,
     ) {
         let event = (facts.source.clone(), facts.event_id.clone());
         if facts.is_review() {
@@ -262,6 +267,8 @@ impl CaseState {
             supersedes: facts.supersedes,
             subjects,
             shown,
+            offered,
+            inspects: facts.inspects(),
         });
     }
 

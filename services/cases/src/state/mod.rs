@@ -12,10 +12,12 @@ mod missing;
 mod orders;
 mod owed;
 mod proposals;
+mod rewards;
 mod shown;
 pub mod stored;
 mod support;
 pub mod table;
+mod telling;
 mod terms;
 
 use creditgate_measures::time::Time;
@@ -28,11 +30,12 @@ use serde::{Deserialize, Serialize};
 use crate::facts::VerdictFacts;
 pub use answers::{OtherAnswer, Said};
 pub use case::{CaseSubject, Check, LastEvent, Noted, Recorded, Shown, Who};
-pub use feedback::Report;
+pub use feedback::{About, Report};
 pub use measures::{Basis, CaseMeasure};
 pub use orders::{Acknowledgement, LiftOrder};
 pub use owed::Owed;
 pub use proposals::Decision;
+pub use rewards::CaseReward;
 pub use shown::View;
 pub use support::{Gap, Resting};
 pub use table::{MeasureState, OrderState, Phase};
@@ -62,6 +65,8 @@ pub struct CaseState {
     pub latest: Option<VerdictId>,
     /// Measures that bit or were proposed, in the order of appearance.
     pub measures: Vec<CaseMeasure>,
+    /// Rewards that were offered, in the order of appearance.
+    pub rewards: Vec<CaseReward>,
     /// What was reported, in the order of arrival.
     pub reports: Vec<Report>,
     /// Lift orders, in the order in which they were given.
@@ -221,7 +226,8 @@ impl CaseState {
         let subjects = self.number_subjects(facts);
         self.take_step(facts, &subjects, &mut happened);
         let shown = self.show_measures(facts, &subjects, &mut happened);
-        self.link_verdict(facts, subjects, shown);
+        let offered = self.offer_rewards(facts, &subjects);
+        self.link_verdict(facts, subjects, shown, offered);
         Taken::new(happened)
     }
 
@@ -272,6 +278,7 @@ impl CaseState {
             Some(What::Support(changed)) => self.change_support(changed, &recording),
             Some(What::Acknowledged(done)) => self.acknowledge(done, &recording),
             Some(What::Announced(announced)) => self.announce(announced),
+            Some(What::ListsTold(told)) => self.tell_lists(told),
             Some(What::ReviewRequested(_) | What::Taken(_) | What::ReportsRead(_)) | None => Err(
                 Refusal::field("what", "is nothing that happens to one case"),
             ),

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::case::number;
-use super::feedback::Report;
+use super::feedback::{About, Report};
 use super::stored::Masked;
 use super::table::{self, MeasureState, Named, OrderState, OrderStep};
 use super::{CaseState, Happened, Recording, Refusal, Taken};
@@ -219,7 +219,10 @@ impl CaseState {
         let place = number(place);
         self.reports
             .iter()
-            .filter(|report| report.measure == place && Some(report.round) == round)
+            .filter(|report| match report.about {
+                About::Penalty { measure, round: of } => measure == place && Some(of) == round,
+                About::Reward(_) | About::Inspection => false,
+            })
             .filter(|report| report.speaks_for(implementer))
             .map(|report| (report.verdict, report))
             .collect()

@@ -2,7 +2,7 @@
 
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::case_record::What;
-use creditgate_proto::journal::v1::{CaseClosed, OrderAnnounced, ProposalEscalated};
+use creditgate_proto::journal::v1::{CaseClosed, ListsTold, OrderAnnounced, ProposalEscalated};
 
 use uuid::Uuid;
 
@@ -19,10 +19,13 @@ pub enum Owed {
     Escalate(String),
     /// What became of a lift order is to be announced.
     Announce(Uuid, OrderState),
+    /// The lists are to be told of a report: its id.
+    TellLists(String),
 }
 
 impl Owed {
-    /// What to record.
+    /// What to record. Of a report that the lists are to be told of, that there is nothing to tell: what there is,
+    /// only the verdict says.
     #[must_use]
     pub fn into_record(self) -> What {
         match self {
@@ -34,6 +37,10 @@ impl Owed {
             Self::Announce(id, state) => What::Announced(OrderAnnounced {
                 order_id: id.to_string(),
                 state: state.code().to_owned(),
+            }),
+            Self::TellLists(feedback_id) => What::ListsTold(ListsTold {
+                feedback_id,
+                ..ListsTold::default()
             }),
         }
     }
@@ -71,6 +78,8 @@ impl CaseState {
             let due = orders.filter(|order| order.is_to_be_announced());
             owed.extend(due.map(|order| Owed::Announce(order.id(), order.state)));
         }
+        let reports = self.reports.iter().filter(|report| report.is_to_be_told());
+        owed.extend(reports.map(|report| Owed::TellLists(report.feedback.feedback_id.clone())));
         owed
     }
 }

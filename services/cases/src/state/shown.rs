@@ -8,7 +8,9 @@ use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 
 use super::table::{MeasureState, Named, OrderState};
-use super::{CaseMeasure, CaseState, Decision, LiftOrder, OtherAnswer, Recorded, Report, Terms};
+use super::{
+    CaseMeasure, CaseReward, CaseState, Decision, LiftOrder, OtherAnswer, Recorded, Report, Terms,
+};
 
 /// By what a case is shown.
 #[derive(Clone, Copy)]
@@ -75,6 +77,27 @@ impl CaseState {
                 })
                 .collect(),
             other_answers: self.other_answers.iter().map(OtherAnswer::shown).collect(),
+            rewards: self
+                .rewards
+                .iter()
+                .map(|reward| self.reward_shown(reward))
+                .collect(),
+        }
+    }
+
+    fn reward_shown(&self, reward: &CaseReward) -> v1::CaseReward {
+        let verdict = self.recorded(reward.verdict);
+        let mut subjects = verdict.into_iter().flat_map(|verdict| &verdict.subjects);
+        let place = subjects.position(|subject| *subject == reward.subject);
+        v1::CaseReward {
+            subject: reward.subject,
+            role: self.role(reward.subject),
+            measure_id: reward.measure_id.clone(),
+            title: reward.title.clone(),
+            verdict_id: reward.verdict.to_string(),
+            stage: reward.stage.clone(),
+            verdict_subject: place.map_or(0, super::case::number),
+            implementers: reward.implementers.clone(),
         }
     }
 
@@ -242,6 +265,8 @@ impl Report {
             recorded_at: Some(time_to_proto(self.recorded_at)),
             caller: self.caller.clone(),
             flags: self.flags.clone(),
+            about: self.about.code().to_owned(),
+            lists_told: self.lists_told,
         }
     }
 }

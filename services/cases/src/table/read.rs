@@ -153,11 +153,19 @@ impl Lookup {
         Ok(found.into_iter().next())
     }
 
-    /// The cases in which a verdict shows measures.
+    /// The case of a verdict of which something may be reported.
     pub(crate) fn bitten_by(&self, verdict: &[u8; 16]) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE id IN
             (SELECT \"case\" FROM bites WHERE verdict = ?1)";
         let found = self.rows(sql, vec![Value::from(verdict.to_vec())], wanted)?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The case with the report of this id.
+    pub(crate) fn reported_by(&self, feedback_id: &str) -> Result<Option<Wanted>, Error> {
+        let sql = "SELECT case_id, state FROM cases WHERE id IN
+            (SELECT \"case\" FROM said WHERE id = ?1)";
+        let found = self.rows(sql, vec![Value::from(feedback_id.to_owned())], wanted)?;
         Ok(found.into_iter().next())
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Children {
     pub entries: Vec<String>,
     /// Its measures.
     pub measures: Vec<String>,
-    /// Verdicts that show measures.
+    /// Verdicts of which something may be reported.
     pub bites: Vec<[u8; 16]>,
     /// What waits for an official.
     pub proposals: Vec<ProposalRow>,
@@ -41,6 +41,8 @@ pub(crate) struct Children {
     pub orders: Vec<OrderRow>,
     /// Of each measure, verdict and implementer, the last report.
     pub reports: Vec<ReportRow>,
+    /// Ids of all its reports.
+    pub said: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +68,7 @@ pub(crate) struct ReportRow {
     pub verdict: [u8; 16],
     pub implementer: String,
     pub measure: String,
+    pub direction: &'static str,
     pub status: String,
     pub department: String,
     pub division: String,
@@ -149,13 +152,14 @@ impl Children {
             clear("reports")?;
             for one in &self.reports {
                 run(
-                    "INSERT OR REPLACE INTO reports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    "INSERT OR REPLACE INTO reports VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                     &[
                         &case,
                         &one.key,
                         &&one.verdict[..],
                         &one.implementer,
                         &one.measure,
+                        &one.direction,
                         &one.status,
                         &one.department,
                         &one.division,
@@ -164,6 +168,11 @@ impl Children {
                     ],
                 )?;
             }
+        }
+        // The first one under an id stands, and none is ever taken back.
+        let known: HashSet<&String> = before.said.iter().collect();
+        for id in self.said.iter().filter(|id| !known.contains(id)) {
+            run("INSERT OR IGNORE INTO said VALUES (?1, ?2)", &[id, &case])?;
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use creditgate_proto::v1;
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 
-use super::screen::{status, yuan};
+use super::screen::{direction, status, yuan};
 use crate::cli::cases::CountArgs;
 use crate::client::Client;
 use crate::failure::Failure;
@@ -66,6 +66,7 @@ impl Table {
                 let value = count.of.get(at).map_or("", String::as_str);
                 match group.as_str() {
                     "status" => status(value).to_owned(),
+                    "direction" => direction(value).to_owned(),
                     _ => value.to_owned(),
                 }
             };
@@ -175,6 +176,7 @@ fn title(group: &str) -> &str {
         "division" => "行政区划",
         "status" => "执行情况",
         "month" => "月份",
+        "direction" => "方向",
         other => other,
     }
 }

@@ -65,6 +65,11 @@ fn of_options(args: FeedbackArgs) -> v1::Feedback {
         executed_at: args.executed_at.map(time_to_proto),
         document_no: args.document.unwrap_or_default(),
         implementer: args.implementer.unwrap_or_default(),
+        inspection: args.item.map(|item| v1::InspectionResult {
+            item,
+            result: args.result.unwrap_or_default(),
+            attention_list: args.attention_list.unwrap_or_default(),
+        }),
     }
 }
 
@@ -74,7 +79,7 @@ async fn one(args: FeedbackArgs) -> Result<ExitCode, Failure> {
     let feedback = of_options(args);
     let id = feedback.feedback_id.clone();
     let answer = send(&mut client, &feedback).await.map_err(|status| {
-        let attempted = format!("report the measure (once more with --id {id})");
+        let attempted = format!("report it (once more with --id {id})");
         Failure::new(attempted, status)
     })?;
     let answer = Answer::to(None, &id, answer);

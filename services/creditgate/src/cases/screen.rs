@@ -22,6 +22,7 @@ pub fn case(case: &v1::CaseShown) -> String {
     section(&mut out, "已核查", checks(&case.checks));
     section(&mut out, "缺少核查", missing(&case.missing));
     section(&mut out, "措施", measures(&case.measures));
+    section(&mut out, "守信激励", rewards(&case.rewards));
     section(&mut out, "审核决定", decisions(&case.measures));
     section(&mut out, "执行反馈", feedback(&case.feedback));
     section(&mut out, "解除通知", order_rows(&case.orders, false));
@@ -148,6 +149,21 @@ fn measures(measures: &[v1::CaseMeasure]) -> Vec<Vec<String>> {
     rows(&titles, measures.iter().map(row))
 }
 
+fn rewards(rewards: &[v1::CaseReward]) -> Vec<Vec<String>> {
+    let row = |reward: &v1::CaseReward| {
+        vec![
+            reward.measure_id.clone(),
+            subject(reward.subject, &reward.role),
+            reward.title.clone(),
+            reward.stage.clone(),
+            reward.implementers.join("、"),
+            in_verdict(&reward.verdict_id, reward.verdict_subject),
+        ]
+    };
+    let titles = ["措施", "主体", "名称", "环节", "实施单位", "结论#主体"];
+    rows(&titles, rewards.iter().map(row))
+}
+
 /// What a report names: the verdict, and where the subject stands in it.
 fn in_verdict(verdict_id: &str, subject: u32) -> String {
     match verdict_id {
@@ -185,12 +201,16 @@ fn feedback(feedback: &[v1::FeedbackShown]) -> Vec<Vec<String>> {
     let row = |shown: &v1::FeedbackShown| {
         let of = shown.feedback.clone().unwrap_or_default();
         let flags: Vec<&str> = shown.flags.iter().map(|flag| self::flag(flag)).collect();
+        let (what, how) = match &of.inspection {
+            Some(found) => (one_line(&found.item), result(&found.result).to_owned()),
+            None => (of.measure_id, status(&of.status).to_owned()),
+        };
         vec![
             moment(&of.executed_at),
             one_line(&of.feedback_id),
-            of.measure_id,
+            what,
             in_verdict(&of.verdict_id, of.subject),
-            status(&of.status).to_owned(),
+            how,
             one_line(&of.department),
             one_line(&of.implementer),
             of.amount_fen.map_or_else(String::new, yuan),
@@ -454,6 +474,26 @@ pub fn status(status: &str) -> &str {
         "executed" => "已执行",
         "partly" => "部分执行",
         "not_executed" => "未执行",
+        other => other,
+    }
+}
+
+/// What an inspection found.
+fn result(result: &str) -> &str {
+    match result {
+        "passed" => "检查合格",
+        "failed" => "检查不合格",
+        "corrected" => "责令改正后合格",
+        "not_done" => "未能检查",
+        other => other,
+    }
+}
+
+/// A penalty or a reward.
+pub fn direction(direction: &str) -> &str {
+    match direction {
+        "penalty" => "惩戒",
+        "incentive" => "激励",
         other => other,
     }
 }

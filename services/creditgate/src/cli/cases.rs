@@ -9,7 +9,14 @@ use super::ServerArgs;
 use super::procedures::{day, moment};
 
 /// What measures carried out may be counted by.
-pub const GROUPS: [&str; 5] = ["measure", "department", "division", "status", "month"];
+pub const GROUPS: [&str; 6] = [
+    "measure",
+    "department",
+    "division",
+    "status",
+    "month",
+    "direction",
+];
 
 /// `cases`.
 #[derive(Debug, Subcommand)]
@@ -293,7 +300,8 @@ pub struct AcknowledgeArgs {
     after_help = "The same id with the same content changes nothing, so whatever was interrupted is simply sent again.
 
 A file has one report in JSON per line: feedback_id, verdict_id, measure_id, subject, status, reason, basis, \
-amount_fen, period, operator, department, division_code, executed_at, document_no, implementer. Lines are sent in \
+amount_fen, period, operator, department, division_code, executed_at, document_no, implementer; of an inspection, in \
+place of measure_id and status, inspection with item, result and attention_list. Lines are sent in \
 their order. Every line is answered: recorded, repeated (it was known), or refused with its number and the reason. With \
 --json each answer is a line of JSON.
 
@@ -307,6 +315,8 @@ Examples:
     --operator 示例经办人 --department 示例市自然资源和规划局 --division 320500 --executed-at 2026-06-10
   creditgate cases feedback --verdict 5b6c3a54-1c2d-8e3f-9a0b-1c2d3e4f5a6b --measure M07 --status not_executed \\
     --reason 已终止交易 --operator 示例经办人 --department 示例局 --executed-at 2026-06-10T09:00:00+08:00 --id FK-1
+  creditgate cases feedback --verdict 5b6c3a54-1c2d-8e3f-9a0b-1c2d3e4f5a6b --item 消防安全 --result failed \\
+    --reason 安全通道堵塞 --operator 示例检查员 --department 示例局 --executed-at 2026-06-10 --document 示例检1号
   creditgate cases feedback --file feedback.jsonl
   cat feedback.jsonl | creditgate cases feedback --file - --json"
 )]
@@ -316,26 +326,37 @@ pub struct FeedbackArgs {
     pub server: ServerArgs,
     /// Reports as JSON Lines; `-` for standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "verdict", "measure", "subject", "status", "reason",
-        "basis", "amount_fen", "period", "operator", "department", "division", "executed_at", "document", "implementer"])]
+        "basis", "amount_fen", "period", "operator", "department", "division", "executed_at", "document", "implementer",
+        "item", "result", "attention_list"])]
     pub file: Option<PathBuf>,
     /// Id of the report; made up, and told, when left out.
     #[arg(long)]
     pub id: Option<String>,
-    /// The verdict that showed the measure.
+    /// The verdict that showed the penalty, offered the reward or judged the inspection.
     #[arg(long, value_name = "ID", required_unless_present = "file")]
     pub verdict: Option<String>,
-    /// The measure.
-    #[arg(long, value_name = "ID", required_unless_present = "file")]
+    /// The measure: a penalty, or a reward (激励).
+    #[arg(long, value_name = "ID", required_unless_present_any = ["file", "item"])]
     pub measure: Option<String>,
     /// Position of the subject in that verdict; the first, 0, when left out.
     #[arg(long, value_name = "N")]
     pub subject: Option<u32>,
     /// How far it was carried out.
-    #[arg(long, required_unless_present = "file", value_parser = ["executed", "partly", "not_executed"])]
+    #[arg(long, required_unless_present_any = ["file", "item"], value_parser = ["executed", "partly", "not_executed"])]
     pub status: Option<String>,
-    /// Why it was carried out so; needed unless executed.
-    #[arg(long, required_if_eq_any([("status", "partly"), ("status", "not_executed")]))]
+    /// Why it was carried out so; needed unless executed. Of an inspection what was found; needed unless passed.
+    #[arg(long, required_if_eq_any([("status", "partly"), ("status", "not_executed"), ("result", "failed"),
+        ("result", "corrected"), ("result", "not_done")]))]
     pub reason: Option<String>,
+    /// What was inspected (检查事项): an inspection is told, and no measure.
+    #[arg(long, requires = "result", conflicts_with_all = ["measure", "status", "amount_fen", "period", "implementer"])]
+    pub item: Option<String>,
+    /// What the inspection found: passed (合格), failed (不合格), corrected (责令改正后合格), not_done (未能检查).
+    #[arg(long, requires = "item", value_parser = ["passed", "failed", "corrected", "not_done"])]
+    pub result: Option<String>,
+    /// The key-attention list on which a failed inspection proposes an entry, which an official decides.
+    #[arg(long, value_name = "CODE", requires = "result")]
+    pub attention_list: Option<String>,
     /// The legal basis that was cited.
     #[arg(long)]
     pub basis: Option<String>,
@@ -412,13 +433,14 @@ pub struct ProgressArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Of each verdict, measure, subject and implementer the last report counts; one that says not_executed \
-only where the status is asked for. Columns of a file: 措施, 部门, 行政区划, 执行情况, 月份 (those asked for, in their \
+only where the status is asked for. Columns of a file: 措施, 部门, 行政区划, 执行情况, 月份, 方向 (those asked for, in their \
 order), 件数, 金额（元）. CSV is UTF-8 with a byte order mark.
 
 Exit code: 0 counted, 2 it could not be counted or written.
 
 Examples:
   creditgate cases count
+  creditgate cases count --by direction,measure
   creditgate cases count --by department,month --from 2026-01-01 --until 2026-06-30
   creditgate cases count --by measure,department,division,status,month --region 320500 --out 奖惩案例统计.xlsx"
 )]

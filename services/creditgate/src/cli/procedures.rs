@@ -234,6 +234,10 @@ pub struct NoticesArgs {
     /// The measure it tells of; the only one that waits to be told when left out.
     #[arg(long, value_name = "ID", requires = "render")]
     pub measure: Option<String>,
+    /// Whom related to the listed one it fell on, by the place in the verdict: what stands behind `#` where the
+    /// notices are shown.
+    #[arg(long, value_name = "N", requires = "verdict")]
+    pub subject: Option<u32>,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,
@@ -277,6 +281,9 @@ pub struct ServedArgs {
     /// That measure.
     #[arg(long, value_name = "ID")]
     pub measure: Option<String>,
+    /// Whom related to the listed one it fell on, by the place in the verdict; needed where it fell on several.
+    #[arg(long, value_name = "N", requires = "verdict")]
+    pub subject: Option<u32>,
 }
 
 /// `lists measure-taken`.

@@ -3,6 +3,7 @@
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::{DeskRecord, MeasureTaken, NoticeServed};
+use creditgate_proto::v1;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +14,33 @@ use super::{Service, Stamp};
 /// same measure, stated again, would be due once more.
 const TOLD_KEPT: usize = 10_000;
 
-/// Entry, verdict, measure.
-type Key = (String, String, String);
+/// Entry, verdict, measure, and whom it fell on: the place in the verdict of somebody related to the
+/// listed one, which goes before all of them.
+type Key = (String, String, String, Option<u32>);
+
+/// Somebody related to the listed one, on whom a measure fell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FellOn {
+    /// Place in the verdict.
+    pub place: u32,
+    /// Role for the listed one.
+    pub role: String,
+    /// Identifier; empty: none is known.
+    pub id: Masked,
+    /// Name; empty: none is known.
+    pub name: Masked,
+}
+
+impl FellOn {
+    fn of(place: u32, on: &v1::RelatedSubject) -> Self {
+        Self {
+            place,
+            role: on.role.clone(),
+            id: Masked(on.id.clone()),
+            name: Masked(on.name.clone()),
+        }
+    }
+}
 
 /// A measure that was carried out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +59,16 @@ pub struct CarriedOut {
     pub caller: String,
     /// When and where it was recorded.
     pub recorded: Stamp,
+    /// Whom it fell on, where that is not the listed one.
+    pub on: Option<FellOn>,
+}
+
+impl CarriedOut {
+    /// Place in the verdict of whom it fell on, where that is not the listed one.
+    #[must_use]
+    pub fn place(&self) -> Option<u32> {
+        self.on.as_ref().map(|on| on.place)
+    }
 }
 
 /// A measure whose subject was told.
@@ -58,17 +94,44 @@ pub struct Measures {
 impl Measures {
     /// What is known of a measure, whether its subject was told or not.
     #[must_use]
-    pub fn get(&self, entry_id: &str, verdict_id: &str, measure_id: &str) -> Option<&CarriedOut> {
-        let key = key(entry_id, verdict_id, measure_id);
+    pub fn get(
+        &self,
+        entry_id: &str,
+        verdict_id: &str,
+        measure_id: &str,
+        on: Option<u32>,
+    ) -> Option<&CarriedOut> {
+        let key = key(entry_id, verdict_id, measure_id, on);
         let told = || self.told.get(&key).map(|told| &told.measure);
         self.waiting.get(&key).or_else(told)
     }
 
     /// Whether its subject is still to be told.
     #[must_use]
-    pub fn waits(&self, entry_id: &str, verdict_id: &str, measure_id: &str) -> bool {
-        let key = key(entry_id, verdict_id, measure_id);
+    pub fn waits(
+        &self,
+        entry_id: &str,
+        verdict_id: &str,
+        measure_id: &str,
+        on: Option<u32>,
+    ) -> bool {
+        let key = key(entry_id, verdict_id, measure_id, on);
         self.waiting.contains_key(&key)
+    }
+
+    /// Whom a measure of a verdict fell on, by reason of an entry, whether they were told or not.
+    #[must_use]
+    pub fn places(&self, entry_id: &str, verdict_id: &str, measure_id: &str) -> Vec<Option<u32>> {
+        let waiting = self.waiting_of(entry_id);
+        let told = self.told_of(entry_id);
+        let all =
+            waiting.chain(told.map(|(verdict, measure, told)| (verdict, measure, &told.measure)));
+        let mut places: Vec<_> = all
+            .filter(|(verdict, measure, _)| *verdict == verdict_id && *measure == measure_id)
+            .map(|(.., known)| known.place())
+            .collect();
+        places.sort_unstable();
+        places
     }
 
     /// Those of an entry that wait to be told: verdict, measure, what is known.
@@ -99,8 +162,13 @@ impl Measures {
             reason: Masked(record.reason.clone()),
             caller: record.caller.clone(),
             recorded: stamp,
+            on: taken.on.as_ref().map(|on| {
+                let place = taken.verdict_subject.unwrap_or_default();
+                FellOn::of(place, on)
+            }),
         };
-        let key = key(&taken.entry_id, &taken.verdict_id, &taken.measure_id);
+        let (entry_id, verdict_id) = (&taken.entry_id, &taken.verdict_id);
+        let key = key(entry_id, verdict_id, &taken.measure_id, measure.place());
         if !self.told.contains_key(&key) {
             self.waiting.entry(key).or_insert(measure);
         }
@@ -108,7 +176,9 @@ impl Measures {
 
     /// A service that names a measure tells its subject of it; one told before keeps its last service.
     pub(super) fn served(&mut self, served: &NoticeServed, service: &Service) {
-        let key = key(&served.entry_id, &served.verdict_id, &served.measure_id);
+        let (entry_id, verdict_id) = (&served.entry_id, &served.verdict_id);
+        let on = served.verdict_subject;
+        let key = key(entry_id, verdict_id, &served.measure_id, on);
         let measure = match (self.waiting.remove(&key), self.told.get(&key)) {
             (Some(measure), _) => measure,
             (None, Some(told)) if told.service.at <= service.at => told.measure.clone(),
@@ -131,11 +201,12 @@ impl Measures {
     }
 }
 
-fn key(entry_id: &str, verdict_id: &str, measure_id: &str) -> Key {
+fn key(entry_id: &str, verdict_id: &str, measure_id: &str, on: Option<u32>) -> Key {
     (
         entry_id.to_owned(),
         verdict_id.to_owned(),
         measure_id.to_owned(),
+        on,
     )
 }
 
@@ -143,9 +214,9 @@ fn of_entry<'a, T: Clone>(
     map: &'a OrdMap<Key, T>,
     entry_id: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a str, &'a T)> + 'a {
-    map.range(key(entry_id, "", "")..)
+    map.range(key(entry_id, "", "", None)..)
         .take_while(move |((of, ..), _)| of == entry_id)
-        .map(|((_, verdict, measure), known)| (verdict.as_str(), measure.as_str(), known))
+        .map(|((_, verdict, measure, _), known)| (verdict.as_str(), measure.as_str(), known))
 }
 
 #[cfg(test)]
@@ -195,12 +266,15 @@ mod tests {
         }
         assert_eq!(measures.told.len(), TOLD_KEPT);
         assert_eq!(measures.told_by_seq.len(), TOLD_KEPT);
-        assert!(measures.waits("E-1", "V0", "M1"));
+        assert!(measures.waits("E-1", "V0", "M1", None));
         assert_eq!(measures.waiting_of("E-1").count(), 1);
-        assert!(measures.get("E-1", "V1", "M1").is_none(), "the oldest");
+        assert!(
+            measures.get("E-1", "V1", "M1", None).is_none(),
+            "the oldest"
+        );
         assert!(
             measures
-                .get("E-1", &format!("V{}", many - 1), "M1")
+                .get("E-1", &format!("V{}", many - 1), "M1", None)
                 .is_some()
         );
     }

@@ -5,6 +5,7 @@
 //! a base file carries it so that a start need not read the log from its beginning. Whoever plans a
 //! change sees it in a [`View`](crate::keeper::View).
 
+mod cases;
 mod decided;
 mod holds;
 pub mod identity;
@@ -24,10 +25,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clockwork::place_of;
 
+pub use cases::{CasesTold, Inspection, ReadUpTo};
 pub use decided::DecidedHere;
 pub use holds::{Decided, Hold, Holds, WhyHeld};
 pub use identity::Identity;
-pub use measures::{CarriedOut, Measures};
+pub use measures::{CarriedOut, FellOn, Measures};
 pub use procedures::{Deadline, Masked, Procedure, Procedures, Taken};
 pub use served::{Served, Service};
 pub use sources::{Difference, SourceAge, Sources};
@@ -58,6 +60,8 @@ pub struct Desk {
     pub served: Served,
     /// Measures that were carried out by reason of entries.
     pub measures: Measures,
+    /// What cases tell of their reports.
+    pub cases: CasesTold,
     /// What officials decided, which sources do not undo.
     pub decided_here: DecidedHere,
     /// Up to when everything that came by time alone is recorded.
@@ -155,6 +159,8 @@ impl Desk {
                 }
             }
             Some(What::MeasureTaken(taken)) => self.measures.taken(taken, record, stamp),
+            Some(What::CasesRead(read)) => self.cases.read(read),
+            Some(What::InspectionReported(told)) => self.cases.inspected(told, stamp),
             Some(What::WrongHitOpened(_) | What::WrongHitCorrected(_) | What::WrongHitTold(_)) => {
                 self.wrong_hits.note(record, stamp)
             }

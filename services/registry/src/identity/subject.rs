@@ -19,7 +19,7 @@ use tonic::Status;
 use super::view_cache::{Kept, Key, ViewCache};
 use super::{shown, wrong};
 use crate::desk::identity::{Fact, IdentityChange};
-use crate::desk::{Desk, shown as desk_shown};
+use crate::desk::{Desk, Inspection, shown as desk_shown};
 use crate::follow::log_unreadable;
 use crate::history::record_of;
 use crate::lookup::Subject;
@@ -158,6 +158,8 @@ struct Gathered {
     differences: BTreeMap<String, Vec<v1::Difference>>,
     /// Names that entries bear by their sources, where a recorded change gave another one.
     replaced_names: BTreeSet<String>,
+    /// What inspections found.
+    inspections: Vec<v1::SubjectMoment>,
 }
 
 impl Gathered {
@@ -214,7 +216,13 @@ impl Gathered {
                 (entry.name.as_ref() != Some(&stated)).then(|| stated.reveal().to_owned())
             })
             .collect();
+        let inspections = identifiers
+            .iter()
+            .flat_map(|i| desk.cases.inspections_of(i.id_type().code(), i.reveal()))
+            .map(inspected)
+            .collect();
         Self {
+            inspections,
             asked: subject.identifier().cloned(),
             entries,
             identifiers,
@@ -258,6 +266,10 @@ impl Gathered {
         for hit in &self.wrong_hits {
             part(&hit.encode_to_vec());
         }
+        part(b"inspections");
+        for moment in &self.inspections {
+            part(&moment.encode_to_vec());
+        }
         part(b"differences");
         for difference in self.differences.values().flatten() {
             part(&difference.encode_to_vec());
@@ -276,7 +288,9 @@ impl Gathered {
             .iter()
             .map(|(number, change)| shown::change(*number, change))
             .collect();
-        let timeline = timeline(&histories, &changes, &self.wrong_hits);
+        let mut timeline = timeline(&histories, &changes, &self.wrong_hits);
+        timeline.extend(self.inspections.iter().cloned());
+        timeline.sort_by_key(|moment| moment.seq);
         let mut answer = v1::GetSubjectResponse {
             identifiers: self.known_identifiers(),
             names: self.names(),
@@ -528,6 +542,25 @@ fn timeline(
     }
     moments.sort_by_key(|moment| moment.seq);
     moments
+}
+
+/// What an inspection found, as a moment of its subject: recorded, and of no effect.
+fn inspected(inspection: &Inspection) -> v1::SubjectMoment {
+    let found = match inspection.finding.0.is_empty() {
+        true => String::new(),
+        false => format!("：{}", inspection.finding.0),
+    };
+    v1::SubjectMoment {
+        seq: inspection.recorded.seq,
+        recorded_at: Some(time_to_proto(inspection.recorded.at)),
+        effective_at: Some(time_to_proto(inspection.at)),
+        entry_id: inspection.proposed_entry_id.clone(),
+        action: format!("inspection:{}", inspection.result),
+        document_no: inspection.document_no.clone(),
+        reason: format!("{}{found}", inspection.item),
+        caller: inspection.authority.clone(),
+        ..Default::default()
+    }
 }
 
 fn own(entry: &Entry) -> impl Iterator<Item = &Identifier> {

@@ -175,10 +175,12 @@ impl Page<'_> {
                 continue;
             };
             // Of several measures each is told.
-            let what = format!("{} {} {}", notice.id, of.verdict_id, of.measure_id);
+            let on = of.on.map_or_else(String::new, |on| format!(" {on}"));
+            let what = format!("{} {} {}{on}", notice.id, of.verdict_id, of.measure_id);
             self.take((day, NOTICE, what, id()), || v1::DueItem {
                 verdict_id: of.verdict_id,
                 measure_id: of.measure_id,
+                verdict_subject: of.on,
                 authority: of.by,
                 ..item
             });

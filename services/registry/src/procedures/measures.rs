@@ -3,16 +3,17 @@
 
 use creditgate_measures::book::{Action, Basis, Book, Measure};
 use creditgate_measures::clocks::Placeholder;
-use creditgate_measures::clocks::notice::decision_zh;
-use creditgate_measures::event::ListCode;
+use creditgate_measures::clocks::notice::{decision_zh, related_zh};
+use creditgate_measures::entry::Entry;
+use creditgate_measures::event::{ListCode, Sensitive};
 use creditgate_measures::time::Time;
-use creditgate_measures::vocabulary::{Colour, State};
+use creditgate_measures::vocabulary::{Colour, Role, State};
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::{MeasureTaken, desk_record::What};
 use creditgate_proto::{Refused, v1};
 
 use super::form::Form;
-use crate::desk::{CarriedOut, Desk};
+use crate::desk::{CarriedOut, Desk, FellOn};
 use crate::error::ChangeError;
 use crate::keeper::{Planned, View};
 use crate::life;
@@ -103,7 +104,8 @@ pub(crate) fn plan(asked: &Recording, view: &View<'_>) -> Result<Vec<Planned>, C
         return Err(Refused::one("measure_id", rule).into());
     }
     let known = &view.desk.measures;
-    if let Some(known) = known.get(&asked.entry_id, &asked.verdict_id, &asked.measure_id) {
+    let (verdict_id, measure_id) = (&*asked.verdict_id, &*asked.measure_id);
+    if let Some(known) = known.get(&asked.entry_id, verdict_id, measure_id, None) {
         return repeated(asked, known);
     }
     let state = entry.last_state();
@@ -131,6 +133,7 @@ pub(crate) fn plan(asked: &Recording, view: &View<'_>) -> Result<Vec<Planned>, C
         by: asked.by.clone(),
         at: Some(time_to_proto(asked.at)),
         document_no: asked.document_no.clone(),
+        ..MeasureTaken::default()
     });
     Ok(vec![view.noted(what, &asked.reason)])
 }
@@ -173,31 +176,42 @@ fn measure_of<'a>(id: &str, at: Time, book: &'a Book) -> Option<&'a Measure> {
     on_day.or_else(|| rows().next_back()).map(AsRef::as_ref)
 }
 
+/// Which measure the text of a notice is about.
+pub(crate) struct About<'a> {
+    /// The entry.
+    pub entry: &'a Entry,
+    /// The verdict; empty: not told.
+    pub verdict_id: &'a str,
+    /// The measure; empty: not told.
+    pub measure_id: &'a str,
+    /// Whom related to the listed one it fell on; none: not told.
+    pub on: Option<u32>,
+}
+
 /// What the record of a measure and the book say for the text of a notice.
 pub(crate) fn told(
-    entry_id: &str,
-    verdict_id: &str,
-    measure_id: &str,
+    about: &About<'_>,
     desk: &Desk,
     book: &Book,
     now: Time,
 ) -> Result<Vec<(Placeholder, String)>, ChangeError> {
-    let known = match (verdict_id, measure_id) {
-        ("", "") => {
+    let (entry_id, measure_id) = (about.entry.entry_id.as_str(), about.measure_id);
+    let known = match (about.verdict_id, measure_id, about.on) {
+        ("", "", None) => {
             let mut waiting = desk.measures.waiting_of(entry_id);
             match (waiting.next(), waiting.next()) {
                 (Some(only), None) => Some(only),
                 _ => None,
             }
         }
-        (verdict, measure) => {
+        (verdict, measure, on) => {
             let waiting = desk.measures.waiting_of(entry_id);
             let told = desk.measures.told_of(entry_id);
             let told = told.map(|(of, id, told)| (of, id, &told.measure));
             let fits = |told: &str, given: &str| given.is_empty() || told == given;
-            let mut fitting = waiting
-                .chain(told)
-                .filter(|(of, id, _)| fits(of, verdict) && fits(id, measure));
+            let mut fitting = waiting.chain(told).filter(|(of, id, known)| {
+                fits(of, verdict) && fits(id, measure) && (on.is_none() || known.place() == on)
+            });
             fitting.next()
         }
     };
@@ -216,8 +230,26 @@ pub(crate) fn told(
     ];
     if let Some((.., known)) = known {
         let decision = decision_zh(&known.reason.0, &known.document_no);
-        told.push((Placeholder::Decision, decision));
+        if !decision.is_empty() {
+            told.push((Placeholder::Decision, decision));
+        }
         told.push((Placeholder::Implementer, known.by.0.clone()));
+        if let Some(on) = &known.on {
+            told.extend(addressed_to(on, about.entry));
+        }
     }
     Ok(told)
+}
+
+/// The notice is addressed to whom the measure fell on, and says by which relation. What is not known of that
+/// one stays empty: it is not the listed one's.
+fn addressed_to(on: &FellOn, entry: &Entry) -> Vec<(Placeholder, String)> {
+    let mut told = vec![
+        (Placeholder::Subject, on.name.0.clone()),
+        (Placeholder::Identifier, on.id.0.clone()),
+    ];
+    let listed = entry.name.as_ref().map(Sensitive::reveal);
+    let role = Role::parse(&on.role);
+    told.extend(role.map(|role| (Placeholder::Listed, related_zh(role, listed))));
+    told
 }

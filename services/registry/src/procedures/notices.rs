@@ -75,6 +75,8 @@ pub(crate) struct DueMeasure {
     pub measure_id: String,
     /// The office that carried it out, and tells of it.
     pub by: String,
+    /// Whom related to the listed one it fell on.
+    pub on: Option<u32>,
 }
 
 /// The notices about an entry that are to be served at a time. None for a red list.
@@ -116,6 +118,7 @@ fn of_measures<'b>(entry: &Entry, book: &'b Book, desk: &Desk) -> Vec<DueNotice<
                 verdict_id: verdict_id.to_owned(),
                 measure_id: measure_id.to_owned(),
                 by: known.by.0.clone(),
+                on: known.place(),
             }),
         })
     });
@@ -205,6 +208,7 @@ pub(crate) struct Serving {
     reason: String,
     verdict_id: String,
     measure_id: String,
+    on: Option<u32>,
 }
 
 impl Serving {
@@ -244,6 +248,7 @@ impl Serving {
                 reason,
                 verdict_id,
                 measure_id,
+                on: asked.verdict_subject,
             }),
             // Told above.
             _ => Err(Refused::one("served_at", "required")),
@@ -272,7 +277,7 @@ pub(crate) fn plan(asked: &Serving, view: &View<'_>) -> Result<(Vec<Planned>, bo
         together(notice, &templates, view.book)?;
         fits(notice, asked, &entry)?;
     }
-    tells_of_a_measure(asked, &templates, view)?;
+    let on = tells_of_a_measure(asked, &templates, view)?;
     let served = |notice: &&Notice| {
         let what = What::NoticeServed(NoticeServed {
             notice: notice.id.to_string(),
@@ -283,6 +288,7 @@ pub(crate) fn plan(asked: &Serving, view: &View<'_>) -> Result<(Vec<Planned>, bo
             by: asked.by.clone(),
             verdict_id: asked.verdict_id.clone(),
             measure_id: asked.measure_id.clone(),
+            verdict_subject: on,
         });
         view.noted(what, &asked.reason)
     };
@@ -339,17 +345,18 @@ fn fits(notice: &Notice, asked: &Serving, entry: &Entry) -> Result<(), ChangeErr
 }
 
 /// The notice of a measure tells of one that is recorded, and no other notice tells of any: with a
-/// slip in an id, the service of one would be taken for that of none.
+/// slip in an id, the service of one would be taken for that of none. Gives whom it fell on, where that is
+/// not the listed one.
 fn tells_of_a_measure(
     asked: &Serving,
     served: &[&Notice],
     view: &View<'_>,
-) -> Result<(), ChangeError> {
+) -> Result<Option<u32>, ChangeError> {
     let mut notices = served.iter();
     let tells = notices.any(|notice| notice.when == Occasion::MeasureBitten);
     let (verdict_id, measure_id) = (&*asked.verdict_id, &*asked.measure_id);
     match (tells, verdict_id.is_empty(), measure_id.is_empty()) {
-        (false, true, true) => return Ok(()),
+        (false, true, true) => return Ok(None),
         (false, ..) => {
             let rule = "only the notice that a measure was carried out tells of a verdict and a measure; leave both empty, or name that notice";
             return Err(Refused::one("verdict_id", rule).into());
@@ -361,7 +368,22 @@ fn tells_of_a_measure(
         }
     }
     let measures = &view.desk.measures;
-    let Some(known) = measures.get(&asked.entry_id, verdict_id, measure_id) else {
+    let places = measures.places(&asked.entry_id, verdict_id, measure_id);
+    let on = match (asked.on, places.as_slice()) {
+        (Some(on), _) => Some(on),
+        (None, [only]) => *only,
+        (None, all) if all.is_empty() || all.contains(&None) => None,
+        (None, all) => {
+            let all: Vec<_> = all.iter().flatten().map(u32::to_string).collect();
+            let why = format!(
+                "this measure fell on several who are related to the listed one, and each is told; say whom \
+                 was, by the place in the verdict (`verdict_subject`): {}",
+                all.join(", ")
+            );
+            return Err(ChangeError::not_possible("measure_of_several", why));
+        }
+    };
+    let Some(known) = measures.get(&asked.entry_id, verdict_id, measure_id, on) else {
         let waiting = measures.waiting_of(&asked.entry_id).take(NAMED_MAX);
         let waiting: Vec<_> = waiting
             .map(|(verdict, measure, _)| format!("`{measure}` of verdict `{verdict}`"))
@@ -384,5 +406,5 @@ fn tells_of_a_measure(
         );
         return Err(Refused::one("served_at", rule).into());
     }
-    Ok(())
+    Ok(on)
 }

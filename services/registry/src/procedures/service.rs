@@ -176,7 +176,9 @@ impl Procedures for ProceduresService {
         let (entry_id, verdict_id, measure_id) = ids;
         let entry = generation.lists.entry(&entry_id);
         let desk = self.registry.desk();
-        let waits = desk.measures.waits(&entry_id, &verdict_id, &measure_id);
+        let waits = desk
+            .measures
+            .waits(&entry_id, &verdict_id, &measure_id, None);
         let notice = generation.book.notice_on(Occasion::MeasureBitten);
         let notice = notice.filter(|_| waits);
         Ok(Response::new(v1::RecordMeasureResponse {

@@ -9,7 +9,7 @@ use creditgate_proto::{Refused, v1};
 
 use super::table::{self, Kind, Outcome};
 use super::{measures, notices};
-use crate::desk::{Deadline, Desk, Procedure, Service, Taken};
+use crate::desk::{CarriedOut, Deadline, Desk, Procedure, Service, Taken};
 use crate::error::ChangeError;
 use crate::life;
 use crate::registry::Registry;
@@ -195,23 +195,27 @@ fn of_measures(
     desk: &Desk,
     states: &mut Vec<v1::NoticeState>,
 ) {
-    let of = |verdict_id: &str, measure_id: &str, served: Option<&Service>| {
-        let mut state = state(notice, served, book);
-        state.verdict_id = verdict_id.to_owned();
-        state.measure_id = measure_id.to_owned();
-        // The record of the measure and the book tell of these.
-        let known = OF_MEASURE.map(Placeholder::code);
-        let told = &mut state.told_by_caller;
-        told.retain(|told| !known.contains(&told.as_str()));
-        state
-    };
+    let of =
+        |(verdict_id, measure_id): (&str, &str), known: &CarriedOut, served: Option<&Service>| {
+            let mut state = state(notice, served, book);
+            state.verdict_subject = known.place();
+            state.verdict_id = verdict_id.to_owned();
+            state.measure_id = measure_id.to_owned();
+            // The record of the measure and the book tell of these.
+            let known = OF_MEASURE.map(Placeholder::code);
+            let told = &mut state.told_by_caller;
+            told.retain(|told| !known.contains(&told.as_str()));
+            state
+        };
     let waiting = desk.measures.waiting_of(entry_id);
     states.extend(waiting.map(|(verdict, measure, known)| v1::NoticeState {
         due_since: Some(time_to_proto(known.at)),
-        ..of(verdict, measure, None)
+        ..of((verdict, measure), known, None)
     }));
     let told = desk.measures.told_of(entry_id);
-    states.extend(told.map(|(verdict, measure, told)| of(verdict, measure, Some(&told.service))));
+    states.extend(told.map(|(verdict, measure, told)| {
+        of((verdict, measure), &told.measure, Some(&told.service))
+    }));
 }
 
 fn template(notice: &Notice, book: &Book) -> v1::NoticeState {
@@ -260,12 +264,13 @@ pub fn rendered(
     let desk = registry.desk();
     let of_measure = match notice.when {
         Occasion::MeasureBitten => {
-            let (entry, verdict, measure) = (
-                &*asked.entry_id,
-                asked.verdict_id.trim(),
-                asked.measure_id.trim(),
-            );
-            measures::told(entry, verdict, measure, &desk, book, registry.now())?
+            let about = measures::About {
+                entry: &entry,
+                verdict_id: asked.verdict_id.trim(),
+                measure_id: asked.measure_id.trim(),
+                on: asked.verdict_subject,
+            };
+            measures::told(&about, &desk, book, registry.now())?
         }
         _ => Vec::new(),
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use creditgate_proto::v1;
 use creditgate_tests::kafka::{Envelope, Record, committed, send_messages};
-use creditgate_tests::land::{self, WITH_CLAUSE};
+use creditgate_tests::land::{self, WITH_CLAUSE, WITHOUT_CLAUSE};
 use creditgate_tests::now;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::{assert_not_torn, wait_until};
 const FEEDBACK: &str = "creditgate.feedback";
 const LIFT_ORDER: &str = "creditgate.lift_order";
 /// Ways in which messages are no reports, in their order.
-const FAULTS: [&str; 5] = ["type", "json", "status", "verdict", "conflict"];
+const FAULTS: [&str; 6] = ["type", "json", "status", "verdict", "conflict", "elsewhere"];
 
 impl World<'_> {
     pub fn send(&self, topic: &str, messages: &[Value]) {
@@ -82,6 +82,13 @@ impl World<'_> {
             ..land::otherwise(report, "F-NOWHERE")
         };
         let conflict = land::otherwise(report, &report.feedback_id);
+        // Its id is that of a report of another case.
+        let elsewhere = v1::Feedback {
+            verdict_id: self.verdict(WITHOUT_CLAUSE, "deal").verdict_id,
+            measure_id: "M12c".to_owned(),
+            implementer: String::new(),
+            ..report.clone()
+        };
         let messages = [
             report_message(report),
             report_message(report),
@@ -90,6 +97,7 @@ impl World<'_> {
             fault("status", report_message(&done)),
             fault("verdict", report_message(&nowhere)),
             fault("conflict", report_message(&conflict)),
+            fault("elsewhere", report_message(&elsewhere)),
         ];
         self.send("feedback", &messages);
     }
@@ -114,6 +122,7 @@ impl World<'_> {
         let codes: BTreeMap<_, _> = letters.iter().cloned().collect();
         assert_eq!(codes["json"], "undecodable");
         assert_eq!(codes["conflict"], "conflict");
+        assert_eq!(codes["elsewhere"], "conflict");
     }
 
     /// The verdicts of the cases are those of the topic, once and in the same order, and every event has its own.

@@ -6,7 +6,7 @@ use creditgate_proto::journal::v1::{MeasureSupport, OrderAcknowledged, SupportCh
 
 use super::{Story, at, bidder, bites, event, proposed, report, review};
 use crate::state::orders::OrderName;
-use crate::state::{Basis, Happened, OrderState, Refusal};
+use crate::state::{About, Basis, Happened, OrderState, Refusal};
 
 #[test]
 fn a_measure_without_support_is_lifted_by_everyone_who_may_have_carried_it_out() {
@@ -108,7 +108,12 @@ fn what_was_carried_out_again_after_it_was_lifted_counts_beside_the_first_time()
     story.case.take_verdict(&again);
     story.feedback("f2", 8, "executed", "甲局").expect("taken");
     let counting = story.case.counting();
-    let rounds: Vec<u32> = counting.map(|report| report.round).collect();
+    let rounds: Vec<u32> = counting
+        .filter_map(|report| match report.about {
+            About::Penalty { round, .. } => Some(round),
+            _ => None,
+        })
+        .collect();
     assert_eq!(rounds, [0, 1]);
     // What is said now about the first time says nothing about the second.
     story

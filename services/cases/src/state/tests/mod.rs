@@ -8,6 +8,7 @@ mod lifting;
 mod missing;
 mod officials;
 mod reports;
+mod rewards;
 mod tables;
 mod world;
 
@@ -134,6 +135,7 @@ fn bidder(index: u32, key: u64, triggered: &[TriggeredFacts]) -> SubjectFacts {
         party: format!("p{index}"),
         missing: Vec::new(),
         triggered: triggered.to_vec(),
+        offered: Vec::new(),
     }
 }
 

@@ -14,9 +14,11 @@ use creditgate_proto::journal::v1::{
 use creditgate_proto::v1;
 
 use super::{CASE, DAY, Land, at, bidder, event, record, report, review, triggered};
-use crate::facts::{TriggeredFacts, VerdictFacts};
+use crate::facts::{OfferedFacts, TriggeredFacts, VerdictFacts};
 use crate::state::table::Named;
-use crate::state::{CaseState, Happened, MeasureState, OrderState, Report, Terms, View, Who};
+use crate::state::{
+    About, CaseState, Happened, MeasureState, OrderState, Report, Terms, View, Who,
+};
 
 const STAGES: [&str; 5] = ["register", "apply", "deal", "contract", "supply"];
 const ENTRIES: [&str; 3] = ["E1", "E2", "E3"];
@@ -25,6 +27,8 @@ const IMPLEMENTERS: [&str; 3] = ["", "甲局", "乙局"];
 const STATUSES: [&str; 3] = ["executed", "partly", "not_executed"];
 /// An even id needs four eyes.
 const MEASURES: [&str; 2] = ["M1", "M2"];
+/// What some verdicts offer.
+const REWARD: &str = "R1";
 
 /// What the journals hold, in the order in which a case takes it in.
 #[derive(Clone)]
@@ -132,6 +136,13 @@ impl World {
             facts.subjects.push(bidder(3, 3, &[]));
             facts.subjects[3].key = None;
         }
+        if a & 0x20 != 0 {
+            facts.subjects[0].offered.push(OfferedFacts {
+                measure_id: REWARD.to_owned(),
+                title: "激励".to_owned(),
+                implementers: vec!["甲局".to_owned()],
+            });
+        }
         if a & 0x40 != 0 {
             self.list_seq += 1;
         }
@@ -237,7 +248,7 @@ impl World {
         for report in &self.case.reports {
             let of = &report.feedback;
             let speaks = of.implementer.is_empty() || of.implementer == implementer;
-            if speaks && (report.measure, report.round) == (measure, round) {
+            if speaks && report.about == (About::Penalty { measure, round }) {
                 last.insert(&of.verdict_id, report);
             }
         }
@@ -289,12 +300,22 @@ impl World {
         );
         feedback.measure_id = MEASURES[usize::from(a >> 4) % 2].to_owned();
         feedback.subject = u32::from(c >> 6) % 2;
+        if c & 0x21 == 0x21 {
+            feedback.measure_id = REWARD.to_owned();
+        }
         if a & 0x80 != 0 {
             // Once more what came before.
             let known = self.case.reports.last();
             feedback = known.map_or(feedback, |report| report.feedback.clone());
         }
-        self.write(What::Feedback(feedback));
+        let rewarded = feedback.measure_id == REWARD;
+        let happened = self.write(What::Feedback(feedback));
+        if rewarded {
+            assert!(
+                happened.is_none_or(|happened| happened.is_empty()),
+                "nothing is lifted of a reward"
+            );
+        }
     }
 
     fn claim(&mut self, a: u8, b: u8, c: u8) {
@@ -394,7 +415,7 @@ impl World {
     fn counts_hold(&self) {
         let mut last: BTreeMap<_, &str> = BTreeMap::new();
         for report in &self.case.reports {
-            let (of, measure) = (&report.feedback, report.measure);
+            let (of, measure) = (&report.feedback, report.about);
             if of.implementer.is_empty() {
                 last.retain(|(verdict, about, _), _| {
                     (*verdict, *about) != (of.verdict_id.as_str(), measure)
