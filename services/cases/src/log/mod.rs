@@ -6,6 +6,7 @@
 //! order of verdicts, so the topic itself names every verdict before it is taken in ([`What::Taken`]),
 //! and a copy that was thrown away leads to the same cases again.
 
+mod copying;
 mod reports;
 mod topic;
 

@@ -25,7 +25,7 @@ use creditgate_proto::journal::v1::case_record::What;
 use serde::{Deserialize, Serialize};
 
 use crate::facts::VerdictFacts;
-pub use case::{CaseSubject, Check, LastEvent, Noted, Recorded, Shown, Who};
+pub use case::{CaseSubject, Check, Closing, LastEvent, Noted, Recorded, Shown, Who};
 pub use feedback::Report;
 pub use measures::{Basis, CaseMeasure};
 pub use orders::{Acknowledgement, LiftOrder};
@@ -79,6 +79,8 @@ pub struct Life {
     pub closed_at: Option<Time>,
     /// `last_stage`, `by_request` or `time_limit`, while it is closed.
     pub closed_why: String,
+    /// How somebody had it closed, while it is by request.
+    pub closing: Option<Closing>,
 }
 
 /// What taking something in led to.
@@ -144,6 +146,14 @@ pub enum Refusal {
         "feedback `{0}` was reported before with other content; report the correction under an id of its own"
     )]
     OtherContent(String),
+    /// It has ended, and not so.
+    #[error("closed already on {day} because {because}")]
+    Closed {
+        /// On which day (YYYY-MM-DD).
+        day: String,
+        /// Why, without the reason that somebody gave.
+        because: String,
+    },
     /// Not after what happened before.
     #[error("the {machine} is `{state}`: `{step}` is not possible")]
     Step {
@@ -258,15 +268,22 @@ impl CaseState {
         match &record.what {
             Some(What::Closed(closed)) => self.close(closed, &recording),
             Some(What::Feedback(feedback)) => self.report(feedback, &recording),
-            Some(What::Claimed(claimed)) => self.claim(claimed),
+            Some(What::Claimed(claimed)) => self.claim(claimed, &recording),
             Some(What::Decided(decided)) => self.decide(decided, &recording),
             Some(What::Escalated(escalated)) => self.escalate(&escalated.key),
             Some(What::Support(changed)) => self.change_support(changed, &recording),
             Some(What::Acknowledged(done)) => self.acknowledge(done, &recording),
             Some(What::Announced(announced)) => self.announce(announced),
-            Some(What::ReviewRequested(_) | What::Taken(_) | What::ReportsRead(_)) | None => Err(
-                Refusal::field("what", "is nothing that happens to one case"),
-            ),
+            Some(
+                What::ReviewRequested(_)
+                | What::Taken(_)
+                | What::ReportsRead(_)
+                | What::Reviewed(_),
+            )
+            | None => Err(Refusal::field(
+                "what",
+                "is nothing that happens to one case",
+            )),
         }
     }
 }

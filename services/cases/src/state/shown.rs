@@ -74,6 +74,11 @@ impl CaseState {
                     verdict_id: noted.verdict.to_string(),
                 })
                 .collect(),
+            closing: life.closing.as_ref().map(|closing| v1::CaseClosing {
+                reason: closing.reason.0.clone(),
+                document_no: closing.document_no.clone(),
+                caller: closing.caller.clone(),
+            }),
         }
     }
 
