@@ -23,7 +23,7 @@ const FILES: [&str; 14] = [
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 35] = [
+const MASKED: [&str; 37] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
@@ -54,8 +54,10 @@ const MASKED: [&str; 35] = [
     ".creditgate.v1.ProposalDecision",
     ".creditgate.v1.DecideProposalRequest",
     ".creditgate.v1.CloseCaseRequest",
+    ".creditgate.v1.CaseClosing",
     ".creditgate.v1.ProposalResponse",
     ".creditgate.journal.v1.ProposalDecided",
+    ".creditgate.journal.v1.CaseClosed",
     ".creditgate.journal.v1.MeasureTaken",
     ".creditgate.journal.v1.InspectionReported",
     ".creditgate.journal.v1.ListsTold",

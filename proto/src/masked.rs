@@ -3,15 +3,15 @@
 use std::fmt::{Debug, Formatter, Result};
 
 use crate::journal::v1::{
-    EntryPut, InspectionReported, ListsTold, MeasureTaken, NameChanged, NoticeServed,
+    CaseClosed, EntryPut, InspectionReported, ListsTold, MeasureTaken, NameChanged, NoticeServed,
     ProcedureStep, ProposalDecided, StatementKept,
 };
 use crate::v1::{
-    Alias, ChangeNameRequest, CloseCaseRequest, CodeProposal, DecideProposalRequest, Entry, Event,
-    Feedback, FieldChange, IdentityChange, KnownName, OpenProcedureRequest, OpenWrongHitRequest,
-    ProcedureStepTaken, ProposalDecision, ProposalResponse, RecordMeasureRequest,
-    RecordServiceRequest, RelatedSubject, RenderNoticeRequest, RenderNoticeResponse,
-    StepProcedureRequest, Subject, SubjectMoment, SubjectQuery, WrongHit,
+    Alias, CaseClosing, ChangeNameRequest, CloseCaseRequest, CodeProposal, DecideProposalRequest,
+    Entry, Event, Feedback, FieldChange, IdentityChange, KnownName, OpenProcedureRequest,
+    OpenWrongHitRequest, ProcedureStepTaken, ProposalDecision, ProposalResponse,
+    RecordMeasureRequest, RecordServiceRequest, RelatedSubject, RenderNoticeRequest,
+    RenderNoticeResponse, StepProcedureRequest, Subject, SubjectMoment, SubjectQuery, WrongHit,
 };
 
 /// Prints what is there as ＊＊＊ and what is not as empty.
@@ -392,6 +392,26 @@ impl Debug for CloseCaseRequest {
             .field("case_id", &self.case_id)
             .field("reason", &Hidden(&self.reason))
             .finish_non_exhaustive()
+    }
+}
+
+impl Debug for CaseClosing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("CaseClosing")
+            .field("reason", &Hidden(&self.reason))
+            .field("document_no", &self.document_no)
+            .field("caller", &self.caller)
+            .finish()
+    }
+}
+
+impl Debug for CaseClosed {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("CaseClosed")
+            .field("why", &self.why)
+            .field("reason", &Hidden(&self.reason))
+            .field("document_no", &self.document_no)
+            .finish()
     }
 }
 

@@ -180,7 +180,7 @@ const REPORT: &str = r#"{
 const REPORTED: [(&str, &str); 5] = [
     ("content-type", "application/json"),
     ("ce_specversion", "1.0"),
-    ("ce_type", "creditgate.feedback"),
+    ("ce_type", "cn.creditgate.feedback.v1"),
     ("ce_id", "m-1"),
     ("ce_source", "urn:office"),
 ];
@@ -205,7 +205,7 @@ fn structured_report(attributes: &str) -> Result<v1::Feedback, NotFeedback> {
 #[test]
 fn all_spellings_carry_one_report_and_nothing_of_it_is_filled_in() {
     let bytes = report().encode_to_vec();
-    let kind = r#""type":"creditgate.feedback""#;
+    let kind = r#""type":"cn.creditgate.feedback.v1""#;
     let base64 = base64::engine::general_purpose::STANDARD.encode(&bytes);
     let coded =
         format!(r#"{kind},"datacontenttype":"application/protobuf","data_base64":"{base64}""#);
@@ -216,6 +216,14 @@ fn all_spellings_carry_one_report_and_nothing_of_it_is_filled_in() {
     check(reported("content-type", "application/protobuf", &bytes));
     check(structured_report(&format!(r#"{kind},"data":{REPORT}"#)));
     check(structured_report(&coded));
+    // As the type was called before.
+    check(reported(
+        "ce_type",
+        "creditgate.feedback",
+        REPORT.as_bytes(),
+    ));
+    let before = r#""type":"creditgate.feedback""#;
+    check(structured_report(&format!(r#"{before},"data":{REPORT}"#)));
     let without = REPORT.replace(r#""feedback_id": "f-1","#, "");
     let refused = Refused::one("feedback_id", "required");
     assert_eq!(
@@ -236,14 +244,14 @@ fn a_message_that_is_no_report_is_told_why() {
         assert_eq!(shown, expected);
     }
     let body = REPORT.as_bytes();
-    let kind = r#""type":"creditgate.feedback""#;
+    let kind = r#""type":"cn.creditgate.feedback.v1""#;
     check(
         reported("ce_type", "tender.evaluate", GOLDEN.as_bytes()),
-        "refused: ce-type: expected `creditgate.feedback`",
+        "refused: ce-type: expected `cn.creditgate.feedback.v1`",
     );
     check(
         structured_report(&format!(r#""type":"tender.evaluate","data":{GOLDEN}"#)),
-        "refused: type: expected `creditgate.feedback`",
+        "refused: type: expected `cn.creditgate.feedback.v1`",
     );
     check(
         reported("ce_type", "", body),

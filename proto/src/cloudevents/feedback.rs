@@ -12,7 +12,9 @@ use crate::refused::Refused;
 use crate::{json, v1};
 
 /// The type of a CloudEvent that holds a report of a measure. Reporters write it: it never changes.
-pub const FEEDBACK_TYPE: &str = "creditgate.feedback";
+pub const FEEDBACK_TYPE: &str = "cn.creditgate.feedback.v1";
+/// Its name before verdicts, lift orders and reports were named alike; reporters may go on writing it.
+const FEEDBACK_TYPE_BEFORE: &str = "creditgate.feedback";
 
 /// Why a message gives no report.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +73,7 @@ fn is_feedback(attributes: &Attributes, prefix: &str) -> Result<(), NotFeedback>
     }
     Refused::unless_empty(violations).map_err(NotFeedback::Unreadable)?;
     match attributes.kind.as_deref() {
-        Some(FEEDBACK_TYPE) => Ok(()),
+        Some(FEEDBACK_TYPE | FEEDBACK_TYPE_BEFORE) => Ok(()),
         _ => Err(NotFeedback::Refused(Refused::one(
             format_args!("{prefix}type"),
             format!("expected `{FEEDBACK_TYPE}`"),

@@ -11,7 +11,7 @@ pub const VERDICT_SOURCE: &str = "urn:creditgate:gate";
 
 /// The type of every CloudEvent that holds a lift order (解除措施通知). Consumers subscribe to it: it
 /// never changes.
-pub const LIFT_ORDER_TYPE: &str = "creditgate.lift_order";
+pub const LIFT_ORDER_TYPE: &str = "cn.creditgate.lift-order.v1";
 /// Its source; with the order's id, which is unique by itself, it names the CloudEvent.
 pub const CASES_SOURCE: &str = "urn:creditgate:cases";
 

@@ -12,6 +12,7 @@ use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, Journal};
 use creditgate_runtime::kafka::Cluster;
 use creditgate_runtime::live::Live;
+use creditgate_runtime::metrics::{CasesRole, Metrics};
 use creditgate_runtime::ports::{Change, Changes, History, Reviews};
 use creditgate_runtime::telemetry::names::field;
 use parking_lot::Mutex;
@@ -54,6 +55,8 @@ pub struct Options {
     pub clock: Clock,
     /// Where cases say whether they follow.
     pub readiness: Readiness,
+    /// Where cases tell what stands open.
+    pub metrics: Metrics,
     /// How long things may take.
     pub settings: Settings,
     /// Where Kafka keeps the records of cases; without it the data directory does.
@@ -82,6 +85,7 @@ struct Inner {
     live: Live,
     clock: Clock,
     history: Arc<dyn History>,
+    changes: Arc<dyn Changes>,
     reviews: Arc<dyn Reviews>,
     journal: Journal,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -95,13 +99,16 @@ pub(crate) struct Shared {
     pub snapshots: Snapshots,
     /// Reviews made since the start.
     pub reviewed: AtomicU64,
+    pub metrics: Metrics,
     settings: Settings,
     terms: Mutex<Option<Arc<BookTerms>>>,
     /// Whether this process keeps the cases.
     is_leading: AtomicBool,
     is_ready: AtomicBool,
-    /// Everything that was recorded before the start is taken in.
+    /// Everything that was recorded before the start is taken in, and this process keeps the cases.
     has_caught_up: AtomicBool,
+    /// Everything was taken in once, whoever keeps the cases.
+    has_read: AtomicBool,
 }
 
 /// Changes with the lists as they left them, by number; when there are too many, later ones are read
@@ -147,6 +154,7 @@ impl Shared {
     /// This process keeps the cases from now on.
     pub fn leads(&self) {
         self.is_leading.store(true, Ordering::Release);
+        self.metrics.set_cases_role(CasesRole::Reading);
     }
 
     /// Whether it does.
@@ -154,17 +162,45 @@ impl Shared {
         self.is_leading.load(Ordering::Acquire)
     }
 
-    /// Another process keeps the cases; what else this one does goes on.
+    /// Another process keeps the cases; what else this one does goes on, once it has read them.
     pub fn stands_by(&self, readiness: &Readiness) {
         self.is_leading.store(false, Ordering::Release);
         self.has_caught_up.store(false, Ordering::Release);
+        self.metrics.set_cases(None);
+        match self.has_read.load(Ordering::Acquire) {
+            true => self.metrics.set_cases_role(CasesRole::StandsBy),
+            false => {
+                self.metrics.set_cases_role(CasesRole::Reading);
+                self.fell_behind(readiness, "what was recorded of cases is being read");
+            }
+        }
+    }
+
+    /// Another process keeps the cases, and everything that it recorded so far is taken in here too.
+    pub fn follows(&self, readiness: &Readiness) {
+        self.has_read.store(true, Ordering::Release);
+        self.metrics.set_cases_role(CasesRole::StandsBy);
         if !self.is_ready.swap(true, Ordering::AcqRel) {
             readiness.ready(COMPONENT);
         }
     }
 
+    /// What another process records does not come here. What else this one does goes on; before it has read
+    /// the cases at all it is not ready.
+    pub fn cannot_follow(&self, readiness: &Readiness, why: &'static str) {
+        match self.has_read.load(Ordering::Acquire) {
+            true => {
+                self.is_ready.store(false, Ordering::Release);
+                readiness.ready_but(COMPONENT, why);
+            }
+            false => self.fell_behind(readiness, why),
+        }
+    }
+
     /// Everything recorded so far is taken in.
     pub fn caught_up(&self, readiness: &Readiness) {
+        self.has_read.store(true, Ordering::Release);
+        self.metrics.set_cases_role(CasesRole::Leads);
         if !self.has_caught_up.swap(true, Ordering::AcqRel) {
             self.due.notify_one();
         }
@@ -207,6 +243,7 @@ impl Cases {
             journal,
             clock,
             readiness,
+            metrics,
             settings,
             kafka,
         } = options;
@@ -238,12 +275,16 @@ impl Cases {
             due: Notify::new(),
             snapshots: Snapshots::default(),
             reviewed: AtomicU64::new(0),
+            metrics,
             settings,
             terms: Mutex::default(),
             is_leading: AtomicBool::new(topic.is_none()),
             is_ready: AtomicBool::new(false),
             has_caught_up: AtomicBool::new(false),
+            has_read: AtomicBool::new(false),
         });
+        shared.metrics.set_cases_role(CasesRole::Reading);
+        shared.metrics.set_cases_taken_in(table.mark().cases);
         table.under(shared.terms(&live).said())?;
         let (commands, received) = mpsc::channel(WAITING);
         let lookup = table.lookup();
@@ -269,12 +310,13 @@ impl Cases {
             fresh: Fresh::new(),
             too_large: BTreeSet::new(),
             reports: None,
+            noted: None,
         };
         let reviewer = Reviewer {
             lookup: lookup.clone(),
             shared: Arc::clone(&shared),
             reviews: Arc::clone(&reviews),
-            changes,
+            changes: Arc::clone(&changes),
             history: Arc::clone(&history),
             live: live.clone(),
             clock: clock.clone(),
@@ -300,6 +342,7 @@ impl Cases {
                 live,
                 clock,
                 history,
+                changes,
                 reviews,
                 journal,
                 threads: Mutex::new(threads),
@@ -357,6 +400,10 @@ impl Cases {
         &self.inner.history
     }
 
+    pub(crate) fn changes(&self) -> &Arc<dyn Changes> {
+        &self.inner.changes
+    }
+
     /// Has something happen to a case; gives the case after it.
     pub(crate) async fn act(
         &self,
@@ -412,6 +459,10 @@ impl Cases {
     }
 
     async fn tell(&self, command: Command) -> Result<(), ActError> {
+        // Who stands by is busy following, and need not be asked.
+        if !self.inner.shared.is_leading() {
+            return Err(ActError::StandsBy);
+        }
         let told = self.inner.commands.send(command).await;
         told.map_err(|_| ActError::Closed)
     }

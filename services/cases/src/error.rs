@@ -45,6 +45,9 @@ pub enum Error {
     /// A verdict that the log of the cases names has not come here yet.
     #[error("verdict {0}, which the cases name, has not come to this process yet")]
     NotHereYet(VerdictId),
+    /// A change of the lists that the log of the cases names has not come here yet.
+    #[error("change {0} of the lists, which the cases name, has not come to this process yet")]
+    ListsBehind(u64),
     /// A thread did not start.
     #[error("start a thread")]
     Thread(#[source] std::io::Error),
@@ -56,8 +59,16 @@ impl Error {
         match self {
             Self::Topic(_) => "the topic of the cases cannot be written or read: look at Kafka",
             Self::NotHereYet(_) => "verdicts that cases name have not come to this process yet",
+            Self::ListsBehind(_) => "changes of the lists that cases name have not come yet",
             _ => "cases could not be written: look at the disk",
         }
+    }
+}
+
+impl Error {
+    /// Whether it passes by itself with what is on its way to this process.
+    pub(crate) const fn is_to_come(&self) -> bool {
+        matches!(self, Self::NotHereYet(_) | Self::ListsBehind(_))
     }
 }
 

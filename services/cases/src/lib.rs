@@ -5,6 +5,7 @@
 //! projections that can be thrown away.
 
 mod cases;
+mod cause;
 mod error;
 pub mod facts;
 mod keeper;

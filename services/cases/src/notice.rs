@@ -1,13 +1,15 @@
 //! The notice to a subject when an official has confirmed a measure: measure, basis, reason, remedies.
 
 use creditgate_measures::book::{Basis, Book};
-use creditgate_measures::clocks::notice::{Occasion, Placeholder, decision_zh, related_zh, render};
+use creditgate_measures::clocks::notice::{
+    NOT_STATED, Occasion, Placeholder, day_zh, decision_zh, related_zh, render,
+};
 use creditgate_measures::entry::Entry;
 use creditgate_measures::event::{Event, Sensitive, Subject};
 use creditgate_measures::identifier::Identifier;
 use creditgate_measures::lists::Lists;
 use creditgate_measures::time::Time;
-use creditgate_measures::verdict::{Cause, Path, Verdict};
+use creditgate_measures::verdict::{Cause, Path, Triggered, Verdict};
 use creditgate_proto::v1;
 
 use crate::cases::Cases;
@@ -15,8 +17,9 @@ use crate::error::Error;
 use crate::review::{Known, Supports};
 use crate::state::{CaseMeasure, CaseState, Resting};
 
-/// The text for the subject of the event on whom the measure falls, by the template of the book; empty
-/// where the book has none, or no entry supports the measure now. Blocks on the disk.
+/// The text for the subject of the event on whom the measure falls: by the template of the book where an
+/// entry supports it, which may be none; else, where a row supports it that needs no entry, by a form of
+/// ours. Empty where nothing supports it now. Blocks on the disk.
 pub(crate) fn confirmed(
     cases: &Cases,
     state: &CaseState,
@@ -27,7 +30,7 @@ pub(crate) fn confirmed(
     let generation = cases.live().load_full();
     let (lists, book) = (&generation.lists, &generation.book);
     let resting = state.resting().find(|resting| resting.key == asked.key);
-    let (Some(template), Some(resting)) = (book.notice_on(Occasion::MeasureBitten), resting) else {
+    let Some(resting) = resting else {
         return Ok(String::new());
     };
     let then = Known::now(cases.live(), now);
@@ -38,17 +41,32 @@ pub(crate) fn confirmed(
     };
     // The verdict may rest on other entries than the measure does now, found in another way.
     let again = supports.decide_again(resting.position, &Cause::ListChange(then.seq()))?;
+    let (basis, remedies) = row(&measure.measure_id, book);
+    let decision = decision_zh(&asked.reason, &asked.document_no);
     let found = again.as_ref().and_then(|(event, verdict)| {
         let (subject, entry, path) = bitten(&resting, event, verdict, lists)?;
         let list = book.list(entry.list.as_str())?;
         Some((subject, entry, path, list))
     });
     let Some((subject, entry, path, list)) = found else {
+        let alone = again.as_ref().and_then(|(event, verdict)| {
+            let subject = by_row(&resting, event, verdict)?;
+            Some(ByRow {
+                subject,
+                measure: &measure.title,
+                basis: &basis,
+                remedies: &remedies,
+                decision: &decision,
+                implementer: &asked.by,
+                now,
+            })
+        });
+        return Ok(alone.map(|of| of.text()).unwrap_or_default());
+    };
+    let Some(template) = book.notice_on(Occasion::MeasureBitten) else {
         return Ok(String::new());
     };
-    let (basis, remedies) = row(&measure.measure_id, book);
     let today = now.date().to_string();
-    let decision = decision_zh(&asked.reason, &asked.document_no);
     let own_name = subject.name.as_ref().map(Sensitive::reveal);
     let entry_name = entry.name.as_ref().map(Sensitive::reveal);
     let identifier = subject.valid_identifier(now).map(Identifier::reveal);
@@ -98,6 +116,57 @@ fn bitten<'a>(
         let entry = lists.entry(hit.entry_id.as_str())?;
         Some((subject, entry, hit.path))
     })
+}
+
+/// Whom a measure falls on that a row supports without any entry.
+fn by_row<'a>(resting: &Resting<'_>, event: &'a Event, verdict: &Verdict) -> Option<&'a Subject> {
+    let places = resting.places.iter().filter_map(|place| {
+        let place = usize::try_from(*place).ok()?;
+        event.subjects.get(place).zip(verdict.subjects.get(place))
+    });
+    let alone = |triggered: &Triggered| {
+        triggered.measure.id.as_str() == resting.measure_id && triggered.entry.is_none()
+    };
+    let mut bitten = places.filter(|(_, judged)| judged.triggered.iter().any(alone));
+    bitten.next().map(|(subject, _)| subject)
+}
+
+/// What the notice of a measure tells that rests on its row alone. The template of the book speaks of a
+/// list on which somebody stands, and nobody does.
+struct ByRow<'a> {
+    subject: &'a Subject,
+    measure: &'a str,
+    basis: &'a str,
+    remedies: &'a str,
+    decision: &'a str,
+    implementer: &'a str,
+    now: Time,
+}
+
+impl ByRow<'_> {
+    fn text(&self) -> String {
+        let told = |text: &str| match text.trim() {
+            "" => NOT_STATED.to_owned(),
+            text => text.to_owned(),
+        };
+        let name = self.subject.name.as_ref().map(Sensitive::reveal);
+        let identifier = self.subject.valid_identifier(self.now);
+        let identifier = identifier.map(Identifier::reveal);
+        format!(
+            "惩戒措施实施告知书\n\n{}（{}）：\n\n\
+             {}在办理有关事项时对你（单位）实施了下列措施。该措施依据有关规定直接实施，不以名单记录为依据。\n\n\
+             措施：{}\n措施依据：{}\n决定理由：{}\n\n\
+             对该措施有异议的，可以提出异议、依法申请行政复议或者提起行政诉讼。救济途径：{}\n\n{}\n",
+            told(name.unwrap_or_default()),
+            told(identifier.unwrap_or_default()),
+            told(self.implementer),
+            told(self.measure),
+            told(self.basis),
+            told(self.decision),
+            told(self.remedies),
+            day_zh(self.now.date()),
+        )
+    }
 }
 
 /// Basis and remedies of a row, as a notice writes them.

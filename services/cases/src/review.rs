@@ -25,7 +25,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::Live;
-use creditgate_runtime::ports::{Changes, History, NotReviewed, Review, Reviewed, Reviews};
+use creditgate_runtime::ports::{Change, Changes, History, NotReviewed, Review, Reviewed, Reviews};
 use creditgate_runtime::telemetry::names::field;
 use futures::future::join_all;
 use prost::Message;
@@ -209,19 +209,20 @@ impl Reviewer {
                 following.next(1)?.pop()
             }
         };
-        let book = change.as_ref().and_then(|change| change.book);
-        Ok(Known {
-            lists: change.and_then(|change| change.lists),
-            version: ListVersion {
-                seq: pending.seq,
-                ..generation.lists.version()
-            },
-            book: match book {
-                Some(book) => self.history.book(book)?,
-                None => Arc::clone(&generation.book),
-            },
-            at: Time::from_micros(pending.at),
-        })
+        match change {
+            Some(change) if change.seq == pending.seq => {
+                Known::after(&change, &self.live, self.history.as_ref())
+            }
+            _ => Ok(Known {
+                lists: None,
+                version: ListVersion {
+                    seq: pending.seq,
+                    ..generation.lists.version()
+                },
+                book: Arc::clone(&generation.book),
+                at: Time::from_micros(pending.at),
+            }),
+        }
     }
 
     fn prepare(
@@ -327,6 +328,27 @@ pub(crate) struct Supports<'a> {
 }
 
 impl Known {
+    /// What was known right after a change of the lists or the book.
+    pub(crate) fn after(
+        change: &Change,
+        live: &Live,
+        history: &dyn History,
+    ) -> Result<Self, Error> {
+        let generation = live.load_full();
+        Ok(Self {
+            lists: change.lists.clone(),
+            version: ListVersion {
+                seq: change.seq,
+                ..generation.lists.version()
+            },
+            book: match change.book {
+                Some(book) => history.book(book)?,
+                None => Arc::clone(&generation.book),
+            },
+            at: change.at,
+        })
+    }
+
     /// Number of the change.
     pub(crate) const fn seq(&self) -> u64 {
         self.version.seq

@@ -20,6 +20,7 @@ use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
 use crate::cases::Cases;
+use crate::cause;
 use crate::error::{ActError, Error};
 use crate::keeper::{Make, one};
 use crate::listed::listed;
@@ -156,15 +157,21 @@ impl CasesService {
                 then: &then,
             };
             let cause = Cause::ListChange(then.seq());
-            let changed = supports.of(&state, &cause).map_err(unreadable)?;
-            Ok::<_, Status>(changed.map(|changed| (case_id, What::Support(changed))))
+            let Some(found) = supports.of(&state, &cause).map_err(unreadable)? else {
+                return Ok::<_, Status>(Vec::new());
+            };
+            let changed = cause::told(&service.cases, &state, found, &then).map_err(unreadable)?;
+            let changed = changed.into_iter();
+            Ok(changed
+                .map(|one| (case_id.clone(), What::Support(one)))
+                .collect())
         });
         let changed = looked
             .await
             .map_err(|_| Status::internal("the work ended without an answer"))??;
-        match changed {
-            Some(changed) => self.cases.shown(vec![changed]).await.map_err(told),
-            None => Ok(()),
+        match changed.is_empty() {
+            false => self.cases.shown(changed).await.map_err(told),
+            true => Ok(()),
         }
     }
 }
@@ -329,6 +336,7 @@ impl Service for CasesService {
             key: asked.key.clone(),
             by: asked.by,
             released: asked.release,
+            own_key: !caller.is_shared(),
         });
         let state = self.act(&asked.case_id, &caller, one(what)).await?;
         Ok(Response::new(v1::ProposalResponse {
@@ -360,6 +368,7 @@ impl Service for CasesService {
             reason: asked.reason.clone(),
             document_no: asked.document_no.clone(),
             four_eyes: self.cases.terms().four_eyes(measure_id),
+            own_key: !caller.is_shared(),
         });
         let state = self.act(&asked.case_id, &caller, one(what)).await?;
         let proposal = self.proposal(&state, &asked.key)?;
@@ -628,7 +637,7 @@ fn told(error: ActError) -> Status {
             Refusal::Field { field, rule } => invalid(field, &rule),
             Refusal::NoCase(_) | Refusal::NotFound { .. } => Status::not_found(refusal.to_string()),
             Refusal::OtherContent(_) => Status::already_exists(refusal.to_string()),
-            Refusal::Step { .. } | Refusal::NotBy(_) => {
+            Refusal::Step { .. } | Refusal::Closed { .. } | Refusal::NotBy(_) => {
                 Status::failed_precondition(refusal.to_string())
             }
         },

@@ -25,6 +25,8 @@ struct Ready {
     snapshot: Snapshot,
     #[serde(skip_serializing_if = "Option::is_none")]
     lists_role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cases_role: Option<&'static str>,
     list_version: String,
     book_version: String,
 }
@@ -46,6 +48,7 @@ pub(crate) async fn readyz(State(options): State<Arc<Options>>) -> Response {
     let ready = Ready {
         snapshot,
         lists_role: options.metrics.lists_role().map(metrics::ListsRole::label),
+        cases_role: options.metrics.cases_role().map(metrics::CasesRole::label),
         list_version: generation.lists.version().to_string(),
         book_version: generation.book.version().to_string(),
     };

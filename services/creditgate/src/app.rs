@@ -529,6 +529,7 @@ async fn open(
                     journal: journal(),
                     clock,
                     readiness: readiness.clone(),
+                    metrics: metrics.clone(),
                     settings: cases::Settings {
                         open_days: config.cases.open_days,
                         decide_days: config.cases.decide_days,

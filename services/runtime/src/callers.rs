@@ -53,6 +53,7 @@ pub struct Permissions(u8);
 pub struct Caller {
     name: Arc<str>,
     may: Permissions,
+    shared: bool,
 }
 
 /// Why a call was not recognised. None of them repeats what the caller sent.
@@ -120,6 +121,7 @@ impl Callers {
         let local = Caller {
             name: LOCAL.into(),
             may: Permissions::ALL,
+            shared: true,
         };
         Callers(Arc::new(Known::Loopback(local)))
     }
@@ -196,6 +198,7 @@ impl Caller {
         Caller {
             name: INBOX.into(),
             may: [Permission::Lists].into_iter().collect(),
+            shared: true,
         }
     }
 
@@ -207,6 +210,13 @@ impl Caller {
     /// The name, shared.
     pub fn shared_name(&self) -> Arc<str> {
         self.name.clone()
+    }
+
+    /// Whether several people call by this name: then it tells nobody from another, and whoever holds the key
+    /// answers for the names of officials that it sends. Who calls without a key is one of them.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// Whether this caller may do that.
@@ -355,6 +365,9 @@ struct WrittenCaller {
     name: Spanned<String>,
     key_sha256: Spanned<String>,
     may: Vec<Permission>,
+    /// Several officials call with this key: their names alone tell them apart.
+    #[serde(default)]
+    shared: bool,
 }
 
 impl Written {
@@ -408,6 +421,7 @@ impl Written {
                 Caller {
                     name: name.into(),
                     may,
+                    shared: caller.shared,
                 },
             ));
         }
@@ -520,6 +534,22 @@ mod tests {
             Permission::EVERY.into_iter().collect::<Permissions>(),
             Permissions::ALL
         );
+    }
+
+    #[test]
+    fn a_key_is_of_one_official_unless_the_file_says_that_it_is_shared() {
+        let other = hash_key("other-key");
+        let callers = Callers::parse(&format!(
+            "callers:\n- {{name: desk.system, key_sha256: {ABC}, may: [cases], shared: true}}\n\
+             - {{name: wang.wu, key_sha256: {other}, may: [cases]}}\n"
+        ))
+        .unwrap();
+        let shared = |key: &str| callers.authenticate(Some(key), false).unwrap().is_shared();
+        assert!(shared("Bearer abc"));
+        assert!(!shared("Bearer other-key"));
+        // Everybody on the machine is one caller.
+        let local = Callers::loopback_only().authenticate(None, true).unwrap();
+        assert!(local.is_shared());
     }
 
     #[test]

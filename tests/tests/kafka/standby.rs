@@ -14,7 +14,7 @@ use super::lists::{
 };
 use super::{ALL, Deployment, GATE, REGISTRY, wait_until};
 
-fn signal(service: &Service, name: &str) {
+pub fn signal(service: &Service, name: &str) {
     let pid = service.pid().to_string();
     let sent = Command::new("kill").args([name, &pid]).status();
     assert!(sent.expect("kill runs").success());

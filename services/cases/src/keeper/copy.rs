@@ -13,6 +13,7 @@ use creditgate_runtime::journal::{Position, Record};
 use prost::Message as _;
 use uuid::Uuid;
 
+use super::own::OwnRecords;
 use super::work::Work;
 use super::{BATCH, Keeper};
 use crate::error::Error;
@@ -38,39 +39,33 @@ impl Keeper {
     /// gate has recorded besides. Gives whether there may be more.
     pub(super) fn take_in_copy(&mut self) -> Result<bool, Error> {
         let mark = self.table.mark();
-        let mut own = self.own_records(mark)?;
         // Behind those that stood there already there may be verdicts that are not named yet.
-        let mut more = !own.is_empty();
-        if own.is_empty() {
-            if !self.name_verdicts(mark)? {
-                return Ok(false);
-            }
-            own = self.own_records(mark)?;
+        let mut more = self.log.journal.head().sequence > mark.cases;
+        if !more && !self.name_verdicts(mark)? {
+            return Ok(false);
         }
         let last = self.log.journal.head().sequence;
+        let mut own = OwnRecords::after(&self.log.journal, mark);
         let terms = self.shared.terms(&self.live);
         let mut next = mark;
         let mut work = Work::on(&self.table, &terms);
         let mut fresh = std::mem::take(&mut self.fresh);
-        for one in own {
-            match &one.record.what {
-                Some(What::Taken(taken)) => {
-                    for name in names(taken) {
-                        let record = match fresh.remove(&name) {
-                            Some(record) => record,
-                            None => self.named(name)?,
-                        };
-                        work.verdict(&record, mark.scanned)?;
-                        let place = (record.sequence, record.position.0);
-                        work.taken.numbers.push(place);
-                    }
-                }
-                _ => work.record(one.position, &one.record)?,
+        while let Some(one) = own.take()? {
+            let found = match self.verdicts_of(&one.record, &mut fresh) {
+                // What stands before it is taken in already; it is tried again by itself.
+                Err(error) if error.is_to_come() && next != mark => break,
+                found => found?,
+            };
+            for record in &found {
+                work.verdict(record, mark.scanned)?;
+                let place = (record.sequence, record.position.0);
+                work.taken.numbers.push(place);
+            }
+            if !matches!(one.record.what, Some(What::Taken(_))) {
+                work.record(one.position, &one.record)?;
             }
             (next.cases, next.cases_at) = (one.sequence, one.position);
-            // A review that was asked for is about the cases as they are here: nothing is taken in
-            // behind it.
-            if work.taken.numbers.len() >= BATCH || !work.taken.requested.is_empty() {
+            if work.taken.numbers.len() >= BATCH || own.is_full() || work.taken.ends_here() {
                 break;
             }
         }
@@ -78,6 +73,28 @@ impl Keeper {
         more |= taken.numbers.len() >= BATCH || next.cases < last;
         self.store(taken, next, &terms)?;
         Ok(more)
+    }
+
+    /// The verdicts that a record of the log names, all of them.
+    fn verdicts_of(&self, record: &CaseRecord, fresh: &mut Fresh) -> Result<Vec<Record>, Error> {
+        match &record.what {
+            Some(What::Taken(taken)) => {
+                let known = |name| match fresh.remove(&name) {
+                    Some(record) => Ok(record),
+                    None => self.named(name),
+                };
+                names(taken).map(known).collect()
+            }
+            // Which of these changes concern a verdict that comes behind, the lists here must be able to say.
+            Some(What::Reviewed(reviewed)) => {
+                let here = self.live.load().lists.version().seq;
+                match reviewed.list_seq <= here {
+                    true => Ok(Vec::new()),
+                    false => Err(Error::ListsBehind(reviewed.list_seq)),
+                }
+            }
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// Writes down which verdicts are taken in next: those of the gate that were not named yet.
@@ -133,18 +150,22 @@ impl Keeper {
 }
 
 /// The mark with verdicts that were taken in by their names, and those of them that stand in the gate's
-/// journal behind others that were not.
+/// journal behind others that were not. `ahead` are those known before; up to the new mark they are needed
+/// no more.
 pub(super) fn numbered(
     mut mark: Mark,
-    mut ahead: BTreeMap<u64, u64>,
+    ahead: &BTreeMap<u64, u64>,
     numbers: Vec<(u64, u64)>,
 ) -> (Mark, BTreeMap<u64, u64>) {
-    ahead.extend(numbers.into_iter().filter(|(one, _)| *one > mark.verdicts));
-    while let Some(position) = ahead.remove(&(mark.verdicts + 1)) {
-        mark.verdicts += 1;
-        mark.verdicts_at = position;
+    let later = numbers.into_iter().filter(|(one, _)| *one > mark.verdicts);
+    let mut new: BTreeMap<u64, u64> = later.collect();
+    loop {
+        let due = mark.verdicts + 1;
+        match new.remove(&due).or_else(|| ahead.get(&due).copied()) {
+            Some(position) => (mark.verdicts, mark.verdicts_at) = (due, position),
+            None => return (mark, new),
+        }
     }
-    (mark, ahead)
 }
 
 #[cfg(test)]
@@ -169,16 +190,16 @@ mod tests {
 
     #[test]
     fn what_is_taken_in_out_of_turn_is_remembered_until_its_turn_has_come() {
-        let (mark, ahead) = numbered(Mark::default(), BTreeMap::new(), vec![(1, 10), (2, 20)]);
+        let (mark, new) = numbered(Mark::default(), &BTreeMap::new(), vec![(1, 10), (2, 20)]);
         assert_eq!((mark.verdicts, mark.verdicts_at), (2, 20));
-        assert!(ahead.is_empty());
+        assert!(new.is_empty());
         // Another process took them in in another order.
-        let (mark, ahead) = numbered(mark, ahead, vec![(5, 50), (4, 40)]);
+        let (mark, ahead) = numbered(mark, &BTreeMap::new(), vec![(5, 50), (4, 40)]);
         assert_eq!((mark.verdicts, mark.verdicts_at), (2, 20));
         assert_eq!(ahead, BTreeMap::from([(4, 40), (5, 50)]));
-        // One that was taken in before, and the one that was missing.
-        let (mark, ahead) = numbered(mark, ahead, vec![(1, 10), (3, 30)]);
+        // One that was taken in before, one that is out of turn too, and the one that was missing.
+        let (mark, new) = numbered(mark, &ahead, vec![(1, 10), (7, 70), (3, 30)]);
         assert_eq!((mark.verdicts, mark.verdicts_at), (5, 50));
-        assert!(ahead.is_empty());
+        assert_eq!(new, BTreeMap::from([(7, 70)]));
     }
 }

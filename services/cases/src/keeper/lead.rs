@@ -1,6 +1,7 @@
-//! Which of several processes keeps the cases: one leads, the others stand by. Embedded it is this one.
+//! Which of several processes keeps the cases: one leads, the others stand by and take in what it records, so
+//! that little is left to be read when one of them takes over. Embedded it is this one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::telemetry::names::field;
@@ -11,6 +12,20 @@ use crate::log::{Fault, Reports};
 
 /// How often one that stands by looks whether it may lead.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long one that stands by waits for what comes by other topics before it says so.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause before one that stands by begins to follow anew.
+const FOLLOW_AGAIN: Duration = Duration::from_secs(5);
+
+/// How far one that stands by came.
+enum Followed {
+    /// It has everything that was recorded.
+    Everything,
+    /// It may have more to read.
+    Something,
+    /// It stands by no more.
+    MayLead,
+}
 
 impl Keeper {
     /// Whether this process leads now, after it has tried to where it may. Whoever asks meanwhile is told
@@ -20,13 +35,19 @@ impl Keeper {
             return true;
         };
         if !topic.may_lead() {
+            topic.step_down();
             self.shared.stands_by(&self.readiness);
-            self.turn_away(LOOK);
+            self.follow();
             return false;
         }
         match topic.take_over(&self.log.journal) {
             Ok(()) => {
-                tracing::info!("this process leads the cases");
+                let list_seq = self.table.mark().scanned;
+                // Later ones are looked through now.
+                tracing::info!(
+                    { field::LIST_SEQ } = list_seq,
+                    "this process leads the cases"
+                );
                 self.shared.leads();
                 true
             }
@@ -39,6 +60,52 @@ impl Keeper {
                 false
             }
         }
+    }
+
+    /// Takes in what another process records, until this one may lead.
+    fn follow(&mut self) {
+        let mut heard = Instant::now();
+        while !self.shared.stop.is_cancelled() {
+            while let Ok(command) = self.commands.try_recv() {
+                command.turn_away();
+            }
+            match self.follow_on() {
+                Ok(Followed::MayLead) => return,
+                Ok(Followed::Everything) => {
+                    heard = Instant::now();
+                    self.shared.follows(&self.readiness);
+                }
+                Ok(Followed::Something) => heard = Instant::now(),
+                // The copy waits for what is on its way by other topics.
+                Err(error) if error.is_to_come() && heard.elapsed() < PATIENCE => {
+                    self.turn_away(LOOK);
+                }
+                Err(error) => {
+                    tracing::error!({ field::ERROR } = %Chain(&error), "the cases cannot be followed; trying again");
+                    self.shared.cannot_follow(&self.readiness, error.advice());
+                    self.turn_away(FOLLOW_AGAIN);
+                }
+            }
+        }
+    }
+
+    fn follow_on(&mut self) -> Result<Followed, Error> {
+        let Some(topic) = &mut self.log.topic else {
+            return Ok(Followed::MayLead);
+        };
+        if topic.may_lead() {
+            return Ok(Followed::MayLead);
+        }
+        let at_end = topic.follow(&self.log.journal, LOOK)?;
+        while self.take_in()? {
+            if self.shared.stop.is_cancelled() {
+                return Ok(Followed::Something);
+            }
+        }
+        Ok(match at_end {
+            true => Followed::Everything,
+            false => Followed::Something,
+        })
     }
 
     /// Reads reports from their topic for as long as this process leads.

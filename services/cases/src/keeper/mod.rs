@@ -5,9 +5,11 @@
 
 mod copy;
 mod lead;
+mod own;
 mod reported;
 mod reports;
 mod take_in;
+mod told;
 mod work;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -44,6 +46,8 @@ const BATCH: usize = 2_000;
 const SCANNED: usize = 128;
 /// How often it is looked what the passing of time has brought.
 const TICK: Duration = Duration::from_secs(10);
+/// How often it is counted what stands open.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// Longest time for which changes of the lists wait behind verdicts.
 const SCAN_EVERY: Duration = Duration::from_millis(500);
 /// Cases that time alone changes at once.
@@ -149,6 +153,8 @@ pub(crate) struct Keeper {
     pub too_large: BTreeSet<(i32, i64)>,
     /// Reads reports from their topic while this process leads.
     pub reports: Option<Reports>,
+    /// Up to which change the log says that everything was reviewed, unless something waited since.
+    pub noted: Option<u64>,
 }
 
 impl Keeper {
@@ -171,6 +177,7 @@ impl Keeper {
         let mut lists = self.live.follow();
         let mut following = self.changes.follow(self.table.mark().scanned);
         let mut ticked: Option<Instant> = None;
+        let mut counted: Option<Instant> = None;
         let mut scanned = Instant::now();
         let mut caught_up = false;
         while !self.shared.stop.is_cancelled() && self.log.leads() {
@@ -199,8 +206,15 @@ impl Keeper {
             if caught_up && ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
                 let by_time = self.by_time();
                 if !self.heard("what time has brought", by_time) {
+                    let noted = self.note_reviewed().map(|()| false);
+                    self.heard("what was reviewed", noted);
                     ticked = Some(Instant::now());
                 }
+            }
+            if caught_up && counted.is_none_or(|counted| counted.elapsed() >= COUNT_EVERY) {
+                let count = self.count().map(|()| false);
+                self.heard("what stands open", count);
+                counted = Some(Instant::now());
             }
             let patience = match more {
                 true => Duration::ZERO,
@@ -223,13 +237,10 @@ impl Keeper {
                 None => {}
                 Some(None) => return,
                 Some(Some(command)) => {
-                    self.command(command);
-                    for _ in 0..COMMANDS {
-                        match self.commands.try_recv() {
-                            Ok(command) => self.command(command),
-                            Err(_) => break,
-                        }
-                    }
+                    let mut commands = vec![command];
+                    let more = std::iter::from_fn(|| self.commands.try_recv().ok());
+                    commands.extend(more.take(COMMANDS));
+                    self.commanded(commands);
                 }
             }
         }
@@ -309,6 +320,7 @@ impl Keeper {
             self.recent.pop_front();
         }
         if !due.is_empty() {
+            self.noted = None;
             self.shared.due.notify_one();
         }
         Ok(true)
@@ -411,6 +423,35 @@ impl Keeper {
         }
         let taken = work.taken;
         self.store(taken, mark, &terms)
+    }
+
+    /// Does what was asked for. Whoever only wants to see what was recorded before is answered first, all of
+    /// them after the same step: on a topic each step is a transaction.
+    fn commanded(&mut self, commands: Vec<Command>) {
+        let mut waiting = Vec::new();
+        let mut others = Vec::new();
+        for command in commands {
+            match command {
+                Command::Sync { reply } => waiting.push(reply),
+                other => others.push(other),
+            }
+        }
+        if !waiting.is_empty() {
+            let mut taken = self.take_in_all();
+            for reply in waiting {
+                // One error is told whole, and once.
+                let others = match &taken {
+                    Ok(()) => Ok(()),
+                    Err(_) => Err(Error::Behind),
+                };
+                let told = std::mem::replace(&mut taken, others);
+                // Whoever asked may have gone.
+                let _ = reply.send(told.map_err(ActError::from));
+            }
+        }
+        for command in others {
+            self.command(command);
+        }
     }
 
     fn command(&mut self, command: Command) {

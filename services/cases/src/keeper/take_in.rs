@@ -1,14 +1,13 @@
 //! Takes in what is recorded, in its order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use creditgate_proto::journal::v1::CaseRecord;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::ports::Change as ListChange;
-use prost::Message as _;
 
 use super::copy::numbered;
-use super::work::{Behind, Own, TakenIn, Work};
+use super::own::OwnRecords;
+use super::work::{Behind, TakenIn, Work};
 use super::{BATCH, Keeper, SCANNED, cause_of, slim};
 use crate::error::Error;
 use crate::log::Happened;
@@ -29,13 +28,11 @@ impl Keeper {
     fn take_in_journals(&mut self) -> Result<bool, Error> {
         let mark = self.table.mark();
         let terms = self.shared.terms(&self.live);
-        let mut own = self.own_records(mark)?;
-        // Behind the last of them others stand that were not read yet.
-        let truncated = own.len() >= BATCH;
+        let mut own = OwnRecords::after(&self.log.journal, mark);
         let mut next = mark;
         let mut work = Work::on(&self.table, &terms);
         work.records_due(&mut own, &mut next)?;
-        let mut more = (truncated && own.is_empty()) || !work.taken.requested.is_empty();
+        let mut more = own.is_full() || work.taken.ends_here();
         let records = self
             .reviews
             .verdicts()
@@ -46,14 +43,14 @@ impl Keeper {
                 continue;
             }
             let taken = next.verdicts - mark.verdicts;
-            if taken >= BATCH as u64 || more || (truncated && own.is_empty()) {
+            if taken >= BATCH as u64 || more {
                 more = true;
                 break;
             }
             work.verdict(&record, mark.scanned)?;
             (next.verdicts, next.verdicts_at) = (record.sequence, record.position.0);
             work.records_due(&mut own, &mut next)?;
-            more |= !work.taken.requested.is_empty();
+            more |= own.is_full() || work.taken.ends_here();
         }
         if next == mark {
             return Ok(false);
@@ -76,29 +73,6 @@ impl Keeper {
         Ok(())
     }
 
-    /// The own records that are not taken in.
-    pub(super) fn own_records(&self, mark: Mark) -> Result<VecDeque<Own>, Error> {
-        if self.log.journal.head().sequence <= mark.cases {
-            return Ok(VecDeque::new());
-        }
-        let mut own = VecDeque::new();
-        for record in self.log.journal.read_from(Position(mark.cases_at)) {
-            let record = record?;
-            if record.sequence <= mark.cases {
-                continue;
-            }
-            if own.len() >= BATCH {
-                break;
-            }
-            own.push_back(Own {
-                sequence: record.sequence,
-                position: record.position.0,
-                record: CaseRecord::decode(record.payload)?,
-            });
-        }
-        Ok(own)
-    }
-
     /// Writes what was taken in, with the reviews that it shows to be needed, and records what follows
     /// from it by itself.
     pub(super) fn store(
@@ -114,10 +88,12 @@ impl Keeper {
             numbers,
             reports_read,
             differing,
+            reviewed,
         } = taken;
         let due = self.missed(&behind)?;
-        let now = self.now();
-        let (mark, ahead) = numbered(mark, self.ahead.clone(), numbers);
+        let (now, before) = (self.now(), self.table.mark());
+        let (mut mark, new) = numbered(mark, &self.ahead, numbers);
+        mark.scanned = mark.scanned.max(reviewed.unwrap_or_default());
         self.table.write(mark, |change| {
             for (case_id, held) in &held {
                 let row = rows::row(&held.state, terms);
@@ -144,11 +120,29 @@ impl Keeper {
             for read in &reports_read {
                 change.read_reports(read.partition, read.offset)?;
             }
-            change.ahead(mark.verdicts, &ahead)
+            if let Some(list_seq) = reviewed {
+                change.reviewed(list_seq)?;
+            }
+            change.ahead(mark.verdicts, &new)
         })?;
-        self.ahead = ahead;
+        self.shared.metrics.set_cases_taken_in(mark.cases);
+        self.ahead.extend(new);
+        while let Some(known) = self.ahead.first_entry()
+            && *known.key() <= mark.verdicts
+        {
+            known.remove();
+        }
+        if mark.scanned > before.scanned {
+            // Between these and the changes to come some were looked through by another process.
+            self.recent.clear();
+        }
         if !due.is_empty() || !requested.is_empty() || !differing.is_empty() {
+            self.noted = None;
             self.shared.due.notify_one();
+        }
+        if !self.log.leads() {
+            // Whoever leads records what follows.
+            return Ok(());
         }
         // In the middle of what was recorded it is not known yet what was done about it; what is owed at
         // the end, the rows tell (`by_time`).

@@ -1,7 +1,7 @@
 //! What a transaction takes in, beside the tables.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
 
 use creditgate_measures::identifier::Key;
 use creditgate_measures::time::Time;
@@ -13,19 +13,13 @@ use creditgate_runtime::journal::Record;
 use creditgate_runtime::ports::{Change as ListChange, Changed};
 use prost::Message as _;
 
+use super::own::{Own, OwnRecords};
 use crate::error::Error;
 use crate::facts::VerdictFacts;
 use crate::rows;
 use crate::state::{CaseState, Happened};
 use crate::table::{Children, Due, Mark, Table};
 use crate::terms::BookTerms;
-
-/// A record of the journal of cases, with its place.
-pub(super) struct Own {
-    pub sequence: u64,
-    pub position: u64,
-    pub record: CaseRecord,
-}
 
 /// A case on its way from the table and back.
 pub(super) struct Held {
@@ -70,6 +64,15 @@ pub(super) struct TakenIn {
     pub reports_read: Vec<ReportsRead>,
     /// Cases with another answer to an event, and the review that each is due for it.
     pub differing: Vec<(String, Due)>,
+    /// Up to which change of the lists everything was reviewed by whoever led.
+    pub reviewed: Option<u64>,
+}
+
+impl TakenIn {
+    /// Whether the transaction ends with what was taken in last: it is about the cases as they are here.
+    pub fn ends_here(&self) -> bool {
+        !self.requested.is_empty() || self.reviewed.is_some()
+    }
 }
 
 /// The review of a case whose replicas of the gate answered an event differently (spec 7): by the book of the
@@ -191,6 +194,17 @@ impl<'a> Work<'a> {
                 self.taken.reports_read.push(*read);
                 return Ok(());
             }
+            Some(What::Reviewed(reviewed)) => {
+                self.taken.reviewed = Some(reviewed.list_seq);
+                return Ok(());
+            }
+            None => {
+                tracing::error!(
+                    position,
+                    "a record of the cases is none that this version understands; a later one wrote it"
+                );
+                return Ok(());
+            }
             _ => {}
         }
         let held = self.case(&record.case_id)?;
@@ -202,14 +216,13 @@ impl<'a> Work<'a> {
     }
 
     /// Applies the own records that stand at this place of the journal of verdicts.
-    pub fn records_due(&mut self, own: &mut VecDeque<Own>, mark: &mut Mark) -> Result<(), Error> {
-        // A review that was asked for is about the cases as they are here: nothing is taken in behind it.
-        while self.taken.requested.is_empty()
-            && own
-                .front()
-                .is_some_and(|one| one.record.verdicts <= mark.verdicts)
-        {
-            if let Some(one) = own.pop_front() {
+    pub fn records_due(&mut self, own: &mut OwnRecords, mark: &mut Mark) -> Result<(), Error> {
+        while !self.taken.ends_here() && !own.is_full() {
+            let due = |next: &Own| next.record.verdicts <= mark.verdicts;
+            if !own.peek()?.is_some_and(due) {
+                break;
+            }
+            if let Some(one) = own.take()? {
                 self.record(one.position, &one.record)?;
                 (mark.cases, mark.cases_at) = (one.sequence, one.position);
             }

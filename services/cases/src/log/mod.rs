@@ -6,6 +6,7 @@
 //! order of verdicts, so the topic itself names every verdict before it is taken in ([`What::Taken`]),
 //! and a copy that was thrown away leads to the same cases again.
 
+mod copying;
 mod reports;
 mod topic;
 
@@ -22,9 +23,10 @@ use prost::Message as _;
 
 use crate::error::Error;
 
+pub(crate) use copying::number_of;
 pub(crate) use reports::Reports;
 pub use topic::Fault;
-pub(crate) use topic::{OnTopic, number_of};
+pub(crate) use topic::OnTopic;
 
 /// The head moves thousands of times a second; cases need not follow each step.
 const PAUSE: Duration = Duration::from_millis(10);

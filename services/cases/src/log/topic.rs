@@ -10,19 +10,21 @@ use std::time::{Duration, Instant};
 
 use creditgate_proto::journal::v1::CaseRecord;
 use creditgate_proto::v1;
-use creditgate_runtime::journal::{AppendError, Appended, Journal, NewRecord, Position, ReadError};
+use creditgate_runtime::journal::{AppendError, Appended, Journal, Position, ReadError};
 use creditgate_runtime::kafka::{
-    self, Cluster, Incoming, Lease, Outgoing, Read, Reader, Topic, Unwritten, Writer, message,
+    self, Cluster, Lease, Outgoing, Read, Reader, Topic, Unwritten, Writer, message,
 };
 use creditgate_runtime::telemetry::names::field;
 use prost::Message as _;
 
+use super::copying::{Copying, Known};
+
 /// Transactional id and group, after the deployment's prefix.
 const ID: &str = "cases";
 /// The one partition.
-const PARTITION: i32 = 0;
+pub(super) const PARTITION: i32 = 0;
 /// FENCED: the header with a record's number.
-const NUMBER: &str = "number";
+pub(super) const NUMBER: &str = "number";
 /// Time for the cluster to fence off others.
 const RENEW_WITHIN: Duration = Duration::from_secs(10);
 /// Time without any record after which reading is begun anew.
@@ -31,8 +33,8 @@ const SILENCE: Duration = Duration::from_secs(30);
 const WAIT: Duration = Duration::from_millis(200);
 /// Records after which the place is remembered.
 const REMEMBER_EVERY: u64 = 1_000;
-/// Records copied at once.
-const COPIED: usize = 1_000;
+/// Records copied by one that stands by before it takes them in.
+const FOLLOWED: u64 = 10_000;
 /// How long a process that stops waits until the others know.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 /// How long one that was fenced stands back.
@@ -105,14 +107,17 @@ pub(crate) struct OnTopic {
     path: PathBuf,
     /// A record that stands on the topic and in the copy: reading begins there.
     known: Option<Known>,
+    /// Reads what another process writes; none: this one leads, or has not begun.
+    following: Option<Following>,
 }
 
-/// A record that stands on the topic and in the copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
-    number: u64,
-    offset: i64,
-    position: Position,
+/// Reads the topic while another process writes it.
+struct Following {
+    reader: Reader,
+    /// Number of the last record read; none: nothing was read yet.
+    read: Option<u64>,
+    /// Nothing stood behind that when it was last looked.
+    at_end: bool,
 }
 
 impl OnTopic {
@@ -135,6 +140,7 @@ impl OnTopic {
             cluster: cluster.clone(),
             partitions,
             path,
+            following: None,
         })
     }
 
@@ -177,10 +183,76 @@ impl OnTopic {
     /// When it does not lead; trying again is safe.
     pub fn take_over(&mut self, journal: &Journal) -> Result<(), Fault> {
         self.settled = false;
+        self.following = None;
         self.writer.renew(RENEW_WITHIN)?;
         self.read_to_the_end(journal)?;
         self.settled = true;
         Ok(())
+    }
+
+    /// Copies what another process has written, waiting for it this long at most. Gives whether the copy has
+    /// all that was there.
+    ///
+    /// # Errors
+    /// When it cannot be read, or the copy is none of this topic; trying again is safe.
+    pub fn follow(&mut self, journal: &Journal, wait: Duration) -> Result<bool, Fault> {
+        let following = match self.following.take() {
+            Some(following) => following,
+            None => Following {
+                reader: self.reader()?,
+                read: None,
+                at_end: false,
+            },
+        };
+        // Dropped where it fails: then it is begun anew.
+        let following = self.copy_on(journal, following, wait)?;
+        let at_end = following.at_end;
+        self.following = Some(following);
+        Ok(at_end)
+    }
+
+    fn copy_on(
+        &mut self,
+        journal: &Journal,
+        mut following: Following,
+        wait: Duration,
+    ) -> Result<Following, Fault> {
+        let mut copying = match following.read {
+            Some(read) => Copying::behind(journal, self.known, read),
+            None => Copying::from(journal, self.known),
+        };
+        let mut patience = wait;
+        for _ in 0..FOLLOWED {
+            match following.reader.next(patience)? {
+                Read::Record(record) => {
+                    copying.take(&record)?;
+                    following.at_end = false;
+                    following.read = Some(copying.read);
+                    patience = Duration::ZERO;
+                }
+                Read::End(_) => {
+                    copying.write()?;
+                    copying.reaches_the_copy()?;
+                    following.at_end = true;
+                    break;
+                }
+                Read::Nothing => break,
+            }
+        }
+        copying.write()?;
+        let before = self.known.map_or(0, |known| known.number);
+        self.known = copying.last;
+        let now = self.known.map_or(0, |known| known.number);
+        if now / REMEMBER_EVERY > before / REMEMBER_EVERY {
+            self.remember();
+        }
+        Ok(following)
+    }
+
+    /// From the last record that the copy is known to have.
+    fn reader(&self) -> Result<Reader, kafka::Error> {
+        let begin = self.known.map(|known| known.offset);
+        Reader::open(&self.cluster, Topic::CaseLog, &[(PARTITION, begin)])
     }
 
     /// Writes records and messages in one transaction; `head` is the number of the last record before.
@@ -253,9 +325,8 @@ impl OnTopic {
 
     /// Reads from a record that the copy has, which must be the same on the topic.
     fn read_to_the_end(&mut self, journal: &Journal) -> Result<(), Fault> {
-        let mut copying = Copying::from(journal, self.known)?;
-        let begin = self.known.map(|known| known.offset);
-        let reader = Reader::open(&self.cluster, Topic::CaseLog, &[(PARTITION, begin)])?;
+        let mut copying = Copying::from(journal, self.known);
+        let reader = self.reader()?;
         let mut heard = Instant::now();
         loop {
             match reader.next(WAIT)? {
@@ -275,93 +346,7 @@ impl OnTopic {
     }
 }
 
-/// Records on their way from the topic into the copy.
-struct Copying<'a> {
-    journal: &'a Journal,
-    /// Number of the last record read.
-    read: u64,
-    /// Number of the last record that the copy has.
-    copied: u64,
-    /// A record of the copy, by its number, to be compared with the topic's.
-    known: Option<(u64, Vec<u8>)>,
-    /// Records that the copy lacks, with their offsets.
-    new: Vec<(NewRecord, i64)>,
-    last: Option<Known>,
-}
-
-impl<'a> Copying<'a> {
-    /// From a record that both have, or from the topic's first.
-    fn from(journal: &'a Journal, known: Option<Known>) -> Result<Self, Fault> {
-        let compared = match known {
-            Some(known) => Some(journal.read_at(known.position)?),
-            None => None,
-        };
-        Ok(Self {
-            journal,
-            read: known.map_or(0, |known| known.number - 1),
-            copied: journal.head().sequence,
-            known: compared.map(|record| (record.sequence, record.payload.to_vec())),
-            new: Vec::new(),
-            last: known,
-        })
-    }
-
-    fn take(&mut self, record: &Incoming) -> Result<(), Fault> {
-        let offset = record.offset;
-        let found = number_of(record).ok_or(Fault::Form(offset))?;
-        let payload = record.payload.as_deref().ok_or(Fault::Form(offset))?;
-        let due = self.read + 1;
-        if found != due {
-            return Err(Fault::Gap { offset, due, found });
-        }
-        self.read = found;
-        if found <= self.copied {
-            let differs =
-                |(number, bytes): &(u64, Vec<u8>)| *number == found && **bytes != *payload;
-            return match self.known.as_ref().is_some_and(differs) {
-                true => Err(Fault::CopyDiffers(found)),
-                false => Ok(()),
-            };
-        }
-        let decoded = CaseRecord::decode(payload).map_err(|_| Fault::Form(offset))?;
-        self.new
-            .push((super::journalled(&decoded, payload.to_vec()), offset));
-        match self.new.len() < COPIED {
-            true => Ok(()),
-            false => self.write(),
-        }
-    }
-
-    fn write(&mut self) -> Result<(), Fault> {
-        let (new, offsets): (Vec<NewRecord>, Vec<i64>) = self.new.drain(..).unzip();
-        if new.is_empty() {
-            return Ok(());
-        }
-        let appended = super::append_in_runs(self.journal, new)?;
-        if let Some((last, offset)) = appended.last().zip(offsets.last()) {
-            self.copied = last.sequence;
-            self.last = Some(Known {
-                number: last.sequence,
-                offset: *offset,
-                position: last.position,
-            });
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Option<Known>, Fault> {
-        self.write()?;
-        match self.read < self.copied {
-            true => Err(Fault::CopyAhead {
-                topic: self.read,
-                copy: self.copied,
-            }),
-            false => Ok(self.last),
-        }
-    }
-}
-
-fn outgoing(record: &CaseRecord, number: u64) -> Outgoing {
+pub(super) fn outgoing(record: &CaseRecord, number: u64) -> Outgoing {
     Outgoing {
         topic: Topic::CaseLog,
         partition: Some(PARTITION),
@@ -369,12 +354,6 @@ fn outgoing(record: &CaseRecord, number: u64) -> Outgoing {
         headers: vec![(NUMBER.to_owned(), Some(number.to_be_bytes().to_vec()))],
         payload: record.encode_to_vec(),
     }
-}
-
-/// The number of a record of the topic.
-pub(crate) fn number_of(record: &Incoming) -> Option<u64> {
-    let bytes = record.header(NUMBER)?.try_into().ok()?;
-    Some(u64::from_be_bytes(bytes))
 }
 
 /// What was remembered: nothing where the copy has fewer records by now.
@@ -391,120 +370,7 @@ fn read_known(path: &Path, head: u64) -> Option<Known> {
 
 #[cfg(test)]
 mod tests {
-    use creditgate_runtime::journal;
-
     use super::*;
-
-    /// Records of the topic, as a reader gives them; their places begin at 10.
-    fn incoming(numbers: impl IntoIterator<Item = u64>) -> Vec<Incoming> {
-        let of = |number: u64| {
-            let record = CaseRecord {
-                case_id: format!("地-{number}"),
-                ..CaseRecord::default()
-            };
-            let Outgoing {
-                key,
-                headers,
-                payload,
-                ..
-            } = outgoing(&record, number);
-            Incoming {
-                partition: PARTITION,
-                offset: 9 + number.cast_signed(),
-                timestamp_ms: None,
-                key: Some(key),
-                headers,
-                payload: Some(payload),
-            }
-        };
-        numbers.into_iter().map(of).collect()
-    }
-
-    /// Takes records into a copy after the last one known, as reading the topic to its end does.
-    fn copied(
-        journal: &Journal,
-        known: Option<Known>,
-        records: &[Incoming],
-    ) -> Result<Option<Known>, Fault> {
-        let mut copying = Copying::from(journal, known)?;
-        records.iter().try_for_each(|record| copying.take(record))?;
-        copying.finish()
-    }
-
-    fn journal(dir: &Path) -> Journal {
-        let options = journal::Options {
-            preallocate: false,
-            ..journal::Options::default()
-        };
-        Journal::open(dir, options).unwrap().0
-    }
-
-    #[test]
-    fn a_copy_ends_with_what_the_topic_has_from_nothing_or_from_where_it_was() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = journal(dir.path());
-        let known = copied(&journal, None, &incoming(1..=3)).unwrap().unwrap();
-        assert_eq!((known.number, known.offset), (3, 12));
-        // From the record that both have, which stands first.
-        let known = copied(&journal, Some(known), &incoming(3..=5)).unwrap();
-        assert_eq!(known.map(|known| known.number), Some(5));
-        // What was remembered is lost: from the beginning, and nothing is there twice.
-        let known = copied(&journal, None, &incoming(1..=6)).unwrap();
-        assert_eq!(known.map(|known| known.number), Some(6));
-        let kept: Vec<String> = journal
-            .read_from(Position(0))
-            .map(|record| CaseRecord::decode(record.unwrap().payload).unwrap().case_id)
-            .collect();
-        assert_eq!(kept, (1..=6).map(|n| format!("地-{n}")).collect::<Vec<_>>());
-    }
-
-    #[test]
-    fn a_topic_that_is_not_the_copys_is_told_and_changes_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let journal = journal(dir.path());
-        let known = copied(&journal, None, &incoming(1..=3)).unwrap();
-        let fault = |known, records: &[Incoming]| copied(&journal, known, records).unwrap_err();
-
-        let gap = fault(None, &incoming([1, 2, 3, 5]));
-        assert!(
-            matches!(
-                gap,
-                Fault::Gap {
-                    due: 4,
-                    found: 5,
-                    ..
-                }
-            ),
-            "{gap}"
-        );
-        let twice = fault(None, &incoming([1, 2, 2]));
-        assert!(
-            matches!(
-                twice,
-                Fault::Gap {
-                    due: 3,
-                    found: 2,
-                    ..
-                }
-            ),
-            "{twice}"
-        );
-        let mut other = incoming([3]);
-        other[0].payload = Some(CaseRecord::default().encode_to_vec());
-        assert!(matches!(fault(known, &other), Fault::CopyDiffers(3)));
-        let shorter = fault(None, &incoming(1..=2));
-        assert!(
-            matches!(shorter, Fault::CopyAhead { topic: 2, copy: 3 }),
-            "{shorter}"
-        );
-        let mut foreign = incoming([4]);
-        foreign[0].headers.clear();
-        assert!(matches!(fault(known, &foreign), Fault::Form(13)));
-        let mut garbled = incoming([3, 4]);
-        garbled[1].payload = Some(vec![0xff; 3]);
-        assert!(matches!(fault(known, &garbled), Fault::Form(13)));
-        assert_eq!(journal.head().sequence, 3);
-    }
 
     #[test]
     fn a_place_behind_the_copys_end_counts_for_nothing() {

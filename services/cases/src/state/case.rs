@@ -6,6 +6,7 @@ use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::journal::v1::CaseClosed;
 use serde::{Deserialize, Serialize};
 
+use super::stored::Masked;
 use super::table::{self, CaseStep, Phase};
 use super::{CaseState, Happened, Life, Recording, Refusal, Said, Taken, Terms, stored};
 use crate::facts::{self, VerdictFacts};
@@ -69,6 +70,17 @@ pub struct LastEvent {
     pub verdict: VerdictId,
 }
 
+/// How somebody had a case closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// Why.
+    pub reason: Masked,
+    /// Number of the document.
+    pub document_no: String,
+    /// Name of the caller.
+    pub caller: String,
+}
+
 /// A verdict of the case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {
@@ -113,6 +125,9 @@ pub struct Shown {
     pub measure: u32,
     /// Its round then.
     pub round: u32,
+    /// It applied by this verdict, in part too, or was confirmed as this verdict showed it: implementers
+    /// may have carried it out for it.
+    pub applied: bool,
 }
 
 impl Recorded {
@@ -185,6 +200,7 @@ impl CaseState {
                     last,
                     closed_at: None,
                     closed_why: String::new(),
+                    closing: None,
                 });
             }
             Some(life) => {
@@ -192,6 +208,7 @@ impl CaseState {
                     .unwrap_or(Phase::Open);
                 life.closed_at = None;
                 life.closed_why.clear();
+                life.closing = None;
                 life.opened_at = life.opened_at.min(facts.occurred_at);
                 if later(&life.last) {
                     self.scenario.clone_from(&facts.scenario);
@@ -374,13 +391,53 @@ impl CaseState {
         let Some(life) = &mut self.life else {
             return Err(Refusal::NoCase(self.case_id.clone()));
         };
-        if life.phase == Phase::Closed && life.closed_why == closed.why {
-            return Ok(Taken::REPEATED);
+        if life.phase == Phase::Closed {
+            return match life.was_closed_so(closed) {
+                true => Ok(Taken::REPEATED),
+                false => Err(life.closed_already()),
+            };
         }
         life.phase = table::step(table::CASE, "case", life.phase, CaseStep::Close)?;
         life.closed_at = Some(recording.at);
         life.closed_why.clone_from(&closed.why);
+        life.closing = (closed.why == BY_REQUEST).then(|| Closing {
+            reason: closed.reason.as_str().into(),
+            document_no: closed.document_no.clone(),
+            caller: recording.caller.to_owned(),
+        });
         Ok(Taken::new(vec![Happened::Closed]))
+    }
+}
+
+impl Life {
+    /// Whether it was closed in just this way.
+    fn was_closed_so(&self, closed: &CaseClosed) -> bool {
+        self.closed_why == closed.why
+            && self.closing.as_ref().is_none_or(|closing| {
+                closing.reason.0 == closed.reason && closing.document_no == closed.document_no
+            })
+    }
+
+    /// Why it cannot be closed otherwise. The reason itself may name somebody, so whoever may read the case
+    /// finds it there.
+    fn closed_already(&self) -> Refusal {
+        let because = match (self.closed_why.as_str(), &self.closing) {
+            (LAST_STAGE, _) => "its last stage was reached".to_owned(),
+            (TIME_LIMIT, _) => "its time limit had passed".to_owned(),
+            (_, None) => "somebody asked for it".to_owned(),
+            (_, Some(closing)) => {
+                let document = match closing.document_no.as_str() {
+                    "" => String::new(),
+                    number => format!(" with document `{number}`"),
+                };
+                let caller = &closing.caller;
+                format!("`{caller}` asked for it{document}: the case itself shows the reason")
+            }
+        };
+        let day = self
+            .closed_at
+            .map_or(String::new(), |at| at.date().to_string());
+        Refusal::Closed { day, because }
     }
 }
 

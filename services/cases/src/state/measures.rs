@@ -56,6 +56,8 @@ pub struct CaseMeasure {
     pub claimed_by: Option<Masked>,
     /// The first of two officials who confirmed it.
     pub seconded_by: Option<Masked>,
+    /// The caller by whom that was told, where the key is of one official alone.
+    pub seconded_with: Option<String>,
     /// What was decided, in order.
     pub decisions: Vec<Decision>,
     /// What the last decision was about.
@@ -122,6 +124,7 @@ impl CaseMeasure {
             escalated: false,
             claimed_by: None,
             seconded_by: None,
+            seconded_with: None,
             decisions: Vec::new(),
             decided_on: None,
         }
@@ -142,8 +145,7 @@ impl CaseMeasure {
         self.carried |= next.bites();
         // While support is lost, what an official had in hand waits for its return.
         if !next.waits() && next != MeasureState::Unsupported {
-            self.claimed_by = None;
-            self.seconded_by = None;
+            self.leave_hands();
             self.escalated = false;
         }
         self.state = next;
@@ -157,8 +159,7 @@ impl CaseMeasure {
         let waited = self.state.waits();
         let step = self.step_of(triggered.waits(), &basis);
         if self.state == MeasureState::Seconded && step == MeasureStep::Propose {
-            self.claimed_by = None;
-            self.seconded_by = None;
+            self.leave_hands();
         }
         let gone = self.go(step);
         debug_assert!(gone.is_ok(), "the table has every step of a verdict");
@@ -207,9 +208,15 @@ impl CaseMeasure {
         self.carried = false;
         self.before = None;
         self.decided_on = None;
+        self.leave_hands();
+        self.escalated = false;
+    }
+
+    /// Nobody has it in hand, and nobody has confirmed it.
+    pub(super) fn leave_hands(&mut self) {
         self.claimed_by = None;
         self.seconded_by = None;
-        self.escalated = false;
+        self.seconded_with = None;
     }
 }
 
@@ -281,6 +288,8 @@ impl CaseState {
             shown.push(Shown {
                 measure: number(place),
                 round: self.measures.get(place).map_or(0, |measure| measure.round),
+                applied: one.applied.is_some()
+                    || self.measures.get(place).is_some_and(|m| m.state.bites()),
             });
         }
         shown

@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::VerdictFacts;
 pub use answers::{OtherAnswer, Said};
-pub use case::{CaseSubject, Check, LastEvent, Noted, Recorded, Shown, Who};
+pub use case::{CaseSubject, Check, Closing, LastEvent, Noted, Recorded, Shown, Who};
 pub use feedback::{About, Report};
 pub use measures::{Basis, CaseMeasure};
 pub use orders::{Acknowledgement, LiftOrder};
@@ -88,6 +88,8 @@ pub struct Life {
     pub closed_at: Option<Time>,
     /// `last_stage`, `by_request` or `time_limit`, while it is closed.
     pub closed_why: String,
+    /// How somebody had it closed, while it is by request.
+    pub closing: Option<Closing>,
 }
 
 /// What taking something in led to.
@@ -155,6 +157,14 @@ pub enum Refusal {
         "feedback `{0}` was reported before with other content; report the correction under an id of its own"
     )]
     OtherContent(String),
+    /// It has ended, and not so.
+    #[error("closed already on {day} because {because}")]
+    Closed {
+        /// On which day (YYYY-MM-DD).
+        day: String,
+        /// Why, without the reason that somebody gave.
+        because: String,
+    },
     /// Not after what happened before.
     #[error("the {machine} is `{state}`: `{step}` is not possible")]
     Step {
@@ -272,16 +282,23 @@ impl CaseState {
         match &record.what {
             Some(What::Closed(closed)) => self.close(closed, &recording),
             Some(What::Feedback(feedback)) => self.report(feedback, &recording),
-            Some(What::Claimed(claimed)) => self.claim(claimed),
+            Some(What::Claimed(claimed)) => self.claim(claimed, &recording),
             Some(What::Decided(decided)) => self.decide(decided, &recording),
             Some(What::Escalated(escalated)) => self.escalate(&escalated.key),
             Some(What::Support(changed)) => self.change_support(changed, &recording),
             Some(What::Acknowledged(done)) => self.acknowledge(done, &recording),
             Some(What::Announced(announced)) => self.announce(announced),
             Some(What::ListsTold(told)) => self.tell_lists(told),
-            Some(What::ReviewRequested(_) | What::Taken(_) | What::ReportsRead(_)) | None => Err(
-                Refusal::field("what", "is nothing that happens to one case"),
-            ),
+            Some(
+                What::ReviewRequested(_)
+                | What::Taken(_)
+                | What::ReportsRead(_)
+                | What::Reviewed(_),
+            )
+            | None => Err(Refusal::field(
+                "what",
+                "is nothing that happens to one case",
+            )),
         }
     }
 }

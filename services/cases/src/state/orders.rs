@@ -1,8 +1,8 @@
 //! Lift orders: implementers are told that a measure has lost its support and is to be lifted.
 //!
 //! INVARIANT (no carried measure forgotten): a measure that loses its support leaves an order for
-//! each implementer, unless its last report about each verdict says that it did not carry the measure
-//! out, or nobody could have: the measure was only proposed, and nobody reported otherwise.
+//! each implementer, unless of each verdict by which it applied its last report says that it did not carry
+//! the measure out. A verdict that only proposed it counts where somebody carried it out all the same.
 //! INVARIANT (no order while supported): what is supported again leaves no open order.
 
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::case::number;
+use super::case::{Recorded, number};
 use super::feedback::{About, Report};
 use super::stored::Masked;
 use super::table::{self, MeasureState, Named, OrderState, OrderStep};
@@ -203,13 +203,23 @@ impl CaseState {
             .map(|done| done.at)
             .max();
         let last = self.last_reports(place, implementer);
-        if last.is_empty() {
-            return measure.carried && lifted.is_none();
-        }
         // What was carried out after it was lifted is to be lifted again.
-        last.values().any(|report| {
+        let done = last.values().any(|report| {
             report.says_executed() && lifted.is_none_or(|lifted| lifted < report.executed_at)
-        })
+        });
+        // Nothing said about a verdict is not that nothing was done for it.
+        let silent = |verdict: VerdictId| !last.contains_key(&verdict);
+        done || (lifted.is_none() && self.applied_by(place, measure.round).any(silent))
+    }
+
+    /// The verdicts by which a measure applied since a verdict triggered it.
+    fn applied_by(&self, place: usize, round: u32) -> impl Iterator<Item = VerdictId> {
+        let place = number(place);
+        let applied = move |one: &&Recorded| {
+            let mut shown = one.shown.iter();
+            shown.any(|shown| shown.applied && (shown.measure, shown.round) == (place, round))
+        };
+        self.verdicts.iter().filter(applied).map(|one| one.verdict)
     }
 
     /// The last reports of an implementer about a measure, since a verdict triggered it: one for each

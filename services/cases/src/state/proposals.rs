@@ -1,11 +1,17 @@
 //! What waits for an official: taken in hand, decided, by two where that is asked for, escalated.
 //!
 //! A passed time limit never makes an effect and never a PASS (spec 8): it is only told.
+//!
+//! INVARIANT (four eyes): where it takes two officials, neither their names nor, where each has a key of
+//! his own, their keys are the same. A key that several officials share tells nothing apart: whoever
+//! holds it answers for their names.
 
 use creditgate_measures::time::Time;
+use creditgate_measures::verdict::VerdictId;
 use creditgate_proto::journal::v1::{ProposalClaimed, ProposalDecided};
 use serde::{Deserialize, Serialize};
 
+use super::case::number;
 use super::stored::Masked;
 use super::table::{MeasureState, MeasureStep};
 use super::{CaseMeasure, CaseState, Happened, Recording, Refusal, Taken};
@@ -51,6 +57,18 @@ impl CaseMeasure {
     fn was_seconded_by(&self, by: &str) -> bool {
         self.seconded_by.as_ref().is_some_and(|own| own.0 == by)
     }
+
+    /// Why this one cannot be the second of two, if so. `caller` is told where the key is of one official.
+    fn not_the_second(&self, by: &str, caller: Option<&str>) -> Option<Refusal> {
+        if self.state != MeasureState::Seconded {
+            return None;
+        }
+        if self.was_seconded_by(by) {
+            return Some(Refusal::NotBy(SECOND));
+        }
+        let same = caller.is_some() && self.seconded_with.as_deref() == caller;
+        same.then_some(Refusal::NotBy(SECOND_KEY))
+    }
 }
 
 impl CaseState {
@@ -60,7 +78,11 @@ impl CaseState {
             .ok_or_else(|| Refusal::not_found("measure", key))
     }
 
-    pub(super) fn claim(&mut self, claimed: &ProposalClaimed) -> Result<Taken, Refusal> {
+    pub(super) fn claim(
+        &mut self,
+        claimed: &ProposalClaimed,
+        recording: &Recording<'_>,
+    ) -> Result<Taken, Refusal> {
         let by = required_by(&claimed.by)?;
         let measure = self.proposal(&claimed.key)?;
         if claimed.released {
@@ -82,8 +104,9 @@ impl CaseState {
                 false => Err(Refusal::NotBy("somebody else has the proposal in hand")),
             };
         }
-        if measure.state == MeasureState::Seconded && measure.was_seconded_by(by) {
-            return Err(Refusal::NotBy(SECOND));
+        let caller = claimed.own_key.then_some(recording.caller);
+        if let Some(refusal) = measure.not_the_second(by, caller) {
+            return Err(refusal);
         }
         measure.go(MeasureStep::Claim)?;
         measure.claimed_by = Some(by.into());
@@ -129,10 +152,11 @@ impl CaseState {
             (true, true, false) => MeasureStep::Second,
             (true, true, true) | (true, false, _) => MeasureStep::Confirm,
         };
+        let caller = decided.own_key.then_some(recording.caller);
+        if let Some(refusal) = measure.not_the_second(by, caller) {
+            return Err(refusal);
+        }
         if measure.state.waits() && !measure.is_in_hand_of(by) {
-            if seconded && measure.was_seconded_by(by) {
-                return Err(Refusal::NotBy(SECOND));
-            }
             return Err(Refusal::NotBy(match measure.in_hand() {
                 true => "somebody else has the proposal in hand",
                 false => "the proposal must be claimed first, by whoever decides it",
@@ -142,15 +166,31 @@ impl CaseState {
         measure.claimed_by = None;
         measure.decided_on = Some(measure.basis.clone());
         measure.decisions.push(decision);
-        let key = measure.key();
+        if step == MeasureStep::Second {
+            measure.seconded_by = Some(by.into());
+            measure.seconded_with = caller.map(str::to_owned);
+        }
+        let (key, verdict) = (measure.key(), measure.verdict);
         Ok(Taken::new(match step {
             MeasureStep::Reject => vec![Happened::Rejected(key)],
-            MeasureStep::Confirm => vec![Happened::Confirmed(key)],
-            _ => {
-                measure.seconded_by = Some(by.into());
-                Vec::new()
+            MeasureStep::Confirm => {
+                self.applies_by(verdict, &key);
+                vec![Happened::Confirmed(key)]
             }
+            _ => Vec::new(),
         }))
+    }
+
+    /// What an official has confirmed, implementers carry out for the verdict that showed it.
+    fn applies_by(&mut self, verdict: VerdictId, key: &str) {
+        let place = self.place_of(key).map(number);
+        let verdicts = self.verdicts.iter_mut();
+        for of in verdicts.filter(|one| one.verdict == verdict) {
+            let shown = of.shown.iter_mut();
+            for one in shown.filter(|shown| Some(shown.measure) == place) {
+                one.applied = true;
+            }
+        }
     }
 
     pub(super) fn escalate(&mut self, key: &str) -> Result<Taken, Refusal> {
@@ -165,6 +205,7 @@ impl CaseState {
 }
 
 const SECOND: &str = "it takes two officials, and this one has confirmed already";
+const SECOND_KEY: &str = "it takes two officials with keys of their own, and somebody has confirmed already with this key; where several officials share it, its holder says so with `shared` in the keys file";
 
 impl CaseMeasure {
     /// Whether this very decision was the last one, and stands.

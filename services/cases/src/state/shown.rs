@@ -82,6 +82,11 @@ impl CaseState {
                 .iter()
                 .map(|reward| self.reward_shown(reward))
                 .collect(),
+            closing: life.closing.as_ref().map(|closing| v1::CaseClosing {
+                reason: closing.reason.0.clone(),
+                document_no: closing.document_no.clone(),
+                caller: closing.caller.clone(),
+            }),
         }
     }
 

@@ -139,8 +139,7 @@ impl CaseState {
                 let judged_before = measure.state == MeasureState::Seconded
                     && measure.step_of(true, &basis) == MeasureStep::Propose;
                 if judged_before && measure.go(MeasureStep::Propose).is_ok() {
-                    measure.claimed_by = None;
-                    measure.seconded_by = None;
+                    measure.leave_hands();
                 }
                 if measure.rest_on(basis) {
                     happened.push(Happened::BasisChanged(measure.key()));

@@ -3,6 +3,7 @@
 //! One thread writes. A transaction holds whole records only and moves the mark with them, so what is
 //! there is always what follows from the records up to the mark.
 
+mod counts;
 mod read;
 mod row;
 
@@ -217,7 +218,7 @@ impl Table {
             }
             self.connection.execute_batch(
                 "UPDATE cases SET open_until = 0;
-                UPDATE cases SET missing_from = 0;
+                UPDATE cases SET missing_from = -1;
                 UPDATE proposals SET decide_by = '';
                 DELETE FROM settings;",
             )?;
@@ -371,19 +372,29 @@ impl Change<'_> {
             .map(drop)
     }
 
-    /// Notes which verdicts were taken in behind others that were not; those up to `before` need no note.
-    pub(crate) fn ahead(&self, before: u64, ahead: &BTreeMap<u64, u64>) -> Result<(), Error> {
+    /// Notes which verdicts were taken in behind others that were not, beside those noted before; those up to
+    /// `before` need no note.
+    pub(crate) fn ahead(&self, before: u64, new: &BTreeMap<u64, u64>) -> Result<(), Error> {
         self.run(
             "DELETE FROM ahead WHERE number <= ?1",
             params![before.cast_signed()],
         )?;
-        ahead.iter().try_for_each(|(number, position)| {
+        new.iter().try_for_each(|(number, position)| {
             self.run(
                 "INSERT OR IGNORE INTO ahead VALUES (?1, ?2)",
                 params![number.cast_signed(), position.cast_signed()],
             )
             .map(drop)
         })
+    }
+
+    /// Whoever led has made every review that changes up to this number asked for.
+    pub(crate) fn reviewed(&self, seq: u64) -> Result<(), Error> {
+        self.run(
+            "DELETE FROM pending WHERE seq <= ?1",
+            params![seq.cast_signed()],
+        )
+        .map(drop)
     }
 
     /// Notes how far reports were read from a partition of their topic.
@@ -464,6 +475,8 @@ CREATE TABLE cases (id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, scenar
     last_event_at INTEGER NOT NULL, state BLOB NOT NULL);
 CREATE INDEX cases_by_day ON cases (open_until);
 CREATE INDEX cases_missing ON cases (case_id) WHERE missing_from IS NOT NULL;
+CREATE INDEX cases_missing_from ON cases (missing_from) WHERE missing_from IS NOT NULL;
+CREATE INDEX cases_open ON cases (open) WHERE open;
 CREATE TABLE keys (key INTEGER NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (key, \"case\")) WITHOUT ROWID;
 CREATE TABLE rests (entry TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (entry, \"case\")) WITHOUT ROWID;
 CREATE TABLE measures (measure TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (measure, \"case\")) WITHOUT ROWID;
@@ -474,6 +487,7 @@ CREATE INDEX proposals_due ON proposals (decide_by, \"case\", key);
 CREATE TABLE orders (id TEXT NOT NULL PRIMARY KEY, \"case\" INTEGER NOT NULL, implementer TEXT NOT NULL,
     state TEXT NOT NULL, ordered_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX orders_by_age ON orders (ordered_at, id);
+CREATE INDEX orders_open ON orders (ordered_at) WHERE state = 'open';
 CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, verdict BLOB NOT NULL, implementer TEXT NOT NULL,
     measure TEXT NOT NULL, direction TEXT NOT NULL, status TEXT NOT NULL, department TEXT NOT NULL, division TEXT NOT NULL, day TEXT NOT NULL,
     amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, verdict, implementer)) WITHOUT ROWID;

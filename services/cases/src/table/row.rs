@@ -17,7 +17,7 @@ pub(crate) struct Row<'a> {
     pub tracked: bool,
     /// The end of the day up to which it is open, in microseconds.
     pub open_until: i64,
-    /// From when on a check may be missing, in microseconds; 0: from the beginning.
+    /// From when on a check may be missing, in microseconds; 0: from the beginning, -1: that is not known.
     pub missing_from: Option<i64>,
     pub last_event_at: i64,
     pub state: Vec<u8>,

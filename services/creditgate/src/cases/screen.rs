@@ -50,6 +50,11 @@ fn head(case: &v1::CaseShown) -> String {
     };
     said("首次事项", &moment(&case.opened_at));
     said("办结时间", &moment(&case.closed_at));
+    if let Some(closing) = &case.closing {
+        said("办结理由", &plain(&closing.reason));
+        said("办结文书", &one_line(&closing.document_no));
+        said("办结人", &one_line(&closing.caller));
+    }
     said("办理至", &case.open_until);
     said("下一环节", &case.next_stage);
     out

@@ -347,7 +347,8 @@ pub const KEYS: &[Key] = &[
         "CREDITGATE_CASES_FOUR_EYES",
         Form::Many,
         "",
-        "Ids of measures that two different officials must confirm; `all` stands for every one.",
+        "Ids of measures that two different officials must confirm; `all` stands for every one. Their names differ, and \
+         their keys too, unless the keys file says of a key that it is `shared`.",
     ),
     key(
         "limits.message_mib",

@@ -208,7 +208,7 @@ mod tests {
                 "ce_specversion=1.0",
                 "ce_id=01900000-0000-7000-8000-000000000001",
                 "ce_source=urn:creditgate:cases",
-                "ce_type=creditgate.lift_order",
+                "ce_type=cn.creditgate.lift-order.v1",
                 "content-type=application/json",
                 "ce_subject=地-2026-1",
                 "ce_time=2026-11-20T10:00:00+08:00",

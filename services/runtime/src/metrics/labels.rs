@@ -119,6 +119,18 @@ labels! {
 }
 
 labels! {
+    /// What a process is to the cases.
+    CasesRole {
+        /// It keeps them, for all where there are several.
+        Leads = "leads",
+        /// It takes in what another one records, and leads when that one is gone.
+        StandsBy = "stands_by",
+        /// It has not read everything that was recorded yet, and answers nothing.
+        Reading = "reading",
+    }
+}
+
+labels! {
     /// Why a list change was refused.
     ChangeRefusal {
         /// The change breaks a rule of its form.

@@ -1,5 +1,6 @@
 //! What is counted, and the two ways it is shown; both read the same cells.
 
+mod cases;
 mod cells;
 mod labels;
 mod otlp;
@@ -16,10 +17,11 @@ use parking_lot::RwLock;
 
 use crate::clock::Clock;
 
+pub use self::cases::CaseCounts;
 pub use self::cells::{Counter, DurationCounts, Durations, Gauge, UpDown};
 pub use self::labels::{
-    ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd,
-    Transport,
+    CasesRole, ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, Refusal, Signal, StreamEnd,
+    TransactionEnd, Transport,
 };
 pub(crate) use self::otlp::export_request;
 pub use self::shown::{Family, Number, Sample};
@@ -93,6 +95,7 @@ struct Cells {
     /// In the order of [`Outcome::ALL`].
     reviews: [Counter; Outcome::ALL.len()],
     reviews_repeated: Counter,
+    cases: cases::Cases,
     stream_events: [Counter; StreamEnd::COUNT],
     stream_transactions: [Counter; TransactionEnd::COUNT],
     journal: Journal,
@@ -135,6 +138,7 @@ impl Metrics {
             refused: Default::default(),
             reviews: Default::default(),
             reviews_repeated: Counter::default(),
+            cases: cases::Cases::default(),
             stream_events: Default::default(),
             stream_transactions: Default::default(),
             journal: Journal::default(),

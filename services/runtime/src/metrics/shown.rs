@@ -219,7 +219,7 @@ impl Metrics {
                 }],
             )
         };
-        vec![
+        let mut families = vec![
             of(metric::CHECKS_RECEIVED, received),
             of(metric::VERDICTS, verdicts),
             one(metric::CHECKS_REPEATED, repeated),
@@ -231,6 +231,9 @@ impl Metrics {
                 metric::REVIEWS_REPEATED,
                 Number::Count(cells.reviews_repeated.get()),
             ),
+        ];
+        families.extend(self.case_families());
+        families.extend([
             of(metric::STREAM_EVENTS, stream_events),
             of(metric::STREAM_TRANSACTIONS, stream_transactions),
             one(
@@ -287,7 +290,8 @@ impl Metrics {
             ),
             of(metric::RESIDENT_MEMORY, resident_memory()),
             of(metric::BUILD_INFO, build),
-        ]
+        ]);
+        families
     }
 }
 

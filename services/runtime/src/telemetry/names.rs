@@ -210,6 +210,64 @@ pub mod metric {
         &[],
         "Reviews asked for once more, answered with their first verdict out of the journal.",
     );
+    /// What a process is to the cases.
+    pub const CASES_ROLE: Metric = gauge(
+        "creditgate_cases_role",
+        &["role"],
+        "1 for what this process is to the cases, 0 for the others; `leads` is 1 in at most one process of a deployment. Absent where it follows none.",
+    );
+    /// How far the log of cases is taken in.
+    pub const CASES_TAKEN_IN: Metric = gauge(
+        "creditgate_cases_taken_in",
+        &[],
+        "Records of the log of cases that are taken in here; one that stands by has everything when it shows the same as the one that leads.",
+    );
+    // The numbers of cases are told by the process that leads them, and absent in others: so a sum counts nothing twice.
+
+    /// Open cases.
+    pub const CASES_OPEN: Metric = gauge("creditgate_cases_open", &[], "Cases that are open.");
+    /// Missing checks.
+    pub const CASES_MISSING_CHECKS: Metric = gauge(
+        "creditgate_cases_with_missing_checks",
+        &[],
+        "Cases in which a step came without the decisive check before it, and the check has not come since.",
+    );
+    /// Proposals.
+    pub const PROPOSALS_OPEN: Metric = gauge(
+        "creditgate_proposals_open",
+        &[],
+        "Proposed measures that wait for an official, escalated ones too.",
+    );
+    /// Escalated proposals.
+    pub const PROPOSALS_ESCALATED: Metric = gauge(
+        "creditgate_proposals_escalated",
+        &[],
+        "Proposed measures whose time for a decision has passed.",
+    );
+    /// Lift orders.
+    pub const LIFT_ORDERS_OPEN: Metric = gauge(
+        "creditgate_lift_orders_open",
+        &[],
+        "Lift orders that are not acknowledged, overdue ones too.",
+    );
+    /// Overdue lift orders.
+    pub const LIFT_ORDERS_OVERDUE: Metric = gauge(
+        "creditgate_lift_orders_overdue",
+        &[],
+        "Lift orders that are not acknowledged although their time has passed.",
+    );
+    /// The backlog of reviews.
+    pub const REVIEWS_WAITING: Metric = gauge(
+        "creditgate_reviews_waiting",
+        &[],
+        "Reviews of cases that wait.",
+    );
+    /// Its age.
+    pub const REVIEWS_OLDEST: Metric = gauge(
+        "creditgate_reviews_oldest_seconds",
+        &[],
+        "Time since the recording of the oldest change whose reviews are not all made; 0: none waits.",
+    );
     /// Events from Kafka.
     pub const STREAM_EVENTS: Metric = counter(
         "creditgate_stream_events_total",
@@ -396,6 +454,16 @@ pub mod metric {
         CHECK_DURATION,
         REVIEWS,
         REVIEWS_REPEATED,
+        CASES_ROLE,
+        CASES_TAKEN_IN,
+        CASES_OPEN,
+        CASES_MISSING_CHECKS,
+        PROPOSALS_OPEN,
+        PROPOSALS_ESCALATED,
+        LIFT_ORDERS_OPEN,
+        LIFT_ORDERS_OVERDUE,
+        REVIEWS_WAITING,
+        REVIEWS_OLDEST,
         STREAM_EVENTS,
         STREAM_TRANSACTIONS,
         JOURNAL_RECORDS,

@@ -62,7 +62,7 @@ impl World<'_> {
     }
 
     /// Waits until the process leads what it has to lead: what one that was killed left is given up after a while.
-    async fn wait_for_leader(&self) {
+    pub async fn wait_for_leader(&self) {
         let began = Instant::now();
         loop {
             let mut cases = self.leader().cases().await;

@@ -12,8 +12,8 @@ use super::World;
 use crate::kinds::EVENT;
 use crate::{assert_not_torn, wait_until};
 
-const FEEDBACK: &str = "creditgate.feedback";
-const LIFT_ORDER: &str = "creditgate.lift_order";
+const FEEDBACK: &str = "cn.creditgate.feedback.v1";
+const LIFT_ORDER: &str = "cn.creditgate.lift-order.v1";
 /// Ways in which messages are no reports, in their order.
 const FAULTS: [&str; 6] = ["type", "json", "status", "verdict", "conflict", "elsewhere"];
 

@@ -119,20 +119,57 @@ fn an_event_opens_a_closed_case_again_and_a_review_does_not() {
             .repeated
     );
     let again = story.take(closed("time_limit", ""));
-    assert!(matches!(
-        again,
-        Err(Refusal::Step {
-            state: "closed",
-            step: "close",
-            ..
-        })
-    ));
+    assert!(matches!(again, Err(Refusal::Closed { .. })));
     story.case.take_verdict(&review(2, &first, "deal", &[]));
     assert!(!story.case.is_open());
     let taken = story.case.take_verdict(&event(3, "deal", &[]));
     assert_eq!(taken.happened, [Happened::Opened]);
     assert!(story.case.is_open());
     assert_eq!(story.shown().closed_why, "");
+}
+
+#[test]
+fn how_a_case_was_closed_is_shown_and_stands() {
+    let mut story = Story::of(&[event(1, "register", &[])]);
+    let asked = |reason: &str, document_no: &str| {
+        What::Closed(CaseClosed {
+            why: "by_request".to_owned(),
+            reason: reason.to_owned(),
+            document_no: document_no.to_owned(),
+        })
+    };
+    story
+        .take(asked("竞买人撤回", "撤〔2026〕1号"))
+        .expect("closed");
+    let closing = story.shown().closing.expect("closed by request");
+    assert_eq!(
+        (
+            closing.reason.as_str(),
+            closing.document_no.as_str(),
+            closing.caller.as_str()
+        ),
+        ("竞买人撤回", "撤〔2026〕1号", "desk")
+    );
+    let again = story.take(asked("竞买人撤回", "撤〔2026〕1号"));
+    assert!(again.expect("known").repeated);
+    for (reason, document_no) in [("重复", "撤〔2026〕1号"), ("竞买人撤回", "")] {
+        let refused = story.take(asked(reason, document_no)).expect_err("another");
+        assert_eq!(
+            refused.to_string(),
+            "closed already on 2026-03-01 because `desk` asked for it with document `撤〔2026〕1号`: \
+             the case itself shows the reason"
+        );
+    }
+    // Open again, nothing is left of it.
+    story.case.take_verdict(&event(2, "apply", &[]));
+    assert_eq!(story.shown().closing, None);
+
+    let mut story = Story::of(&[event(1, "supply", &[])]);
+    story.take(closed("last_stage", "")).expect("closed");
+    assert_eq!(story.shown().closing, None);
+    let refused = story.take(asked("撤回", "")).expect_err("it has ended");
+    let tells = "closed already on 2026-03-01 because its last stage was reached";
+    assert_eq!(refused.to_string(), tells);
 }
 
 #[test]

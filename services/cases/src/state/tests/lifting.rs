@@ -54,14 +54,43 @@ fn what_was_carried_out_for_one_verdict_is_lifted_though_it_was_not_for_another(
 }
 
 #[test]
+fn silence_about_one_verdict_is_not_answered_by_what_was_said_of_another() {
+    for said in [1, 2] {
+        let mut story = barred_twice();
+        story
+            .feedback("f1", said, "not_executed", "")
+            .expect("taken");
+        story.support("0/M1", &[], 5).expect("taken");
+        assert_eq!(story.states(), "0/M1=unsupported 甲局:open 乙局:open");
+    }
+    // A verdict that only proposed it asks for no report, until it is confirmed.
+    for confirmed in [false, true] {
+        let mut story = Story::of(&[
+            event(1, "register", &[bites("M1", &["E1"])]),
+            event(2, "deal", &[proposed("M1", &["E1", "E2"])]),
+        ]);
+        story.feedback("f1", 1, "not_executed", "").expect("taken");
+        if confirmed {
+            story.claim("0/M1", "王五", false).expect("claimed");
+            story.decide("0/M1", "王五", "confirm").expect("confirmed");
+        }
+        story.support("0/M1", &[], 5).expect("taken");
+        let orders = if confirmed {
+            " 甲局:open 乙局:open"
+        } else {
+            ""
+        };
+        assert_eq!(story.states(), format!("0/M1=unsupported{orders}"));
+    }
+}
+
+#[test]
 fn no_order_where_no_verdict_was_carried_out() {
     let mut story = barred_twice();
     story.feedback("f1", 1, "executed", "甲局").expect("taken");
     story.feedback("f2", 2, "not_executed", "").expect("taken");
-    // The first report is put right.
-    story
-        .feedback("f3", 1, "not_executed", "甲局")
-        .expect("taken");
+    // The first report is put right, and nobody else did it.
+    story.feedback("f3", 1, "not_executed", "").expect("taken");
     assert_eq!(story.shown().feedback[2].flags, ["contradicts"]);
     story.support("0/M1", &[], 5).expect("taken");
     assert_eq!(story.states(), "0/M1=unsupported");

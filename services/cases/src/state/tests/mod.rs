@@ -191,9 +191,14 @@ impl Story {
 
     /// Takes a record in; what was refused leaves no trace.
     fn take(&mut self, what: What) -> Result<Taken, Refusal> {
+        self.take_from("desk", what)
+    }
+
+    fn take_from(&mut self, caller: &str, what: What) -> Result<Taken, Refusal> {
         self.records += 1;
         self.now += 10;
-        let record = record(self.now, what);
+        let mut record = record(self.now, what);
+        record.caller = caller.to_owned();
         let before = self.case.clone();
         let checked = self.case.check_record(&record);
         let taken = self.case.take_record(self.records, &record);
@@ -229,22 +234,11 @@ impl Story {
     }
 
     fn claim(&mut self, key: &str, by: &str, released: bool) -> Result<Taken, Refusal> {
-        self.take(What::Claimed(ProposalClaimed {
-            key: key.to_owned(),
-            by: by.to_owned(),
-            released,
-        }))
+        self.take(claimed(key, by, released, false))
     }
 
     fn decide(&mut self, key: &str, by: &str, decision: &str) -> Result<Taken, Refusal> {
-        self.take(What::Decided(ProposalDecided {
-            key: key.to_owned(),
-            decision: decision.to_owned(),
-            by: by.to_owned(),
-            reason: "核实".to_owned(),
-            document_no: "文〔2026〕1号".to_owned(),
-            four_eyes: Land::new().four_eyes(key),
-        }))
+        self.take(decided(key, by, decision, false))
     }
 
     fn acknowledge(&mut self, order: usize) -> Result<Taken, Refusal> {
@@ -282,6 +276,27 @@ impl Story {
             terms: &Land::new(),
         })
     }
+}
+
+fn claimed(key: &str, by: &str, released: bool, own_key: bool) -> What {
+    What::Claimed(ProposalClaimed {
+        key: key.to_owned(),
+        by: by.to_owned(),
+        released,
+        own_key,
+    })
+}
+
+fn decided(key: &str, by: &str, decision: &str, own_key: bool) -> What {
+    What::Decided(ProposalDecided {
+        key: key.to_owned(),
+        decision: decision.to_owned(),
+        by: by.to_owned(),
+        reason: "核实".to_owned(),
+        document_no: "文〔2026〕1号".to_owned(),
+        four_eyes: Land::new().four_eyes(key),
+        own_key,
+    })
 }
 
 fn report(id_: &str, verdict: u64, status: &str, implementer: &str, now: i64) -> v1::Feedback {

@@ -3,7 +3,7 @@
 use creditgate_proto::journal::v1::ProposalDecided;
 use creditgate_proto::journal::v1::case_record::What;
 
-use super::{Story, bites, event, proposed, triggered};
+use super::{Story, bites, claimed, decided, event, proposed, triggered};
 use crate::state::{Happened, Refusal};
 
 fn one(measure: &str) -> Story {
@@ -77,6 +77,30 @@ fn four_eyes_are_two_officials() {
     let taken = story.decide("0/M2", "赵六", "confirm").expect("confirmed");
     assert_eq!(taken.happened, [Happened::Confirmed("0/M2".to_owned())]);
     assert_eq!(story.shown().measures[0].decisions.len(), 2);
+}
+
+#[test]
+fn four_eyes_are_two_keys_where_each_official_has_one() {
+    for (own_key, shared) in [(true, false), (false, true)] {
+        let mut story = one("M2");
+        let mut by = |caller: &str, what: What| story.take_from(caller, what);
+        by("wang", claimed("0/M2", "王五", false, own_key)).expect("claimed");
+        by("wang", decided("0/M2", "王五", "confirm", own_key)).expect("seconded");
+        // The same key under another name.
+        let again = by("wang", claimed("0/M2", "赵六", false, own_key));
+        match shared {
+            true => drop(again.expect("its holder answers for the names")),
+            false => {
+                assert!(text(again).contains("keys of their own"));
+                by("zhao", claimed("0/M2", "赵六", false, true)).expect("another key");
+                let first = by("wang", decided("0/M2", "赵六", "confirm", true));
+                assert!(text(first).contains("keys of their own"));
+            }
+        }
+        let caller = if shared { "wang" } else { "zhao" };
+        let done = by(caller, decided("0/M2", "赵六", "confirm", own_key)).expect("confirmed");
+        assert_eq!(done.happened, [Happened::Confirmed("0/M2".to_owned())]);
+    }
 }
 
 #[test]
@@ -167,6 +191,7 @@ fn a_decision_says_who_why_and_by_which_document() {
             reason: "核实".to_owned(),
             document_no: "文1".to_owned(),
             four_eyes: false,
+            own_key: false,
         };
         change(&mut decided);
         assert_eq!(text(story.take(What::Decided(decided))), expected);

@@ -17,12 +17,13 @@ use super::{CASE, DAY, Land, at, bidder, event, record, report, review, triggere
 use crate::facts::{OfferedFacts, TriggeredFacts, VerdictFacts};
 use crate::state::table::Named;
 use crate::state::{
-    About, CaseState, Happened, MeasureState, OrderState, Report, Terms, View, Who,
+    About, CaseState, Decision, Happened, MeasureState, OrderState, Report, Terms, View, Who,
 };
 
 const STAGES: [&str; 5] = ["register", "apply", "deal", "contract", "supply"];
 const ENTRIES: [&str; 3] = ["E1", "E2", "E3"];
 const OFFICIALS: [&str; 3] = ["王五", "赵六", "钱七"];
+const CALLERS: [(&str, bool); 3] = [("desk", false), ("wang", true), ("zhao", true)];
 const IMPLEMENTERS: [&str; 3] = ["", "甲局", "乙局"];
 const STATUSES: [&str; 3] = ["executed", "partly", "not_executed"];
 /// An even id needs four eyes.
@@ -58,8 +59,10 @@ pub(super) struct World {
     /// What each measure rests on, by the last that was said about it: entries, by its row alone.
     rests: BTreeMap<String, (BTreeSet<String>, bool)>,
     view: CaseView,
-    /// Measures that applied, in part too, with their round.
-    applied: BTreeSet<(String, u32)>,
+    /// Measures that applied, in part too, with their round, by which verdicts.
+    applied: BTreeMap<(String, u32), BTreeSet<String>>,
+    /// Who calls, and whether the key is of one official alone.
+    caller: (&'static str, bool),
     /// Feedback: asked, new, repeated, refused.
     pub(super) counts: [usize; 4],
 }
@@ -75,7 +78,8 @@ impl World {
             list_seq: 1,
             rests: BTreeMap::new(),
             view: CaseView::default(),
-            applied: BTreeSet::new(),
+            applied: BTreeMap::new(),
+            caller: CALLERS[0],
             counts: [0; 4],
         };
         world.verdict(0, 0, false);
@@ -84,6 +88,7 @@ impl World {
 
     pub(super) fn check(&mut self, [kind, a, b, c]: [u8; 4]) {
         self.now += 7;
+        self.caller = CALLERS[usize::from(kind >> 4) % CALLERS.len()];
         match kind % 12 {
             0 | 1 => self.verdict(a, b, false),
             2 => self.verdict(a, b, true),
@@ -95,13 +100,10 @@ impl World {
             10 => self.owed(a),
             _ => self.close_or_escalate(a, b),
         }
-        self.applied.extend(
-            self.case
-                .measures
-                .iter()
-                .filter(|measure| measure.state.bites())
-                .map(|measure| (measure.key(), measure.round)),
-        );
+        for measure in self.case.measures.iter().filter(|m| m.state.bites()) {
+            let of = self.applied.entry((measure.key(), measure.round));
+            of.or_default().insert(measure.verdict.to_string());
+        }
         self.invariants();
     }
 
@@ -197,7 +199,8 @@ impl World {
             let key = format!("{number}/{measure_id}");
             if of.iter().any(|one| one.applied.is_some()) {
                 let round = case.measure(&key).expect("shown").round;
-                self.applied.insert((key.clone(), round));
+                let of = self.applied.entry((key.clone(), round));
+                of.or_default().insert(facts.verdict_id.to_string());
             }
             self.rests.insert(key, (entries, by_row));
         }
@@ -205,7 +208,8 @@ impl World {
 
     /// Writes a record when the case takes it, as the service does.
     fn write(&mut self, what: What) -> Option<Vec<Happened>> {
-        let record = record(self.now, what);
+        let mut record = record(self.now, what);
+        record.caller = self.caller.0.to_owned();
         let before = self.case.clone();
         let Ok(checked) = self.case.check_record(&record) else {
             self.counts[3] += usize::from(matches!(record.what, Some(What::Feedback(_))));
@@ -235,10 +239,15 @@ impl World {
         let order = self.case.order(order).expect("given");
         let measure = &self.case.measures[order.measure as usize];
         let last = self.last_reports(order.measure, &order.implementer);
-        match last.is_empty() {
-            true => assert!(self.applied.contains(&(measure.key(), measure.round))),
-            false => assert!(last.iter().any(|report| was_done(report))),
-        }
+        let done = last.iter().any(|report| was_done(report));
+        assert!(done || self.is_silent(&measure.key(), measure.round, &last));
+    }
+
+    /// Whether nothing was reported about a verdict by which the measure applied.
+    fn is_silent(&self, key: &str, round: u32, reports: &[&Report]) -> bool {
+        let applied = self.applied.get(&(key.to_owned(), round));
+        let said = |id: &String| reports.iter().any(|r| r.feedback.verdict_id == *id);
+        !applied.into_iter().flatten().all(said)
     }
 
     /// Of each verdict what the implementer reported last about the measure, in its present round.
@@ -326,6 +335,7 @@ impl World {
             key,
             by: OFFICIALS[usize::from(b) % 3].to_owned(),
             released: c.is_multiple_of(4),
+            own_key: self.caller.1,
         }));
     }
 
@@ -346,6 +356,7 @@ impl World {
             reason: "核实".to_owned(),
             document_no: "文1".to_owned(),
             four_eyes,
+            own_key: self.caller.1,
         }));
         let confirmed = happened.is_some_and(|all| all.contains(&Happened::Confirmed(key.clone())));
         if confirmed && four_eyes {
@@ -354,6 +365,8 @@ impl World {
                 panic!("one official confirmed alone");
             };
             assert!(first.confirmed && second.confirmed && first.by != second.by);
+            let of_one = |decision: &Decision| CALLERS.contains(&(decision.caller.as_str(), true));
+            assert!(!of_one(first) || first.caller != second.caller);
         }
     }
 
@@ -472,13 +485,13 @@ impl World {
                     .filter(|report| was_done(report))
                     .map(|report| report.executed_at)
                     .max();
-                let applied = self.applied.contains(&(key.clone(), measure.round));
+                let silent = self.is_silent(&key, measure.round, &last);
                 let lifted_at = told
                     .iter()
                     .filter_map(|order| Some(order.acknowledged.as_ref()?.at))
                     .max();
                 let again = done_at > lifted_at;
-                let reason = done_at.is_none() && (!applied || !last.is_empty());
+                let reason = done_at.is_none() && !silent;
                 let answered = told.iter().any(|order| {
                     order.state == OrderState::Open
                         || (order.state == OrderState::Acknowledged && !again)

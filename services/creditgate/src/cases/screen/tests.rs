@@ -168,11 +168,17 @@ O1    M07   限制取得土地  0 bidder  示例局    待解除 逾期  2026-03
         state: "closed".to_owned(),
         closed_why: "by_request".to_owned(),
         closed_at: at("2026-03-05T00:00:00+08:00"),
+        closing: Some(v1::CaseClosing {
+            reason: "投标人 91219999MAYG58BR3Q 撤回".to_owned(),
+            document_no: "撤1号".to_owned(),
+            caller: "office".to_owned(),
+        }),
         ..v1::CaseShown::default()
     };
     assert_eq!(
         case(&bare),
-        "办件 K1（tender）：已办结，申请办结\n办结时间 2026-03-05T00:00:00+08:00\n"
+        "办件 K1（tender）：已办结，申请办结\n办结时间 2026-03-05T00:00:00+08:00\n\
+         办结理由 投标人 91**************3Q 撤回\n办结文书 撤1号\n办结人 office\n"
     );
 }
 

@@ -7,7 +7,7 @@ use super::carried::{Carried, carried};
 use crate::kafka::letter::{Code, Reason};
 use crate::kafka::record::Incoming;
 
-/// The report of a record: a CloudEvent of the type `creditgate.feedback` in binary or structured
+/// The report of a record: a CloudEvent of the type [`FEEDBACK_TYPE`](creditgate_proto::cloudevents::FEEDBACK_TYPE) in binary or structured
 /// mode, in JSON as HTTP takes it or in protobuf. Whether verdict and measure are known, and whether
 /// the report fits them, is asked of the cases.
 ///
@@ -67,7 +67,7 @@ mod tests {
 
     fn structured() -> Vec<u8> {
         format!(
-            r#"{{"specversion":"1.0","type":"creditgate.feedback","id":"m-1","source":"s","data":{REPORT}}}"#
+            r#"{{"specversion":"1.0","type":"cn.creditgate.feedback.v1","id":"m-1","source":"s","data":{REPORT}}}"#
         )
         .into_bytes()
     }
@@ -77,7 +77,7 @@ mod tests {
         let check = |headers: &[(&str, &[u8])], payload: &[u8]| {
             assert_eq!(feedback(&record(headers, Some(payload))), Ok(report()));
         };
-        let kind = "creditgate.feedback";
+        let kind = "cn.creditgate.feedback.v1";
         let mut json = binary(kind, "application/json");
         json.push(("somebody-elses", b"\xff"));
         check(&json, REPORT.as_bytes());
@@ -111,7 +111,7 @@ mod tests {
             assert_eq!(told("creditgate-topic"), Some("t.feedback"));
             assert_eq!(told("creditgate-offset"), Some("7"));
         };
-        let headers = binary("creditgate.feedback", "application/json");
+        let headers = binary("cn.creditgate.feedback.v1", "application/json");
         check(
             &record(&headers, None),
             "undecodable: the record has no value",
@@ -122,7 +122,7 @@ mod tests {
         );
         check(
             &record(&binary("tender.evaluate", "application/json"), Some(b"{")),
-            "refused: ce-type: expected `creditgate.feedback`",
+            "refused: ce-type: expected `cn.creditgate.feedback.v1`",
         );
         let nobody = REPORT.replace("某甲", "");
         check(
@@ -153,7 +153,7 @@ mod tests {
             "application/cloudevents+json",
             "",
         ]);
-        let kind = select(vec!["creditgate.feedback", "another", ""]);
+        let kind = select(vec!["cn.creditgate.feedback.v1", "another", ""]);
         let more = prop::collection::vec(
             (
                 prop_oneof![
