@@ -189,6 +189,7 @@ fn lists_print_a_line_each() {
         proposed: 2,
         open_orders: 3,
         missing: 4,
+        differing_answers: 0,
     };
     assert_eq!(cases(&[summary]), "\
 办件  场景  状态    环节  结论           最近事项                   生效措施  待确认  待解除  缺少核查
