@@ -141,6 +141,7 @@ impl CaseState {
             .map(|stands| stands.shown.clone())
             .unwrap_or_default();
         let mut more = facts.clone();
+        let mut applied = Vec::new();
         for (subject, of) in subjects.iter().zip(&mut more.subjects) {
             of.triggered.retain(|one| {
                 let place = self.place(*subject, &one.measure_id);
@@ -150,11 +151,18 @@ impl CaseState {
                     return true;
                 };
                 let shown = stands.iter().find(|shown| shown.measure == number(place));
-                if shown.is_some_and(|shown| shown.round == measure.round) {
-                    measure.carried |= one.applied.is_some();
+                let same_round = shown.is_some_and(|shown| shown.round == measure.round);
+                if same_round && one.applied.is_some() {
+                    measure.carried = true;
+                    applied.push(number(place));
                 }
                 shown.is_none()
             });
+        }
+        let stands = self.verdicts.iter_mut();
+        let stands = stands.filter(|one| one.verdict == facts.verdict_id);
+        for shown in stands.flat_map(|one| &mut one.shown) {
+            shown.applied |= applied.contains(&shown.measure);
         }
         more
     }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::case::{Recorded, number};
+use super::case::{Shown, number};
 use super::feedback::{About, Report};
 use super::stored::Masked;
 use super::table::{self, MeasureState, Named, OrderState, OrderStep};
@@ -215,11 +215,14 @@ impl CaseState {
     /// The verdicts by which a measure applied since a verdict triggered it.
     fn applied_by(&self, place: usize, round: u32) -> impl Iterator<Item = VerdictId> {
         let place = number(place);
-        let applied = move |one: &&Recorded| {
-            let mut shown = one.shown.iter();
-            shown.any(|shown| shown.applied && (shown.measure, shown.round) == (place, round))
-        };
-        self.verdicts.iter().filter(applied).map(|one| one.verdict)
+        let stands = self.verdicts.iter().map(|one| (one.verdict, &one.shown));
+        let others = self.other_answers.iter();
+        let others = others.map(|one| (one.verdict, &one.shown));
+        let applied =
+            move |shown: &Shown| shown.applied && (shown.measure, shown.round) == (place, round);
+        let by = stands.chain(others);
+        by.filter(move |(_, shown)| shown.iter().any(applied))
+            .map(|(verdict, _)| verdict)
     }
 
     /// The last reports of an implementer about a measure, since a verdict triggered it: one for each

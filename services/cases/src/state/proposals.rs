@@ -184,12 +184,13 @@ impl CaseState {
     /// What an official has confirmed, implementers carry out for the verdict that showed it.
     fn applies_by(&mut self, verdict: VerdictId, key: &str) {
         let place = self.place_of(key).map(number);
-        let verdicts = self.verdicts.iter_mut();
-        for of in verdicts.filter(|one| one.verdict == verdict) {
-            let shown = of.shown.iter_mut();
-            for one in shown.filter(|shown| Some(shown.measure) == place) {
-                one.applied = true;
-            }
+        let stands = self.verdicts.iter_mut();
+        let stands = stands.map(|one| (one.verdict, &mut one.shown));
+        let others = self.other_answers.iter_mut();
+        let others = others.map(|one| (one.verdict, &mut one.shown));
+        let of = stands.chain(others).filter(|(of, _)| *of == verdict);
+        for shown in of.flat_map(|(_, shown)| shown) {
+            shown.applied |= Some(shown.measure) == place;
         }
     }
 
