@@ -28,14 +28,11 @@ impl Keeper {
         feedback_id: &str,
     ) -> Result<Option<What>, Error> {
         let report = state.report_of(feedback_id);
-        let found = report.and_then(|report| Some((report, state.recorded(report.verdict)?)));
-        let Some((report, verdict)) = found else {
+        let found = report.and_then(|report| Some((report, state.shown_at(report)?)));
+        let Some((report, position)) = found else {
             return Ok(None);
         };
-        let record = self
-            .reviews
-            .verdicts()
-            .read_at(Position(verdict.position))?;
+        let record = self.reviews.verdicts().read_at(Position(position))?;
         let record = match VerdictRecord::decode(record.payload) {
             Ok(record) => record,
             // It would stop all cases otherwise, and never be read.

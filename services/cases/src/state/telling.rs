@@ -5,6 +5,7 @@
 
 use creditgate_proto::journal::v1::ListsTold;
 
+use super::answers::Answer;
 use super::feedback::{About, Report};
 use super::{CaseState, Refusal, Taken};
 
@@ -28,6 +29,20 @@ impl CaseState {
     pub fn report_of(&self, feedback_id: &str) -> Option<&Report> {
         let mut reports = self.reports.iter();
         reports.find(|report| report.feedback.feedback_id == feedback_id)
+    }
+
+    /// Position of the answer that shows what a report is about: of several answers of a slot the one that
+    /// stands, unless only another one shows it.
+    #[must_use]
+    pub fn shown_at(&self, report: &Report) -> Option<u64> {
+        let mut answers = self.answers(report.verdict);
+        let stands = answers.next()?;
+        let About::Penalty { measure, .. } = report.about else {
+            return Some(stands.position);
+        };
+        let shows = |answer: &Answer<'_>| answer.shown.iter().any(|one| one.measure == measure);
+        let other = answers.find(shows).filter(|_| !shows(&stands));
+        Some(other.map_or(stands.position, |other| other.position))
     }
 
     pub(super) fn tell_lists(&mut self, told: &ListsTold) -> Result<Taken, Refusal> {

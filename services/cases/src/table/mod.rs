@@ -461,8 +461,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // As for the index of verdicts: never a mark without its rows.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // A burst of reviews changes pages all over the file; they are written back together.
-    connection.pragma_update(None, "wal_autocheckpoint", 16_384)?;
+    // Pages go back in small portions, as SQLite does by itself: a large one keeps the disk from the
+    // journals of those who are being answered.
     connection.pragma_update(None, "cache_size", -65_536)
 }
 

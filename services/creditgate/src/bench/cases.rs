@@ -27,7 +27,7 @@ const PARTIES_FROM: u64 = 50_000;
 /// Cases opened by one call.
 const BATCH: u64 = 500;
 /// How long live checks are measured before the burst.
-const BEFORE: Duration = Duration::from_secs(10);
+const BEFORE: Duration = Duration::from_secs(20);
 /// Live checks that warm up.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// Longest time for all reviews.
