@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 14] = [
+const FILES: [&str; 15] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
@@ -17,6 +17,7 @@ const FILES: [&str; 14] = [
     "creditgate/v1/subscriptions.proto",
     "creditgate/v1/identity.proto",
     "creditgate/v1/cases.proto",
+    "creditgate/v1/deliveries.proto",
     "creditgate/journal/v1/cases.proto",
     "creditgate/journal/v1/desk.proto",
     "creditgate/journal/v1/records.proto",

@@ -18,8 +18,8 @@ mod written;
 
 pub use feedback::{FEEDBACK_TYPE, NotFeedback, feedback_from_message};
 pub use written::{
-    CASES_SOURCE, LIFT_ORDER_TYPE, VERDICT_SOURCE, VERDICT_TYPE, lift_order_headers,
-    verdict_headers,
+    CASES_SOURCE, LIFT_ORDER_TYPE, NOTICE_TYPE, VERDICT_SOURCE, VERDICT_TYPE, lift_order_event,
+    lift_order_headers, notice_event, verdict_event, verdict_headers,
 };
 
 /// The media type of structured mode.

@@ -1,7 +1,10 @@
 //! CloudEvents in both modes, and what is said of those that are none.
 
 use base64::Engine as _;
-use creditgate_proto::cloudevents::{CloudEvent, NotFeedback, feedback_from_message, from_message};
+use creditgate_proto::cloudevents::{
+    CloudEvent, NotFeedback, feedback_from_message, from_message, lift_order_event,
+    lift_order_headers, notice_event, verdict_event, verdict_headers,
+};
 use creditgate_proto::json::event_from_json;
 use creditgate_proto::{Refused, v1};
 use prost::Message;
@@ -295,4 +298,69 @@ fn a_message_that_is_no_report_is_told_why() {
         reported("", "", negative.as_bytes()),
         "refused: amount_fen: must not be negative",
     );
+}
+
+/// The attributes of an event in structured mode are those that headers have, and its data that of the topic.
+fn assert_as_headers(event: &[u8], headers: Vec<(&'static str, String)>) -> serde_json::Value {
+    let event: serde_json::Value = serde_json::from_slice(event).expect("JSON");
+    let mut left = event.as_object().expect("an object").clone();
+    let data = left.remove("data").expect("data");
+    for (name, value) in headers {
+        let name = match name {
+            "content-type" => "datacontenttype",
+            name => name.strip_prefix("ce_").expect("an attribute"),
+        };
+        assert_eq!(left.remove(name), Some(value.into()), "{name}");
+    }
+    assert!(left.is_empty(), "{left:?}");
+    data
+}
+
+#[test]
+fn what_is_sent_by_webhook_says_what_the_topics_say() {
+    let at = pbjson_types::Timestamp {
+        seconds: 1_772_328_600,
+        nanos: 0,
+    };
+    let verdict = v1::Verdict {
+        verdict_id: "01234567-89ab-8def-8123-456789abcdef".to_owned(),
+        case_id: "办件\"1\"".to_owned(),
+        outcome: "PASS".to_owned(),
+        evaluated_at: Some(at),
+        ..v1::Verdict::default()
+    };
+    let written = verdict_event(&verdict).expect("written");
+    let data = assert_as_headers(&written, verdict_headers(&verdict, "application/json"));
+    assert_eq!(data, serde_json::to_value(&verdict).expect("JSON"));
+
+    let order = v1::LiftOrder {
+        order_id: "01900000-0000-8000-8000-000000000001".to_owned(),
+        case_id: "办件1号".to_owned(),
+        state: "cancelled".to_owned(),
+        ordered_at: Some(at),
+        ..v1::LiftOrder::default()
+    };
+    let written = lift_order_event(&order).expect("written");
+    let headers = lift_order_headers("办件1号", &order, "application/json");
+    let data = assert_as_headers(&written, headers);
+    assert_eq!(data, serde_json::to_value(&order).expect("JSON"));
+
+    let notice = v1::CaseNotice {
+        notice_id: "01900000-0000-8000-8000-000000000002".to_owned(),
+        kind: "order_overdue".to_owned(),
+        case_id: "办件1号".to_owned(),
+        at: Some(at),
+        order: Some(order),
+        ..v1::CaseNotice::default()
+    };
+    let written = notice_event(&notice).expect("written");
+    let text = String::from_utf8(written).expect("text");
+    assert!(
+        text.starts_with(
+            r#"{"specversion":"1.0","id":"01900000-0000-8000-8000-000000000002","source":"urn:creditgate:cases","type":"cn.creditgate.case-notice.v1","datacontenttype":"application/json","subject":"办件1号","time":"2026-03-01T09:30:00+08:00","data":{"#
+        ),
+        "{text}"
+    );
+    let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(event["data"], serde_json::to_value(&notice).expect("JSON"));
 }

@@ -12,6 +12,7 @@ pub mod cases;
 pub mod kafka;
 pub mod land;
 pub mod proxy;
+pub mod target;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,8 +1,9 @@
-//! What we write as CloudEvents in binary mode: verdicts and lift orders, as headers for Kafka.
+//! What we write as CloudEvents: verdicts, lift orders and notices, as headers for Kafka in binary mode, or whole
+//! in structured mode for webhooks.
 
 use pbjson_types::Timestamp;
 
-use crate::v1;
+use crate::{json, v1};
 
 /// The type of every CloudEvent that holds a verdict. Consumers subscribe to it: it never changes.
 pub const VERDICT_TYPE: &str = "cn.creditgate.verdict.v1";
@@ -12,6 +13,8 @@ pub const VERDICT_SOURCE: &str = "urn:creditgate:gate";
 /// The type of every CloudEvent that holds a lift order (解除措施通知). Consumers subscribe to it: it
 /// never changes.
 pub const LIFT_ORDER_TYPE: &str = "cn.creditgate.lift-order.v1";
+/// The type of every CloudEvent that holds a notice of a case. Consumers subscribe to it: it never changes.
+pub const NOTICE_TYPE: &str = "cn.creditgate.case-notice.v1";
 /// Its source; with the order's id, which is unique by itself, it names the CloudEvent.
 pub const CASES_SOURCE: &str = "urn:creditgate:cases";
 
@@ -79,4 +82,60 @@ fn headers(attributes: &Attributes<'_>) -> Vec<(&'static str, String)> {
         headers.push(("ce_time", at.to_string()));
     }
     headers
+}
+
+/// A verdict as one CloudEvent in JSON: the attributes and the data that it has on its topic.
+///
+/// # Errors
+/// When the verdict holds a time that cannot be written, which none of ours does.
+pub fn verdict_event(verdict: &v1::Verdict) -> Result<Vec<u8>, serde_json::Error> {
+    let data = json::verdict_to_json(verdict)?;
+    structured(verdict_headers(verdict, JSON), &data)
+}
+
+/// A lift order as one CloudEvent in JSON, as [`verdict_event`].
+///
+/// # Errors
+/// When the order holds a time that cannot be written, which none of ours does.
+pub fn lift_order_event(order: &v1::LiftOrder) -> Result<Vec<u8>, serde_json::Error> {
+    let data = json::lift_order_to_json(order)?;
+    structured(lift_order_headers(&order.case_id, order, JSON), &data)
+}
+
+/// A notice of a case as one CloudEvent in JSON, as [`verdict_event`]. The id is the notice's.
+///
+/// # Errors
+/// When the notice holds a time that cannot be written, which none of ours does.
+pub fn notice_event(notice: &v1::CaseNotice) -> Result<Vec<u8>, serde_json::Error> {
+    let data = serde_json::to_vec(notice)?;
+    let attributes = headers(&Attributes {
+        id: &notice.notice_id,
+        source: CASES_SOURCE,
+        kind: NOTICE_TYPE,
+        case_id: &notice.case_id,
+        at: notice.at.as_ref(),
+        media: JSON,
+    });
+    structured(attributes, &data)
+}
+
+const JSON: &str = "application/json";
+
+/// Attributes, named as headers, with their data in one JSON object.
+fn structured(
+    attributes: Vec<(&'static str, String)>,
+    data: &[u8],
+) -> Result<Vec<u8>, serde_json::Error> {
+    let mut text = b"{".to_vec();
+    for (name, value) in attributes {
+        let name = name.strip_prefix("ce_").unwrap_or("datacontenttype");
+        serde_json::to_writer(&mut text, name)?;
+        text.push(b':');
+        serde_json::to_writer(&mut text, &value)?;
+        text.push(b',');
+    }
+    text.extend_from_slice(b"\"data\":");
+    text.extend_from_slice(data);
+    text.push(b'}');
+    Ok(text)
 }

@@ -17,12 +17,12 @@ use creditgate_runtime::ports::{Change, Changes, History, Reviews};
 use creditgate_runtime::telemetry::names::field;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::COMPONENT;
 use crate::error::{ActError, Error};
-use crate::keeper::{Command, Fresh, Keeper, Make, Requested};
+use crate::keeper::{Command, Fresh, Keeper, Make, Plan, Requested};
 use crate::log::{Fault, Log, OnTopic};
 use crate::review::Reviewer;
 use crate::state::CaseState;
@@ -100,6 +100,8 @@ pub(crate) struct Shared {
     /// Reviews made since the start.
     pub reviewed: AtomicU64,
     pub metrics: Metrics,
+    /// Up to which position everything is taken in, for those who deliver it.
+    pub outbox: watch::Sender<u64>,
     settings: Settings,
     terms: Mutex<Option<Arc<BookTerms>>>,
     /// Whether this process keeps the cases.
@@ -276,6 +278,7 @@ impl Cases {
             snapshots: Snapshots::default(),
             reviewed: AtomicU64::new(0),
             metrics,
+            outbox: watch::Sender::new(table.mark().taken),
             settings,
             terms: Mutex::default(),
             is_leading: AtomicBool::new(topic.is_none()),
@@ -416,6 +419,18 @@ impl Cases {
             case_id,
             caller,
             make,
+            reply,
+        })
+        .await?;
+        answer.await.map_err(|_| ActError::Closed)?
+    }
+
+    /// Writes something that concerns no case.
+    pub(crate) async fn write(&self, caller: Arc<str>, plan: Plan) -> Result<(), ActError> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(Command::Write {
+            caller,
+            plan,
             reply,
         })
         .await?;

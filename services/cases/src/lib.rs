@@ -6,6 +6,7 @@
 
 mod cases;
 mod cause;
+pub mod deliveries;
 mod error;
 pub mod facts;
 mod keeper;

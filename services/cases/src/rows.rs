@@ -30,10 +30,10 @@ fn open_until(state: &CaseState, terms: &dyn Terms) -> i64 {
     if !state.owed(Time::from_micros(0), terms).is_empty() {
         return 0;
     }
-    state
-        .open_until(terms)
-        .filter(|_| state.is_open())
-        .map_or(i64::MAX, |day| day.next_day().start().micros())
+    let ends = state.open_until(terms).filter(|_| state.is_open());
+    let ends = ends.map(|day| day.next_day().start());
+    let first = ends.into_iter().chain(state.tells_from(terms)).min();
+    first.map_or(i64::MAX, Time::micros)
 }
 
 /// Whether measures of the case may still lose their support, or get it back.

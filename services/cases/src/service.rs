@@ -609,7 +609,7 @@ fn column(by: &str) -> Result<&'static str, Status> {
 }
 
 /// Texts of a request: field, text, whether it is required, most characters.
-fn form(texts: &[(&'static str, &str, bool, usize)]) -> Result<(), Status> {
+pub(crate) fn form(texts: &[(&'static str, &str, bool, usize)]) -> Result<(), Status> {
     let violations: Vec<Violation> = texts
         .iter()
         .filter_map(|(field, text, required, most)| {
@@ -627,7 +627,7 @@ pub(crate) fn invalid(field: &'static str, rule: &str) -> Status {
     status::refused_status(&Refused::one(field, rule))
 }
 
-fn told(error: ActError) -> Status {
+pub(crate) fn told(error: ActError) -> Status {
     match error {
         ActError::UnknownCase => Status::not_found(error.to_string()),
         ActError::Closed => Status::unavailable(error.to_string()),
@@ -645,7 +645,7 @@ fn told(error: ActError) -> Status {
 }
 
 /// Tells the operator; the caller learns only that it cannot be read.
-fn unreadable(error: impl Into<Error>) -> Status {
+pub(crate) fn unreadable(error: impl Into<Error>) -> Status {
     let error = error.into();
     tracing::error!({ field::ERROR } = %Chain(&error), "cases cannot be read or written");
     Status::unavailable("cases cannot be read or written now; ask again later")

@@ -162,6 +162,16 @@ impl Terms for BookTerms {
         self.settings.announces
     }
 
+    fn lift_by(&self, ordered_at: Time) -> Option<Date> {
+        let calendar = self.book.calendar();
+        let (day, _) = calendar.add_working_days(ordered_at.date(), self.settings.lift_days);
+        Some(day)
+    }
+
+    fn tells_missing(&self) -> bool {
+        true
+    }
+
     fn four_eyes(&self, measure_id: &str) -> bool {
         let named = |one: &String| one == "all" || one == measure_id;
         self.settings.four_eyes.iter().any(named)

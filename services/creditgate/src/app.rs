@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use creditgate_cases::deliveries::{self, Deliveries};
 use creditgate_cases::{self as cases, CaseLog, Cases, CasesService};
 use creditgate_console as console;
 use creditgate_gate::{self as gate, Gate, OnKafka};
@@ -50,7 +51,7 @@ pub struct BookFiles {
 }
 
 /// The services whose health is told.
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
     "Gate",
     "Lists",
     "Books",
@@ -58,6 +59,7 @@ const SERVICES: [&str; 7] = [
     "Identity",
     "Subscriptions",
     "Cases",
+    "Deliveries",
 ];
 /// Largest message with the files of a book.
 const BOOK_BYTES_MAX: usize = 32 << 20;
@@ -209,11 +211,17 @@ impl App {
         let drained = Shutdown::new();
         let webhooks = Webhooks::new(registry.clone(), webhook_options(config))
             .map_err(StartError::Webhooks)?;
+        let deliveries = cases.clone().map(|cases| {
+            Deliveries::new(cases, metrics.clone(), delivery_options(config))
+                .map_err(StartError::Webhooks)
+        });
+        let deliveries = deliveries.transpose()?;
         let services = Grpc {
             registry: registry.clone(),
             webhooks: webhooks.clone(),
             gate: gate.clone().filter(|_| config.roles.contains(&Role::Gate)),
             cases: cases.clone(),
+            deliveries: deliveries.clone(),
             readiness: readiness.clone(),
             admission: Admission::new(callers.clone()),
             message_bytes,
@@ -225,6 +233,13 @@ impl App {
             webhooks.run(shutdown).await;
             Ok::<_, std::io::Error>(())
         });
+        if let Some(deliveries) = deliveries {
+            let shutdown = tasks.shutdown().clone();
+            tasks.spawn_named("deliveries", async move {
+                deliveries.run(shutdown).await;
+                Ok::<_, std::io::Error>(())
+            });
+        }
         if let Some(http) = http {
             let options = console::Options {
                 check: match &gate {
@@ -600,6 +615,19 @@ fn webhook_options(config: &Config) -> registry::subscriptions::Options {
     }
 }
 
+/// Where and how verdicts, lift orders and notices of cases are sent.
+fn delivery_options(config: &Config) -> deliveries::Options {
+    let webhooks = &config.webhooks;
+    deliveries::Options {
+        allow: webhooks.allow.clone(),
+        secrets_dir: webhooks.secrets_dir.clone(),
+        timeout: webhooks.timeout,
+        ca_file: webhooks.ca_file.clone(),
+        give_up: Duration::from_secs(u64::from(webhooks.give_up_hours) * 3_600),
+        pace: deliveries::Pace::default(),
+    }
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
@@ -614,6 +642,8 @@ struct Grpc {
     gate: Option<Gate>,
     /// None where this process does not follow cases.
     cases: Option<Cases>,
+    /// As `cases`.
+    deliveries: Option<Deliveries>,
     readiness: Readiness,
     admission: Admission,
     message_bytes: usize,
@@ -673,6 +703,12 @@ impl Grpc {
             let server = CasesService::server(cases).max_decoding_message_size(self.message_bytes);
             InterceptedService::new(server, self.admission.clone())
         });
+        let deliveries = self.deliveries.map(|deliveries| {
+            let server = deliveries
+                .server()
+                .max_decoding_message_size(self.message_bytes);
+            InterceptedService::new(server, self.admission.clone())
+        });
         let gate = self.gate.map(|gate| {
             let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
             InterceptedService::new(server, self.admission.clone())
@@ -696,6 +732,7 @@ impl Grpc {
             .add_optional_service(gate)
             .add_optional_service(simulation)
             .add_optional_service(cases)
+            .add_optional_service(deliveries)
             .add_service(InterceptedService::new(lists, self.admission.clone()))
             .add_service(InterceptedService::new(
                 subscriptions,

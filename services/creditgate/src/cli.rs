@@ -1,6 +1,7 @@
 //! What can be typed: every command with its help and examples.
 
 pub mod cases;
+pub mod deliveries;
 mod follow;
 pub mod identity;
 mod measures;
@@ -74,6 +75,9 @@ pub enum Command {
     /// Follow cases: what bites in them, who decides it, carries it out and lifts it.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
+    /// Systems that verdicts, lift orders and notices of cases are sent to.
+    #[command(subcommand)]
+    Deliveries(deliveries::DeliveriesCommand),
     /// Make a bearer key for a caller and the lines for the keys file.
     Keys(KeysArgs),
     /// Measure this machine, this build and this service.

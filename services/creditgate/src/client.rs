@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use creditgate_proto::v1::books_client::BooksClient;
 use creditgate_proto::v1::cases_client::CasesClient;
+use creditgate_proto::v1::deliveries_client::DeliveriesClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
@@ -58,6 +59,9 @@ pub type Subscriptions = SubscriptionsClient<InterceptedService<Channel, Bearer>
 /// Cases, called with the key.
 pub type Cases = CasesClient<InterceptedService<Channel, Bearer>>;
 
+/// Deliveries, called with the key.
+pub type Deliveries = DeliveriesClient<InterceptedService<Channel, Bearer>>;
+
 /// All services behind one connection.
 pub struct Client {
     /// Checks and verdicts.
@@ -76,6 +80,8 @@ pub struct Client {
     pub subscriptions: Subscriptions,
     /// Cases, from their first check to the last measure that is lifted.
     pub cases: Cases,
+    /// Systems that verdicts, lift orders and notices are sent to.
+    pub deliveries: Deliveries,
 }
 
 impl Client {
@@ -125,6 +131,7 @@ impl Client {
             books: BooksClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             subscriptions: SubscriptionsClient::new(service(channel.clone())),
+            deliveries: DeliveriesClient::new(service(channel.clone())),
             procedures: ProceduresClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX),
             cases: CasesClient::new(service(channel.clone()))

@@ -32,6 +32,7 @@ mod cases;
 mod check;
 mod cli;
 mod client;
+mod deliveries;
 mod demo;
 mod failure;
 mod identity;
@@ -106,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Cases(command) => block_on(cases::run(command)),
+        Command::Deliveries(command) => block_on(deliveries::run(command)),
         Command::Keys(args) => keys::run(&args),
         Command::Bench(args) => bench::run(args),
     };

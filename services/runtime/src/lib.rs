@@ -14,3 +14,4 @@ pub mod ports;
 pub mod shutdown;
 pub mod targets;
 pub mod telemetry;
+pub mod webhook;

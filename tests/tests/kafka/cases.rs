@@ -2,6 +2,7 @@
 //! that leads the cases killed between any two steps, with its data thrown away, and with another that takes over.
 
 mod between;
+mod delivered;
 mod paused;
 mod topics;
 

@@ -153,6 +153,7 @@ impl Command {
     fn turn_away(self) {
         match self {
             Self::Act { reply, .. } => drop(reply.send(Err(ActError::StandsBy))),
+            Self::Write { reply, .. } => drop(reply.send(Err(ActError::StandsBy))),
             Self::Sync { reply } => drop(reply.send(Err(ActError::StandsBy))),
             Self::ReviewAll { reply, .. } => drop(reply.send(Err(ActError::StandsBy))),
             // They are read or made again by whoever leads.

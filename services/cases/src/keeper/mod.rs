@@ -62,6 +62,9 @@ const RECENT: usize = 20_000;
 /// What happens to a case, made of what it is when the turn comes.
 pub(crate) type Make = Box<dyn FnOnce(&CaseState, Time) -> Result<Vec<What>, Refusal> + Send>;
 
+/// What is written that concerns no case, made when the turn comes of what is recorded then.
+pub(crate) type Plan = Box<dyn FnOnce(&Lookup, Time) -> Result<Vec<What>, ActError> + Send>;
+
 /// A record that is written if the case lets it, and nothing where it is known already.
 pub(crate) fn one(what: What) -> Make {
     Box::new(move |state: &CaseState, now: Time| {
@@ -87,6 +90,12 @@ pub(crate) enum Command {
         caller: Arc<str>,
         make: Make,
         reply: oneshot::Sender<Result<CaseState, ActError>>,
+    },
+    /// Something is written that concerns no case.
+    Write {
+        caller: Arc<str>,
+        plan: Plan,
+        reply: oneshot::Sender<Result<(), ActError>>,
     },
     /// Whatever is recorded is taken in.
     Sync {
@@ -465,6 +474,13 @@ impl Keeper {
                 // Whoever asked may have gone; what was recorded stays.
                 let _ = reply.send(self.act(&case_id, &caller, make));
             }
+            Command::Write {
+                caller,
+                plan,
+                reply,
+            } => {
+                let _ = reply.send(self.write(&caller, plan));
+            }
             Command::Sync { reply } => {
                 let _ = reply.send(self.take_in_all().map_err(ActError::from));
             }
@@ -537,6 +553,15 @@ impl Keeper {
         let happened = what.into_iter().map(|what| (case_id.to_owned(), what));
         self.record(happened.collect::<Vec<_>>(), caller, now)?;
         self.state_of(case_id)?.ok_or(ActError::UnknownCase)
+    }
+
+    fn write(&mut self, caller: &str, plan: Plan) -> Result<(), ActError> {
+        self.take_in_all()?;
+        let now = self.now();
+        let what = plan(&self.lookup, now)?;
+        let happened = what.into_iter().map(|what| (String::new(), what));
+        self.record(happened.collect::<Vec<_>>(), caller, now)?;
+        Ok(())
     }
 
     fn state_of(&self, case_id: &str) -> Result<Option<CaseState>, Error> {

@@ -9,6 +9,7 @@ use super::copy::numbered;
 use super::own::OwnRecords;
 use super::work::{Behind, TakenIn, Work};
 use super::{BATCH, Keeper, SCANNED, cause_of, slim};
+use crate::deliveries;
 use crate::error::Error;
 use crate::log::Happened;
 use crate::rows;
@@ -89,11 +90,15 @@ impl Keeper {
             reports_read,
             differing,
             reviewed,
+            position,
+            outbox,
+            deliveries,
         } = taken;
         let due = self.missed(&behind)?;
         let (now, before) = (self.now(), self.table.mark());
         let (mut mark, new) = numbered(mark, &self.ahead, numbers);
         mark.scanned = mark.scanned.max(reviewed.unwrap_or_default());
+        mark.taken = position;
         self.table.write(mark, |change| {
             for (case_id, held) in &held {
                 let row = rows::row(&held.state, terms);
@@ -123,9 +128,14 @@ impl Keeper {
             if let Some(list_seq) = reviewed {
                 change.reviewed(list_seq)?;
             }
+            outbox.iter().try_for_each(|item| item.write(change))?;
+            for (place, record) in &deliveries {
+                deliveries::noted(change, *place, record)?;
+            }
             change.ahead(mark.verdicts, &new)
         })?;
         self.shared.metrics.set_cases_taken_in(mark.cases);
+        self.shared.outbox.send_replace(mark.taken);
         self.ahead.extend(new);
         while let Some(known) = self.ahead.first_entry()
             && *known.key() <= mark.verdicts

@@ -14,6 +14,7 @@ use creditgate_runtime::ports::{Change as ListChange, Changed};
 use prost::Message as _;
 
 use super::own::{Own, OwnRecords};
+use crate::deliveries::{self, Item, told_by_record, told_by_verdict};
 use crate::error::Error;
 use crate::facts::VerdictFacts;
 use crate::rows;
@@ -66,6 +67,12 @@ pub(super) struct TakenIn {
     pub differing: Vec<(String, Due)>,
     /// Up to which change of the lists everything was reviewed by whoever led.
     pub reviewed: Option<u64>,
+    /// Records taken in until now, of both journals.
+    pub position: u64,
+    /// What others are to be sent of them.
+    pub outbox: Vec<Item>,
+    /// What happened to deliveries, with its place.
+    pub deliveries: Vec<(u64, CaseRecord)>,
 }
 
 impl TakenIn {
@@ -107,7 +114,10 @@ impl<'a> Work<'a> {
         Self {
             table,
             terms,
-            taken: TakenIn::default(),
+            taken: TakenIn {
+                position: table.mark().taken,
+                ..TakenIn::default()
+            },
         }
     }
 
@@ -137,6 +147,8 @@ impl<'a> Work<'a> {
     }
 
     pub fn verdict(&mut self, record: &Record, scanned: u64) -> Result<(), Error> {
+        self.taken.position += 1;
+        let at = self.taken.position;
         if record.kind != kind::VERDICT {
             return Ok(());
         }
@@ -158,6 +170,7 @@ impl<'a> Work<'a> {
         };
         let held = self.case(&facts.case_id)?;
         let seen = held.state.take_verdict(&facts);
+        let told = told_by_verdict(at, &held.state, &facts, &seen, terms);
         let differs = seen
             .happened
             .contains(&Happened::AnswersDiffer(facts.verdict_id));
@@ -179,10 +192,13 @@ impl<'a> Work<'a> {
         if differs {
             self.taken.differing.push(differing(&facts, known));
         }
+        self.taken.outbox.extend(told);
         Ok(())
     }
 
     pub fn record(&mut self, position: u64, record: &CaseRecord) -> Result<(), Error> {
+        self.taken.position += 1;
+        let (at, terms) = (self.taken.position, self.terms);
         match &record.what {
             Some(What::ReviewRequested(asked)) => {
                 let at = record.recorded_at.as_ref().and_then(time_from_proto);
@@ -205,12 +221,22 @@ impl<'a> Work<'a> {
                 );
                 return Ok(());
             }
+            Some(what) if deliveries::concerns(what) => {
+                self.taken.deliveries.push((position, record.clone()));
+                return Ok(());
+            }
             _ => {}
         }
         let held = self.case(&record.case_id)?;
-        if let Err(refusal) = held.state.take_record(position, record) {
+        match held.state.take_record(position, record) {
+            Ok(taken) => {
+                let told = told_by_record(at, &held.state, record, &taken, terms);
+                self.taken.outbox.extend(told);
+            }
             // It was possible when it was recorded, so another version of this program reads it.
-            tracing::error!(case = %record.case_id, %refusal, "a record of a case has no effect");
+            Err(refusal) => {
+                tracing::error!(case = %record.case_id, %refusal, "a record of a case has no effect");
+            }
         }
         Ok(())
     }

@@ -65,6 +65,8 @@ pub struct LastEvent {
     pub position: u64,
     /// Its stage.
     pub stage: String,
+    /// Its region, six digits.
+    pub region: String,
     /// Its verdict, not that of a review.
     #[serde(with = "stored::id")]
     pub verdict: VerdictId,
@@ -182,6 +184,7 @@ impl CaseState {
             sequence: facts.sequence,
             position: facts.position,
             stage: facts.stage.clone(),
+            region: facts.region.clone(),
             verdict: facts.verdict_id,
         };
         let was = self.life.as_ref().map(|life| life.phase);

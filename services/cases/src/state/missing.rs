@@ -30,6 +30,13 @@ impl CaseState {
         self.wanting(terms).iter().map(|one| one.from).min()
     }
 
+    /// The same for what nobody was told of.
+    pub(super) fn untold_from(&self, terms: &dyn Terms) -> Option<Time> {
+        let wanting = self.wanting(terms);
+        let untold = wanting.iter().filter(|one| !self.is_told(&one.noted));
+        untold.map(|one| one.from).min()
+    }
+
     fn wanting(&self, terms: &dyn Terms) -> Vec<Wanting> {
         let noted = self.noted.iter().filter(|noted| !self.came(noted));
         let mut wanting: Vec<Wanting> = noted
@@ -90,7 +97,7 @@ impl CaseState {
     }
 
     /// Whether these are one subject, in whatever role.
-    fn same(&self, one: u32, other: u32) -> bool {
+    pub(super) fn same(&self, one: u32, other: u32) -> bool {
         one == other
             || self
                 .who(one)

@@ -9,6 +9,7 @@ mod case;
 mod feedback;
 mod measures;
 mod missing;
+mod noticed;
 mod orders;
 mod owed;
 mod proposals;
@@ -32,6 +33,7 @@ pub use answers::{OtherAnswer, Said};
 pub use case::{CaseSubject, Check, Closing, LastEvent, Noted, Recorded, Shown, Who};
 pub use feedback::{About, Report};
 pub use measures::{Basis, CaseMeasure};
+pub(crate) use noticed::{MISSING_CHECK, ORDER_OVERDUE};
 pub use orders::{Acknowledgement, LiftOrder};
 pub use owed::Owed;
 pub use proposals::Decision;
@@ -71,6 +73,8 @@ pub struct CaseState {
     pub reports: Vec<Report>,
     /// Lift orders, in the order in which they were given.
     pub orders: Vec<LiftOrder>,
+    /// Missing checks that were told, whether or not they came later.
+    pub told_missing: Vec<Noted>,
     /// Position of the last record of the journal of cases that was taken in.
     pub last_record: Option<u64>,
 }
@@ -289,11 +293,20 @@ impl CaseState {
             Some(What::Acknowledged(done)) => self.acknowledge(done, &recording),
             Some(What::Announced(announced)) => self.announce(announced),
             Some(What::ListsTold(told)) => self.tell_lists(told),
+            Some(What::Noticed(noticed)) => self.notice(noticed),
             Some(
                 What::ReviewRequested(_)
                 | What::Taken(_)
                 | What::ReportsRead(_)
-                | What::Reviewed(_),
+                | What::Reviewed(_)
+                | What::DeliveryPut(_)
+                | What::DeliveryEnded(_)
+                | What::DeliveryPaused(_)
+                | What::DeliveryResumed(_)
+                | What::DeliveryProgress(_)
+                | What::DeliveryPutAside(_)
+                | What::DeliveryResent(_)
+                | What::DeliveryTaken(_),
             )
             | None => Err(Refusal::field(
                 "what",

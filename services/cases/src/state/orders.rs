@@ -44,6 +44,8 @@ pub struct LiftOrder {
     pub acknowledged: Option<Acknowledgement>,
     /// The state in which it was announced last.
     pub announced: Option<OrderState>,
+    /// It was told that the time for it has passed.
+    pub told_overdue: bool,
 }
 
 /// That a lift order was followed.
@@ -177,6 +179,7 @@ impl CaseState {
                 ordered_at: at,
                 acknowledged: None,
                 announced: None,
+                told_overdue: false,
             });
             happened.push(Happened::Ordered(id));
         }

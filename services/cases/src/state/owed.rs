@@ -2,13 +2,15 @@
 
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::case_record::What;
-use creditgate_proto::journal::v1::{CaseClosed, ListsTold, OrderAnnounced, ProposalEscalated};
-
+use creditgate_proto::journal::v1::{
+    CaseClosed, ListsTold, Noticed, OrderAnnounced, ProposalEscalated,
+};
 use uuid::Uuid;
 
 use super::case::{LAST_STAGE, TIME_LIMIT};
+use super::noticed::{MISSING_CHECK, ORDER_OVERDUE};
 use super::table::{Named, OrderState};
-use super::{CaseState, Terms};
+use super::{CaseState, Noted, Terms};
 
 /// Something that the service must record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub enum Owed {
     Announce(Uuid, OrderState),
     /// The lists are to be told of a report: its id.
     TellLists(String),
+    /// The time for a lift order has passed, and nobody was told.
+    Overdue(Uuid),
+    /// A check is missing, and nobody was told.
+    Missing(Noted),
 }
 
 impl Owed {
@@ -41,6 +47,18 @@ impl Owed {
             Self::TellLists(feedback_id) => What::ListsTold(ListsTold {
                 feedback_id,
                 ..ListsTold::default()
+            }),
+            Self::Overdue(id) => What::Noticed(Noticed {
+                kind: ORDER_OVERDUE.to_owned(),
+                order_id: id.to_string(),
+                ..Noticed::default()
+            }),
+            Self::Missing(noted) => What::Noticed(Noticed {
+                kind: MISSING_CHECK.to_owned(),
+                subject: noted.subject,
+                stage: noted.stage,
+                verdict_id: noted.verdict.0.into_bytes().to_vec(),
+                ..Noticed::default()
             }),
         }
     }
@@ -80,6 +98,10 @@ impl CaseState {
         }
         let reports = self.reports.iter().filter(|report| report.is_to_be_told());
         owed.extend(reports.map(|report| Owed::TellLists(report.feedback.feedback_id.clone())));
+        let overdue = self.overdue_untold(terms);
+        let overdue = overdue.filter(|(_, last)| *last < now.date());
+        owed.extend(overdue.map(|(order, _)| Owed::Overdue(order.id())));
+        owed.extend(self.missing_untold(now, terms).map(Owed::Missing));
         owed
     }
 }

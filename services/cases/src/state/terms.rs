@@ -33,6 +33,17 @@ pub trait Terms {
         false
     }
 
+    /// The last day for the acknowledgement of a lift order given then, where somebody is to be told that it
+    /// has passed.
+    fn lift_by(&self, _ordered_at: Time) -> Option<Date> {
+        None
+    }
+
+    /// Whether somebody is to be told of missing checks.
+    fn tells_missing(&self) -> bool {
+        false
+    }
+
     /// Whether two officials must confirm the measure.
     fn four_eyes(&self, measure_id: &str) -> bool;
 }

@@ -19,7 +19,7 @@ pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, 
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 300 + stored::VERSION as i64;
+const FORMAT: i64 = 400 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";
@@ -58,6 +58,8 @@ pub(crate) struct Mark {
     pub cases_at: u64,
     /// Changes of the lists whose cases are known to wait or to have been reviewed.
     pub scanned: u64,
+    /// Records of both journals, in the order in which they were taken in: positions of deliveries.
+    pub taken: u64,
 }
 
 /// The journals that the tables are made from.
@@ -128,7 +130,7 @@ impl Table {
             let (application, format, logs, mark) = connection.query_row(
                 "SELECT (SELECT application_id FROM pragma_application_id),
                     (SELECT user_version FROM pragma_user_version),
-                    verdict_log, case_log, verdicts, verdicts_at, cases, cases_at, scanned FROM mark",
+                    verdict_log, case_log, verdicts, verdicts_at, cases, cases_at, scanned, taken FROM mark",
                 [],
                 |row| {
                     let number = |at| row.get::<_, i64>(at).map(i64::cast_unsigned);
@@ -145,6 +147,7 @@ impl Table {
                             cases: number(6)?,
                             cases_at: number(7)?,
                             scanned: number(8)?,
+                            taken: number(9)?,
                         },
                     ))
                 },
@@ -186,7 +189,7 @@ impl Table {
             connection.pragma_update(None, "user_version", FORMAT)?;
             connection.execute_batch(SCHEMA)?;
             connection.execute(
-                "INSERT INTO mark VALUES (?1, ?2, 0, 0, 0, 0, 0)",
+                "INSERT INTO mark VALUES (?1, ?2, 0, 0, 0, 0, 0, 0)",
                 params![&logs.verdicts[..], &logs.cases[..]],
             )?;
             Ok(connection)
@@ -288,13 +291,14 @@ impl Table {
         };
         change(&writing)?;
         writing.run(
-            "UPDATE mark SET verdicts = ?1, verdicts_at = ?2, cases = ?3, cases_at = ?4, scanned = ?5",
+            "UPDATE mark SET verdicts = ?1, verdicts_at = ?2, cases = ?3, cases_at = ?4, scanned = ?5, taken = ?6",
             params![
                 mark.verdicts.cast_signed(),
                 mark.verdicts_at.cast_signed(),
                 mark.cases.cast_signed(),
                 mark.cases_at.cast_signed(),
                 mark.scanned.cast_signed(),
+                mark.taken.cast_signed(),
             ],
         )?;
         writing.transaction.commit().map_err(sql)?;
@@ -439,7 +443,7 @@ impl Change<'_> {
         .map(drop)
     }
 
-    fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Error> {
+    pub(crate) fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Error> {
         self.transaction
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(values))
@@ -468,7 +472,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
 
 const SCHEMA: &str = "
 CREATE TABLE mark (verdict_log BLOB NOT NULL, case_log BLOB NOT NULL, verdicts INTEGER NOT NULL,
-    verdicts_at INTEGER NOT NULL, cases INTEGER NOT NULL, cases_at INTEGER NOT NULL, scanned INTEGER NOT NULL);
+    verdicts_at INTEGER NOT NULL, cases INTEGER NOT NULL, cases_at INTEGER NOT NULL, scanned INTEGER NOT NULL, taken INTEGER NOT NULL);
 CREATE TABLE settings (said TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, scenario TEXT NOT NULL,
     open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing_from INTEGER,
@@ -500,4 +504,13 @@ CREATE TABLE ahead (number INTEGER PRIMARY KEY, position INTEGER NOT NULL);
 CREATE TABLE reports_read (partition INTEGER PRIMARY KEY, offset INTEGER NOT NULL);
 CREATE INDEX pending_by_number ON pending (seq);
 CREATE INDEX pending_by_urgency ON pending (urgency, seq, \"case\");
+CREATE TABLE outbox (position INTEGER NOT NULL, nth INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
+    case_id TEXT NOT NULL, scenario TEXT NOT NULL, region TEXT NOT NULL, source TEXT NOT NULL, whom TEXT NOT NULL,
+    what TEXT NOT NULL, place INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (position, nth)) WITHOUT ROWID;
+CREATE TABLE deliveries (name TEXT NOT NULL PRIMARY KEY, definition BLOB NOT NULL, caller TEXT NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, position INTEGER NOT NULL, since INTEGER NOT NULL,
+    since_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE letters (delivery TEXT NOT NULL, position INTEGER NOT NULL, nth INTEGER NOT NULL, at INTEGER NOT NULL,
+    id TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, resending INTEGER NOT NULL,
+    PRIMARY KEY (delivery, position, nth)) WITHOUT ROWID;
 ";

@@ -102,7 +102,7 @@ impl Lookup {
         }))
     }
 
-    pub(super) fn ask<T>(
+    pub(crate) fn ask<T>(
         &self,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
@@ -126,7 +126,7 @@ impl Lookup {
         })
     }
 
-    fn rows<T>(
+    pub(crate) fn rows<T>(
         &self,
         sql: &str,
         values: Vec<Value>,

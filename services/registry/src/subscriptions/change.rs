@@ -9,9 +9,9 @@ use creditgate_proto::journal::v1::{
 };
 use creditgate_proto::{Refused, Violation, v1};
 use creditgate_runtime::callers::Caller;
+use creditgate_runtime::webhook::Target;
 
 use super::Inner;
-use super::target::Target;
 use crate::desk::{Standing, Subscription};
 use crate::error::ChangeError;
 use crate::follow::Filter;

@@ -6,15 +6,13 @@ use std::time::Duration;
 use creditgate_proto::changes::BATCH;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::metrics::DeliveryEnd;
+use creditgate_runtime::webhook::{self, Answer, SendError, Target, signature};
 use tokio::time::Instant;
 
 use super::Inner;
 use super::batch::{self, Batch};
 use super::change;
 use super::progress::Progress;
-use super::send::{Answer, SendError};
-use super::sign::signature;
-use super::target::Target;
 use crate::desk::Subscription;
 use crate::error::ChangeError;
 
@@ -333,16 +331,8 @@ impl Courier {
     fn failed(&mut self, why: String, asked: Option<Duration>) {
         let pace = self.inner.options.pace;
         self.progress.failures = self.progress.failures.saturating_add(1);
-        let doublings = (self.progress.failures - 1).min(20);
-        let most = pace
-            .retry_min
-            .saturating_mul(1 << doublings)
-            .min(pace.retry_max);
-        // Half to all of it: couriers that failed together do not come back together.
-        let share = getrandom::u32().map_or(1.0, |random| f64::from(random) / f64::from(u32::MAX));
-        let pause = most
-            .mul_f64(0.5 + share / 2.0)
-            .max(asked.unwrap_or_default());
+        let bounds = (pace.retry_min, pace.retry_max);
+        let pause = webhook::pause(self.progress.failures, bounds, asked);
         tracing::info!(
             subscription = self.name,
             reason = why,

@@ -1,7 +1,7 @@
 //! Subscriptions: changes of the lists are sent to departments, in order, until each acknowledges.
 //!
-//! A subscription goes: put ([`change`], recorded) → read ([`batch`]) → sent and signed ([`send`],
-//! [`sign`]) → acknowledged (recorded). One [`courier`] serves each; the process that keeps the lists
+//! A subscription goes: put ([`change`], recorded) → read ([`batch`]) → sent and signed
+//! ([`creditgate_runtime::webhook`]) → acknowledged (recorded). One [`courier`] serves each; the process that keeps the lists
 //! runs them, followers only show what is recorded.
 //!
 //! INVARIANT (nothing is skipped): a courier goes on only from what the change log says was
@@ -12,10 +12,7 @@ mod batch;
 mod change;
 mod courier;
 mod progress;
-mod send;
 mod service;
-mod sign;
-mod target;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,16 +22,15 @@ use std::time::Duration;
 use creditgate_proto::v1::subscriptions_server::SubscriptionsServer;
 use creditgate_runtime::shutdown::Shutdown;
 use creditgate_runtime::targets::Allowed;
+use creditgate_runtime::webhook::{Secrets, Sender};
 use tokio::task::{self, JoinSet};
 
 use self::courier::Courier;
 use self::progress::Progresses;
-use self::send::Sender;
-use self::sign::Secrets;
 use crate::registry::Registry;
 
-pub use self::send::CertificatesError;
 pub use self::service::SubscriptionsService;
+pub use creditgate_runtime::webhook::CertificatesError;
 
 /// Where and how changes are sent.
 #[derive(Debug, Clone)]

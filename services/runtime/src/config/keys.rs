@@ -287,7 +287,7 @@ pub const KEYS: &[Key] = &[
         "CREDITGATE_WEBHOOKS_ALLOW",
         Form::Many,
         "",
-        "Where changes of the lists may be sent: hosts, domains such as *.example.gov.cn, and addresses or networks such as \
+        "Where changes of the lists, verdicts, lift orders and notices may be sent: hosts, domains such as *.example.gov.cn, and addresses or networks such as \
          10.1.0.0/16. Nothing: nowhere. An address that is not public must lie in a network that is named here.",
     ),
     key(
@@ -318,6 +318,14 @@ pub const KEYS: &[Key] = &[
         Form::Optional,
         "",
         "Certificates (PEM) of those who may vouch for webhooks over https. Nothing: those that the system trusts.",
+    ),
+    key(
+        "webhooks.give_up_hours",
+        "CREDITGATE_WEBHOOKS_GIVE_UP_HOURS",
+        Form::One,
+        "72",
+        "Hours for which a verdict, a lift order or a notice is tried before it is put aside as a dead letter, 1 to 720. Changes of \
+         the lists are tried for ever.",
     ),
     key(
         "cases.open_days",

@@ -216,7 +216,7 @@ pub struct Lists {
     pub inbox_still: Duration,
 }
 
-/// Where and how changes of the lists are sent.
+/// Where and how changes of the lists, verdicts, lift orders and notices are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Webhooks {
     /// Where they may be sent.
@@ -231,6 +231,8 @@ pub struct Webhooks {
     pub resend: Duration,
     /// Who vouches for webhooks over https; none: whom the system trusts.
     pub ca_file: Option<PathBuf>,
+    /// Hours for which a verdict, a lift order or a notice is tried.
+    pub give_up_hours: u16,
 }
 
 /// How long cases and what is to be done in them may take.
@@ -397,6 +399,7 @@ impl Config {
                 timeout: millis(read.number("webhooks.timeout_ms", 100..=120_000)),
                 resend: millis(read.number("webhooks.resend_ms", 1_000..=86_400_000)),
                 ca_file: read.optional("webhooks.ca_file", PATH, path),
+                give_up_hours: read.number("webhooks.give_up_hours", 1..=720),
             },
             cases: Cases {
                 open_days: read.number("cases.open_days", 1..=3_650),

@@ -173,6 +173,22 @@ labels! {
 }
 
 labels! {
+    /// What became of a request with a verdict, a lift order or a notice.
+    PostEnd {
+        /// Taken.
+        Delivered = "delivered",
+        /// Answered with an error that may pass.
+        Failed = "failed",
+        /// Refused for good.
+        Refused = "refused",
+        /// No answer, or no connection.
+        Unreachable = "unreachable",
+        /// Not sent: the target or the secret is not right.
+        NotSent = "not_sent",
+    }
+}
+
+labels! {
     /// Why a verdict was not compared with the book that runs beside the one in force.
     NotCompared {
         /// Too much was to be compared already.
@@ -218,6 +234,12 @@ mod tests {
         );
         assert!(
             DeliveryEnd::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, one)| one.index() == index)
+        );
+        assert!(
+            PostEnd::ALL
                 .iter()
                 .enumerate()
                 .all(|(index, one)| one.index() == index)

@@ -20,8 +20,8 @@ use crate::clock::Clock;
 pub use self::cases::CaseCounts;
 pub use self::cells::{Counter, DurationCounts, Durations, Gauge, UpDown};
 pub use self::labels::{
-    CasesRole, ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, Refusal, Signal, StreamEnd,
-    TransactionEnd, Transport,
+    CasesRole, ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, PostEnd, Refusal, Signal,
+    StreamEnd, TransactionEnd, Transport,
 };
 pub(crate) use self::otlp::export_request;
 pub use self::shown::{Family, Number, Sample};
@@ -110,6 +110,9 @@ struct Cells {
     changes_refused: [Counter; ChangeRefusal::COUNT],
     deliveries: [Counter; DeliveryEnd::COUNT],
     unacknowledged_since: RwLock<BTreeMap<String, Option<i64>>>,
+    posts: [Counter; PostEnd::COUNT],
+    put_aside: Counter,
+    undelivered_since: RwLock<BTreeMap<String, Option<i64>>>,
     book: RwLock<Option<String>>,
     rows_active: Gauge,
     rows_inactive: Gauge,
@@ -152,6 +155,9 @@ impl Metrics {
             changes_refused: Default::default(),
             deliveries: Default::default(),
             unacknowledged_since: RwLock::default(),
+            posts: Default::default(),
+            put_aside: Counter::default(),
+            undelivered_since: RwLock::default(),
             book: RwLock::default(),
             rows_active: Gauge::default(),
             rows_inactive: Gauge::default(),
@@ -302,6 +308,32 @@ impl Metrics {
     /// Shows a subscription no longer: nothing is sent to it from here.
     pub fn forget_subscription(&self, subscription: &str) {
         self.0.unacknowledged_since.write().remove(subscription);
+    }
+
+    /// Counts a request with a verdict, a lift order or a notice.
+    pub fn post(&self, end: PostEnd) {
+        self.0.posts[end.index()].inc();
+    }
+
+    /// Counts something that was put aside since its target does not take it.
+    pub fn put_aside(&self) {
+        self.0.put_aside.inc();
+    }
+
+    /// Says when the oldest thing came about that a delivery still has to get, in microseconds; none: there is none.
+    pub fn set_undelivered_since(&self, delivery: &str, micros: Option<i64>) {
+        let mut since = self.0.undelivered_since.write();
+        match since.get_mut(delivery) {
+            Some(known) => *known = micros,
+            None => {
+                since.insert(delivery.to_owned(), micros);
+            }
+        }
+    }
+
+    /// Shows a delivery no longer: nothing is sent to it from here.
+    pub fn forget_delivery(&self, delivery: &str) {
+        self.0.undelivered_since.write().remove(delivery);
     }
 
     /// Says which book is in force.

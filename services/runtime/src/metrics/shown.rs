@@ -5,8 +5,8 @@ use creditgate_measures::vocabulary::Outcome;
 use super::Metrics;
 use super::cells::DurationCounts;
 use super::labels::{
-    ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, Refusal, Signal, StreamEnd, TransactionEnd,
-    Transport,
+    ChangeRefusal, DeliveryEnd, ListsRole, NotCompared, PostEnd, Refusal, Signal, StreamEnd,
+    TransactionEnd, Transport,
 };
 use crate::telemetry::names::metric::{self, Metric};
 
@@ -124,6 +124,10 @@ impl Metrics {
                 by(end.label(), Number::Count(count))
             })
             .collect();
+        let posts = PostEnd::ALL
+            .iter()
+            .map(|end| by(end.label(), Number::Count(cells.posts[end.index()].get())))
+            .collect();
         let compared = vec![
             by("same", Number::Count(cells.shadow_same.get())),
             by("different", Number::Count(cells.shadow_different.get())),
@@ -176,6 +180,15 @@ impl Metrics {
             .map(|(subscription, since)| {
                 let age_micros = since.map_or(0, |since| now.saturating_sub(since).max(0));
                 by(subscription, Number::Real(age_micros as f64 / 1e6))
+            })
+            .collect();
+
+        let undelivered = cells.undelivered_since.read();
+        let undelivered = undelivered
+            .iter()
+            .map(|(delivery, since)| {
+                let age_micros = since.map_or(0, |since| now.saturating_sub(since).max(0));
+                by(delivery, Number::Real(age_micros as f64 / 1e6))
             })
             .collect();
 
@@ -269,6 +282,12 @@ impl Metrics {
             of(metric::LIST_CHANGES_REFUSED, changes_refused),
             of(metric::WEBHOOK_DELIVERIES, deliveries),
             of(metric::WEBHOOK_OLDEST, oldest),
+            of(metric::DELIVERY_REQUESTS, posts),
+            one(
+                metric::DELIVERY_PUT_ASIDE,
+                Number::Count(cells.put_aside.get()),
+            ),
+            of(metric::DELIVERY_OLDEST, undelivered),
             of(metric::BOOK_INFO, book),
             of(metric::BOOK_ROWS, rows),
             one(

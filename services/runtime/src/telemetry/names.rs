@@ -371,6 +371,24 @@ pub mod metric {
         &["subscription"],
         "Age of the oldest change that a subscription has not acknowledged.",
     );
+    /// Requests of deliveries.
+    pub const DELIVERY_REQUESTS: Metric = counter(
+        "creditgate_delivery_requests_total",
+        &["result"],
+        "Requests with verdicts, lift orders and notices of cases, by what became of them.",
+    );
+    /// Dead letters of deliveries.
+    pub const DELIVERY_PUT_ASIDE: Metric = counter(
+        "creditgate_delivery_dead_letters_total",
+        &[],
+        "Verdicts, lift orders and notices put aside since their target does not take them.",
+    );
+    /// How far a delivery is behind.
+    pub const DELIVERY_OLDEST: Metric = gauge(
+        "creditgate_delivery_oldest_seconds",
+        &["delivery"],
+        "Age of the oldest verdict, lift order or notice that a delivery still has to get.",
+    );
     /// The book.
     pub const BOOK_INFO: Metric = gauge(
         "creditgate_book_info",
@@ -481,6 +499,9 @@ pub mod metric {
         LIST_CHANGES_REFUSED,
         WEBHOOK_DELIVERIES,
         WEBHOOK_OLDEST,
+        DELIVERY_REQUESTS,
+        DELIVERY_PUT_ASIDE,
+        DELIVERY_OLDEST,
         BOOK_INFO,
         BOOK_ROWS,
         BOOK_REFUSED,

@@ -1,8 +1,8 @@
-//! Where a subscription's changes go: the parts of its address.
+//! Where something is sent: the parts of its address.
 
 /// An address that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
+pub struct Target {
     /// Over TLS.
     pub https: bool,
     /// The host in lower case; an IPv6 address without its brackets.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use creditgate_runtime::targets::{Allowed, NotAllowed, check_address, check_host, is_public};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper_util::rt::TokioIo;
@@ -21,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::target::Target;
+use crate::targets::{Allowed, NotAllowed, check_address, check_host, is_public};
 
 /// Most of an answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -39,7 +39,7 @@ pub struct CertificatesError {
 
 /// What was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     /// The status.
     pub status: u16,
     /// Up to where the answer acknowledges.
@@ -50,7 +50,7 @@ pub(super) struct Answer {
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SendError {
+pub enum SendError {
     /// The target may not be sent to.
     #[error(transparent)]
     NotAllowed(#[from] NotAllowed),
@@ -79,7 +79,7 @@ pub(super) enum SendError {
 
 /// Sends requests. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Sender {
+pub struct Sender {
     allow: Arc<[Allowed]>,
     timeout: Duration,
     tls: TlsConnector,
@@ -90,6 +90,9 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 impl Sender {
     /// One that sends where it may, and trusts whom the file names, or whom the system trusts.
+    ///
+    /// # Errors
+    /// When the certificates cannot be read.
     pub fn new(
         allow: &[Allowed],
         timeout: Duration,
@@ -128,11 +131,17 @@ impl Sender {
     }
 
     /// Whether a target may be sent to, as far as its name tells.
+    ///
+    /// # Errors
+    /// When nobody allowed it.
     pub fn check(&self, target: &Target) -> Result<(), NotAllowed> {
         check_host(&self.allow, &target.host)
     }
 
     /// Sends one request.
+    ///
+    /// # Errors
+    /// When there is no answer in time, or the target may not be sent to.
     pub async fn post(
         &self,
         target: &Target,

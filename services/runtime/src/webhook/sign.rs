@@ -14,11 +14,11 @@ const BYTES_MAX: usize = 4_096;
 
 /// The directory of the secrets.
 #[derive(Debug, Clone)]
-pub(crate) struct Secrets(pub Option<PathBuf>);
+pub struct Secrets(pub Option<PathBuf>);
 
 /// Why a secret is not there.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SecretError {
+pub enum SecretError {
     /// No directory is configured.
     #[error("no directory of secrets is configured: set `webhooks.secrets_dir`")]
     NoDirectory,
@@ -65,7 +65,7 @@ impl Secrets {
 /// a new one.
 ///
 /// FENCED: receivers check it by the same rule; another one needs another name than `v1`.
-pub(crate) fn signature(key: &hmac::Key, seconds: i64, body: &[u8]) -> String {
+pub fn signature(key: &hmac::Key, seconds: i64, body: &[u8]) -> String {
     let mut context = hmac::Context::with_key(key);
     context.update(seconds.to_string().as_bytes());
     context.update(b".");
