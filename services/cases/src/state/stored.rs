@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::CaseState;
 
 /// Version of the form; raised with every change of what a case holds.
-pub(crate) const VERSION: u8 = 6;
+pub(crate) const VERSION: u8 = 4;
 
 /// Bytes that are no case of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
