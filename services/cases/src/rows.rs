@@ -67,7 +67,7 @@ pub(crate) fn children(state: &CaseState, terms: &dyn Terms) -> Children {
         !verdict.shown.is_empty() || !verdict.offered.is_empty() || verdict.inspects
     });
     let others = state.other_answers.iter();
-    let others = others.filter(|other| !other.shown.is_empty());
+    let others = others.filter(|other| !other.shown.is_empty() || !other.offered.is_empty());
     let bites: BTreeSet<[u8; 16]> = bites
         .map(|verdict| verdict.verdict)
         .chain(others.map(|other| other.verdict))

@@ -18,7 +18,7 @@ use crate::deliveries::{self, Item, told_by_record, told_by_verdict};
 use crate::error::Error;
 use crate::facts::VerdictFacts;
 use crate::rows;
-use crate::state::{CaseState, Happened};
+use crate::state::{CaseState, Happened, Recorded};
 use crate::table::{Children, Due, Mark, Table};
 use crate::terms::BookTerms;
 
@@ -83,20 +83,24 @@ impl TakenIn {
 }
 
 /// The review of a case whose replicas of the gate answered an event differently (spec 7): by the book of the
-/// answer that came second. Each process that takes both answers in finds the same one, and its slot tells
-/// whether it was made.
-fn differing(facts: &VerdictFacts, known: u64) -> (String, Due) {
+/// answer that knew more of the lists, since a book comes into force by one of their changes. Each process that
+/// takes both answers in finds the same one, and its slot tells whether it was made.
+fn differing(facts: &VerdictFacts, stands: Option<&Recorded>, scanned: u64) -> (String, Due) {
     tracing::warn!(
         case = %facts.case_id,
         verdict = %facts.verdict_id,
         "replicas of the gate answered an event differently; its case is reviewed"
     );
+    let newer = stands.filter(|stands| stands.list_seq > facts.list_seq);
+    let book = newer.map_or(&facts.book_version, |newer| &newer.book_version);
     let due = Due {
         case: 0,
         // Later than both, so that neither stands in its way.
-        seq: facts.list_seq.max(known),
+        seq: newer
+            .map_or(facts.list_seq, |newer| newer.list_seq)
+            .max(scanned),
         at: facts.evaluated_at.micros(),
-        cause: format!("book:{}", facts.book_version),
+        cause: format!("book:{book}"),
         open: true,
     };
     (facts.case_id.clone(), due)
@@ -175,7 +179,7 @@ impl<'a> Work<'a> {
             .happened
             .contains(&Happened::AnswersDiffer(facts.verdict_id));
         let stands = held.state.recorded(facts.verdict_id);
-        let known = stands.map_or(scanned, |stands| stands.list_seq.max(scanned));
+        let due = differs.then(|| differing(&facts, stands, scanned));
         if facts.list_seq < scanned && (!facts.is_review() || differs) {
             let children = rows::children(&held.state, terms);
             let behind = self
@@ -189,9 +193,7 @@ impl<'a> Work<'a> {
             behind.seq = behind.seq.min(facts.list_seq);
             (behind.keys, behind.entries) = (children.keys, children.entries);
         }
-        if differs {
-            self.taken.differing.push(differing(&facts, known));
-        }
+        self.taken.differing.extend(due);
         self.taken.outbox.extend(told);
         Ok(())
     }

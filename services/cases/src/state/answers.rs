@@ -40,10 +40,12 @@ pub struct OtherAnswer {
     pub evaluated_at: Time,
     /// Version of the lists.
     pub list_version: String,
-    /// For each subject of the event its number in the case; empty where it does not differ.
+    /// For each subject of the event its number in the case.
     pub subjects: Vec<u32>,
     /// The measures that it shows besides those of the one that stands.
     pub shown: Vec<Shown>,
+    /// The rewards that it offers, by their place among the case's.
+    pub offered: Vec<u32>,
     /// What it says otherwise than the one that stands.
     pub differs: Vec<String>,
 }
@@ -57,6 +59,8 @@ pub(super) struct Answer<'a> {
     pub subjects: &'a [u32],
     /// The measures that it shows, as [`OtherAnswer::shown`].
     pub shown: &'a [Shown],
+    /// The rewards that it offers.
+    pub offered: &'a [u32],
 }
 
 impl Said {
@@ -113,10 +117,11 @@ impl CaseState {
         }
         let differs = stands.differs(&said);
         let mut happened = Vec::new();
-        let (mut subjects, mut shown) = (Vec::new(), Vec::new());
+        let mut shown = Vec::new();
+        let subjects = self.number_subjects(facts);
+        let offered = self.offer_rewards(facts, &subjects);
         if !differs.is_empty() {
             happened.push(Happened::AnswersDiffer(facts.verdict_id));
-            subjects = self.number_subjects(facts);
             let more = self.more_than_stands(facts, &subjects);
             shown = self.show_measures(&more, &subjects, &mut happened);
         }
@@ -128,6 +133,7 @@ impl CaseState {
             list_version: facts.list_version.clone(),
             subjects,
             shown,
+            offered,
             differs,
         });
         Taken::new(happened)
@@ -173,6 +179,7 @@ impl CaseState {
             position: first.position,
             subjects: &first.subjects,
             shown: &first.shown,
+            offered: &first.offered,
         });
         let others = self.other_answers.iter();
         let others = others.filter(move |other| other.verdict == verdict);
@@ -180,6 +187,7 @@ impl CaseState {
             position: other.position,
             subjects: &other.subjects,
             shown: &other.shown,
+            offered: &other.offered,
         }))
     }
 

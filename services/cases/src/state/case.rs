@@ -107,6 +107,8 @@ pub struct Recorded {
     pub list_version: String,
     /// The sequence number in it.
     pub list_seq: u64,
+    /// Version of the book.
+    pub book_version: String,
     /// The verdict whose place it took.
     #[serde(with = "stored::id::maybe")]
     pub supersedes: Option<VerdictId>,
@@ -284,6 +286,7 @@ impl CaseState {
             evaluated_at: facts.evaluated_at,
             list_version: facts.list_version.clone(),
             list_seq: facts.list_seq,
+            book_version: facts.book_version.clone(),
             supersedes: facts.supersedes,
             subjects,
             shown,

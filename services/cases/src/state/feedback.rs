@@ -181,7 +181,7 @@ impl CaseState {
                 (about, &measure.implementers)
             }
             None => {
-                let offered = self.offered_by(verdict, *subject, &feedback.measure_id);
+                let offered = self.offered_by(verdict.verdict, *subject, &feedback.measure_id);
                 let (place, reward) = offered.ok_or_else(|| {
                     let what = "measure of that verdict's subject";
                     Refusal::not_found(what, &feedback.measure_id)

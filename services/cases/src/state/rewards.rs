@@ -6,7 +6,7 @@
 use creditgate_measures::verdict::VerdictId;
 use serde::{Deserialize, Serialize};
 
-use super::case::{Recorded, number};
+use super::case::number;
 use super::{CaseState, stored};
 use crate::facts::VerdictFacts;
 
@@ -77,11 +77,12 @@ impl CaseState {
     /// A reward as a verdict offered it, of this subject of the case.
     pub(super) fn offered_by(
         &self,
-        verdict: &Recorded,
+        verdict: VerdictId,
         subject: u32,
         measure_id: &str,
     ) -> Option<(u32, &CaseReward)> {
-        verdict.offered.iter().find_map(|place| {
+        let mut offered = self.answers(verdict).flat_map(|answer| answer.offered);
+        offered.find_map(|place| {
             let reward = self.rewards.get(usize::try_from(*place).ok()?)?;
             (reward.subject == subject && reward.measure_id == measure_id)
                 .then_some((*place, reward))

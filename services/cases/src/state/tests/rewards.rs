@@ -3,7 +3,7 @@
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::ListsTold;
 use creditgate_proto::journal::v1::case_record::What;
-use creditgate_proto::v1;
+use creditgate_proto::{AnswerDigest, v1};
 
 use super::{Land, Story, at, bites, event, report};
 use crate::facts::{OfferedFacts, VerdictFacts};
@@ -95,6 +95,22 @@ fn only_what_a_verdict_offered_is_reported_as_a_reward_of_it() {
         "`implementer` must be one of 丙局"
     );
     assert!(story.case.reports.is_empty());
+}
+
+#[test]
+fn what_only_another_answer_offered_is_reported_too() {
+    let first = event(1, "register", &[bites("M1", &["E1"])]);
+    let mut story = Story::of(std::slice::from_ref(&first));
+    let offered = VerdictFacts {
+        answer: AnswerDigest(9),
+        ..offers(1, "register", "R1")
+    };
+    story.case.take_verdict(&offered);
+    assert!(story.shown().other_answers[0].differs.is_empty());
+    assert_eq!(story.shown().rewards.len(), 1);
+    let taken = story.take(What::Feedback(reward("f1", 1, "executed", "丙局", 9_000)));
+    assert!(!taken.expect("taken").repeated);
+    assert_eq!(story.shown().feedback[0].about, "incentive");
 }
 
 #[test]
