@@ -247,7 +247,9 @@ impl Reviewer {
             then,
         };
         let support = supports.of(&state, &cause)?;
-        let Some(latest) = state.latest().filter(|_| state.is_open()) else {
+        // One that its last stage has closed is reviewed too where its answers differ: spec 7 knows no end there.
+        let reviewed = |latest: &Recorded| state.is_open() || state.has_other_answer(latest);
+        let Some(latest) = state.latest().filter(|latest| reviewed(latest)) else {
             return Ok((None, found.case_id, support));
         };
         let Some((cause, then)) = self.due(pending, cause, &state, latest, then)? else {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use creditgate_measures::event::Region;
 use creditgate_measures::time::{Date, Time};
@@ -28,7 +30,7 @@ use crate::notice;
 use crate::pages;
 use crate::review::{Known, Supports};
 use crate::state::{CaseState, MeasureState, Refusal, Terms};
-use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter, Wanted};
+use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter};
 
 const TEXT_CHARS_MAX: usize = 512;
 const PROSE_CHARS_MAX: usize = 4_096;
@@ -109,28 +111,27 @@ impl CasesService {
         let verdict = verdict_id_from_text(&feedback.verdict_id)
             .ok_or_else(|| invalid("verdict_id", "expected the id of a verdict"))?;
         let id = feedback.feedback_id.clone();
-        let listed = self.cases.terms().may_propose(&feedback);
-        listed.map_err(|refusal| told(refusal.into()))?;
         self.cases.sync().await.map_err(told)?;
-        let (lookup, asked) = (self.cases.lookup().clone(), id.clone());
-        let found = tokio::task::spawn_blocking(move || {
-            let found = lookup.bitten_by(&verdict.0.into_bytes())?;
-            let case = |found: Wanted| {
-                let state = CaseState::from_stored(&found.state)?;
-                let mut reports = state.reports.iter();
-                let repeated = reports.any(|report| report.feedback.feedback_id == asked);
-                Ok::<_, Error>((found.case_id, repeated))
-            };
-            found.map(case).transpose()
-        });
-        let (case_id, repeated) = found
+        let lookup = self.cases.lookup().clone();
+        let found = tokio::task::spawn_blocking(move || lookup.bitten_by(&verdict.0.into_bytes()));
+        let case_id = found
             .await
             .map_err(|_| Status::internal("the work ended without an answer"))?
             .map_err(unreadable)?
-            .ok_or_else(|| Status::not_found(NO_VERDICT))?;
-        let state = self
-            .act(&case_id, caller, one(What::Feedback(feedback)))
-            .await?;
+            .ok_or_else(|| Status::not_found(NO_VERDICT))?
+            .case_id;
+        // Known only when its turn has come: it may arrive twice at one moment.
+        let repeated = Arc::new(AtomicBool::new(false));
+        let (known, terms) = (Arc::clone(&repeated), self.cases.terms());
+        let make: Make = Box::new(move |state, now, caller| {
+            let new = one(What::Feedback(feedback.clone()))(state, now, caller)?;
+            match new.is_empty() {
+                true => known.store(true, Ordering::Relaxed),
+                false => terms.may_propose(&feedback)?,
+            }
+            Ok(new)
+        });
+        let state = self.act(&case_id, caller, make).await?;
         let shown = self.shown(&state).feedback.into_iter();
         let of_id = |shown: &v1::FeedbackShown| {
             shown
@@ -139,7 +140,7 @@ impl CasesService {
                 .is_some_and(|feedback| feedback.feedback_id == id)
         };
         Ok(v1::ReportFeedbackResponse {
-            repeated,
+            repeated: repeated.load(Ordering::Relaxed),
             feedback: shown.into_iter().find(of_id),
         })
     }
@@ -492,6 +493,7 @@ impl Service for CasesService {
         request: Request<v1::GetReviewProgressRequest>,
     ) -> Result<Response<v1::ReviewProgress>, Status> {
         permitted(&request, Permission::Read)?;
+        self.cases.sync().await.map_err(told)?;
         self.read(|service| {
             let lookup = service.cases.lookup();
             let live = service.cases.live().load().lists.version();
@@ -539,6 +541,7 @@ impl Service for CasesService {
                 invalid("region", "write a region as six digits, such as 320500")
             })?),
         };
+        self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
             // A region contains those that begin like it, up to its last digits other than zero.
             let region = region.filter(|region| *region != Region::NATION);

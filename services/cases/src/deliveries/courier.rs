@@ -61,6 +61,8 @@ struct Waiting {
     attempts: u32,
     tried_first: Option<Instant>,
     not_before: Option<Instant>,
+    /// Why the last attempt failed; empty: none did.
+    last_error: String,
 }
 
 impl Waiting {
@@ -72,6 +74,7 @@ impl Waiting {
             attempts: 0,
             tried_first: None,
             not_before: None,
+            last_error: String::new(),
         }
     }
 }
@@ -174,12 +177,30 @@ impl Courier {
         let oldest = self.waiting.values().map(|one| one.item.at).min();
         self.progress.oldest = oldest;
         self.progress.clear_up_to = self.clear_up_to();
+        self.tell_failures();
         self.inner.progresses.set(self.name(), &self.progress);
         self.inner
             .metrics
             .set_undelivered_since(self.name(), oldest);
         self.record().await;
         Ok(true)
+    }
+
+    /// What is to be tried again, also while other things are taken.
+    fn tell_failures(&mut self) {
+        let failing = self.waiting.values();
+        let failing: Vec<_> = failing.filter(|one| !one.last_error.is_empty()).collect();
+        let failures = failing.iter().map(|one| one.attempts);
+        self.progress.failures = failures.fold(0, u32::saturating_add);
+        if let Some(first) = failing.first() {
+            self.progress.last_error.clone_from(&first.last_error);
+        }
+        let next = failing.iter().filter_map(|one| one.not_before).min();
+        self.progress.next_attempt_at = next.map(|next| {
+            let pause = next.saturating_duration_since(Instant::now());
+            let micros = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
+            self.inner.cases.clock().now_micros().saturating_add(micros)
+        });
     }
 
     /// What became of the delivery itself, and which of its dead letters are sent again.
@@ -272,7 +293,7 @@ impl Courier {
             if free == 0 {
                 break;
             }
-            let first = cases.insert(&one.item.case_id);
+            let first = one.letter || cases.insert(&one.item.case_id);
             let due = one.not_before.is_none_or(|until| until <= now);
             if first && due && !one.sending {
                 next.push(*key);
@@ -303,7 +324,8 @@ impl Courier {
         match outcome {
             Outcome::Taken => {
                 self.inner.metrics.post(PostEnd::Delivered);
-                self.progress.succeeded();
+                self.progress.delivered += 1;
+                self.progress.last_error.clear();
                 self.refusals = 0;
                 if letter {
                     let done = change::taken(&self.inner, self.name(), self.known.since, key).await;
@@ -394,7 +416,6 @@ impl Courier {
         };
         let pause = webhook::pause(one.attempts, (pace.retry_min, pace.retry_max), asked);
         one.not_before = Some(Instant::now() + pause);
-        self.progress.failures = self.progress.failures.saturating_add(1);
         tracing::info!(
             delivery = self.known.put.name,
             { field::POSITION } = key.0,
@@ -403,10 +424,7 @@ impl Courier {
             pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "something could not be delivered; it is tried again"
         );
-        self.progress.last_error = why;
-        let micros = i64::try_from(pause.as_micros()).unwrap_or(i64::MAX);
-        let now = self.inner.cases.clock().now_micros();
-        self.progress.next_attempt_at = Some(now.saturating_add(micros));
+        one.last_error = why;
     }
 
     /// It is sent again, though it may have been taken.

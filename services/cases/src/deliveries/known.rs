@@ -259,6 +259,13 @@ pub(super) fn since(lookup: &Lookup, micros: i64) -> Result<Option<u64>, Error> 
     Ok(found.first().copied().flatten().map(i64::cast_unsigned))
 }
 
+/// When the first thing behind a position came about, in microseconds.
+pub(super) fn waits_since(lookup: &Lookup, position: u64) -> Result<Option<i64>, Error> {
+    let sql = "SELECT at FROM outbox WHERE position > ?1 ORDER BY position LIMIT 1";
+    let found = lookup.rows(sql, vec![whole(position)], |row| row.get(0))?;
+    Ok(found.first().copied())
+}
+
 /// What was put aside, after a position.
 pub(super) fn letters(
     lookup: &Lookup,

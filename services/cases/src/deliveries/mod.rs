@@ -31,6 +31,7 @@ use creditgate_runtime::webhook::{CertificatesError, Secrets, Sender};
 use tokio::task::{self, JoinSet};
 
 use self::courier::{Courier, Ended};
+use self::known::Known;
 use self::progress::Progresses;
 use crate::cases::Cases;
 use crate::error::Error;
@@ -174,8 +175,8 @@ impl Deliveries {
                     Err(error) => unread(&error),
                 }
             }
-            if now.is_none() {
-                looked = None;
+            if now.is_none() && looked.take().is_some() {
+                self.forget().await;
             }
             tokio::select! {
                 () = shutdown.wait() => return,
@@ -201,14 +202,40 @@ impl Deliveries {
         }
     }
 
-    /// Gives each active delivery a courier.
+    /// Another process tells of the deliveries now.
+    async fn forget(&self) {
+        match self.inner.ask(known::all).await {
+            Ok(all) => all
+                .iter()
+                .for_each(|known| self.inner.metrics.forget_delivery(&known.put.name)),
+            Err(error) => unread(&error),
+        }
+    }
+
+    /// Gives each active delivery a courier. What one that was paused or stopped holds back grows old all the
+    /// same, and shows.
     async fn start(
         &self,
         couriers: &mut JoinSet<Ended>,
         served: &mut BTreeMap<String, task::Id>,
     ) -> Result<(), Error> {
-        let all = self.inner.ask(known::all).await?;
-        for known in all.into_iter().filter(known::Known::is_active) {
+        let all = |lookup: &Lookup| {
+            let of = |known: Known| {
+                let since = known::waits_since(lookup, known.position)?;
+                Ok((known, since))
+            };
+            known::all(lookup)?.into_iter().map(of).collect()
+        };
+        let all: Vec<(Known, Option<i64>)> = self.inner.ask(all).await?;
+        for (known, since) in all {
+            if !known.is_active() {
+                let name = &known.put.name;
+                match known.has_ended() {
+                    true => self.inner.metrics.forget_delivery(name),
+                    false => self.inner.metrics.set_undelivered_since(name, since),
+                }
+                continue;
+            }
             if let Entry::Vacant(place) = served.entry(known.put.name.clone()) {
                 let courier = Courier::new(Arc::clone(&self.inner), known);
                 place.insert(couriers.spawn(courier.run()).id());

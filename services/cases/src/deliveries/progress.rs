@@ -16,22 +16,12 @@ pub(super) struct Progress {
     pub oldest: Option<i64>,
     /// Things that were taken.
     pub delivered: u64,
-    /// Failures since the last success.
+    /// Failed attempts of what is to be tried again.
     pub failures: u32,
-    /// Why the last attempt failed.
+    /// Why the oldest of it failed, or what was put aside last; empty after a success.
     pub last_error: String,
-    /// When it is tried again, in microseconds.
+    /// When the first of it is tried again, in microseconds.
     pub next_attempt_at: Option<i64>,
-}
-
-impl Progress {
-    /// The end of all failures.
-    pub fn succeeded(&mut self) {
-        self.delivered += 1;
-        self.failures = 0;
-        self.last_error.clear();
-        self.next_attempt_at = None;
-    }
 }
 
 /// All of them, by name. Held for a look-up only.

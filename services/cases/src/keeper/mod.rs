@@ -59,17 +59,18 @@ const COMMANDS: usize = 64;
 /// Changes that are kept for verdicts that come late.
 const RECENT: usize = 20_000;
 
-/// What happens to a case, made of what it is when the turn comes.
-pub(crate) type Make = Box<dyn FnOnce(&CaseState, Time) -> Result<Vec<What>, Refusal> + Send>;
+/// What happens to a case, made of what it is when the turn comes, then, and by whose wish.
+pub(crate) type Make = Box<dyn FnOnce(&CaseState, Time, &str) -> Result<Vec<What>, Refusal> + Send>;
 
 /// What is written that concerns no case, made when the turn comes of what is recorded then.
 pub(crate) type Plan = Box<dyn FnOnce(&Lookup, Time) -> Result<Vec<What>, ActError> + Send>;
 
 /// A record that is written if the case lets it, and nothing where it is known already.
 pub(crate) fn one(what: What) -> Make {
-    Box::new(move |state: &CaseState, now: Time| {
+    Box::new(move |state: &CaseState, now: Time, caller: &str| {
         let record = CaseRecord {
             case_id: state.case_id.clone(),
+            caller: caller.to_owned(),
             recorded_at: Some(time_to_proto(now)),
             what: Some(what),
             ..CaseRecord::default()
@@ -184,7 +185,8 @@ impl Keeper {
         let runtime = self.runtime.clone();
         let mut head = self.reviews.verdicts().subscribe();
         let mut lists = self.live.follow();
-        let mut following = self.changes.follow(self.table.mark().scanned);
+        let mut followed = self.table.mark().scanned;
+        let mut following = self.changes.follow(followed);
         let mut ticked: Option<Instant> = None;
         let mut counted: Option<Instant> = None;
         let mut scanned = Instant::now();
@@ -194,6 +196,11 @@ impl Keeper {
             lists.mark_unchanged();
             let taken = self.take_in();
             let mut more = self.heard("verdicts", taken);
+            if self.table.mark().scanned > followed {
+                // The log told that others have looked through these.
+                followed = self.table.mark().scanned;
+                following = self.changes.follow(followed);
+            }
             // Verdicts first: a case that is known is found. Under a load that never ends both go on.
             if !more || (caught_up && scanned.elapsed() >= SCAN_EVERY) {
                 let looked = self.scan(following.as_mut());
@@ -201,6 +208,7 @@ impl Keeper {
                     // It has read on; what was not noted is read again.
                     following = self.changes.follow(self.table.mark().scanned);
                 }
+                followed = self.table.mark().scanned;
                 more |= self.heard("changes of the lists", looked);
                 scanned = Instant::now();
             }
@@ -541,7 +549,7 @@ impl Keeper {
         self.take_in_all()?;
         let now = self.now();
         let state = self.state_of(case_id)?.ok_or(ActError::UnknownCase)?;
-        let what = make(&state, now)?;
+        let what = make(&state, now, caller)?;
         if what.is_empty() {
             return Ok(state);
         }

@@ -135,9 +135,15 @@ impl Keeper {
         let terms = self.shared.terms(&self.live);
         let made = match elsewhere {
             true => Err(Refusal::OtherContent(feedback.feedback_id.clone())),
-            false => terms
-                .may_propose(&feedback)
-                .and_then(|()| one(What::Feedback(feedback))(&state, now)),
+            // What is recorded already is not asked again.
+            false => {
+                one(What::Feedback(feedback.clone()))(&state, now, CALLER).and_then(|new| match new
+                    .is_empty()
+                {
+                    true => Ok(new),
+                    false => terms.may_propose(&feedback).map(|()| new),
+                })
+            }
         };
         Ok(match made {
             Ok(what) => Found::Case(found.case_id, what),

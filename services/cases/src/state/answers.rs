@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::case::number;
-use super::{CaseMeasure, CaseState, Happened, Shown, Taken, stored};
+use super::{CaseMeasure, CaseState, Happened, Recorded, Shown, Taken, stored};
 use crate::facts::VerdictFacts;
 
 /// What a verdict says, as far as answers of one slot are compared by it.
@@ -132,10 +132,11 @@ impl CaseState {
             evaluated_at: facts.evaluated_at,
             list_version: facts.list_version.clone(),
             subjects,
-            shown,
+            shown: shown.clone(),
             offered,
             differs,
         });
+        self.lift_shown(&shown, facts.evaluated_at, &mut happened);
         Taken::new(happened)
     }
 
@@ -203,6 +204,13 @@ impl CaseState {
             })
         };
         self.answers(measure.verdict).filter(shows).last()
+    }
+
+    /// Whether another answer differs from this verdict.
+    #[must_use]
+    pub fn has_other_answer(&self, stands: &Recorded) -> bool {
+        let mut others = self.other_answers.iter();
+        others.any(|other| other.verdict == stands.verdict && !other.differs.is_empty())
     }
 
     /// How many answers differ from those that stand.

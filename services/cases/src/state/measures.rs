@@ -295,6 +295,14 @@ impl CaseState {
         shown
     }
 
+    /// Gives the orders for what a verdict applied although nothing supported it any more.
+    pub(super) fn lift_shown(&mut self, shown: &[Shown], at: Time, happened: &mut Vec<Happened>) {
+        for one in shown.iter().filter(|one| one.applied) {
+            let place = usize::try_from(one.measure).unwrap_or(usize::MAX);
+            self.give_orders(place, at, happened);
+        }
+    }
+
     fn show_again(
         &mut self,
         place: usize,
@@ -307,6 +315,15 @@ impl CaseState {
             return;
         };
         let (was, rested) = (measure.state, measure.basis.clone());
+        if was == MeasureState::Unsupported && facts.list_seq < measure.list_seq {
+            // Older knowledge never takes the place of newer; but what it applied may have been carried out,
+            // also after it was lifted.
+            if lifted {
+                measure.begin_round();
+            }
+            measure.carried |= triggered.applied.is_some();
+            return;
+        }
         if was == MeasureState::Unsupported {
             if lifted {
                 measure.begin_round();

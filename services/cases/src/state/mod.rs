@@ -241,7 +241,8 @@ impl CaseState {
         self.take_step(facts, &subjects, &mut happened);
         let shown = self.show_measures(facts, &subjects, &mut happened);
         let offered = self.offer_rewards(facts, &subjects);
-        self.link_verdict(facts, subjects, shown, offered);
+        self.link_verdict(facts, subjects, shown.clone(), offered);
+        self.lift_shown(&shown, facts.evaluated_at, &mut happened);
         Taken::new(happened)
     }
 

@@ -15,7 +15,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use crate::state::stored;
 
-pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, Wanted};
+pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// Of the tables and of the stored states; another one is a foreign file.

@@ -4,7 +4,7 @@ mod count;
 mod feedback;
 mod lines;
 mod progress;
-mod screen;
+pub(crate) mod screen;
 #[cfg(test)]
 mod tests;
 

@@ -4,6 +4,8 @@ use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::v1;
 use pbjson_types::Timestamp;
 
+use crate::cases::screen::plain;
+
 /// All of a subject.
 pub fn subject(view: &v1::GetSubjectResponse) {
     say!(
@@ -48,7 +50,8 @@ pub fn subject(view: &v1::GetSubjectResponse) {
             0 => String::new(),
             by => format!(
                 "  taken back by {} in {by}: {}",
-                change.undone_caller, change.undone_reason
+                change.undone_caller,
+                plain(&change.undone_reason)
             ),
         };
         let other = change.other.as_ref().map_or_else(String::new, alias);
@@ -59,7 +62,7 @@ pub fn subject(view: &v1::GetSubjectResponse) {
             change.name,
             change.document_no,
             change.caller,
-            change.reason
+            plain(&change.reason)
         );
     }
     view.wrong_hits.iter().for_each(wrong_hit);
@@ -119,7 +122,7 @@ fn timeline(at: &v1::SubjectMoment) {
         at.to,
         at.document_no,
         at.caller,
-        at.reason
+        plain(&at.reason)
     );
     fields(&at.fields);
 }
@@ -179,7 +182,7 @@ pub fn wrong_hit(hit: &v1::WrongHit) {
         hit.entry_id,
         who.id,
         who.name,
-        hit.reason
+        plain(&hit.reason)
     );
     say!(
         "          discovered {}  corrected {}  told {} {}",

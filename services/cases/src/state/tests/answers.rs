@@ -111,3 +111,52 @@ fn a_case_with_two_answers_is_kept_as_it_is() {
     let stored = CaseState::from_stored(&story.case.to_stored());
     assert_eq!(stored, Ok(story.case));
 }
+
+#[test]
+fn an_answer_by_older_lists_brings_no_lifted_measure_back() {
+    let mut story = Story::of(&[event(1, "register", &[bites("M1", &["E1"])])]);
+    story.support("0/M1", &[], 20).expect("lost");
+    let orders: Vec<String> = story
+        .shown()
+        .orders
+        .into_iter()
+        .map(|o| o.order_id)
+        .collect();
+    let known = VerdictFacts {
+        list_seq: 20,
+        ..event(2, "deal", &[])
+    };
+    story.case.take_verdict(&known);
+    let older = VerdictFacts {
+        list_seq: 19,
+        ..barred(&known, 9, &[bites("M1", &["E1"])])
+    };
+    story.case.take_verdict(&older);
+    // The same orders are open, for the same reason.
+    assert_eq!(story.states(), "0/M1=unsupported 甲局:open 乙局:open");
+    let after: Vec<String> = story
+        .shown()
+        .orders
+        .into_iter()
+        .map(|o| o.order_id)
+        .collect();
+    assert_eq!(after, orders);
+}
+
+#[test]
+fn what_older_lists_applied_after_it_was_lifted_is_lifted_again() {
+    let mut story = Story::of(&[event(1, "register", &[bites("M1", &["E1"])])]);
+    story.support("0/M1", &[], 20).expect("lost");
+    for order in 0..2 {
+        story.acknowledge(order).expect("taken");
+    }
+    let older = VerdictFacts {
+        list_seq: 19,
+        ..event(2, "deal", &[bites("M1", &["E1"])])
+    };
+    story.case.take_verdict(&older);
+    let open = story.shown().orders.into_iter();
+    let open: Vec<_> = open.filter(|order| order.state == "open").collect();
+    assert_eq!(open.len(), 2, "{open:#?}");
+    assert!(open.iter().all(|order| order.cause == "list_change:20"));
+}
