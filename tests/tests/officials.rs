@@ -77,19 +77,16 @@ async fn a_case_tells_how_it_was_closed_and_is_not_closed_otherwise() {
     service.stop();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_confirmed_measure_that_rests_on_its_row_alone_has_a_notice() {
-    const CASE: &str = "TENDER-1";
-    let (_dir, service) = start(&["--confirmations", &land::confirmations()]);
-    // Nobody is listed: the tender document asks for a report, and a natural person's business waits for an official.
-    let bidder = invented::individual_business(90_230);
-    let mut event = land::event(CASE, "bid");
+/// A case in which a measure waits for an official; gives its key. Nobody is listed: the tender document asks for a
+/// report, and a natural person's business waits for an official.
+async fn proposed(service: &Service, case_id: &str, bidder: &str) -> String {
+    let mut event = land::event(case_id, "bid");
     event.scenario = "tender".to_owned();
     event.amount_fen = Some(300_000_000);
     event.subjects[0] = v1::Subject {
         role: "bidder".to_owned(),
         id_type: "USCC".to_owned(),
-        id: bidder.clone(),
+        id: bidder.to_owned(),
         name: "示例个体商行".to_owned(),
         kind: "individual_business".to_owned(),
         ..v1::Subject::default()
@@ -101,25 +98,34 @@ async fn a_confirmed_measure_that_rests_on_its_row_alone_has_a_notice() {
     ] {
         event.attributes.insert(name.to_owned(), text(value));
     }
-    check(&service, event).await;
-    let held = until(&service, CASE, |case| !case.measures.is_empty()).await;
+    check(service, event).await;
+    let held = until(service, case_id, |case| !case.measures.is_empty()).await;
     let report = held.measures.iter().find(|m| m.measure_id == "M68");
     let report = report.unwrap_or_else(|| panic!("a report is asked for: {held:#?}"));
     assert_eq!(
         (report.state.as_str(), report.entry_ids.len()),
         ("proposed", 0)
     );
+    report.key.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmed_measure_that_rests_on_its_row_alone_has_a_notice() {
+    const CASE: &str = "TENDER-1";
+    let (_dir, service) = start(&["--confirmations", &land::confirmations()]);
+    let bidder = invented::individual_business(90_230);
+    let key = proposed(&service, CASE, &bidder).await;
     let mut cases = service.cases().await;
     let claimed = cases.claim_proposal(v1::ClaimProposalRequest {
         case_id: CASE.to_owned(),
-        key: report.key.clone(),
+        key: key.clone(),
         by: "示例招标人".to_owned(),
         release: false,
     });
     claimed.await.expect("claimed");
     let decided = cases.decide_proposal(v1::DecideProposalRequest {
         case_id: CASE.to_owned(),
-        key: report.key.clone(),
+        key: key.clone(),
         decision: "confirm".to_owned(),
         by: "示例招标人".to_owned(),
         reason: "金额超过二百万元".to_owned(),
@@ -189,5 +195,71 @@ async fn what_lost_its_support_is_told_by_the_change_that_took_it() {
         [expected.as_str(), expected.as_str()],
         "{lifted:#?}"
     );
+    service.stop();
+}
+
+/// A key of an official's own.
+fn key(name: &str, file: &str) -> String {
+    let made = run(&["keys", name, "--may", "read,cases", "--file", file], "");
+    let told = String::from_utf8_lossy(&made.stderr).into_owned();
+    told.trim().rsplit(' ').next().expect("the key").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_eyes_are_two_keys_whatever_names_they_give() {
+    const CASE: &str = "TENDER-2";
+    let (dir, service) = start(&["--confirmations", &land::confirmations()]);
+    let measure = proposed(&service, CASE, &invented::individual_business(90_231)).await;
+    service.stop();
+
+    let (file, config) = (dir.path().join("keys.yaml"), dir.path().join("four.yaml"));
+    let file = file.display().to_string();
+    let [one, two] = ["one", "two"].map(|name| key(name, &file));
+    std::fs::write(&config, "cases:\n  four_eyes: [all]\n").expect("written");
+    let config = config.display().to_string();
+    let confirmations = land::confirmations();
+    let keys = ["--config", &config, "--keys-file", &file];
+    let more = [&keys[..], &["--confirmations", &confirmations]].concat();
+    let service = Service::start_with(dir.path(), &more);
+    fn with_key<T>(message: T, key: &str) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        let value = format!("Bearer {key}").parse().expect("a header");
+        request.metadata_mut().insert("authorization", value);
+        request
+    }
+    let claim = async |with: &str, by: &str| {
+        let asked = v1::ClaimProposalRequest {
+            case_id: CASE.to_owned(),
+            key: measure.clone(),
+            by: by.to_owned(),
+            release: false,
+        };
+        let mut cases = service.cases().await;
+        let claimed = cases.claim_proposal(with_key(asked, with)).await;
+        claimed.map(drop).map_err(|status| status.code())
+    };
+    let confirm = async |with: &str, by: &str| {
+        let asked = v1::DecideProposalRequest {
+            case_id: CASE.to_owned(),
+            key: measure.clone(),
+            decision: "confirm".to_owned(),
+            by: by.to_owned(),
+            reason: "金额超过二百万元".to_owned(),
+            document_no: "示例决〔2026〕8号".to_owned(),
+        };
+        let mut cases = service.cases().await;
+        let decided = cases.decide_proposal(with_key(asked, with)).await;
+        let decided = decided.map_err(|status| status.code())?.into_inner();
+        Ok::<_, Code>(decided.proposal.and_then(|p| p.measure).expect("it").state)
+    };
+    let refused = Code::FailedPrecondition;
+    claim(&one, "甲").await.expect("claimed");
+    // Nobody else decides under the name of who has it in hand.
+    assert_eq!(confirm(&two, "甲").await, Err(refused));
+    assert_eq!(confirm(&one, "甲").await.as_deref(), Ok("seconded"));
+    assert_eq!(claim(&one, "乙").await, Err(refused));
+    claim(&two, "乙").await.expect("claimed");
+    assert_eq!(confirm(&one, "乙").await, Err(refused));
+    assert_eq!(confirm(&two, "乙").await.as_deref(), Ok("confirmed"));
     service.stop();
 }

@@ -54,6 +54,8 @@ pub struct CaseMeasure {
     pub escalated: bool,
     /// Who has it in hand.
     pub claimed_by: Option<Masked>,
+    /// The key by which it was taken in hand, where that is one official's own.
+    pub claimed_with: Option<String>,
     /// The first of two officials who confirmed it.
     pub seconded_by: Option<Masked>,
     /// The caller by whom that was told, where the key is of one official alone.
@@ -123,6 +125,7 @@ impl CaseMeasure {
             proposed_at: state.waits().then_some(facts.evaluated_at),
             escalated: false,
             claimed_by: None,
+            claimed_with: None,
             seconded_by: None,
             seconded_with: None,
             decisions: Vec::new(),
@@ -215,6 +218,7 @@ impl CaseMeasure {
     /// Nobody has it in hand, and nobody has confirmed it.
     pub(super) fn leave_hands(&mut self) {
         self.claimed_by = None;
+        self.claimed_with = None;
         self.seconded_by = None;
         self.seconded_with = None;
     }

@@ -50,8 +50,11 @@ impl CaseMeasure {
         self.claimed_by.is_some()
     }
 
-    fn is_in_hand_of(&self, by: &str) -> bool {
+    /// Two keys of their own are two officials, whatever names they give; `caller` as below.
+    fn is_in_hand_of(&self, by: &str, caller: Option<&str>) -> bool {
+        let others = self.claimed_with.as_deref().zip(caller);
         self.claimed_by.as_ref().is_some_and(|own| own.0 == by)
+            && others.is_none_or(|(own, caller)| own == caller)
     }
 
     fn was_seconded_by(&self, by: &str) -> bool {
@@ -84,9 +87,10 @@ impl CaseState {
         recording: &Recording<'_>,
     ) -> Result<Taken, Refusal> {
         let by = required_by(&claimed.by)?;
+        let caller = claimed.own_key.then_some(recording.caller);
         let measure = self.proposal(&claimed.key)?;
         if claimed.released {
-            if measure.state.waits() && measure.in_hand() && !measure.is_in_hand_of(by) {
+            if measure.state.waits() && measure.in_hand() && !measure.is_in_hand_of(by, caller) {
                 return Err(Refusal::NotBy(
                     "somebody else has the proposal in hand, and only they can give it back",
                 ));
@@ -96,20 +100,21 @@ impl CaseState {
             }
             measure.go(MeasureStep::Release)?;
             measure.claimed_by = None;
+            measure.claimed_with = None;
             return Ok(Taken::new(Vec::new()));
         }
         if measure.state.waits() && measure.in_hand() {
-            return match measure.is_in_hand_of(by) {
+            return match measure.is_in_hand_of(by, caller) {
                 true => Ok(Taken::REPEATED),
                 false => Err(Refusal::NotBy("somebody else has the proposal in hand")),
             };
         }
-        let caller = claimed.own_key.then_some(recording.caller);
         if let Some(refusal) = measure.not_the_second(by, caller) {
             return Err(refusal);
         }
         measure.go(MeasureStep::Claim)?;
         measure.claimed_by = Some(by.into());
+        measure.claimed_with = caller.map(str::to_owned);
         Ok(Taken::new(Vec::new()))
     }
 
@@ -143,7 +148,8 @@ impl CaseState {
             recorded_at: recording.at,
             caller: recording.caller.to_owned(),
         };
-        if measure.decided_so(&decision) {
+        let caller = decided.own_key.then_some(recording.caller);
+        if measure.decided_so(&decision, caller) {
             return Ok(Taken::REPEATED);
         }
         let seconded = measure.state == MeasureState::Seconded;
@@ -152,11 +158,10 @@ impl CaseState {
             (true, true, false) => MeasureStep::Second,
             (true, true, true) | (true, false, _) => MeasureStep::Confirm,
         };
-        let caller = decided.own_key.then_some(recording.caller);
         if let Some(refusal) = measure.not_the_second(by, caller) {
             return Err(refusal);
         }
-        if measure.state.waits() && !measure.is_in_hand_of(by) {
+        if measure.state.waits() && !measure.is_in_hand_of(by, caller) {
             return Err(Refusal::NotBy(match measure.in_hand() {
                 true => "somebody else has the proposal in hand",
                 false => "the proposal must be claimed first, by whoever decides it",
@@ -164,6 +169,7 @@ impl CaseState {
         }
         measure.go(step)?;
         measure.claimed_by = None;
+        measure.claimed_with = None;
         measure.decided_on = Some(measure.basis.clone());
         measure.decisions.push(decision);
         if step == MeasureStep::Second {
@@ -210,7 +216,7 @@ const SECOND_KEY: &str = "it takes two officials with keys of their own, and som
 
 impl CaseMeasure {
     /// Whether this very decision was the last one, and stands.
-    fn decided_so(&self, decision: &Decision) -> bool {
+    fn decided_so(&self, decision: &Decision, caller: Option<&str>) -> bool {
         let stands = match self.state {
             MeasureState::Seconded => self.was_seconded_by(&decision.by.0),
             MeasureState::Confirmed => decision.confirmed,
@@ -223,6 +229,7 @@ impl CaseMeasure {
                     && last.by == decision.by
                     && last.reason == decision.reason
                     && last.document_no == decision.document_no
+                    && caller.is_none_or(|caller| last.caller == caller)
             })
     }
 }
