@@ -1,5 +1,6 @@
 //! What can be typed: every command with its help and examples.
 
+pub mod bench;
 pub mod cases;
 pub mod deliveries;
 mod follow;
@@ -592,7 +593,7 @@ pub enum BenchCommand {
 /// `bench gate`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchGateArgs {
-    /// Short runs: under 50 seconds in all.
+    /// Short runs: about a minute in all.
     #[arg(long)]
     pub quick: bool,
     /// Entries on the lists.
@@ -604,9 +605,18 @@ pub struct BenchGateArgs {
     /// Connections.
     #[arg(long, default_value_t = 4)]
     pub connections: usize,
+    /// Events of a call of the mode `batch`.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub batch: u64,
+    /// What the invented events follow from.
+    #[arg(long, value_name = "N", default_value_t = bench::SEED)]
+    pub seed: u64,
     /// Directory for the journals; a temporary one when left out.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// `bench stream`.
@@ -638,6 +648,9 @@ pub struct BenchStreamArgs {
     /// Entries on the lists.
     #[arg(long, default_value_t = 100_000)]
     pub entries: u64,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// `bench lists`.
@@ -665,6 +678,9 @@ pub struct BenchListsArgs {
     /// Entries on the lists.
     #[arg(long, default_value_t = 100_000)]
     pub entries: u64,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// `bench cases`.
@@ -684,6 +700,12 @@ pub struct BenchCasesArgs {
     /// Live checks a second.
     #[arg(long, value_name = "R", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub rate: u64,
+    /// Live checks before the burst, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub before: u64,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// The cluster of a benchmark.
@@ -720,26 +742,14 @@ pub enum BenchPart {
         #[arg(long)]
         kafka_topic_prefix: String,
     },
-    /// The client.
+    /// A client that keeps so many calls in flight.
     Client {
-        /// Address of the server.
-        #[arg(long)]
-        server: String,
-        /// `unary` or `stream`.
-        #[arg(long)]
-        mode: String,
-        /// Seconds.
-        #[arg(long)]
-        seconds: f64,
+        /// What it calls.
+        #[command(flatten)]
+        calls: bench::CallArgs,
         /// Calls in flight.
         #[arg(long)]
         in_flight: usize,
-        /// Connections.
-        #[arg(long)]
-        connections: usize,
-        /// Distinguishes the events of one run from those of another.
-        #[arg(long)]
-        run: String,
     },
 }
 
