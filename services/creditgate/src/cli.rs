@@ -566,6 +566,7 @@ pub struct BookKeysArgs {
 /// `bench`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  creditgate bench all --quick --markdown report.md
   creditgate bench gate --quick
   creditgate bench stream --kafka localhost:9092 --quick")]
 pub struct BenchArgs {
@@ -585,6 +586,10 @@ pub enum BenchCommand {
     Lists(BenchListsArgs),
     /// How fast open cases are reviewed when lists change, and what live checks feel of it.
     Cases(BenchCasesArgs),
+    /// The largest rate, and how a service does that is held at 85 % of it.
+    Sustained(bench::BenchSustainedArgs),
+    /// Every benchmark that can run here, one after the other, with one table at the end.
+    All(bench::BenchAllArgs),
     /// One of the processes of a run.
     #[command(subcommand, hide = true)]
     Part(BenchPart),
@@ -750,6 +755,18 @@ pub enum BenchPart {
         /// Calls in flight.
         #[arg(long)]
         in_flight: usize,
+    },
+    /// A client whose calls are due at fixed times.
+    Paced {
+        /// What it calls.
+        #[command(flatten)]
+        calls: bench::CallArgs,
+        /// Calls a second.
+        #[arg(long)]
+        rate: f64,
+        /// Seconds at the beginning that do not count.
+        #[arg(long)]
+        warm_up: f64,
     },
 }
 

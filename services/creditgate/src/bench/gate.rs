@@ -32,6 +32,9 @@ const RECORDS: &str = "creditgate_journal_records_total";
 /// Counter of the service: how often its journals waited for the disk.
 const FSYNCS: &str = "creditgate_journal_fsyncs_total";
 
+/// Gauge of the service: records of its journal of verdicts that the index lacks.
+const INDEX_LAG: &str = "creditgate_index_lag_records";
+
 /// What the clients talk to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Server {
@@ -43,6 +46,8 @@ enum Server {
 struct Run {
     outcome: Outcome,
     cpu_us: f64,
+    /// What the index of the journal lacked when the run was over.
+    index_lag: f64,
 }
 
 impl Run {
@@ -96,12 +101,19 @@ pub async fn measure(args: &BenchGateArgs) -> Result<Vec<Row>, Failure> {
                 let cpu = process.cpu_seconds();
                 let outcome = client(&calls, args.in_flight)?;
                 let cpu = process.cpu_seconds() - cpu;
+                let mut index_lag = 0.0;
                 if server == Server::Real {
                     given += outcome.answers;
+                    let lag = figures(&http_addr)?.get(INDEX_LAG).copied();
+                    index_lag = lag.unwrap_or_default();
                 }
                 if round > 0 {
                     let cpu_us = cpu * 1e6 / outcome.answers.max(1) as f64;
-                    let run = Run { outcome, cpu_us };
+                    let run = Run {
+                        outcome,
+                        cpu_us,
+                        index_lag,
+                    };
                     runs.entry((mode, server)).or_default().push(run);
                 }
             }
@@ -199,6 +211,11 @@ fn of_mode(mode: Mode, runs: &Runs, batch: u64) -> Vec<Row> {
     rows.extend([
         row("server CPU", "µs/check", each(real, |run| run.cpu_us)),
         above,
+        row(
+            "records that the index lacks at the end",
+            "",
+            each(real, |run| run.index_lag),
+        ),
         row("refused", "", vec![refused]).aim(Aim::AtMost(0.0)),
     ]);
     rows

@@ -4,6 +4,7 @@
 //! that a machine whose speed drifts cannot favour one of them. Every benchmark makes rows of one
 //! form ([`report`]); `deploy/benchmarks.md` tells the method.
 
+mod all;
 mod bare;
 mod cases;
 mod copy;
@@ -11,18 +12,21 @@ mod gate;
 mod lists;
 mod load;
 mod machine;
+mod paced;
 mod process;
 mod report;
 mod side;
 mod stream;
+mod sustained;
 mod table;
 mod times;
 mod traffic;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::cli::bench::ReportArgs;
+use crate::cli::bench::{ReportArgs, SEED};
 use crate::cli::{BenchArgs, BenchCommand, BenchPart};
 use crate::failure::Failure;
 use machine::About;
@@ -40,9 +44,20 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
                 let dir = args.data_dir.as_deref();
                 told(&args.report, dir, args.seed, gate::measure(&args)).await
             }
-            BenchCommand::Stream(args) => stream::run(&args).await,
-            BenchCommand::Lists(args) => lists::run(&args).await,
-            BenchCommand::Cases(args) => cases::run(&args).await,
+            BenchCommand::Sustained(args) => {
+                let dir = args.data_dir.as_deref();
+                told(&args.report, dir, args.seed, sustained::measure(&args)).await
+            }
+            BenchCommand::Stream(args) => {
+                told(&args.report, None, SEED, stream::measure(&args)).await
+            }
+            BenchCommand::Lists(args) => {
+                told(&args.report, None, SEED, lists::measure(&args)).await
+            }
+            BenchCommand::Cases(args) => {
+                told(&args.report, None, SEED, cases::measure(&args)).await
+            }
+            BenchCommand::All(args) => all::run(&args).await,
             BenchCommand::Part(part) => play(part).await,
         }
     })
@@ -73,5 +88,10 @@ async fn play(part: BenchPart) -> Result<ExitCode, Failure> {
         BenchPart::Bare => bare::serve().await,
         BenchPart::Real { data_dir, entries } => gate::serve_real(&data_dir, entries).await,
         BenchPart::Client { calls, in_flight } => load::print(&calls, in_flight).await,
+        BenchPart::Paced {
+            calls,
+            rate,
+            warm_up,
+        } => paced::print(&calls, rate, Duration::from_secs_f64(warm_up)).await,
     }
 }
