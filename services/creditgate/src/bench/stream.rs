@@ -229,20 +229,20 @@ mod tests {
         let copy = figures([40_000.0, 20_000.0, 30_000.0], [10, 20, 30]);
         let pipeline = figures([12_000.0, 15_000.0, 18_000.0], [50, 60, 70]);
         let expected = "\
-bench   what                                          median     min     max  unit      aim     reached
-stream  copy: events                                  30,000  20,000  40,000  events/s
-stream  copy: CPU                                         40      40      40  µs/event
-stream  copy: peak memory (VmHWM)                        120     120     120  MiB
-stream  pipeline: events                              15,000  12,000  18,000  events/s
-stream  pipeline: CPU                                     40      40      40  µs/event
-stream  pipeline: peak memory (VmHWM)                    120     120     120  MiB
-stream  ratio to the copy                               0.60    0.30    0.75  ×         ≥ 0.90  no
-stream  copy: event to verdict at half load: p50        20.0    20.0    20.0  ms                7500 events/s
-stream  copy: event to verdict at half load: p99        30.0    30.0    30.0  ms                7500 events/s
-stream  copy: event to verdict at half load: p99.9      30.0    30.0    30.0  ms                7500 events/s
-stream  pipeline: event to verdict at half load: p50    60.0    60.0    60.0  ms                7500 events/s
-stream  pipeline: event to verdict at half load: p99    70.0    70.0    70.0  ms        < 200   yes; 7500 events/s
-stream  pipeline: event to verdict at half load: p99.9  70.0    70.0    70.0  ms                7500 events/s";
+bench   what                                            median     min     max  unit      aim     reached
+stream  copy: events                                    30,000  20,000  40,000  events/s
+stream  copy: CPU                                           40                  µs/event
+stream  copy: peak memory (VmHWM)                          120                  MiB
+stream  pipeline: events                                15,000  12,000  18,000  events/s
+stream  pipeline: CPU                                       40                  µs/event
+stream  pipeline: peak memory (VmHWM)                      120                  MiB
+stream  ratio to the copy                                 0.60    0.30    0.75  ×         ≥ 0.90  no
+stream  copy: event to verdict at half load: p50          20.0                  ms                7500 events/s
+stream  copy: event to verdict at half load: p99          30.0                  ms                7500 events/s
+stream  copy: event to verdict at half load: p99.9        30.0                  ms                7500 events/s
+stream  pipeline: event to verdict at half load: p50      60.0                  ms                7500 events/s
+stream  pipeline: event to verdict at half load: p99      70.0                  ms        < 200   yes; 7500 events/s
+stream  pipeline: event to verdict at half load: p99.9    70.0                  ms                7500 events/s";
         let told = table::lines(&rows(&[copy, pipeline], 7_500.0));
         assert_eq!(told.join("\n"), expected);
     }

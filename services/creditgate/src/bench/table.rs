@@ -39,10 +39,14 @@ fn grouped(value: f64) -> String {
 }
 
 fn cells(row: &Row) -> [String; 8] {
-    let value = |of: fn(&Spread) -> f64| {
-        let spread = row.spread.as_ref();
-        spread.map_or_else(|| "-".to_owned(), |spread| figure(of(spread)))
+    // The ends say something only where they differ from the middle.
+    let end = |of: fn(&Spread) -> f64| {
+        let spread = row.spread.filter(|spread| spread.min < spread.max);
+        spread.map_or_else(String::new, |spread| figure(of(&spread)))
     };
+    let middle = row
+        .spread
+        .map_or_else(|| "-".to_owned(), |spread| figure(spread.median));
     let reached = match row.reached {
         Reached::Yes => "yes",
         Reached::No => "no",
@@ -52,9 +56,9 @@ fn cells(row: &Row) -> [String; 8] {
     [
         row.bench.clone(),
         row.what.clone(),
-        value(|spread| spread.median),
-        value(|spread| spread.min),
-        value(|spread| spread.max),
+        middle,
+        end(|spread| spread.min),
+        end(|spread| spread.max),
         row.unit.clone(),
         row.aim.map(|aim| aim.to_string()).unwrap_or_default(),
         match (reached, note) {
@@ -159,8 +163,8 @@ mod tests {
 bench      what           median     min     max  unit      aim     reached
 gate       unary: checks  20,123  19,800  21,000  checks/s
 gate       unary: ratio     0.43    0.41    0.44  ×         ≥ 0.90  no
-sustained  errors              0       0       0            ≤ 0     yes
-stream     everything          -       -       -                    left out: no --kafka given";
+sustained  errors              0                            ≤ 0     yes
+stream     everything          -                                    left out: no --kafka given";
         assert_eq!(lines(&rows()).join("\n"), expected);
     }
 
