@@ -166,7 +166,7 @@ pub async fn measure(args: &BenchCasesArgs) -> Result<Vec<Row>, Failure> {
             process.memory_mib("VmHWM"),
         ),
     ]);
-    process.stop(STOP_WITHIN)?;
+    rows.extend(process.stop_and_tell(BENCH, STOP_WITHIN));
     Ok(rows)
 }
 

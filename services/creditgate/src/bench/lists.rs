@@ -212,7 +212,7 @@ async fn under_load(args: &BenchListsArgs, gates: Vec<Measured>) -> Result<Vec<R
         let peak = gate.process.memory_mib("VmHWM");
         let what = format!("{}: peak memory (VmHWM)", gate.name);
         rows.push(Row::once(BENCH, what, "MiB", peak));
-        gate.process.stop(STOP_WITHIN)?;
+        rows.extend(gate.process.stop_and_tell(BENCH, STOP_WITHIN));
     }
     Ok(rows)
 }
