@@ -1,5 +1,6 @@
 //! What can be typed: every command with its help and examples.
 
+pub mod bench;
 pub mod cases;
 pub mod deliveries;
 mod follow;
@@ -565,6 +566,7 @@ pub struct BookKeysArgs {
 /// `bench`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
+  creditgate bench all --quick --markdown report.md
   creditgate bench gate --quick
   creditgate bench stream --kafka localhost:9092 --quick")]
 pub struct BenchArgs {
@@ -584,6 +586,10 @@ pub enum BenchCommand {
     Lists(BenchListsArgs),
     /// How fast open cases are reviewed when lists change, and what live checks feel of it.
     Cases(BenchCasesArgs),
+    /// The largest rate, and how a service does that is held at 85 % of it.
+    Sustained(bench::BenchSustainedArgs),
+    /// Every benchmark that can run here, one after the other, with one table at the end.
+    All(bench::BenchAllArgs),
     /// One of the processes of a run.
     #[command(subcommand, hide = true)]
     Part(BenchPart),
@@ -592,7 +598,7 @@ pub enum BenchCommand {
 /// `bench gate`.
 #[derive(Debug, Clone, Args)]
 pub struct BenchGateArgs {
-    /// Short runs: under 50 seconds in all.
+    /// Short runs: about a minute in all.
     #[arg(long)]
     pub quick: bool,
     /// Entries on the lists.
@@ -604,9 +610,18 @@ pub struct BenchGateArgs {
     /// Connections.
     #[arg(long, default_value_t = 4)]
     pub connections: usize,
+    /// Events of a call of the mode `batch`.
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub batch: u64,
+    /// What the invented events follow from.
+    #[arg(long, value_name = "N", default_value_t = bench::SEED)]
+    pub seed: u64,
     /// Directory for the journals; a temporary one when left out.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// `bench stream`.
@@ -638,6 +653,9 @@ pub struct BenchStreamArgs {
     /// Entries on the lists.
     #[arg(long, default_value_t = 100_000)]
     pub entries: u64,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// `bench lists`.
@@ -665,6 +683,9 @@ pub struct BenchListsArgs {
     /// Entries on the lists.
     #[arg(long, default_value_t = 100_000)]
     pub entries: u64,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// `bench cases`.
@@ -684,6 +705,12 @@ pub struct BenchCasesArgs {
     /// Live checks a second.
     #[arg(long, value_name = "R", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     pub rate: u64,
+    /// Live checks before the burst, in seconds.
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub before: u64,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: bench::ReportArgs,
 }
 
 /// The cluster of a benchmark.
@@ -720,26 +747,26 @@ pub enum BenchPart {
         #[arg(long)]
         kafka_topic_prefix: String,
     },
-    /// The client.
+    /// A client that keeps so many calls in flight.
     Client {
-        /// Address of the server.
-        #[arg(long)]
-        server: String,
-        /// `unary` or `stream`.
-        #[arg(long)]
-        mode: String,
-        /// Seconds.
-        #[arg(long)]
-        seconds: f64,
+        /// What it calls.
+        #[command(flatten)]
+        calls: bench::CallArgs,
         /// Calls in flight.
         #[arg(long)]
         in_flight: usize,
-        /// Connections.
+    },
+    /// A client whose calls are due at fixed times.
+    Paced {
+        /// What it calls.
+        #[command(flatten)]
+        calls: bench::CallArgs,
+        /// Calls a second.
         #[arg(long)]
-        connections: usize,
-        /// Distinguishes the events of one run from those of another.
+        rate: f64,
+        /// Seconds at the beginning that do not count.
         #[arg(long)]
-        run: String,
+        warm_up: f64,
     },
 }
 

@@ -1,6 +1,5 @@
 //! `creditgate bench cases`: how fast open cases are reviewed, and what live checks feel of it.
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,19 +14,19 @@ use tokio::task::JoinSet;
 
 use super::load;
 use super::process::Process;
+use super::report::{Aim, Row};
 use super::side::Service;
-use super::traffic::quantile;
+use super::times::{Times, percentiles};
 use crate::cli::BenchCasesArgs;
 use crate::client::{Client, Gate};
 use crate::failure::Failure;
 use crate::world;
 
+const BENCH: &str = "cases";
 /// Numbers of the parties whose entries change; live checks are about others.
 const PARTIES_FROM: u64 = 50_000;
 /// Cases opened by one call.
 const BATCH: u64 = 500;
-/// How long live checks are measured before the burst.
-const BEFORE: Duration = Duration::from_secs(20);
 /// Live checks that warm up.
 const WARM_UP: Duration = Duration::from_secs(3);
 /// Longest time for all reviews.
@@ -40,13 +39,13 @@ const STOP_WITHIN: Duration = Duration::from_secs(60);
 struct Live {
     /// 0: not counted; else the place in `times`.
     phase: AtomicU64,
-    times: [Mutex<Vec<Duration>>; 2],
+    times: [Mutex<Times>; 2],
     refused: AtomicU64,
     over: AtomicBool,
 }
 
-/// Opens cases, changes the lists, and prints how fast the cases are reviewed.
-pub async fn run(args: &BenchCasesArgs) -> Result<ExitCode, Failure> {
+/// Opens cases, changes the lists, and measures how fast the cases are reviewed.
+pub async fn measure(args: &BenchCasesArgs) -> Result<Vec<Row>, Failure> {
     let dir = tempfile::tempdir().map_err(|error| Failure::new("make a directory", error))?;
     let service = Service::nowhere()?;
     let data_dir = dir.path().display().to_string();
@@ -65,7 +64,7 @@ pub async fn run(args: &BenchCasesArgs) -> Result<ExitCode, Failure> {
     service.wait_until_ready(&mut process, &AtomicBool::new(false))?;
     let mut client = Client::to(&grpc, None).await?;
     world::import(&mut client, Vec::new(), world::all_lists()).await?;
-    open_cases(&mut client, args).await?;
+    let opening = open_cases(&mut client, args).await?;
     let opened = reviewed(&mut client).await?;
     note!(
         "{} open cases; the service uses {:.0} MiB",
@@ -82,12 +81,12 @@ pub async fn run(args: &BenchCasesArgs) -> Result<ExitCode, Failure> {
     ));
     tokio::time::sleep(WARM_UP).await;
     live.phase.store(1, Ordering::Relaxed);
-    tokio::time::sleep(BEFORE).await;
+    tokio::time::sleep(Duration::from_secs(args.before)).await;
 
-    let watched = Arc::new(Mutex::new(Vec::new()));
+    let watched = Arc::new(Mutex::new(Times::default()));
     let watching = watch(Client::to(&grpc, None).await?.gate, Arc::clone(&watched)).await?;
     live.phase.store(2, Ordering::Relaxed);
-    let began = Instant::now();
+    let (began, used) = (Instant::now(), process.cpu_seconds());
     let now = Time::from_micros(Clock::system().now_micros());
     let listed = (0..args.changes).map(|n| world::entry(PARTIES_FROM + n, now));
     world::import(&mut client, listed.collect(), Vec::new()).await?;
@@ -111,55 +110,69 @@ pub async fn run(args: &BenchCasesArgs) -> Result<ExitCode, Failure> {
         tokio::time::sleep(Duration::from_secs(1)).await;
     };
     let took = began.elapsed();
+    let used = process.cpu_seconds() - used;
     live.phase.store(0, Ordering::Relaxed);
     live.over.store(true, Ordering::Relaxed);
     while tasks.join_next().await.is_some() {}
     watching.abort();
-    let mut delays = std::mem::take(&mut *watched.lock());
-    delays.sort_unstable();
-
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    say!(
-        "{} changes, imported in {:.1} s, touched {} open cases: reviewed in {:.1} s, {:.0} a second",
+    note!(
+        "{} changes, imported in {:.1} s, touched {made} open cases: reviewed in {:.1} s",
         args.changes,
         imported.as_secs_f64(),
-        made,
         took.as_secs_f64(),
-        made as f64 / took.as_secs_f64()
     );
-    say!(
-        "change to superseding verdict, as a follower sees it: p50 {:.0} ms, p99 {:.0} ms, {} seen",
-        ms(quantile(&delays, 0.5)),
-        ms(quantile(&delays, 0.99)),
-        delays.len()
+    let delays = std::mem::take(&mut *watched.lock());
+    let seen = format!("{} of {made} seen", delays.count());
+    let [before, during] = live.times.each_ref().map(|times| times.lock().clone());
+    let checks = during.count() as f64 + made as f64;
+    let refused = live.refused.load(Ordering::Relaxed) as f64;
+    let mut rows = vec![
+        Row::once(BENCH, "cases opened by batches", "checks/s", opening),
+        Row::once(
+            BENCH,
+            "cases reviewed",
+            "reviews/s",
+            made as f64 / took.as_secs_f64(),
+        )
+        .note(format!("{made} reviews after {} changes", args.changes)),
+    ];
+    rows.extend(
+        percentiles(BENCH, "a change to the verdict that follows", &[delays])
+            .into_iter()
+            .map(|row| row.note(seen.clone())),
     );
-    say!(
-        "live checks, {} a second   p50 ms   p99 ms    checks",
-        args.rate
-    );
-    let [before, during] = &live.times;
-    let mut quantiles = Vec::new();
-    for (name, times) in [("before", before), ("during the burst", during)] {
-        let mut times = times.lock();
-        times.sort_unstable();
-        let (p50, p99) = (ms(quantile(&times, 0.5)), ms(quantile(&times, 0.99)));
-        say!("{name:<26} {p50:>8.2} {p99:>8.2} {:>9}", times.len());
-        quantiles.push(p99);
-    }
-    if let [before, during] = quantiles[..] {
-        say!("p99 during against before: {:.2}", during / before);
-    }
-    say!(
-        "{} live checks refused; memory {:.0} MiB",
-        live.refused.load(Ordering::Relaxed),
-        process.memory_mib("VmHWM")
-    );
-    process.stop(STOP_WITHIN)?;
-    Ok(ExitCode::SUCCESS)
+    let ratio = during.ms(0.99) / before.ms(0.99);
+    rows.extend(percentiles(BENCH, "live checks before", &[before]));
+    rows.extend(percentiles(
+        BENCH,
+        "live checks during the reviews",
+        &[during],
+    ));
+    rows.extend([
+        Row::once(BENCH, "live checks: p99 during against before", "×", ratio)
+            .aim(Aim::AtMost(2.0)),
+        Row::once(BENCH, "live checks: refused", "", refused).aim(Aim::AtMost(0.0)),
+        Row::once(
+            BENCH,
+            "server CPU during the reviews",
+            "µs/check",
+            used * 1e6 / checks,
+        )
+        .note("live checks and reviews together"),
+        Row::once(
+            BENCH,
+            "peak memory (VmHWM)",
+            "MiB",
+            process.memory_mib("VmHWM"),
+        ),
+    ]);
+    rows.extend(process.stop_and_tell(BENCH, STOP_WITHIN));
+    Ok(rows)
 }
 
-/// Opens cases whose next stage is still to come, evenly over the parties that will change.
-async fn open_cases(client: &mut Client, args: &BenchCasesArgs) -> Result<(), Failure> {
+/// Opens cases whose next stage is still to come, evenly over the parties that will change; returns
+/// how many checks a second that took.
+async fn open_cases(client: &mut Client, args: &BenchCasesArgs) -> Result<f64, Failure> {
     let began = Instant::now();
     let mut opened = 0;
     while opened < args.cases {
@@ -183,11 +196,7 @@ async fn open_cases(client: &mut Client, args: &BenchCasesArgs) -> Result<(), Fa
             .map_err(|status| Failure::new("open cases", status))?;
         opened = until;
     }
-    let seconds = began.elapsed().as_secs_f64();
-    note!(
-        "{opened} checks in {seconds:.1} s, {:.0} a second",
-        opened as f64 / seconds
-    );
+    let rate = opened as f64 / began.elapsed().as_secs_f64();
     // Those that follow are told when the last one is taken in.
     let last = v1::GetCaseRequest {
         case_id: load::event("open", args.cases - 1).case_id,
@@ -195,7 +204,7 @@ async fn open_cases(client: &mut Client, args: &BenchCasesArgs) -> Result<(), Fa
     let taken_in = client.cases.get_case(last).await;
     taken_in.map_err(|status| Failure::new("find the last case", status))?;
     note!("taken in after {:.1} s", began.elapsed().as_secs_f64());
-    Ok(())
+    Ok(rate)
 }
 
 async fn reviewed(client: &mut Client) -> Result<v1::ReviewProgress, Failure> {
@@ -211,7 +220,7 @@ async fn reviewed(client: &mut Client) -> Result<v1::ReviewProgress, Failure> {
 /// Notes for each review how long after its change it was seen.
 async fn watch(
     mut gate: Gate,
-    delays: Arc<Mutex<Vec<Duration>>>,
+    delays: Arc<Mutex<Times>>,
 ) -> Result<tokio::task::JoinHandle<()>, Failure> {
     let begins = Clock::system().now_micros();
     let asked = v1::WatchVerdictsRequest {
@@ -231,7 +240,7 @@ async fn watch(
             };
             let delay = Clock::system().now_micros() - at.micros();
             let delay = Duration::from_micros(u64::try_from(delay).unwrap_or(0));
-            delays.lock().push(delay);
+            delays.lock().note(delay);
         }
     }))
 }
@@ -256,7 +265,7 @@ async fn live_checks(gate: Gate, rate: f64, live: Arc<Live>) {
                 match answer {
                     Ok(_) => {
                         let times = phase.checked_sub(1).and_then(|at| live.times.get(at));
-                        times.into_iter().for_each(|times| times.lock().push(took));
+                        times.into_iter().for_each(|times| times.lock().note(took));
                     }
                     Err(_) => {
                         live.refused.fetch_add(1, Ordering::Relaxed);

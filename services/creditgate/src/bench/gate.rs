@@ -13,91 +13,108 @@ use creditgate_registry::book::TrustedKeys;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{Config, Overrides, Sources};
 
-use super::load::Report;
+use super::load::Outcome;
 use super::process::Process;
+use super::report::{Aim, Row};
+use super::times::{Times, percentiles};
 use crate::app::{App, BookFiles};
 use crate::book;
 use crate::cli::BenchGateArgs;
+use crate::cli::bench::{CallArgs, Mode};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::world;
 
-const MODES: [&str; 2] = ["unary", "stream"];
-const SERVERS: [&str; 2] = ["bare", "real"];
+const BENCH: &str = "gate";
+const MODES: [Mode; 3] = [Mode::Unary, Mode::Stream, Mode::Batch];
+/// Counter of the service: records that its journals took.
+const RECORDS: &str = "creditgate_journal_records_total";
+/// Counter of the service: how often its journals waited for the disk.
+const FSYNCS: &str = "creditgate_journal_fsyncs_total";
 
-/// Sums over the runs of one server in one mode.
-#[derive(Default, Clone)]
-struct Sums {
-    runs: Vec<Run>,
+/// Gauge of the service: records of its journal of verdicts that the index lacks.
+const INDEX_LAG: &str = "creditgate_index_lag_records";
+
+/// What the clients talk to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Server {
+    Bare,
+    Real,
 }
 
-#[derive(Clone)]
+/// One run of a client.
 struct Run {
-    report: Report,
+    outcome: Outcome,
     cpu_us: f64,
+    /// What the index of the journal lacked when the run was over.
+    index_lag: f64,
 }
 
 impl Run {
     fn rate(&self) -> f64 {
-        self.report.answers as f64 / self.report.seconds
+        self.outcome.answers as f64 / self.outcome.seconds.max(1e-3)
     }
 }
 
-impl Sums {
-    /// The middle value of a figure over the runs.
-    fn median(&self, figure: impl Fn(&Run) -> f64) -> f64 {
-        let mut figures: Vec<f64> = self.runs.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures.get(figures.len() / 2).copied().unwrap_or(0.0)
-    }
-}
+type Runs = BTreeMap<(Mode, Server), Vec<Run>>;
 
-/// Starts both servers, lets the client run against each in turn, and prints the comparison.
-pub async fn run(args: &BenchGateArgs) -> Result<ExitCode, Failure> {
+/// Starts both servers, lets the client run against each in turn, and compares.
+pub async fn measure(args: &BenchGateArgs) -> Result<Vec<Row>, Failure> {
     let (rounds, seconds) = if args.quick { (3, 2.0) } else { (5, 8.0) };
     let temporary = tempfile::tempdir().map_err(|error| Failure::new("make a directory", error))?;
     let data_dir = args.data_dir.as_deref().unwrap_or(temporary.path());
-    let entries = args.entries.to_string();
-    let dir = data_dir.display().to_string();
     let mut bare = Process::start(&["bench", "part", "bare"])?;
     let bare_addr = bare.line()?;
-    let mut real = Process::start(&[
-        "bench",
-        "part",
-        "real",
-        "--data-dir",
-        &dir,
-        "--entries",
-        &entries,
-    ])?;
-    let real_addr = real.line()?;
-    let http_addr = real.line()?;
-    note!("{entries} entries on the lists; {rounds} rounds of {seconds} s, servers in turn");
+    let (real, real_addr, http_addr) = start_real(data_dir, args.entries)?;
+    note!(
+        "{} entries on the lists; {rounds} rounds of {seconds} s for each of {} modes, servers in turn",
+        args.entries,
+        MODES.len()
+    );
 
-    let mut sums: BTreeMap<(&str, &str), Sums> = BTreeMap::new();
+    let mut runs = Runs::new();
+    let mut given = 0;
     let before = figures(&http_addr)?;
     for round in 0..=rounds {
         for mode in MODES {
-            for server in SERVERS {
+            // Who goes second finds a warmer machine: they take turns in that, too.
+            let turns = match round % 2 {
+                0 => [Server::Bare, Server::Real],
+                _ => [Server::Real, Server::Bare],
+            };
+            for server in turns {
                 let (process, address) = match server {
-                    "bare" => (&bare, &bare_addr),
-                    _ => (&real, &real_addr),
+                    Server::Bare => (&bare, &bare_addr),
+                    Server::Real => (&real, &real_addr),
                 };
-                // The first round warms up and is short; its figures are left out.
-                let seconds = if round == 0 { 0.5 } else { seconds };
+                let calls = CallArgs {
+                    server: address.clone(),
+                    mode,
+                    // The first round warms up and is short; its figures are left out.
+                    seconds: if round == 0 { 0.5 } else { seconds },
+                    connections: args.connections,
+                    batch: args.batch,
+                    run: format!("{}-{round}", mode.name()),
+                    seed: args.seed,
+                    entries: args.entries,
+                };
                 let cpu = process.cpu_seconds();
-                let report = client(args, address, mode, seconds, &format!("{mode}-{round}"))?;
-                let cpu_us = (process.cpu_seconds() - cpu) * 1e6 / report.answers.max(1) as f64;
+                let outcome = client(&calls, args.in_flight)?;
+                let cpu = process.cpu_seconds() - cpu;
+                let mut index_lag = 0.0;
+                if server == Server::Real {
+                    given += outcome.answers;
+                    let lag = figures(&http_addr)?.get(INDEX_LAG).copied();
+                    index_lag = lag.unwrap_or_default();
+                }
                 if round > 0 {
-                    sums.entry((mode, server))
-                        .or_default()
-                        .runs
-                        .push(Run { report, cpu_us });
-                } else if server == "real" {
-                    sums.entry(("warm-up", mode))
-                        .or_default()
-                        .runs
-                        .push(Run { report, cpu_us });
+                    let cpu_us = cpu * 1e6 / outcome.answers.max(1) as f64;
+                    let run = Run {
+                        outcome,
+                        cpu_us,
+                        index_lag,
+                    };
+                    runs.entry((mode, server)).or_default().push(run);
                 }
             }
             note_part!(".");
@@ -105,121 +122,135 @@ pub async fn run(args: &BenchGateArgs) -> Result<ExitCode, Failure> {
     }
     note!();
     let after = settled_figures(&http_addr).await?;
-    tell(&sums, &before, &after, &real);
-    Ok(ExitCode::SUCCESS)
-}
-
-fn client(
-    args: &BenchGateArgs,
-    server: &str,
-    mode: &str,
-    seconds: f64,
-    run: &str,
-) -> Result<Report, Failure> {
-    let (seconds, in_flight, connections) = (
-        seconds.to_string(),
-        args.in_flight.to_string(),
-        args.connections.to_string(),
-    );
-    let mut client = Process::start(&[
-        "bench",
-        "part",
-        "client",
-        "--server",
-        server,
-        "--mode",
-        mode,
-        "--seconds",
-        &seconds,
-        "--in-flight",
-        &in_flight,
-        "--connections",
-        &connections,
-        "--run",
-        run,
-    ])?;
-    serde_json::from_str(&client.line()?)
-        .map_err(|error| Failure::new("read the client's report", error))
-}
-
-fn tell(
-    sums: &BTreeMap<(&str, &str), Sums>,
-    before: &BTreeMap<String, f64>,
-    after: &BTreeMap<String, f64>,
-    real: &Process,
-) {
-    say!("mode    server   checks/s    p50 us    p99 us   server CPU us/check   refused");
-    for mode in MODES {
-        for server in SERVERS {
-            let Some(sum) = sums.get(&(mode, server)) else {
-                continue;
-            };
-            say!(
-                "{mode:<7} {server:<6} {:>10.0} {:>9.0} {:>9.0} {:>21.1} {:>9}",
-                sum.median(Run::rate),
-                sum.median(|run| run.report.p50_us.into()),
-                sum.median(|run| run.report.p99_us.into()),
-                sum.median(|run| run.cpu_us),
-                sum.runs.iter().map(|run| run.report.refused).sum::<u64>(),
-            );
-        }
-    }
-    let real_answers: u64 = sums
-        .iter()
-        .filter(|((first, second), _)| *second == "real" || *first == "warm-up")
-        .flat_map(|(_, sum)| &sum.runs)
-        .map(|run| run.report.answers)
-        .sum();
     let grown = |name: &str| {
         let of = |figures: &BTreeMap<String, f64>| figures.get(name).copied().unwrap_or(0.0);
-        of(after) - of(before)
+        of(&after) - of(&before)
     };
-    say!();
-    say!("answers given             {real_answers}");
-    say!(
-        "records in the journal    {:.0}",
-        grown("creditgate_journal_records_total")
-    );
-    say!(
-        "fsyncs                    {:.0}",
-        grown("creditgate_journal_fsyncs_total")
-    );
-    say!(
-        "peak memory               {:.0} MiB (VmHWM)",
-        real.memory_mib("VmHWM")
-    );
-    say!(
-        "memory now                {:.0} MiB of its own (RssAnon)",
-        real.memory_mib("RssAnon")
-    );
-    say!();
-    for mode in MODES {
-        let (Some(bare), Some(real)) = (sums.get(&(mode, "bare")), sums.get(&(mode, "real")))
-        else {
-            continue;
-        };
-        // Round by round, since both of a round met the same machine.
-        let mut ratios: Vec<f64> = real
-            .runs
-            .iter()
-            .zip(&bare.runs)
-            .map(|(real, bare)| real.rate() / bare.rate())
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        let above = real.median(|run| run.cpu_us) - bare.median(|run| run.cpu_us);
-        say!("{mode} CPU above bare {above:.1} us/check");
-        say!(
-            "{mode} ratio {:.2}",
-            ratios.get(ratios.len() / 2).copied().unwrap_or(0.0)
-        );
+    let mut rows: Vec<Row> = MODES
+        .into_iter()
+        .flat_map(|mode| of_mode(mode, &runs, args.batch))
+        .collect();
+    let missing = (given as f64 - grown(RECORDS)).max(0.0);
+    rows.extend([
+        Row::once(
+            BENCH,
+            "answers without a record in the journal",
+            "",
+            missing,
+        )
+        .aim(Aim::AtMost(0.0))
+        .note(format!("{given} answers")),
+        Row::once(
+            BENCH,
+            "records for each fsync",
+            "",
+            grown(RECORDS) / grown(FSYNCS),
+        ),
+        Row::once(
+            BENCH,
+            "peak memory (VmHWM)",
+            "MiB",
+            real.memory_mib("VmHWM"),
+        ),
+        Row::once(
+            BENCH,
+            "memory of its own at the end (RssAnon)",
+            "MiB",
+            real.memory_mib("RssAnon"),
+        ),
+    ]);
+    Ok(rows)
+}
+
+/// The rows of one mode.
+fn of_mode(mode: Mode, runs: &Runs, batch: u64) -> Vec<Row> {
+    let none = Vec::new();
+    let of = |server| runs.get(&(mode, server)).unwrap_or(&none);
+    let (bare, real) = (of(Server::Bare), of(Server::Real));
+    let row = |what: &str, unit: &str, values: Vec<f64>| {
+        Row::new(BENCH, format!("{}: {what}", mode.name()), unit, values)
+    };
+    let each = |runs: &[Run], figure: fn(&Run) -> f64| runs.iter().map(figure).collect();
+    // Round by round, since both of a round met the same machine.
+    let pairs = |figure: fn(&Run, &Run) -> f64| {
+        let pairs = real.iter().zip(bare);
+        pairs.map(|(real, bare)| figure(real, bare)).collect()
+    };
+    let mut rate = row("checks", "checks/s", each(real, Run::rate));
+    if mode != Mode::Unary {
+        rate = rate.aim(Aim::AtLeast(200_000.0));
     }
-    // A full pipe or a closed terminal changes nothing about what was measured.
-    let _ = std::io::stdout().flush();
+    let mut ratio = row(
+        "ratio to the bare server",
+        "×",
+        pairs(|real, bare| real.rate() / bare.rate()),
+    );
+    if mode == Mode::Unary {
+        ratio = ratio.aim(Aim::AtLeast(0.9));
+    }
+    let mut above = row(
+        "server CPU above the bare server",
+        "µs/check",
+        pairs(|real, bare| real.cpu_us - bare.cpu_us),
+    );
+    if mode != Mode::Batch {
+        above = above.aim(Aim::AtMost(3.0));
+    }
+    let refused = real.iter().map(|run| run.outcome.refused as f64).sum();
+    let mut rows = vec![
+        rate,
+        row("checks, bare server", "checks/s", each(bare, Run::rate)),
+        ratio,
+    ];
+    let times: Vec<Times> = real.iter().map(|run| run.outcome.times.clone()).collect();
+    let whole = match mode {
+        Mode::Batch => format!("{}: a call of {batch}", mode.name()),
+        Mode::Unary | Mode::Stream => mode.name().to_owned(),
+    };
+    rows.extend(percentiles(BENCH, &whole, &times));
+    rows.extend([
+        row("server CPU", "µs/check", each(real, |run| run.cpu_us)),
+        above,
+        row(
+            "records that the index lacks at the end",
+            "",
+            each(real, |run| run.index_lag),
+        ),
+        row("refused", "", vec![refused]).aim(Aim::AtMost(0.0)),
+    ]);
+    rows
+}
+
+/// The real service, its gRPC and its HTTP.
+pub fn start_real(data_dir: &Path, entries: u64) -> Result<(Process, String, String), Failure> {
+    let (dir, entries) = (data_dir.display().to_string(), entries.to_string());
+    let words = [
+        "bench",
+        "part",
+        "real",
+        "--data-dir",
+        &dir,
+        "--entries",
+        &entries,
+    ];
+    let mut real = Process::start(&words)?;
+    let grpc_addr = real.line()?;
+    let http_addr = real.line()?;
+    Ok((real, grpc_addr, http_addr))
+}
+
+fn client(calls: &CallArgs, in_flight: usize) -> Result<Outcome, Failure> {
+    let mut words = ["bench", "part", "client"].map(str::to_owned).to_vec();
+    words.extend(calls.words());
+    words.extend(["--in-flight".to_owned(), in_flight.to_string()]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut client = Process::start(&words)?;
+    serde_json::from_str(&client.line()?)
+        .map_err(|error| Failure::new("read what the client saw", error))
 }
 
 /// The counters once they stand still: the journal's are published a moment after its answers.
 async fn settled_figures(http_addr: &str) -> Result<BTreeMap<String, f64>, Failure> {
-    const RECORDS: &str = "creditgate_journal_records_total";
     let mut last = figures(http_addr)?;
     for _ in 0..20 {
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -1,7 +1,6 @@
 //! `creditgate bench lists`: how long a change takes until checks use it.
 
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,13 +15,15 @@ use tokio::task::JoinSet;
 
 use super::load;
 use super::process::Process;
+use super::report::{Aim, Row};
 use super::side::{self, Service};
-use super::traffic::quantile;
+use super::times::{Times, percentiles};
 use crate::cli::{BenchKafka, BenchListsArgs};
 use crate::client::{Client, Gate};
 use crate::failure::Failure;
 use crate::world;
 
+const BENCH: &str = "lists";
 /// Changes that warm up and do not count.
 const WARM_UP: u64 = 50;
 /// Checks of the changed party that are under way at each gate: the finer, the more of them.
@@ -48,10 +49,22 @@ struct Measured {
 /// What one gate saw.
 struct Figures {
     name: &'static str,
-    /// From the call of `Apply`, sorted.
-    from_call: Vec<Duration>,
-    /// From its answer, sorted; zero when the check was answered before.
-    from_answer: Vec<Duration>,
+    /// From the call of `Apply`.
+    from_call: Times,
+    /// From its answer; zero when the check was answered before.
+    from_answer: Times,
+}
+
+impl Figures {
+    fn rows(&self) -> Vec<Row> {
+        let of = |from: &str, times: &Times| {
+            let what = format!("{}: a change is used, from the {from}", self.name);
+            percentiles(BENCH, &what, std::slice::from_ref(times))
+        };
+        let mut rows = of("call", &self.from_call);
+        rows.extend(of("answer", &self.from_answer));
+        rows
+    }
 }
 
 /// A check of the changed party that was answered.
@@ -70,11 +83,13 @@ struct Shared {
     next: AtomicU64,
     answered: AtomicU64,
     refused: AtomicU64,
+    /// Probes that were answered.
+    probed: AtomicU64,
     over: AtomicBool,
 }
 
-/// Starts the gates, changes entries one after the other, and prints how long each change took.
-pub async fn run(args: &BenchListsArgs) -> Result<ExitCode, Failure> {
+/// Starts the gates, changes entries one after the other, and measures how long each change took.
+pub async fn measure(args: &BenchListsArgs) -> Result<Vec<Row>, Failure> {
     let dir = tempfile::tempdir().map_err(|error| Failure::new("make a directory", error))?;
     let Some(brokers) = &args.kafka else {
         let gates = vec![start(
@@ -83,8 +98,7 @@ pub async fn run(args: &BenchListsArgs) -> Result<ExitCode, Failure> {
             dir.path(),
             &[],
         )?];
-        tell(args, &measure(args, gates).await?);
-        return Ok(ExitCode::SUCCESS);
+        return under_load(args, gates).await;
     };
     let kafka = BenchKafka {
         kafka: brokers.clone(),
@@ -102,14 +116,13 @@ pub async fn run(args: &BenchListsArgs) -> Result<ExitCode, Failure> {
     let measured = async {
         let leads = start("leads", "registry,gate,http", dir.path(), &more)?;
         let follows = start("follows", "gate,http", dir.path(), &more)?;
-        measure(args, vec![leads, follows]).await
+        under_load(args, vec![leads, follows]).await
     };
     let measured = measured.await;
     if let Err(error) = topics::delete(&cluster).await {
         note!("{}", Chain(&error));
     }
-    tell(args, &measured?);
-    Ok(ExitCode::SUCCESS)
+    measured
 }
 
 fn start(
@@ -137,7 +150,7 @@ fn start(
 }
 
 /// The first gate is the one that takes changes.
-async fn measure(args: &BenchListsArgs, gates: Vec<Measured>) -> Result<Vec<Figures>, Failure> {
+async fn under_load(args: &BenchListsArgs, gates: Vec<Measured>) -> Result<Vec<Row>, Failure> {
     let address = |gate: &Measured| gate.service.grpc.to_string();
     let first = gates.first().ok_or_else(|| Failure::plain("no gate"))?;
     let mut leader = Client::to(&address(first), None).await?;
@@ -167,20 +180,41 @@ async fn measure(args: &BenchListsArgs, gates: Vec<Measured>) -> Result<Vec<Figu
         tasks.spawn(load_on(client.gate, each, Arc::clone(&shared)));
         probes.push(probe);
     }
-    let began = Instant::now();
+    let cpu = || -> f64 { gates.iter().map(|gate| gate.process.cpu_seconds()).sum() };
+    let (began, used) = (Instant::now(), cpu());
     let changed = change_all(args, &mut leader, &shared, &gates, &mut probes).await;
     shared.over.store(true, Ordering::Relaxed);
     let seconds = began.elapsed().as_secs_f64();
     while tasks.join_next().await.is_some() {}
-    note!(
-        "{:.0} checks a second were answered besides the probes, {} refused",
-        shared.answered.load(Ordering::Relaxed) as f64 / seconds,
-        shared.refused.load(Ordering::Relaxed)
-    );
+    let used = cpu() - used;
+    let changed = changed?;
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
+    let answered = count(&shared.answered);
+    let checks = answered + count(&shared.probed);
+    let mut rows: Vec<Row> = changed.iter().flat_map(Figures::rows).collect();
+    rows.extend([
+        Row::once(
+            BENCH,
+            "checks besides the probes",
+            "checks/s",
+            answered / seconds,
+        )
+        .note(format!("{} were due", args.rate)),
+        Row::once(BENCH, "refused", "", count(&shared.refused)).aim(Aim::AtMost(0.0)),
+        Row::once(
+            BENCH,
+            "server CPU, all gates",
+            "µs/check",
+            used * 1e6 / checks,
+        ),
+    ]);
     for gate in gates.into_iter().rev() {
-        gate.process.stop(STOP_WITHIN)?;
+        let peak = gate.process.memory_mib("VmHWM");
+        let what = format!("{}: peak memory (VmHWM)", gate.name);
+        rows.push(Row::once(BENCH, what, "MiB", peak));
+        rows.extend(gate.process.stop_and_tell(BENCH, STOP_WITHIN));
     }
-    changed
+    Ok(rows)
 }
 
 /// Suspends entries and puts them in force again, and waits each time until every gate has seen it.
@@ -195,8 +229,8 @@ async fn change_all(
         .iter()
         .map(|gate| Figures {
             name: gate.name,
-            from_call: Vec::new(),
-            from_answer: Vec::new(),
+            from_call: Times::default(),
+            from_answer: Times::default(),
         })
         .collect();
     for n in 0..WARM_UP + args.changes {
@@ -228,15 +262,11 @@ async fn change_all(
                     Failure::plain(format!("a change is not seen for {SEEN_WITHIN:?}"))
                 })??;
             if n >= WARM_UP {
-                figures.from_call.push(at.duration_since(called));
+                figures.from_call.note(at.duration_since(called));
                 let after = at.saturating_duration_since(answered);
-                figures.from_answer.push(after);
+                figures.from_answer.note(after);
             }
         }
-    }
-    for figures in &mut figures {
-        figures.from_call.sort_unstable();
-        figures.from_answer.sort_unstable();
     }
     Ok(figures)
 }
@@ -288,6 +318,7 @@ async fn probe_on(
             shared.refused.fetch_add(1, Ordering::Relaxed);
             continue;
         };
+        shared.probed.fetch_add(1, Ordering::Relaxed);
         let verdict = answer.into_inner().verdict.unwrap_or_default();
         let told = seen.send(Seen {
             at: Instant::now(),
@@ -337,32 +368,6 @@ fn black_party(n: u64) -> u64 {
 fn seq_of(version: &str) -> u64 {
     let seq = version.rsplit(':').next().and_then(|seq| seq.parse().ok());
     seq.unwrap_or(0)
-}
-
-fn tell(args: &BenchListsArgs, figures: &[Figures]) {
-    say!(
-        "{} changes by Apply, one after the other, under {} checks/s in all; {} entries",
-        args.changes,
-        args.rate,
-        args.entries
-    );
-    say!(
-        "gate          from the call: p50 ms   p99 ms   most ms   from the answer: p50 ms   p99 ms   most ms"
-    );
-    let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    for gate in figures {
-        let of = |times: &[Duration], share: f64| ms(quantile(times, share));
-        say!(
-            "{:<14}{:>22.1} {:>8.1} {:>9.1} {:>25.1} {:>8.1} {:>9.1}",
-            gate.name,
-            of(&gate.from_call, 0.5),
-            of(&gate.from_call, 0.99),
-            of(&gate.from_call, 1.0),
-            of(&gate.from_answer, 0.5),
-            of(&gate.from_answer, 0.99),
-            of(&gate.from_answer, 1.0),
-        );
-    }
 }
 
 #[cfg(test)]

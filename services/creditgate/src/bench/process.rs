@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use creditgate_runtime::config::{KEYS, OTHER_VARIABLES};
 
+use super::report::Row;
 use crate::failure::Failure;
 
 /// Clock ticks a second in `/proc/<pid>/stat`; fixed at 100 on every Linux that Rust runs on.
@@ -88,6 +89,15 @@ impl Process {
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         }
+    }
+
+    /// Asks it to stop. That it does not end well is told in a row: what was measured before holds
+    /// all the same.
+    pub fn stop_and_tell(self, bench: &str, patience: Duration) -> Option<Row> {
+        let failure = self.stop(patience).err()?;
+        let mut row = Row::failed(bench, failure);
+        "the end of the service".clone_into(&mut row.what);
+        Some(row)
     }
 
     /// Seconds of CPU it has used, of its own and in the kernel.

@@ -1,7 +1,5 @@
 //! `creditgate bench stream`: what the pipeline costs above a copy with the same transactions.
 
-use std::io::Write as _;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,11 +8,13 @@ use creditgate_runtime::errors::Chain;
 use creditgate_runtime::kafka::{Cluster, topics};
 use creditgate_runtime::shutdown;
 
+use super::report::{Aim, Row, Spread};
 use super::side::{self, Kind, Round, Side};
-use super::traffic::quantile;
+use super::times::{Times, percentiles};
 use crate::cli::BenchStreamArgs;
 use crate::failure::Failure;
 
+const BENCH: &str = "stream";
 /// The first round warms up, is this part of the others, and does not count.
 const WARM_UP_PART: u64 = 4;
 
@@ -50,7 +50,7 @@ struct Figures {
 }
 
 /// Makes the topics, measures, and deletes them, however it went.
-pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
+pub async fn measure(args: &BenchStreamArgs) -> Result<Vec<Row>, Failure> {
     let random = uuid::Uuid::new_v4().simple().to_string();
     let random = random.get(..8).unwrap_or_default();
     let clusters = Kind::BOTH.map(|kind| {
@@ -62,7 +62,7 @@ pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
     let [copy, pipeline] = clusters;
     let clusters = [copy?, pipeline?];
     let mut tried = Vec::new();
-    let measured = measure(args, &clusters, &mut tried).await;
+    let measured = on_both(args, &clusters, &mut tried).await;
     let mut deleted = Ok(());
     for cluster in tried {
         if let Err(error) = topics::delete(cluster).await {
@@ -71,13 +71,12 @@ pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
         }
     }
     let (figures, half) = measured?;
-    tell(&figures, half);
-    deleted.map(|()| ExitCode::SUCCESS)
+    deleted.map(|()| rows(&figures, half))
 }
 
 /// The figures of both sides, and half of the pipeline's rate. Whatever topics were tried to be made,
 /// even in vain, must be deleted afterwards.
-async fn measure<'a>(
+async fn on_both<'a>(
     args: &BenchStreamArgs,
     clusters: &'a [Cluster; 2],
     tried: &mut Vec<&'a Cluster>,
@@ -161,7 +160,8 @@ fn compare(mut sides: [Side; 2], extent: Extent) -> Result<([Figures; 2], f64), 
         }
     }
     let [_, pipeline] = &figures;
-    let half = rates(pipeline).median / 2.0;
+    let rates = Spread::of(pipeline.rounds.iter().map(|round| round.rate));
+    let half = rates.map_or(0.0, |rates| rates.median / 2.0);
     for (side, figures) in sides.iter_mut().zip(&mut figures) {
         figures.took = side.steady(half, extent.steady)?;
         note_part!(".");
@@ -171,82 +171,44 @@ fn compare(mut sides: [Side; 2], extent: Extent) -> Result<([Figures; 2], f64), 
     Ok((figures, half))
 }
 
-/// The least, the middle and the greatest of some values.
-#[derive(Debug, PartialEq)]
-struct Spread {
-    min: f64,
-    median: f64,
-    max: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Self {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        Self {
-            min: quantile(&values, 0.0),
-            median: quantile(&values, 0.5),
-            max: quantile(&values, 1.0),
+/// What is told.
+fn rows(figures: &[Figures; 2], half: f64) -> Vec<Row> {
+    let [copy, pipeline] = figures;
+    let each = |figures: &Figures, figure: fn(&Round) -> f64| -> Vec<f64> {
+        figures.rounds.iter().map(figure).collect()
+    };
+    let mut rows = Vec::new();
+    for (kind, figures) in Kind::BOTH.iter().zip(figures) {
+        let row = |what: &str, unit: &str, figure: fn(&Round) -> f64| {
+            let what = format!("{}: {what}", kind.name());
+            Row::new(BENCH, what, unit, each(figures, figure))
+        };
+        rows.push(row("events", "events/s", |round| round.rate));
+        rows.push(row("CPU", "µs/event", |round| round.cpu_us));
+        rows.push(row("peak memory (VmHWM)", "MiB", |round| round.peak_mib));
+    }
+    // Round by round, since both of a round met the same machine.
+    let rounds = pipeline.rounds.iter().zip(&copy.rounds);
+    let ratios = rounds.map(|(pipeline, copy)| pipeline.rate / copy.rate);
+    rows.push(Row::new(BENCH, "ratio to the copy", "×", ratios).aim(Aim::AtLeast(0.9)));
+    for (kind, figures) in Kind::BOTH.iter().zip(figures) {
+        let what = format!("{}: event to verdict at half load", kind.name());
+        let times: Times = figures.took.iter().copied().collect();
+        for row in percentiles(BENCH, &what, &[times]) {
+            let row = row.note(format!("{half:.0} events/s"));
+            let is_aimed_at = *kind == Kind::Pipeline && row.what.ends_with("p99");
+            rows.push(match is_aimed_at {
+                true => row.aim(Aim::Under(200.0)),
+                false => row,
+            });
         }
     }
-}
-
-fn rates(figures: &Figures) -> Spread {
-    Spread::of(figures.rounds.iter().map(|round| round.rate))
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
-fn tell(figures: &[Figures; 2], half: f64) {
-    for line in table(figures, half) {
-        say!("{line}");
-    }
-    // A full pipe or a closed terminal changes nothing about what was measured.
-    let _ = std::io::stdout().flush();
-}
-
-/// What is printed.
-fn table(figures: &[Figures; 2], half: f64) -> Vec<String> {
-    let mut lines = vec![
-        "side        events/s: min    median       max   CPU us/event   peak MiB    p50 ms    p99 ms    max ms"
-            .to_owned(),
-    ];
-    for (kind, figures) in Kind::BOTH.iter().zip(figures) {
-        let rates = rates(figures);
-        let took = |share| millis(quantile(&figures.took, share));
-        lines.push(format!(
-            "{:<10} {:>14.0} {:>9.0} {:>9.0} {:>14.1} {:>10.0} {:>9.0} {:>9.0} {:>9.0}",
-            kind.name(),
-            rates.min,
-            rates.median,
-            rates.max,
-            Spread::of(figures.rounds.iter().map(|round| round.cpu_us)).median,
-            Spread::of(figures.rounds.iter().map(|round| round.peak_mib)).max,
-            took(0.50),
-            took(0.99),
-            took(1.0),
-        ));
-    }
-    let [copy, pipeline] = figures;
-    lines.push(String::new());
-    lines.push(format!(
-        "half load is {half:.0} events/s, on both sides; each event had exactly one verdict"
-    ));
-    lines.push(format!(
-        "pipeline ratio {:.2}",
-        rates(pipeline).median / rates(copy).median
-    ));
-    lines.push(format!(
-        "p99 event-to-verdict {:.0} ms at half load",
-        millis(quantile(&pipeline.took, 0.99))
-    ));
-    lines
+    rows
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::table;
     use super::*;
 
     fn figures(rates: [f64; 3], took_ms: [u64; 3]) -> Figures {
@@ -263,17 +225,25 @@ mod tests {
     }
 
     #[test]
-    fn the_table_ends_with_ratio_and_latency() {
+    fn the_table_has_both_sides_their_ratio_and_latency() {
         let copy = figures([40_000.0, 20_000.0, 30_000.0], [10, 20, 30]);
         let pipeline = figures([12_000.0, 15_000.0, 18_000.0], [50, 60, 70]);
         let expected = "\
-side        events/s: min    median       max   CPU us/event   peak MiB    p50 ms    p99 ms    max ms
-copy                20000     30000     40000           40.0        120        20        30        30
-pipeline            12000     15000     18000           40.0        120        60        70        70
-
-half load is 7500 events/s, on both sides; each event had exactly one verdict
-pipeline ratio 0.50
-p99 event-to-verdict 70 ms at half load";
-        assert_eq!(table(&[copy, pipeline], 7_500.0).join("\n"), expected);
+bench   what                                            median     min     max  unit      aim     reached
+stream  copy: events                                    30,000  20,000  40,000  events/s
+stream  copy: CPU                                           40                  µs/event
+stream  copy: peak memory (VmHWM)                          120                  MiB
+stream  pipeline: events                                15,000  12,000  18,000  events/s
+stream  pipeline: CPU                                       40                  µs/event
+stream  pipeline: peak memory (VmHWM)                      120                  MiB
+stream  ratio to the copy                                 0.60    0.30    0.75  ×         ≥ 0.90  no
+stream  copy: event to verdict at half load: p50          20.0                  ms                7500 events/s
+stream  copy: event to verdict at half load: p99          30.0                  ms                7500 events/s
+stream  copy: event to verdict at half load: p99.9        30.0                  ms                7500 events/s
+stream  pipeline: event to verdict at half load: p50      60.0                  ms                7500 events/s
+stream  pipeline: event to verdict at half load: p99      70.0                  ms        < 200   yes; 7500 events/s
+stream  pipeline: event to verdict at half load: p99.9    70.0                  ms                7500 events/s";
+        let told = table::lines(&rows(&[copy, pipeline], 7_500.0));
+        assert_eq!(told.join("\n"), expected);
     }
 }

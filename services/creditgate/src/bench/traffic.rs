@@ -184,13 +184,6 @@ impl Tally {
     }
 }
 
-/// The value that this share of sorted values does not exceed.
-pub fn quantile<T: Copy + Default>(sorted: &[T], share: f64) -> T {
-    let index = (sorted.len() as f64 * share) as usize;
-    let last = sorted.len().saturating_sub(1);
-    sorted.get(index.min(last)).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use creditgate_proto::cloudevents;
@@ -239,16 +232,6 @@ mod tests {
         assert_eq!(tally.missing(), 1);
         assert_eq!(tally.note(b"stream-00000005", now), Ok(()));
         assert_eq!((tally.missing(), tally.arrivals().len()), (0, 2));
-    }
-
-    #[test]
-    fn quantiles_stay_within_the_values() {
-        let values: Vec<u32> = (1..=100).collect();
-        assert_eq!(quantile(&values, 0.0), 1);
-        assert_eq!(quantile(&values, 0.5), 51);
-        assert_eq!(quantile(&values, 0.99), 100);
-        assert_eq!(quantile(&values, 1.0), 100);
-        assert_eq!(quantile::<u32>(&[], 0.5), 0);
     }
 
     #[test]
