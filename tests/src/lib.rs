@@ -9,6 +9,7 @@
 )]
 
 pub mod cases;
+pub mod faults;
 pub mod kafka;
 pub mod land;
 pub mod proxy;
@@ -43,10 +44,13 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The binary of this tree, built when it is not.
+/// The binary of this tree, built when it is not; or the one that `CREDITGATE_BIN` names.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(named) = std::env::var_os("CREDITGATE_BIN") {
+            return PathBuf::from(named);
+        }
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut build = Command::new(cargo);
         build
@@ -136,15 +140,23 @@ impl Service {
     /// As [`Service::start_with`], with another binary.
     #[must_use]
     pub fn start_binary(binary: &Path, data_dir: &Path, more: &[&str]) -> Self {
+        let log = data_dir.join("service.log");
+        let mut service = Self::launch(Command::new(binary), data_dir, &log, more);
+        service.wait_until_ready();
+        service
+    }
+
+    /// As [`Service::start_with`], by a command that ends with the binary, and without waiting; it logs to that file.
+    #[must_use]
+    pub fn launch(mut command: Command, data_dir: &Path, log_path: &Path, more: &[&str]) -> Self {
         let grpc = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let log_path = data_dir.join("service.log");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(&log_path)
+            .open(log_path)
             .expect("a log file");
-        let child = Command::new(binary)
+        let child = command
             .arg("serve")
             .args(["--data-dir", &data_dir.display().to_string()])
             .args([
@@ -161,17 +173,19 @@ impl Service {
             .stderr(log)
             .spawn()
             .expect("the service starts");
-        let mut service = Self {
+        Self {
             child,
-            log: log_path,
+            log: log_path.to_owned(),
             grpc,
             http,
-        };
-        service.wait_until_ready();
-        service
+        }
     }
 
-    fn wait_until_ready(&mut self) {
+    /// Waits until it is ready.
+    ///
+    /// # Panics
+    /// When it ends, or is not ready in time.
+    pub fn wait_until_ready(&mut self) {
         let began = Instant::now();
         while began.elapsed() < READY_WITHIN {
             if let Some(status) = self.child.try_wait().expect("its state") {
