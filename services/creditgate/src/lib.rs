@@ -36,6 +36,7 @@ mod deliveries;
 mod demo;
 mod failure;
 mod identity;
+mod incoming;
 mod keys;
 mod lists;
 mod lists_watch;

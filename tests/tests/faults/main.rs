@@ -3,8 +3,12 @@
 //! `tests/faults.sh` runs these stories one after the other and prints a table of what they tell. Each keeps the
 //! machine busy or changes it (a small disk, a clock, a limit), so all are ignored without that script.
 
+mod clock;
+mod disk;
+mod limits;
 mod lists;
 mod processes;
+mod small;
 
 use std::time::Duration;
 
