@@ -5,8 +5,10 @@
 
 mod clock;
 mod disk;
+mod kafka;
 mod limits;
 mod lists;
+mod overload;
 mod processes;
 mod small;
 
@@ -16,7 +18,7 @@ use creditgate_tests::Service;
 use creditgate_tests::faults::{Account, Places};
 
 /// How long a service may take to see that a cause is gone.
-const RECOVERS_WITHIN: Duration = Duration::from_secs(30);
+const RECOVERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where one service is.
 fn places(service: &Service) -> Places {
