@@ -32,6 +32,9 @@ use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
 use tonic::transport::Channel;
 
+/// The size of a segment of a journal.
+pub const SEGMENT_MIB: &str = "CREDITGATE_JOURNAL_SEGMENT_MIB";
+
 /// Longest time a service may take to be ready on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
@@ -156,6 +159,19 @@ impl Service {
             .append(true)
             .open(log_path)
             .expect("a log file");
+        // Small, unless the command says otherwise, so that a short story sees several.
+        if command.get_envs().all(|(name, _)| name != SEGMENT_MIB) {
+            command.env(SEGMENT_MIB, "4");
+        }
+        // What is meant for the tests themselves.
+        for name in [
+            "CREDITGATE_BIN",
+            "CREDITGATE_SEED",
+            "CREDITGATE_FAULTS_LONG",
+            "CREDITGATE_FAULTS_SECONDS",
+        ] {
+            command.env_remove(name);
+        }
         let child = command
             .arg("serve")
             .args(["--data-dir", &data_dir.display().to_string()])
@@ -166,7 +182,6 @@ impl Service {
                 &http.to_string(),
             ])
             .args(more)
-            .env("CREDITGATE_JOURNAL_SEGMENT_MIB", "4")
             .current_dir(root())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use creditgate_tests::{Service, binary};
+use creditgate_tests::{SEGMENT_MIB, Service, binary};
 use tempfile::TempDir;
 
 /// What the disk is made of.
@@ -69,7 +69,10 @@ impl SmallDisk {
     /// A service whose data lies on it and whose log does not.
     pub fn launch(&self) -> Service {
         let log = self.beside("service.log");
-        Service::launch(Command::new(binary()), &self.at(), &log, &[])
+        let mut command = Command::new(binary());
+        // A new one is due soon.
+        command.env(SEGMENT_MIB, "1");
+        Service::launch(command, &self.at(), &log, &[])
     }
 
     /// As [`SmallDisk::launch`], once it is ready.
@@ -128,8 +131,9 @@ impl SmallDisk {
     pub fn mend(&self) {
         self.unmount();
         // 1: errors were corrected.
-        let checked = Command::new("e2fsck").args(["-f", "-y", &self.image()]);
-        let checked = { checked }.output().expect("e2fsck runs");
+        let mut check = Command::new("e2fsck");
+        let checked = check.args(["-f", "-y", &self.image()]).output();
+        let checked = checked.expect("e2fsck runs");
         assert!(checked.status.code() <= Some(1), "{checked:?}");
         self.mount(0);
     }
