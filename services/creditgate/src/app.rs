@@ -187,6 +187,7 @@ impl App {
         };
         let kafka = on_kafka(config).await?;
         let readiness = Readiness::expecting(components(config));
+        let held = (clock.clone(), readiness.clone());
         let Opened {
             registry,
             gate,
@@ -228,6 +229,11 @@ impl App {
             embedded: config.kafka.brokers.is_empty(),
         };
         services.serve(&tasks, grpc, drained.clone())?;
+        let (clock, of_clock) = held;
+        tasks.spawn_named(
+            "clock",
+            crate::held::watch(clock, of_clock, tasks.shutdown().clone()),
+        );
         let shutdown = tasks.shutdown().clone();
         tasks.spawn_named("webhooks", async move {
             webhooks.run(shutdown).await;

@@ -35,6 +35,7 @@ mod client;
 mod deliveries;
 mod demo;
 mod failure;
+mod held;
 mod identity;
 mod incoming;
 mod keys;

@@ -10,6 +10,7 @@ use creditgate_proto::v1;
 use creditgate_tests::faults::{Habits, Load, readiness, told};
 use creditgate_tests::{Service, binary, evaluation, import_entries};
 
+use super::small::{last_error, until_ended};
 use super::{looked_at, places};
 
 /// The library that comes between a program and its clock (Debian: `faketime`).
@@ -56,7 +57,12 @@ fn outcome(verdict: &v1::Verdict) -> String {
 async fn a_clock_set_forward_and_back_never_turns_time_around() {
     let dir = tempfile::tempdir().expect("a directory");
     let hand: PathBuf = dir.path().join("hand");
-    let set = |to: &str| fs::write(&hand, to).expect("the hand");
+    let set = |to: &str| {
+        // At once, so that nobody reads half a time.
+        let new = dir.path().join("hand.new");
+        fs::write(&new, to).expect("the hand");
+        fs::rename(&new, &hand).expect("the hand");
+    };
     set("+0");
     let service = start(dir.path(), &hand);
     import_entries(&service);
@@ -76,23 +82,32 @@ async fn a_clock_set_forward_and_back_never_turns_time_around() {
     import_entries(&service);
     let fresh = clean_firm(&service, "clock-3").await;
 
-    set("-2h");
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    load.on(100).await;
-    let behind = clean_firm(&service, "clock-4").await;
-    assert!(told_at(&behind) >= told_at(&fresh), "time went back");
-    let jumps = service.metric("creditgate_clock_jumps_back_total");
-    assert!(jumps >= 1.0);
+    // 40 days less a minute.
+    set("+3455940");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    load.on(50).await;
+    let held = clean_firm(&service, "clock-4").await;
+    assert!(told_at(&held) >= told_at(&fresh), "time went back");
     let (ready, said) = readiness(&service);
+    assert!(ready && said.contains("times are held"), "{said}");
+    let jumps = service.metric("creditgate_clock_jumps_back_total");
     let account = load.finish().await;
     account.assert_none_failed();
     looked_at(&service, &account).await;
-    service.kill();
+
+    // Far back: what is stale would look fresh for weeks.
+    set("-2h");
+    let (code, log) = until_ended(service, Duration::from_secs(60));
+    let said = last_error(&log);
+    assert!(
+        code == Some(2) && said.contains("set back"),
+        "{code:?} {said}"
+    );
 
     // A start with the right time, over records of a time to come.
     set("+0");
     let service = start(dir.path(), &hand);
-    let after = clean_firm(&service, "clock-5").await;
+    let after = clean_firm(&service, "clock-6").await;
     import_entries(&service);
     let load = Load::start(
         &places(&service),
@@ -104,16 +119,16 @@ async fn a_clock_set_forward_and_back_never_turns_time_around() {
     load.on(100).await;
     let later = load.finish().await;
     later.assert_none_failed();
-    let confirmed = clean_firm(&service, "clock-6").await;
+    let confirmed = clean_firm(&service, "clock-7").await;
     let seen = looked_at(&service, &account).await;
     looked_at(&service, &later).await;
     service.stop();
     told(
-        "clock set 40 days forward, then 40 days and 2 hours back, then right again with a restart (faketime)",
-        "times never run back within a process, stale lists give a review and no PASS, every verdict replays",
+        "clock set 40 days forward, then a minute back, then 40 days back, then started anew (faketime)",
+        "times never run back within a process, stale lists give a review and no PASS, a clock far back ends the process, a start is all it takes, every verdict replays",
         &format!(
-            "forward: `{}`, after a new import `{}`; back: time held, {jumps} jump counted, ready {ready}{}; restarted with the right \
-             time: `{}`, after a new import `{}`; {seen}",
+            "forward: `{}`, after a new import `{}`; a minute back: times held and said so, ready, {jumps} jumps counted; 40 days back: \
+             ended with `{said}`; started with the right time: `{}`, after a new import `{}`; {seen}",
             outcome(&ahead),
             outcome(&fresh),
             if said.contains("clock") {
