@@ -15,10 +15,11 @@ const MIB: u32 = 64;
 /// How long the room in segments that exist may last.
 const FULL_WITHIN: Duration = Duration::from_secs(120);
 
-fn eager() -> Habits {
+fn steady() -> Habits {
     Habits {
         tasks: 16,
-        pause: Duration::ZERO,
+        // Cases are to keep up in a build without optimisation too.
+        pause: Duration::from_millis(20),
         ..Habits::default()
     }
 }
@@ -67,7 +68,7 @@ async fn a_full_disk(kind: Kind, fault: &str) {
     let service = disk.start();
     import_entries(&service);
     let places = places(&service);
-    let load = Load::start(&places, &eager());
+    let load = Load::start(&places, &steady());
     load.on(300).await;
     let filled = disk.fill();
     let (after, why) = until_refused(&service).await;
@@ -88,7 +89,7 @@ async fn a_full_disk(kind: Kind, fault: &str) {
         &Habits {
             prefix: "meanwhile".to_owned(),
             patience: Duration::from_secs(2),
-            ..eager()
+            ..steady()
         },
     );
     until_refused(&service).await;
@@ -134,7 +135,7 @@ async fn a_directory_without_new_files_is_told_and_passes() {
     let disk = SmallDisk::new(Kind::Ext4, MIB);
     let service = disk.start();
     import_entries(&service);
-    let load = Load::start(&places(&service), &eager());
+    let load = Load::start(&places(&service), &steady());
     load.on(100).await;
     disk.seal_verdicts(true);
     let (after, why) = until_refused(&service).await;
@@ -167,7 +168,7 @@ async fn a_disk_that_turns_read_only_is_told_and_nothing_is_lost() {
     import_entries(&service);
     let short = Habits {
         patience: Duration::from_secs(3),
-        ..eager()
+        ..steady()
     };
     let load = Load::start(&places(&service), &short);
     load.on(500).await;

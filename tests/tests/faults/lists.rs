@@ -38,7 +38,13 @@ impl Official {
                     }
                     // One whose answer was lost is refused the second time; then it is the other's turn.
                     let to = ["SUSPENDED", "EFFECTIVE"][n % 2];
-                    let change = change(&places, n as u64, to);
+                    let change = async {
+                        // One of two may only stand by.
+                        match change(&places, n as u64, to).await {
+                            None => change(&places, n as u64 + 1, to).await,
+                            some => some,
+                        }
+                    };
                     if let Ok(Some(seq)) = tokio::time::timeout(ATTEMPT, change).await {
                         newest.fetch_max(seq, Ordering::Relaxed);
                         confirmed.fetch_add(1, Ordering::Relaxed);

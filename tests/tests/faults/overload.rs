@@ -84,8 +84,14 @@ impl Drop for Share {
 
 /// A service, and as many file handles for this client as there may be.
 fn start(dir: &Path) -> Service {
+    // As many as there may be, for this process and for the one it starts.
     let own = std::process::id().to_string();
-    run("prlimit", &["--pid", &own, "--nofile=65536:65536"]);
+    let limits = Command::new("prlimit")
+        .args(["--pid", &own, "--nofile", "--noheadings", "--raw", "--output=HARD"])
+        .output()
+        .expect("prlimit runs");
+    let hard = String::from_utf8_lossy(&limits.stdout).trim().to_owned();
+    run("prlimit", &["--pid", &own, &format!("--nofile={hard}:{hard}")]);
     let log = dir.join("service.log");
     let mut service = Service::launch(Command::new(binary()), dir, &log, &[]);
     service.wait_until_ready();
