@@ -66,8 +66,15 @@ class Reader:
 
     def ends(self, isolation):
         wanted = {TopicPartition(self.topic, partition): OffsetSpec.latest() for partition in self.partitions}
-        answers = self.admin.list_offsets(wanted, isolation_level=isolation, request_timeout=30)
-        return {place.partition: answer.result().offset for place, answer in answers.items()}
+        for left in reversed(range(10)):
+            answers = self.admin.list_offsets(wanted, isolation_level=isolation, request_timeout=30)
+            try:
+                return {place.partition: answer.result().offset for place, answer in answers.items()}
+            except KafkaException:
+                # Just after somebody died, brokers may know less than this client does.
+                if not left:
+                    raise
+                time.sleep(0.5)
 
     def open(self):
         """Records after the last decided transaction."""

@@ -9,6 +9,7 @@
 )]
 
 pub mod cases;
+pub mod faults;
 pub mod kafka;
 pub mod land;
 pub mod proxy;
@@ -31,8 +32,11 @@ use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
 use tonic::transport::Channel;
 
+/// The size of a segment of a journal.
+pub const SEGMENT_MIB: &str = "CREDITGATE_JOURNAL_SEGMENT_MIB";
+
 /// Longest time a service may take to be ready on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(180);
 
 /// The workspace.
 #[must_use]
@@ -43,10 +47,13 @@ pub fn root() -> PathBuf {
         .to_owned()
 }
 
-/// The binary of this tree, built when it is not.
+/// The binary of this tree, built when it is not; or the one that `CREDITGATE_BIN` names.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(named) = std::env::var_os("CREDITGATE_BIN") {
+            return PathBuf::from(named);
+        }
         let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
         let mut build = Command::new(cargo);
         build
@@ -136,15 +143,36 @@ impl Service {
     /// As [`Service::start_with`], with another binary.
     #[must_use]
     pub fn start_binary(binary: &Path, data_dir: &Path, more: &[&str]) -> Self {
+        let log = data_dir.join("service.log");
+        let mut service = Self::launch(Command::new(binary), data_dir, &log, more);
+        service.wait_until_ready();
+        service
+    }
+
+    /// As [`Service::start_with`], by a command that ends with the binary, and without waiting; it logs to that file.
+    #[must_use]
+    pub fn launch(mut command: Command, data_dir: &Path, log_path: &Path, more: &[&str]) -> Self {
         let grpc = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let http = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let log_path = data_dir.join("service.log");
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(&log_path)
+            .open(log_path)
             .expect("a log file");
-        let child = Command::new(binary)
+        // Small, unless the command says otherwise, so that a short story sees several.
+        if command.get_envs().all(|(name, _)| name != SEGMENT_MIB) {
+            command.env(SEGMENT_MIB, "4");
+        }
+        // What is meant for the tests themselves.
+        for name in [
+            "CREDITGATE_BIN",
+            "CREDITGATE_SEED",
+            "CREDITGATE_FAULTS_LONG",
+            "CREDITGATE_FAULTS_SECONDS",
+        ] {
+            command.env_remove(name);
+        }
+        let child = command
             .arg("serve")
             .args(["--data-dir", &data_dir.display().to_string()])
             .args([
@@ -154,24 +182,25 @@ impl Service {
                 &http.to_string(),
             ])
             .args(more)
-            .env("CREDITGATE_JOURNAL_SEGMENT_MIB", "4")
             .current_dir(root())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("the service starts");
-        let mut service = Self {
+        Self {
             child,
-            log: log_path,
+            log: log_path.to_owned(),
             grpc,
             http,
-        };
-        service.wait_until_ready();
-        service
+        }
     }
 
-    fn wait_until_ready(&mut self) {
+    /// Waits until it is ready.
+    ///
+    /// # Panics
+    /// When it ends, or is not ready in time.
+    pub fn wait_until_ready(&mut self) {
         let began = Instant::now();
         while began.elapsed() < READY_WITHIN {
             if let Some(status) = self.child.try_wait().expect("its state") {

@@ -30,10 +30,10 @@ use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 
 use crate::admission::Admission;
+use crate::incoming::{connections_max, incoming};
 
 /// The files of the book, and what the deployment says about it.
 #[derive(Debug, Clone)]
@@ -187,6 +187,7 @@ impl App {
         };
         let kafka = on_kafka(config).await?;
         let readiness = Readiness::expecting(components(config));
+        let held = (clock.clone(), readiness.clone());
         let Opened {
             registry,
             gate,
@@ -228,6 +229,11 @@ impl App {
             embedded: config.kafka.brokers.is_empty(),
         };
         services.serve(&tasks, grpc, drained.clone())?;
+        let (clock, of_clock) = held;
+        tasks.spawn_named(
+            "clock",
+            crate::held::watch(clock, of_clock, tasks.shutdown().clone()),
+        );
         let shutdown = tasks.shutdown().clone();
         tasks.spawn_named("webhooks", async move {
             webhooks.run(shutdown).await;
@@ -671,6 +677,7 @@ impl Grpc {
         let (reporter, health) = tonic_health::server::health_reporter();
         // Kept here: it outlives those who speak to it, and their end is told by themselves.
         let readiness = self.readiness;
+        let connections = incoming(listener, connections_max(), readiness.clone());
         let shutdown = tasks.shutdown().clone();
         tasks.spawn_named("health", async move {
             let mut follow = readiness.follow();
@@ -744,10 +751,7 @@ impl Grpc {
             .add_service(health)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)
-            .serve_with_incoming_shutdown(
-                TcpIncoming::from(listener).with_nodelay(Some(true)),
-                tasks.shutdown().waited(),
-            );
+            .serve_with_incoming_shutdown(connections, tasks.shutdown().waited());
         // Once nothing is under way any more, a client that does not hang up holds up nobody.
         tasks.spawn_named("grpc", async move {
         tokio::select! {
@@ -756,6 +760,14 @@ impl Grpc {
         }
     });
         Ok(())
+    }
+}
+
+/// Returns when nothing but a new start brings the verdicts back.
+async fn worth_starting_anew(gate: Option<&Gate>) {
+    match gate {
+        Some(gate) => gate.worth_starting_anew().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -785,6 +797,10 @@ fn close_in_order(
             streamed = streamed => streamed?,
             () = registry.ended() => {
                 return Err("the writer of the lists ended".into());
+            }
+            () = worth_starting_anew(gate.as_ref()) => {
+                return Err("the disk did not confirm a verdict's record, and takes records again: \
+                            whoever starts this service anew finds what was recorded".into());
             }
         }
         if let Some(cases) = cases

@@ -233,6 +233,10 @@ impl Inner {
     /// On Kafka the journal is a copy: the verdict is durable without it.
     pub(crate) fn copy_failed(&self, error: &AppendError) {
         tracing::error!(%error, "a verdict is on its topic, and the local copy does not take it");
+        if let AppendError::Stalled { .. } = error {
+            // Whoever follows the topic takes it from there once there is room; the indexer tells until then.
+            return;
+        }
         self.readiness.not_ready(
             COMPONENT,
             "the local copy of verdicts takes no records: look at the disk, and restart",

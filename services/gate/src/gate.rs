@@ -236,6 +236,12 @@ impl Gate {
         })
     }
 
+    /// Returns once the disk did not confirm a record, which only a new start mends, and takes records again. Until then
+    /// readiness tells the reason, and what is recorded can be asked for.
+    pub async fn worth_starting_anew(&self) {
+        self.inner.records.journal().worth_opening_anew().await;
+    }
+
     /// Takes nothing more, lets what is under way end, writes the index and closes the journal.
     ///
     /// What has not ended after `patience` loses its answer, never a record.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 use creditgate_runtime::journal::disk::{Disk, RealDisk};
 use creditgate_runtime::journal::{
@@ -396,6 +397,33 @@ impl Disk for Failing {
             _ => RealDisk.sync_data(file),
         }
     }
+}
+
+#[test]
+fn a_stalled_journal_finds_out_by_itself_that_the_disk_is_well() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Arc::new(Failing::default());
+    let options = Options {
+        disk: disk.clone(),
+        ..small()
+    };
+    let (journal, _) = Journal::open(dir.path(), options).unwrap();
+    disk.now(Failing::HALF_A_WRITE);
+    assert!(journal.append_blocking(1, 0, "refused").is_err());
+    assert!(matches!(journal.health(), Health::Stalled(_)));
+    disk.now(Failing::WELL);
+    let until = Instant::now() + Duration::from_secs(20);
+    while !matches!(journal.health(), Health::Healthy) {
+        assert!(
+            Instant::now() < until,
+            "nobody appends, and it stays stalled"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!dir.path().join("probe.tmp").exists());
+    journal.append_blocking(1, 0, "taken").unwrap();
+    assert_eq!(all(&journal).len(), 1);
+    assert_eq!(journal.verify().unwrap(), journal.head());
 }
 
 #[test]

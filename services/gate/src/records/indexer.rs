@@ -13,7 +13,7 @@ use creditgate_measures::event::CaseId;
 use creditgate_proto::records::kind;
 use creditgate_proto::verdict_id_from_text;
 use creditgate_runtime::errors::Chain;
-use creditgate_runtime::health::Readiness;
+use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{self, Check, Health, Journal, Position, Stats};
 use creditgate_runtime::metrics::Metrics;
 use creditgate_runtime::telemetry::names::field;
@@ -47,6 +47,9 @@ const CATCH_UP_BATCH: usize = 200_000;
 
 /// How often the progress of a long start is told.
 const PROGRESS: Duration = Duration::from_secs(5);
+
+/// How readiness begins to tell of a disk that takes no records for now.
+const STALLED: &str = "the disk takes no records of verdicts, which is tried again until it does";
 
 /// What the thread tells of the journal.
 pub(crate) struct Watched {
@@ -412,13 +415,26 @@ impl Run {
         self.watched
             .metrics
             .set_index_lag(usize::try_from(lag).unwrap_or(usize::MAX));
-        if let Health::Failed(_) = journal.health() {
-            self.watched.readiness.not_ready(
+        let readiness = &self.watched.readiness;
+        match journal.health() {
+            Health::Failed(_) => readiness.not_ready(
                 COMPONENT,
                 "the disk did not confirm a record: restart, to find what is there",
-            );
+            ),
+            Health::Stalled(why) => readiness.not_ready(COMPONENT, format!("{STALLED}: {why}")),
+            Health::Healthy if is_stalled(readiness) => readiness.ready(COMPONENT),
+            Health::Healthy | Health::Closed => {}
         }
     }
+}
+
+/// Whether the gate is not ready for no other reason than its disk.
+fn is_stalled(readiness: &Readiness) -> bool {
+    let snapshot = readiness.snapshot();
+    matches!(
+        snapshot.components.get(COMPONENT),
+        Some(State::NotReady(why)) if why.starts_with(STALLED)
+    )
 }
 
 #[cfg(test)]

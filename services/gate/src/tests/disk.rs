@@ -29,6 +29,16 @@ impl journal::disk::Disk for Failing {
     }
 }
 
+impl World {
+    /// Waits until readiness is as wanted; the reason that the gate gives.
+    async fn until_ready_is(&self, wanted: bool) -> String {
+        let mut follow = self.readiness.follow();
+        let reached = follow.wait_for(|snapshot| snapshot.ready == wanted);
+        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        format!("{:?}", reached.unwrap().unwrap().components)
+    }
+}
+
 fn world() -> (World, Arc<Failing>) {
     let mut world = World::new();
     let disk = Arc::new(Failing::default());
@@ -69,8 +79,29 @@ async fn a_full_disk_refuses_checks_until_there_is_room() {
             .unwrap()
             .repeated
     );
-    assert!(world.readiness.snapshot().ready);
+    world.until_ready_is(true).await;
     assert_eq!(world.balance(), [2, 1, 5]);
+}
+
+#[tokio::test]
+async fn a_full_disk_shows_in_readiness_and_passes_though_nobody_asks() {
+    let (world, disk) = world();
+    let gate = world.open();
+    disk.0.store(WRITES_FAIL, Ordering::Relaxed);
+    check(&gate, event(1, 1, "evaluate")).await.unwrap_err();
+    let reason = world.until_ready_is(false).await;
+    assert!(
+        reason.contains("the disk takes no records") && reason.contains("no storage space"),
+        "{reason}"
+    );
+    disk.0.store(0, Ordering::Relaxed);
+    world.until_ready_is(true).await;
+    assert!(
+        !check(&gate, event(1, 1, "evaluate"))
+            .await
+            .unwrap()
+            .repeated
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

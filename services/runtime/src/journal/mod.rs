@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -34,6 +35,7 @@ pub mod envelope;
 mod error;
 mod mark;
 mod own;
+mod probe;
 mod queue;
 mod reader;
 mod recover;
@@ -202,7 +204,7 @@ pub struct Appended {
 pub enum Health {
     /// It does.
     Healthy,
-    /// The disk refuses writes; each append tries again.
+    /// The disk refuses writes; each append tries again, and between them the writer does.
     Stalled(Arc<io::Error>),
     /// The disk did not confirm a sync; nothing is taken until the journal is opened again.
     Failed(Arc<io::Error>),
@@ -425,6 +427,27 @@ impl Journal {
     /// Whether the journal takes records.
     pub fn health(&self) -> Health {
         self.shared().health.read().clone()
+    }
+
+    /// Returns once the journal has failed and its directory takes and confirms writes again: opening it anew finds what
+    /// is there. As long as it has not failed, this waits.
+    pub async fn worth_opening_anew(&self) {
+        const LOOK_EVERY: Duration = Duration::from_secs(1);
+        let mut ended = self.shared().ended.subscribe();
+        // As in `close`.
+        drop(ended.wait_for(|ended| *ended).await);
+        if !matches!(self.health(), Health::Failed(_)) {
+            return std::future::pending().await;
+        }
+        loop {
+            let dir = self.dir().to_owned();
+            let probed =
+                tokio::task::spawn_blocking(move || probe::takes_writes(&dir, &RealDisk)).await;
+            if let Ok(Ok(())) = probed {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// What the journal has done since it was opened.

@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::disk::Disk;
+use super::probe::PROBE_FILE;
 
 /// Bytes before the first record.
 pub(super) const SEGMENT_HEADER_BYTES: usize = 128;
@@ -122,17 +123,19 @@ pub(super) fn create(
         Some(blank) => blank,
         None => Blank::empty(dir).map_err(CreateError::NotMade)?,
     };
+    // The directory is opened before the rename: without a file handle left, nothing has happened yet.
     let made = disk
         .write_all_at(&blank.file, &header.to_bytes(), 0)
         .and_then(|()| disk.sync_all(&blank.file))
-        .and_then(|()| fs::rename(&blank.path, &named));
-    if let Err(error) = made {
-        drop(fs::remove_file(&blank.path));
-        return Err(CreateError::NotMade(error));
+        .and_then(|()| File::open(dir))
+        .and_then(|dir| fs::rename(&blank.path, &named).map(|()| dir));
+    match made {
+        Ok(dir) => disk.sync_all(&dir).map_err(CreateError::NotSynced)?,
+        Err(error) => {
+            drop(fs::remove_file(&blank.path));
+            return Err(CreateError::NotMade(error));
+        }
     }
-    File::open(dir)
-        .and_then(|dir| disk.sync_all(&dir))
-        .map_err(CreateError::NotSynced)?;
     Ok(blank.file)
 }
 
@@ -243,7 +246,7 @@ impl Preparation {
 
 /// Removes what an interrupted process left half made.
 pub(super) fn remove_leftovers(dir: &Path) -> io::Result<()> {
-    for name in ["next.tmp", "roll.tmp", "mark.tmp"] {
+    for name in ["next.tmp", "roll.tmp", "mark.tmp", PROBE_FILE] {
         match fs::remove_file(dir.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -6,6 +6,8 @@
 //! What a fault means:
 //! - A write that fails (no room, I/O error) is taken back: the file is cut off at the durable end
 //!   and synced, the batch is answered [`AppendError::Stalled`], and the next append tries again.
+//!   While nobody appends, since a service that is not ready is not asked, the writer looks by itself
+//!   whether the disk takes writes again.
 //! - A sync that fails is final. The kernel may have dropped the dirty pages and marked them clean, so
 //!   a second sync that succeeds would prove nothing. The batch is answered
 //!   [`AppendError::Indefinite`], everything later [`AppendError::Failed`], and the thread ends. The
@@ -26,6 +28,7 @@ use super::envelope::{self, FORMAT, Header};
 use super::error::AppendError;
 use super::mark::Mark;
 use super::own::DirectoryLock;
+use super::probe;
 use super::queue::{Request, Taken};
 use super::segment::{self, CreateError, Preparation, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::{Ack, Appended, Head, Health, NewRecord, Options, Position, Shared};
@@ -36,13 +39,16 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// With [`Ack::Written`], how long written records may wait for their sync.
 const SYNC_DELAY_MAX: Duration = Duration::from_millis(200);
 
-/// The state that only the writer's thread touches.
+/// How often a stalled writer that nobody asks looks whether the disk takes writes again.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+
 /// Appends in one batch from which on the writer waits a little for the next: a caller who is
 /// alone never waits.
 const COMPANY: usize = 8;
 /// How long it waits then.
 const GATHER: Duration = Duration::from_micros(150);
 
+/// The state that only the writer's thread touches.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     dir: PathBuf,
@@ -122,10 +128,10 @@ impl Writer {
                 // One sync for more of them: it costs the processor more than a record does.
                 std::thread::sleep(GATHER);
             }
-            let patience = (self.durable < self.head.next_position).then_some(SYNC_DELAY_MAX);
-            match self.shared.queue.take(&mut line, patience) {
+            match self.shared.queue.take(&mut line, self.patience()) {
                 Taken::Over => break,
                 Taken::Idle => {
+                    self.look_again();
                     if let Err(error) = self.sync() {
                         self.fail(error);
                     }
@@ -419,6 +425,23 @@ impl Writer {
             tracing::error!(dir = %self.dir.display(), error = %source, "the journal is stalled: the disk refuses writes");
         }
         *health = Health::Stalled(Arc::clone(source));
+    }
+
+    /// How long to wait for requests before something else is due.
+    fn patience(&self) -> Option<Duration> {
+        if matches!(*self.shared.health.read(), Health::Stalled(_)) {
+            Some(PROBE_EVERY)
+        } else {
+            (self.durable < self.head.next_position).then_some(SYNC_DELAY_MAX)
+        }
+    }
+
+    /// A disk that takes a file of zeros takes records too; if not, the next append finds out.
+    fn look_again(&self) {
+        let stalled = matches!(*self.shared.health.read(), Health::Stalled(_));
+        if stalled && probe::takes_writes(&self.dir, self.options.disk.as_ref()).is_ok() {
+            self.recovered();
+        }
     }
 
     fn recovered(&self) {

@@ -1,0 +1,494 @@
+//! Too much work: more checks than there is processor for, readers who do not read, batches as large as may be, and
+//! thousands of connections that send nothing.
+//!
+//! The service gets a small share of one processor, so that a client on the same machine can ask ten times of what it
+//! can answer. Built without optimisation the figures mean little: `tests/faults.sh` builds with it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use creditgate_proto::v1;
+use creditgate_proto::v1::gate_client::GateClient;
+use creditgate_tests::faults::{event, memory_mib, readiness, told};
+use creditgate_tests::{Service, binary, import_entries};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+use tonic_types::StatusExt as _;
+
+use super::seconds;
+use super::small::run;
+
+/// Hundredths of one processor for the service; `CREDITGATE_FAULTS_CPU_PERCENT` says otherwise.
+const CPU_PERCENT: u64 = if cfg!(debug_assertions) { 5 } else { 10 };
+/// Connections of the client that asks too much.
+const CONNECTIONS: usize = 64;
+/// Calls of it that are under way at most; what is due beyond is not sent.
+const UNDER_WAY: usize = 8_192;
+/// How long a caller waits.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// What the service may take in memory, whatever is asked of it, above what it takes at rest.
+const GROWTH_MIB: u64 = 512;
+/// How much longer accepted work may take under overload than at 85 % load.
+const SLOWER_MAX: f64 = 3.0;
+/// Time to be as before once the overload is over.
+const RECOVERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// A share of one processor for one process.
+struct Share(PathBuf);
+
+impl Share {
+    fn new() -> Self {
+        const PERIOD_US: u64 = 10_000;
+        let percent = std::env::var("CREDITGATE_FAULTS_CPU_PERCENT").ok();
+        let percent = percent.and_then(|text| text.parse().ok());
+        let quota = PERIOD_US * percent.unwrap_or(CPU_PERCENT) / 100;
+        let name = format!("creditgate-faults-{}", std::process::id());
+        let old = Path::new("/sys/fs/cgroup/cpu");
+        let dir = match old.exists() {
+            true => old.join(name),
+            false => Path::new("/sys/fs/cgroup").join(name),
+        };
+        fs::create_dir(&dir).expect("a control group (needs root)");
+        let write = |file: &str, text: String| fs::write(dir.join(file), text).expect(file);
+        match old.exists() {
+            true => {
+                write("cpu.cfs_period_us", PERIOD_US.to_string());
+                write("cpu.cfs_quota_us", quota.to_string());
+            }
+            false => write("cpu.max", format!("{quota} {PERIOD_US}")),
+        }
+        Self(dir)
+    }
+
+    /// From now on the process has no more than the share.
+    fn give(&self, service: &Service) {
+        fs::write(self.0.join("cgroup.procs"), service.pid().to_string()).expect("it moves");
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        for _ in 0..50 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// A service, and as many file handles for this client as there may be.
+fn start(dir: &Path) -> Service {
+    // As many as there may be, for this process and for the one it starts.
+    let own = std::process::id().to_string();
+    let limits = Command::new("prlimit")
+        .args(["--pid", &own, "--nofile", "--noheadings", "--raw", "--output=HARD"])
+        .output()
+        .expect("prlimit runs");
+    let hard = String::from_utf8_lossy(&limits.stdout).trim().to_owned();
+    run("prlimit", &["--pid", &own, &format!("--nofile={hard}:{hard}")]);
+    let log = dir.join("service.log");
+    let mut service = Service::launch(Command::new(binary()), dir, &log, &[]);
+    service.wait_until_ready();
+    import_entries(&service);
+    service
+}
+
+async fn connect(service: &Service, connections: usize) -> Vec<GateClient<Channel>> {
+    let mut gates = Vec::new();
+    for _ in 0..connections {
+        let endpoint = Endpoint::from_shared(format!("http://{}", service.grpc));
+        let channel = endpoint.expect("an address").connect().await;
+        let gate = GateClient::new(channel.expect("the service"));
+        gates.push(gate.max_decoding_message_size(256 << 20));
+    }
+    gates
+}
+
+/// What became of calls.
+#[derive(Debug, Default)]
+struct Tally {
+    /// How long those took that got a verdict.
+    accepted: Vec<Duration>,
+    /// How long those took that were turned away with a hint when to try again.
+    shed: Vec<Duration>,
+    /// Refused otherwise, by code.
+    other: std::collections::BTreeMap<String, u64>,
+    /// Due and not sent, since too many were under way.
+    unsent: u64,
+    lasted: Duration,
+}
+
+impl Tally {
+    fn note(&mut self, took: Duration, answer: Result<(), tonic::Status>) {
+        match answer {
+            Ok(()) => self.accepted.push(took),
+            Err(status)
+                if status.code() == Code::ResourceExhausted
+                    && status.get_details_retry_info().is_some() =>
+            {
+                self.shed.push(took);
+            }
+            Err(status) => {
+                *self
+                    .other
+                    .entry(format!("{:?}", status.code()))
+                    .or_default() += 1
+            }
+        }
+    }
+
+    fn rate(&self) -> f64 {
+        self.accepted.len() as f64 / self.lasted.as_secs_f64()
+    }
+
+    /// The time that a share of the accepted did not exceed, in milliseconds.
+    fn ms(&self, share: f64) -> f64 {
+        at(&self.accepted, share)
+    }
+}
+
+fn at(times: &[Duration], share: f64) -> f64 {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    let index = (times.len() as f64 * share) as usize;
+    let at = times.get(index.min(times.len().saturating_sub(1)));
+    at.map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)
+}
+
+async fn ask(gate: &mut GateClient<Channel>, id: &str, n: u64) -> Result<(), tonic::Status> {
+    let event = Some(event(id, n));
+    let asked = gate.check(v1::CheckRequest { event });
+    match tokio::time::timeout(DEADLINE, asked).await {
+        Ok(answer) => answer.map(|_| ()),
+        Err(_) => Err(tonic::Status::deadline_exceeded("the caller left")),
+    }
+}
+
+/// Asks so many a second, whether they are answered or not.
+async fn at_rate(gates: &[GateClient<Channel>], name: &str, rate: f64, lasts: Duration) -> Tally {
+    let room = Arc::new(Semaphore::new(UNDER_WAY));
+    let (noted, mut notes) = mpsc::unbounded_channel();
+    let mut tally = Tally::default();
+    let began = Instant::now();
+    let mut n = 0_u64;
+    while began.elapsed() < lasts {
+        let due = (began.elapsed().as_secs_f64() * rate) as u64;
+        while n < due {
+            n += 1;
+            let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+                tally.unsent += 1;
+                continue;
+            };
+            let mut gate = gates[usize::try_from(n).expect("a number") % gates.len()].clone();
+            let (noted, id) = (noted.clone(), format!("{name}-{n}"));
+            tokio::spawn(async move {
+                let sent = Instant::now();
+                let answer = ask(&mut gate, &id, n).await;
+                let _ = noted.send((sent.elapsed(), answer));
+                drop(place);
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    tally.lasted = began.elapsed();
+    drop(noted);
+    while let Some((took, answer)) = notes.recv().await {
+        tally.note(took, answer);
+    }
+    tally
+}
+
+/// How many checks a second are answered when so many are always under way.
+async fn capacity(gates: &[GateClient<Channel>], name: &str, lasts: Duration) -> f64 {
+    let mut tasks = tokio::task::JoinSet::new();
+    let began = Instant::now();
+    for (task, gate) in gates.iter().enumerate() {
+        let (mut gate, name) = (gate.clone(), format!("{name}-{task}"));
+        tasks.spawn(async move {
+            let mut answered = 0_u64;
+            while began.elapsed() < lasts {
+                let id = format!("{name}-{answered}");
+                answered += u64::from(ask(&mut gate, &id, answered).await.is_ok());
+            }
+            answered
+        });
+    }
+    let mut answered = 0;
+    while let Some(done) = tasks.join_next().await {
+        answered += done.expect("a client");
+    }
+    answered as f64 / began.elapsed().as_secs_f64()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "keeps the machine busy: run by tests/faults.sh"]
+async fn ten_times_the_capacity_is_shed_early() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = start(dir.path());
+    let share = Share::new();
+    share.give(&service);
+    let gates = connect(&service, CONNECTIONS).await;
+    capacity(&gates[..16], "warm", Duration::from_secs(2)).await;
+    let capacity = capacity(&gates[..16], "most", Duration::from_secs(5)).await;
+    let at_rest = memory_mib(&service, "VmHWM");
+    let usual = at_rate(&gates, "usual", 0.85 * capacity, Duration::from_secs(10)).await;
+    let much = at_rate(&gates, "much", 10.0 * capacity, Duration::from_secs(15)).await;
+    let over = Instant::now();
+    let mut recovered = None;
+    for round in 0..40 {
+        let name = format!("after-{round}");
+        let after = at_rate(&gates, &name, 0.5 * capacity, Duration::from_millis(500)).await;
+        let all = after.shed.is_empty() && after.other.is_empty() && after.unsent == 0;
+        if all && after.ms(0.99) <= SLOWER_MAX * usual.ms(0.99) {
+            recovered = Some(over.elapsed());
+            break;
+        }
+    }
+    let peak = memory_mib(&service, "VmHWM");
+    let ratio = much.ms(0.99) / usual.ms(0.99);
+    let seen = format!(
+        "capacity {capacity:.0}/s; at 85 %: p50 {:.1} ms, p99 {:.1} ms, {} shed; at 10 times: {:.0}/s answered, p50 {:.1} ms, p99 {:.1} ms \
+         = {ratio:.1} times, {} turned away with a hint (p50 {:.1} ms), {:?} otherwise, {} not sent with {UNDER_WAY} under way; VmHWM \
+         {at_rest} → {peak} MiB; as before after {}",
+        usual.ms(0.5),
+        usual.ms(0.99),
+        usual.shed.len(),
+        much.rate(),
+        much.ms(0.5),
+        much.ms(0.99),
+        much.shed.len(),
+        at(&much.shed, 0.5),
+        much.other,
+        much.unsent,
+        recovered.map_or_else(|| "never".to_owned(), seconds),
+    );
+    println!("{seen}");
+    assert!(
+        recovered.is_some_and(|after| after < RECOVERS_WITHIN),
+        "{seen}"
+    );
+    assert!(
+        !much.shed.is_empty() && much.rate() > 0.3 * capacity,
+        "{seen}"
+    );
+    assert!(peak - at_rest < GROWTH_MIB, "{seen}");
+    assert!(ratio <= SLOWER_MAX, "{seen}");
+    service.stop();
+    told(
+        &format!(
+            "ten times the capacity, open loop, for 15 s ({CPU_PERCENT} % of one processor for the service)"
+        ),
+        &format!(
+            "turned away at once with RESOURCE_EXHAUSTED and a hint; p99 of what is accepted at most {SLOWER_MAX} times that at 85 % load; \
+             at most {GROWTH_MIB} MiB more; as before within {} s",
+            RECOVERS_WITHIN.as_secs()
+        ),
+        &seen,
+    );
+}
+
+/// Others are served while somebody misbehaves: at most so much slower, or within this at least.
+fn assert_served(usual: &Tally, meanwhile: &Tally, seen: &str) {
+    let bound = (SLOWER_MAX * usual.ms(0.99)).max(100.0);
+    assert!(meanwhile.ms(0.99) <= bound, "{seen}");
+    assert!(meanwhile.other.is_empty(), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "keeps the machine busy: run by tests/faults.sh"]
+async fn readers_who_do_not_read_hold_up_nobody() {
+    const STREAMS: usize = 200;
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = start(dir.path());
+    let gates = connect(&service, 8).await;
+    let usual = at_rate(&gates, "usual", 200.0, Duration::from_secs(5)).await;
+    let at_rest = memory_mib(&service, "VmRSS");
+    let mut held = Vec::new();
+    let sent = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    for stream in 0..STREAMS {
+        let mut gate = connect(&service, 1).await.pop().expect("a connection");
+        let (send, items) = mpsc::channel(64);
+        let counted = Arc::clone(&sent);
+        tokio::spawn(async move {
+            for n in 0_u64.. {
+                let item = v1::CheckStreamRequest {
+                    event: Some(event(&format!("unread-{stream}-{n}"), n)),
+                    correlation: n.to_string(),
+                };
+                if send.send(item).await.is_err() {
+                    return;
+                }
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+        let answers = gate.check_stream(ReceiverStream::new(items)).await;
+        held.push(answers.expect("a stream").into_inner());
+    }
+    // Until nothing moves any more: everybody is held back.
+    let began = Instant::now();
+    let mut last = 0;
+    loop {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let now = sent.load(std::sync::atomic::Ordering::Relaxed);
+        if now == last {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(240),
+            "{now} were taken"
+        );
+        last = now;
+    }
+    let meanwhile = at_rate(&gates, "meanwhile", 200.0, Duration::from_secs(5)).await;
+    let peak = memory_mib(&service, "VmHWM");
+    drop(held);
+    let over = Instant::now();
+    let after = at_rate(&gates, "after", 200.0, Duration::from_secs(2)).await;
+    let seen = format!(
+        "{STREAMS} streams were held back after {last} checks; others meanwhile: p99 {:.1} ms, before {:.1} ms, {} shed; VmHWM {peak} MiB, \
+         {at_rest} before; ready {}; p99 {:.1} ms within {} after they left",
+        meanwhile.ms(0.99),
+        usual.ms(0.99),
+        meanwhile.shed.len(),
+        readiness(&service).0,
+        after.ms(0.99),
+        seconds(over.elapsed()),
+    );
+    println!("{seen}");
+    assert_served(&usual, &meanwhile, &seen);
+    assert!(peak - at_rest < GROWTH_MIB, "{seen}");
+    service.stop();
+    told(
+        &format!("{STREAMS} streams that send without end and read nothing"),
+        &format!("they are held back, others are served as before, at most {GROWTH_MIB} MiB more"),
+        &seen,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "keeps the machine busy: run by tests/faults.sh"]
+async fn huge_batches_are_bounded() {
+    const CLIENTS: u64 = 64;
+    const EVENTS: u64 = 5_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = start(dir.path());
+    let gates = connect(&service, 8).await;
+    let usual = at_rate(&gates, "usual", 100.0, Duration::from_secs(3)).await;
+    let at_rest = memory_mib(&service, "VmRSS");
+    let mut batches = tokio::task::JoinSet::new();
+    for client in 0..CLIENTS {
+        let mut gate = connect(&service, 1).await.pop().expect("a connection");
+        batches.spawn(async move {
+            let (mut told, mut turned_away, mut refused) = (0_u64, 0_u64, Vec::new());
+            for round in 0..3_u64 {
+                let id = |n| format!("huge-{client}-{round}-{n}");
+                let events = (0..EVENTS).map(|n| event(&id(n), n)).collect();
+                match gate.check_batch(v1::CheckBatchRequest { events }).await {
+                    Ok(answer) => {
+                        for result in answer.into_inner().results {
+                            match result.result {
+                                Some(v1::check_result::Result::Verdict(_)) => told += 1,
+                                _ => turned_away += 1,
+                            }
+                        }
+                    }
+                    Err(status) => refused.push(format!("{:?}", status.code())),
+                }
+            }
+            (told, turned_away, refused)
+        });
+    }
+    let meanwhile = at_rate(&gates, "meanwhile", 100.0, Duration::from_secs(5)).await;
+    let (mut told_all, mut turned_away, mut refused) = (0, 0, std::collections::BTreeMap::new());
+    while let Some(done) = batches.join_next().await {
+        let (told, away, codes) = done.expect("a client");
+        told_all += told;
+        turned_away += away;
+        for code in codes {
+            *refused.entry(code).or_insert(0_u64) += 1;
+        }
+    }
+    let over = Instant::now();
+    let after = at_rate(&gates, "after", 100.0, Duration::from_secs(2)).await;
+    let peak = memory_mib(&service, "VmHWM");
+    let seen = format!(
+        "{CLIENTS} clients with 3 batches of {EVENTS}: {told_all} verdicts, {turned_away} turned away one by one, whole batches refused \
+         {refused:?}; single checks meanwhile: {} answered, p99 {:.0} ms, {} shed, {:?} otherwise; VmHWM {peak} MiB, {at_rest} before; p99 \
+         {:.1} ms within {} after them, {:.1} ms before",
+        meanwhile.accepted.len(),
+        meanwhile.ms(0.99),
+        meanwhile.shed.len(),
+        meanwhile.other,
+        after.ms(0.99),
+        seconds(over.elapsed()),
+        usual.ms(0.99),
+    );
+    println!("{seen}");
+    assert!(peak - at_rest < 2 * GROWTH_MIB, "{seen}");
+    assert!(after.other.is_empty() && after.shed.is_empty(), "{seen}");
+    service.stop();
+    told(
+        &format!("batches of {EVENTS} events from {CLIENTS} clients at once"),
+        &format!(
+            "answered or turned away item by item with a hint; at most {} MiB more; as before within 5 s",
+            2 * GROWTH_MIB
+        ),
+        &seen,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "keeps the machine busy: run by tests/faults.sh"]
+async fn thousands_of_idle_connections_are_nothing() {
+    const IDLE: usize = 4_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = start(dir.path());
+    let gates = connect(&service, 8).await;
+    let usual = at_rate(&gates, "usual", 200.0, Duration::from_secs(5)).await;
+    let at_rest = memory_mib(&service, "VmRSS");
+    let began = Instant::now();
+    let mut idle = connect(&service, IDLE / 2).await;
+    let mut silent = Vec::new();
+    while silent.len() < IDLE / 2 {
+        silent.push(
+            tokio::net::TcpStream::connect(service.grpc)
+                .await
+                .expect("room"),
+        );
+    }
+    let connected = began.elapsed();
+    // Some of them wake up for one check.
+    for (n, gate) in idle.iter_mut().enumerate().step_by(100) {
+        ask(gate, &format!("idle-{n}"), n as u64)
+            .await
+            .expect("a verdict");
+    }
+    let meanwhile = at_rate(&gates, "meanwhile", 200.0, Duration::from_secs(5)).await;
+    let now = memory_mib(&service, "VmRSS");
+    let (ready, _) = readiness(&service);
+    let seen = format!(
+        "{IDLE} connections in {}, half of them without a word; p99 of others {:.1} ms, {:.1} ms before, {} shed; {} KiB for each \
+         connection; ready {ready}",
+        seconds(connected),
+        meanwhile.ms(0.99),
+        usual.ms(0.99),
+        meanwhile.shed.len(),
+        now.saturating_sub(at_rest) * 1_024 / IDLE as u64,
+    );
+    println!("{seen}");
+    assert!(ready, "{seen}");
+    assert_served(&usual, &meanwhile, &seen);
+    drop((idle, silent));
+    service.stop();
+    told(
+        &format!("{IDLE} idle connections"),
+        "others are served as before, and new connections are taken",
+        &seen,
+    );
+}
