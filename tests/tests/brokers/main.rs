@@ -14,10 +14,13 @@ use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
 use creditgate_proto::v1;
+use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_tests::kafka::{Account, Cluster, Invented, Reading, send};
 use creditgate_tests::{Service, import_entries};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
+use tonic::Code;
+use tonic::transport::Channel;
 
 /// Everything in one process.
 const ALL: &str = "registry,gate,http,stream,cases";
@@ -37,7 +40,7 @@ const PROMISE: &str = "every event one verdict or one dead letter, in the order 
 struct Here<'a> {
     cluster: &'a Cluster,
     prefix: &'static str,
-    services: [Service; 2],
+    services: Vec<Service>,
     rounds: Cell<u64>,
     /// What was seen in each round.
     seen: RefCell<Vec<String>>,
@@ -56,7 +59,7 @@ impl<'a> Here<'a> {
         };
         let first = serve("one", ALL);
         import_entries(&first);
-        let services = [first, serve("two", STREAM)];
+        let services = vec![first, serve("two", STREAM)];
         Self {
             cluster,
             prefix,
@@ -152,8 +155,7 @@ impl<'a> Here<'a> {
                 let told = told.to_vec();
                 replaying.spawn(async move {
                     for (verdict_id, digest) in told {
-                        let request = v1::ReplayRequest { verdict_id };
-                        let answer = gate.replay(request).await.expect("it is kept").into_inner();
+                        let answer = replayed(&mut gate, verdict_id).await;
                         assert!(answer.same && answer.explanation_same, "{answer:?}");
                         assert_eq!(answer.digest_stored, digest, "as in the topic: {answer:?}");
                     }
@@ -189,9 +191,49 @@ impl<'a> Here<'a> {
             self.rounds.get(),
             self.seen.borrow().join(", "),
         );
-        for service in self.services {
+        for service in self.services.drain(..) {
             service.stop();
         }
+    }
+}
+
+impl Drop for Here<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for service in &self.services {
+                let logged = service.logged();
+                let lines: Vec<&str> = logged.lines().collect();
+                let last = &lines[lines.len().saturating_sub(60)..];
+                println!("what a process said last:\n{}", last.join("\n"));
+            }
+            for node in self.cluster.nodes() {
+                let logged = node.logged();
+                let lines: Vec<&str> = logged.lines().collect();
+                let last = &lines[lines.len().saturating_sub(40)..];
+                println!(
+                    "what broker {} said last:\n{}",
+                    node.number(),
+                    last.join("\n")
+                );
+            }
+        }
+    }
+}
+
+/// Decides a verdict again; a process that copies it from another may be a moment behind.
+async fn replayed(gate: &mut GateClient<Channel>, verdict_id: String) -> v1::ReplayResponse {
+    const WITHIN: Duration = Duration::from_secs(90);
+    let began = Instant::now();
+    loop {
+        let request = v1::ReplayRequest {
+            verdict_id: verdict_id.clone(),
+        };
+        match gate.replay(request).await {
+            Ok(answer) => return answer.into_inner(),
+            Err(status) if status.code() == Code::NotFound && began.elapsed() < WITHIN => {}
+            Err(status) => panic!("{verdict_id} after {:?}: {status:?}", began.elapsed()),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
