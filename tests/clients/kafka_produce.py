@@ -119,8 +119,12 @@ def begin(options):
         "linger.ms": 5,
         "reconnect.backoff.max.ms": 500,
         "message.timeout.ms": 300_000,
+        # A broker that has fallen silent is given up soon.
+        "request.timeout.ms": 5_000,
+        "socket.timeout.ms": 10_000,
     }
     if options.transaction:
+        del settings["socket.timeout.ms"]
         settings |= {"transactional.id": options.transaction, "transaction.timeout.ms": 5_000, "message.timeout.ms": 5_000}
     producer = Producer(settings)
     if options.transaction:

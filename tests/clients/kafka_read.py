@@ -11,6 +11,9 @@ verdict or a dead letter, at most --within seconds. What it says:
   misplaced                        verdicts in another partition than their event, or under another key than its case
   outcomes, codes, list_versions   how often each occurs
   open                             records beyond the last decided transaction when it ended (0: none is open)
+  disordered                       verdicts that lie behind one for a later event of the same case
+  late_ms                          longest time from an event to its verdict, by source of the events
+  torn                             with --case-state: verdicts without their record in the case state, and the reverse
   pause_ms                         longest time between two verdicts, by partition of the verdicts
   ahead, behind                    with --group: what is settled at or after the group's committed offset, and what is
                                    not settled before it; both are 0 when results and offsets are committed as one
@@ -35,6 +38,7 @@ def arguments():
     parser.add_argument("--expect", type=int, default=0, help="how many events must have a verdict or a dead letter")
     parser.add_argument("--within", type=float, default=60, help="seconds to wait for them, and for open transactions")
     parser.add_argument("--group", help="compare with the committed offsets of this consumer group")
+    parser.add_argument("--case-state", action="store_true", help="compare verdicts with PREFIX.case-state")
     parser.add_argument("--records", action="store_true", help="also print verdicts and dead letters whole")
     return parser.parse_args()
 
@@ -197,6 +201,8 @@ class Account:
             "unasked": unasked,
             "outcomes": counted(verdict["outcome"] for _, verdict in self.verdicts),
             "list_versions": counted(verdict.get("list_version", "") for _, verdict in self.verdicts),
+            "disordered": self.disordered(),
+            "late_ms": self.late(),
             "codes": counted(attributes.get("creditgate-code", "") for _, attributes in self.dead_letters),
             "pause_ms": self.pauses(),
         }
@@ -210,6 +216,39 @@ class Account:
             stamps.sort()
             longest[str(partition)] = max((after - before for before, after in zip(stamps, stamps[1:])), default=0)
         return longest
+
+    def by_event(self):
+        """Verdicts in their order, each with the first event of its id."""
+        events = {}
+        for record in self.events:
+            events.setdefault(name_of_event(record), record)
+        for record, verdict in self.verdicts:
+            event = events.get((verdict["source"], verdict["event_id"]))
+            if event is not None and by_event(verdict):
+                yield record, verdict, event
+
+    def disordered(self):
+        reached, count = {}, 0
+        for record, _, event in self.by_event():
+            count += event.offset() < reached.get(record.key(), -1)
+            reached[record.key()] = max(event.offset(), reached.get(record.key(), -1))
+        return count
+
+    def late(self):
+        longest = {}
+        for record, verdict, event in self.by_event():
+            took = record.timestamp()[1] - event.timestamp()[1]
+            longest[verdict["source"]] = max(took, longest.get(verdict["source"], 0))
+        return longest
+
+    def torn(self, states):
+        """Verdicts and their records in the case state lie in one transaction, so each has the other."""
+        # The key is the case, which may hold anything, the verdict's id, and the beginning of its digest.
+        kept = {
+            tuple(text(record.key()).rsplit("/", 2)[1:]) for record in states if headers(record).get("kind") == "verdict"
+        }
+        told = {(verdict["verdict_id"], verdict["verdict_digest"][:16]) for _, verdict in self.verdicts}
+        return sorted("/".join(name) for name in kept ^ told)
 
     def whole(self):
         def placed(record, **more):
@@ -282,6 +321,12 @@ def main():
         time.sleep(0.2)
     account = account_of(readers)
     report = account.report() | {"open": undecided, "in_time": in_time}
+    if options.case_state:
+        states = Reader(options.bootstrap, admin, f"{options.prefix}.case-state")
+        report["in_time"] &= states.read(until + 30)
+        torn = account.torn(states.records)
+        report["torn"] = len(torn)
+        report["samples"]["torn"] = torn[:SAMPLES]
     if options.group:
         events = readers[0]
         committed = committed_offsets(admin, options.group, events.topic, events.partitions, until + 10)

@@ -188,12 +188,12 @@ fn ids(held: &Mutex<HashSet<[u8; 4]>>) -> MutexGuard<'_, HashSet<[u8; 4]>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn four(frame: &[u8], at: usize) -> Option<[u8; 4]> {
+pub(crate) fn four(frame: &[u8], at: usize) -> Option<[u8; 4]> {
     frame.get(at..at + 4)?.try_into().ok()
 }
 
 /// A frame with its length before it; `None` when the connection is over.
-fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
+pub(crate) fn read_frame(from: &mut TcpStream) -> Option<Vec<u8>> {
     let mut length = [0; 4];
     from.read_exact(&mut length).ok()?;
     let bytes = usize::try_from(u32::from_be_bytes(length)).ok()?;

@@ -61,7 +61,7 @@ pub(crate) struct Loop<'a, J: Judge> {
 enum Leave {
     /// The partition goes elsewhere.
     Stop,
-    /// What was written may stand or not.
+    /// What was written may stand or not, or what was asked before may still come.
     Doubt,
 }
 
@@ -283,6 +283,10 @@ impl<'a, J: Judge> Loop<'a, J> {
     fn begin(&mut self) -> Flow {
         if !self.batch.is_empty() || !self.written_for.is_empty() {
             return ControlFlow::Continue(());
+        }
+        if !self.writer.is_open() {
+            // What it wrote is confirmed, and it may write nothing more.
+            return ControlFlow::Break(Leave::Doubt);
         }
         let begun = self.writer.begin();
         self.sure(begun)

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -29,16 +29,18 @@ const JVM: [&str; 5] = [
     "-Xshare:auto",
 ];
 
-/// Runs a broker as its child and ends it when told how, or when the test that holds the other end of standard input
-/// is gone, in whatever way it went; then its data goes too. The first argument is the data, the others the command.
-/// An interrupt at the terminal is for the test; the keeper stays to clear up.
+/// Runs a broker as its child, sends it the signals that it is told, and ends with it; or when the test that holds the
+/// other end of standard input is gone, in whatever way it went: then the broker ends and its data goes too. The first
+/// argument is the data, the others the command. An interrupt at the terminal is for the test; the keeper stays to clear up.
 const KEEPER: &str = r#"
 trap '' INT HUP
 data=$1; shift
 "$@" & broker=$!
-if read -r signal; then kill -s "$signal" "$broker"; wait "$broker"
-else kill -s KILL "$broker"; wait "$broker"; rm -rf "$data"
-fi
+while read -r signal; do
+    kill -s "$signal" "$broker"
+    case $signal in TERM|KILL) wait "$broker"; exit ;; esac
+done
+kill -s KILL "$broker"; wait "$broker"; rm -rf "$data"
 "#;
 
 /// A broker with data of its own; it ends with the test.
@@ -71,11 +73,8 @@ impl Broker {
         );
         let file = dir.path().join("server.properties");
         std::fs::write(&file, properties).expect("a file");
-        let formatted = java("kafka.tools.StorageTool")
-            .args(["format", "-t", CLUSTER, "-c"])
-            .arg(&file)
-            .output()
-            .expect("java runs");
+        let formatted = format(&mut java(&JVM), &file).wait_with_output();
+        let formatted = formatted.expect("its end");
         assert!(formatted.status.success(), "{}", told(&formatted));
         let broker = Self {
             dir,
@@ -129,24 +128,8 @@ impl Broker {
     pub fn restart(&self) {
         let mut keeper = self.keeper();
         assert!(keeper.is_none(), "the broker runs already");
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.log())
-            .expect("a log file");
-        let java = java("kafka.Kafka");
-        let child = Command::new("sh")
-            .args(["-c", KEEPER, "sh"])
-            .arg(self.dir.path())
-            .arg(java.get_program())
-            .args(java.get_args())
-            .arg(self.dir.path().join("server.properties"))
-            .stdin(Stdio::piped())
-            .stdout(log.try_clone().expect("a log file"))
-            .stderr(log)
-            .spawn()
-            .expect("sh runs");
-        *keeper = Some(child);
+        let properties = self.dir.path().join("server.properties");
+        *keeper = Some(keep(self.dir.path(), &java(&JVM), &properties, &self.log()));
         drop(keeper);
         self.wait_until_ready();
     }
@@ -197,9 +180,41 @@ impl Drop for Broker {
     }
 }
 
+/// Begins to prepare the data directory that the properties name.
+pub(super) fn format(java: &mut Command, properties: &Path) -> Child {
+    java.arg("kafka.tools.StorageTool")
+        .args(["format", "-t", CLUSTER, "-c"])
+        .arg(properties)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("java runs")
+}
+
+/// Runs a broker; its keeper reads signals from its standard input. `data` goes when the test does not end it.
+pub(super) fn keep(data: &Path, java: &Command, properties: &Path, log: &Path) -> Child {
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .expect("a log file");
+    Command::new("sh")
+        .args(["-c", KEEPER, "sh"])
+        .arg(data)
+        .arg(java.get_program())
+        .args(java.get_args())
+        .arg("kafka.Kafka")
+        .arg(properties)
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().expect("a log file"))
+        .stderr(log)
+        .spawn()
+        .expect("sh runs")
+}
+
 /// A free port below those that the system gives to outgoing connections: a broker that is down for a while must find
 /// its port again, and a client that tries meanwhile must not happen to take it.
-fn quiet_port() -> u16 {
+pub(super) fn quiet_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() * 16;
     (0..10_000)
@@ -212,7 +227,7 @@ fn quiet_port() -> u16 {
 }
 
 /// How many brokers the one at this address knows to be up; `None` when it does not answer.
-fn brokers(address: SocketAddr) -> Option<i32> {
+pub(super) fn brokers(address: SocketAddr) -> Option<i32> {
     // Metadata, version 1, correlation id 7, no client id, no topics.
     const REQUEST: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
     let wait = Duration::from_secs(2);
@@ -225,7 +240,7 @@ fn brokers(address: SocketAddr) -> Option<i32> {
     Some(i32::from_be_bytes(answer[8..].try_into().ok()?))
 }
 
-fn fetch() {
+pub(super) fn fetch() {
     static FETCHED: OnceLock<()> = OnceLock::new();
     FETCHED.get_or_init(|| {
         let done = Command::new("tests/kafka/fetch.sh")
@@ -236,14 +251,14 @@ fn fetch() {
     });
 }
 
-fn java(class: &str) -> Command {
+/// Java with these options and the broker's jars; the class comes next.
+pub(super) fn java(options: &[&str]) -> Command {
     let kafka = root().join("tests/kafka/log4j2.properties");
     let jars = root().join("target/kafka/lib").join("*");
     let mut java = Command::new("java");
-    java.args(JVM)
+    java.args(options)
         .arg(format!("-Dlog4j2.configurationFile={}", kafka.display()))
         .arg("-cp")
-        .arg(jars)
-        .arg(class);
+        .arg(jars);
     java
 }

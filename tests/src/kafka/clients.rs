@@ -165,6 +165,10 @@ pub struct Account {
     pub list_versions: BTreeMap<String, u64>,
     pub codes: BTreeMap<String, u64>,
     pub pause_ms: BTreeMap<String, u64>,
+    pub disordered: u64,
+    pub late_ms: BTreeMap<String, u64>,
+    #[serde(default)]
+    pub torn: u64,
     pub open: u64,
     pub in_time: bool,
     #[serde(default)]
@@ -248,6 +252,8 @@ pub struct Reading<'a> {
     pub within: Duration,
     /// Whether to compare with what the stream's consumer group has committed.
     pub with_offsets: bool,
+    /// Whether to compare verdicts with their records in the case state.
+    pub with_case_state: bool,
     /// Whether to bring verdicts and dead letters whole.
     pub with_records: bool,
 }
@@ -261,6 +267,7 @@ impl<'a> Reading<'a> {
             expect,
             within: Duration::from_secs(120),
             with_offsets: false,
+            with_case_state: false,
             with_records: false,
         }
     }
@@ -279,6 +286,9 @@ impl<'a> Reading<'a> {
         if self.with_offsets {
             command.args(["--group", &format!("{}.stream", self.prefix)]);
         }
+        if self.with_case_state {
+            command.arg("--case-state");
+        }
         if self.with_records {
             command.arg("--records");
         }
@@ -296,6 +306,17 @@ pub fn members(bootstrap: &str, group: &str, members: usize) -> Vec<usize> {
     command
         .args(["--bootstrap", bootstrap, "--group", group])
         .args(["--members", &members.to_string()]);
+    parsed(&fed(command, b""))
+}
+
+/// Gives every partition back to the leader that comes first in its list; how many changed hands.
+///
+/// # Panics
+/// When the cluster does not do it.
+#[must_use]
+pub fn elect(bootstrap: &str) -> u64 {
+    let mut command = client("kafka_elect.py");
+    command.args(["--bootstrap", bootstrap]);
     parsed(&fed(command, b""))
 }
 

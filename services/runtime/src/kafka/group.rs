@@ -24,7 +24,7 @@ use super::error::{Error, code_of};
 use super::reader::passing;
 use super::record::Incoming;
 use super::topics::Topic;
-use super::writer::Offsets;
+use super::writer::{Offsets, Place};
 
 /// Bytes that may wait for one loop before its partition is paused, and at which it goes on.
 const PAUSE_ABOVE: usize = 16 << 20;
@@ -496,7 +496,7 @@ impl Lane {
             .consumer
             .group_metadata()
             .ok_or_else(|| asking()(KafkaError::Canceled))?;
-        Ok(Offsets { list, member })
+        Ok(Offsets(Arc::new(Place { list, member })))
     }
 }
 

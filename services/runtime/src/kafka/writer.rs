@@ -4,7 +4,14 @@
 //! the broker's newer protocol for transactions, so a commit that arrives late could tear the
 //! transaction after it; a new producer's `InitProducerId` raises the epoch and fences the old one.
 //! After [`Writer::renew`] the outcome is settled, and whoever wrote looks what it was.
+//!
+//! So it is too when a connection breaks and nobody else notices: the library asks again over another
+//! one, is answered, and says that the transaction is confirmed, while the first request may still be
+//! on its way. Such a transaction counts, and its producer writes no other.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -22,21 +29,29 @@ use super::topics::Topic;
 
 /// How often it is looked whether everything of a transaction is delivered.
 const FLUSH_LOOK: Duration = Duration::from_millis(1);
+/// How much longer than it was told the library may take before it is left alone.
+const OVERTIME: Duration = Duration::from_millis(500);
+/// More than the library ever has to tell after a transaction: one for each broker.
+const EVENTS_TAKEN: usize = 8;
 
 /// See the module.
 pub struct Writer {
     cluster: Cluster,
     id: String,
     names: [String; Topic::ALL.len()],
-    producer: Option<BaseProducer<Deliveries>>,
+    producer: Option<Arc<BaseProducer<Deliveries>>>,
     /// When the transaction under way must have ended.
     deadline: Instant,
     /// Records in it.
     added: usize,
 }
 
-/// The group's place that goes with a transaction.
-pub struct Offsets {
+/// The group's place that goes with a transaction. Cheap to clone.
+#[derive(Clone)]
+pub struct Offsets(pub(super) Arc<Place>);
+
+/// What [`Offsets`] hold.
+pub(super) struct Place {
     pub(super) list: TopicPartitionList,
     pub(super) member: ConsumerGroupMetadata,
 }
@@ -62,6 +77,8 @@ struct Deliveries {
     failed: Mutex<Option<(usize, Option<RDKafkaErrorCode>)>>,
     /// The place of the record delivered last.
     last: Mutex<Option<i64>>,
+    /// Whether a connection broke on which requests may have been under way.
+    broken: AtomicBool,
 }
 
 impl ClientContext for Deliveries {
@@ -70,8 +87,21 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // That all connections are down is told beside the end of each.
+        let of_one = error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown);
+        if of_one && !was_not_up(reason) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
         client::failed(&error, reason);
     }
+}
+
+/// Whether an error of the library's says that the connection was only being made: no request of ours is
+/// under way on such a one. What it does not say so plainly counts as a break.
+fn was_not_up(reason: &str) -> bool {
+    reason
+        .rsplit_once(" in state ")
+        .is_some_and(|(_, state)| !state.starts_with("UP"))
 }
 
 impl ProducerContext for Deliveries {
@@ -101,10 +131,12 @@ impl Writer {
         }
     }
 
-    /// Whether it may write.
+    /// Whether it may write; if not, it must be renewed first.
     #[must_use]
-    pub const fn is_open(&self) -> bool {
-        self.producer.is_some()
+    pub fn is_open(&self) -> bool {
+        self.producer
+            .as_ref()
+            .is_some_and(|producer| !is_broken(producer))
     }
 
     /// The place of the last record of the last transaction; of use to a writer of one partition.
@@ -127,7 +159,9 @@ impl Writer {
             .set_default("transaction.timeout.ms", &millis(timeout))
             .set_default("linger.ms", "1")
             .set_default("message.max.bytes", RECORD_BYTES_MAX)
-            .set_default("batch.size", "1000000");
+            .set_default("batch.size", "1000000")
+            // Else a connection that the other side closes is no news, whatever was under way on it.
+            .set("log.connection.close", "true");
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
             .map_err(|source| Error::Client {
@@ -137,7 +171,7 @@ impl Writer {
         producer
             .init_transactions(patience)
             .map_err(Error::asked("begin to write as", self.id.as_str()))?;
-        self.producer = Some(producer);
+        self.producer = Some(Arc::new(producer));
         Ok(())
     }
 
@@ -158,6 +192,9 @@ impl Writer {
     pub fn begin(&mut self) -> Result<(), Unwritten> {
         self.deadline = Instant::now() + self.cluster.settings().transaction_timeout();
         self.added = 0;
+        if !self.is_open() {
+            self.producer = None;
+        }
         self.with_producer(|_, producer| producer.begin_transaction())
     }
 
@@ -181,17 +218,26 @@ impl Writer {
             while producer.in_flight_count() > 0 && !left().is_zero() {
                 producer.poll(FLUSH_LOOK);
             }
-            if let Some(Offsets { list, member }) = offsets {
-                producer.send_offsets_to_transaction(list, member, left())?;
+            if let Some(offsets) = offsets {
+                send_offsets(producer, offsets, left())?;
             }
-            producer.commit_transaction(left())
+            producer.commit_transaction(left())?;
+            // Takes in what the library has to tell of connections; each time one event.
+            (0..EVENTS_TAKEN).for_each(|_| producer.poll(Duration::ZERO));
+            if is_broken(producer) {
+                tracing::info!(
+                    writer = writer.id,
+                    "a connection broke during a transaction that is confirmed; the next one is another producer's"
+                );
+            }
+            Ok(())
         })
     }
 
     /// One step of a transaction; the producer stays only if it succeeds.
     fn with_producer(
         &mut self,
-        step: impl FnOnce(&Self, &BaseProducer<Deliveries>) -> Result<(), KafkaError>,
+        step: impl FnOnce(&Self, &Arc<BaseProducer<Deliveries>>) -> Result<(), KafkaError>,
     ) -> Result<(), Unwritten> {
         let Some(producer) = self.producer.take() else {
             return Err(Unwritten::Unknown(KafkaError::Canceled));
@@ -239,6 +285,36 @@ impl Writer {
     }
 }
 
+/// Puts the group's place into the transaction, in this time at most.
+///
+/// The library asks for the group's coordinator without a limit: when it is told "not now" as often as it asks
+/// again, it waits for some connection to come or go, for ever where none does. The call is left to a thread then,
+/// which ends with it; what it still sends bears an epoch that the next producer has fenced off.
+fn send_offsets(
+    producer: &Arc<BaseProducer<Deliveries>>,
+    offsets: &Offsets,
+    within: Duration,
+) -> Result<(), KafkaError> {
+    let (telling, told) = mpsc::channel();
+    let (own, Offsets(place)) = (Arc::clone(producer), offsets.clone());
+    thread::Builder::new()
+        .name("kafka-offsets".to_owned())
+        .spawn(move || {
+            let sent = own.send_offsets_to_transaction(&place.list, &place.member, within);
+            // Before the news: whoever waits for it is the last to hold the producer.
+            drop(own);
+            // Nobody may wait for it any more.
+            let _ = telling.send(sent);
+        })
+        .expect("the operating system has room for a thread");
+    told.recv_timeout(within + OVERTIME)
+        .unwrap_or(Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)))
+}
+
+fn is_broken(producer: &BaseProducer<Deliveries>) -> bool {
+    producer.context().broken.load(Ordering::Relaxed)
+}
+
 /// What an error of a transaction means.
 fn told(producer: &BaseProducer<Deliveries>, error: KafkaError) -> Unwritten {
     let failed = *producer.context().failed.lock();
@@ -258,5 +334,28 @@ impl std::fmt::Debug for Writer {
             .field("id", &self.id)
             .field("open", &self.is_open())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_that_was_up_can_have_requests_under_way() {
+        let check = |reason: &str, was_not_up_: bool| assert_eq!(was_not_up(reason), was_not_up_);
+        check(
+            "127.0.0.1:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after 0ms in state CONNECT)",
+            true,
+        );
+        check(
+            "TxnCoordinator: 127.0.0.1:9092: Disconnected (after 5204ms in state UP)",
+            false,
+        );
+        check(
+            "127.0.0.1:9092/1: 1 request(s) timed out: disconnect (after 5204ms in state UP, 1 identical error(s) suppressed)",
+            false,
+        );
+        check("something new", false);
     }
 }
