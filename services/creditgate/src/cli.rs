@@ -6,6 +6,7 @@ mod follow;
 pub mod identity;
 mod measures;
 mod procedures;
+mod scale;
 mod screen;
 mod sources;
 
@@ -28,6 +29,7 @@ pub use procedures::{
     ChangeArgs, DueArgs, MeasureTakenArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand,
     ProceduresArgs, ServedArgs, StepProcedureArgs,
 };
+pub use scale::BenchScaleArgs;
 pub use screen::ScreenArgs;
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
 
@@ -584,6 +586,8 @@ pub enum BenchCommand {
     Lists(BenchListsArgs),
     /// How fast open cases are reviewed when lists change, and what live checks feel of it.
     Cases(BenchCasesArgs),
+    /// What twenty million entries cost: decisions, memory, restart, changes and merges under load.
+    Scale(BenchScaleArgs),
     /// One of the processes of a run.
     #[command(subcommand, hide = true)]
     Part(BenchPart),

@@ -10,6 +10,7 @@ mod gate;
 mod lists;
 mod load;
 mod process;
+mod scale;
 mod side;
 mod stream;
 mod traffic;
@@ -31,6 +32,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
             BenchCommand::Stream(args) => stream::run(&args).await,
             BenchCommand::Lists(args) => lists::run(&args).await,
             BenchCommand::Cases(args) => cases::run(&args).await,
+            BenchCommand::Scale(args) => scale::run(&args).await,
             BenchCommand::Part(BenchPart::Copy {
                 kafka,
                 kafka_topic_prefix,
