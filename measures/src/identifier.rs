@@ -4,6 +4,7 @@
 //! clock and no issuing register: it proves form only. A valid check digit is no proof that the
 //! number was ever issued, and the county is not looked up.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -596,11 +597,16 @@ impl fmt::Debug for Identifier {
 /// The serialised form: the type as given, the value held, the issuer.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored<Text> {
+struct Stored<T> {
     id_type: IdType,
-    value: Text,
-    issuer: Option<Text>,
+    value: T,
+    issuer: Option<T>,
 }
+
+/// A text that is borrowed where its source can lend it: a decision reads an identifier of every
+/// entry it finds.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Writes the value in clear: what it is written to has to be entitled to it.
 impl Serialize for Identifier {
@@ -624,14 +630,14 @@ impl<'de> Deserialize<'de> for Identifier {
             id_type,
             value,
             issuer,
-        } = Stored::<String>::deserialize(deserializer)?;
+        } = Stored::<Text<'_>>::deserialize(deserializer)?;
+        let (value, issuer) = (&*value.0, issuer.as_ref().map(|issuer| &*issuer.0));
         let old_number = match (id_type, value.get(..6), value.get(8..17)) {
             (IdType::Id15, Some(area), Some(rest)) => Some(format!("{area}{rest}")),
             _ => None,
         };
-        let raw = old_number.as_ref().unwrap_or(&value);
-        let identifier =
-            Identifier::parse(id_type, raw, issuer.as_deref()).map_err(D::Error::custom)?;
+        let raw = old_number.as_deref().unwrap_or(value);
+        let identifier = Identifier::parse(id_type, raw, issuer).map_err(D::Error::custom)?;
         if old_number.is_some() && identifier.reveal() != value {
             return Err(D::Error::custom(Invalid::CheckDigit));
         }

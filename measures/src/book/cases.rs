@@ -163,7 +163,7 @@ impl Book {
     /// The same book with these rows and no other.
     pub(super) fn with_rows(&self, measures: Vec<Arc<Measure>>) -> Self {
         let mut scenarios = self.scenarios.clone();
-        index(&mut scenarios, &measures);
+        index(&mut scenarios, &measures, &self.lists);
         Self {
             name: self.name.clone(),
             title: self.title.clone(),

@@ -422,7 +422,7 @@ pub(crate) struct StageRows {
     /// Active incentive rows.
     pub incentives: RowsByList,
     /// Active penalty rows above heightened scrutiny, by the lists they need, sorted by list.
-    pub needs: Vec<(ListCode, Vec<Arc<Measure>>)>,
+    pub needs: Vec<(Arc<List>, Vec<Arc<Measure>>)>,
     /// Whether there are penalty rows, and whether any of them is active.
     pub inactive_penalties: bool,
     /// Whether any penalty row is active.

@@ -22,6 +22,7 @@ use crate::verdict::{
 pub use explain::{Because, NotMatched, RowExplained, explain};
 use parties::Seats;
 use setting::Setting;
+use smallvec::SmallVec;
 use subject::Known;
 
 /// An event with the reason why it is judged.
@@ -70,20 +71,19 @@ pub fn decide(
         .iter()
         .map(|s| Known::of(s, &setting))
         .collect();
-    let subjects: Vec<Judged> = known
-        .iter()
-        .enumerate()
-        .map(|(index, known)| judge(&setting, case, &seats, index, known))
-        .collect();
-    let parties = seats.decide(event, &subjects);
-    seal(question, &setting, &known, subjects, parties)
+    let mut subjects = Vec::with_capacity(known.len());
+    let mut reaching = Reaching::new();
+    for (index, known) in known.iter().enumerate() {
+        let (verdict, reaches_party) = judge(&setting, case, &seats, index, known);
+        subjects.push(verdict);
+        reaching.push(reaches_party);
+    }
+    let parties = seats.decide(event, &subjects, &reaching);
+    seal(question, setting, &known, subjects, parties)
 }
 
-/// A subject's verdict, and what of it reaches its party from outside the lead roles.
-struct Judged {
-    verdict: SubjectVerdict,
-    reaches_party: Decision,
-}
+/// What of each subject's verdict reaches its party from outside the lead roles.
+type Reaching = SmallVec<[Decision; 4]>;
 
 fn judge<'a>(
     setting: &Setting<'a>,
@@ -91,7 +91,7 @@ fn judge<'a>(
     seats: &Seats<'_>,
     index: usize,
     known: &Known<'a>,
-) -> Judged {
+) -> (SubjectVerdict, Decision) {
     let lead_role = seats.lead_role(index, setting.event);
     let penalties = penalties::judge(setting, known, lead_role);
     let incentives = incentives::judge(setting, known, lead_role);
@@ -101,32 +101,30 @@ fn judge<'a>(
     flags.sort_unstable();
     flags.dedup();
     let needs_review = setting.review || penalties.review || known.needs_review(setting);
-    Judged {
-        verdict: SubjectVerdict {
-            party: seats.party(index),
-            role: known.given.role,
-            kind: known.kind,
-            identity: known.identity,
-            decision: Decision {
-                effect: penalties.decision.effect,
-                review: setting.may_review && needs_review,
-                proposed: penalties.decision.proposed,
-                result_code: known.result_code(),
-            },
-            flags,
-            triggered: penalties.triggered,
-            offered: incentives.offered,
-            withheld: incentives.withheld,
+    let verdict = SubjectVerdict {
+        party: seats.party(index),
+        role: known.given.role,
+        kind: known.kind,
+        identity: known.identity,
+        decision: Decision {
+            effect: penalties.decision.effect,
+            review: setting.may_review && needs_review,
+            proposed: penalties.decision.proposed,
+            result_code: known.result_code(),
         },
-        reaches_party: penalties.reaches_party,
-    }
+        flags,
+        triggered: penalties.triggered,
+        offered: incentives.offered,
+        withheld: incentives.withheld,
+    };
+    (verdict, penalties.reaches_party)
 }
 
 fn seal(
     question: Question<'_>,
-    setting: &Setting<'_>,
+    setting: Setting<'_>,
     known: &[Known<'_>],
-    subjects: Vec<Judged>,
+    subjects: Vec<SubjectVerdict>,
     parties: Vec<crate::verdict::PartyVerdict>,
 ) -> Verdict {
     let Question {
@@ -150,9 +148,9 @@ fn seal(
         cause: cause.clone(),
         decision,
         parties,
-        subjects: subjects.into_iter().map(|judged| judged.verdict).collect(),
-        flags: setting.flags.clone(),
-        not_checked: setting.not_checked.clone(),
+        subjects,
+        flags: setting.flags,
+        not_checked: setting.not_checked,
         list_version: setting.lists.version(),
         lists_as_of: setting.lists_as_of,
         list_age_ms: setting

@@ -1,8 +1,9 @@
 //! Which subjects stand or fall together, and what that comes to (spec 2, 5).
 
-use super::Judged;
+use smallvec::SmallVec;
+
 use crate::event::{Event, PartyId};
-use crate::verdict::{Decision, PartyVerdict};
+use crate::verdict::{Decision, PartyVerdict, SubjectVerdict};
 use crate::vocabulary::Role;
 
 /// By what a party is known: the name given, or the subject that stands alone.
@@ -15,9 +16,9 @@ enum Seat<'a> {
 /// Where each subject of the event sits.
 pub(super) struct Seats<'a> {
     /// Parties in order of their first subject.
-    parties: Vec<Seat<'a>>,
+    parties: SmallVec<[Seat<'a>; 4]>,
     /// Party of each subject, by position.
-    of_subject: Vec<usize>,
+    of_subject: SmallVec<[usize; 4]>,
 }
 
 impl<'a> Seats<'a> {
@@ -38,8 +39,8 @@ impl<'a> Seats<'a> {
         let only = only.filter(|_| !several);
 
         let mut seats = Self {
-            parties: Vec::new(),
-            of_subject: Vec::new(),
+            parties: SmallVec::new(),
+            of_subject: SmallVec::new(),
         };
         for index in 0..event.subjects.len() {
             let seat = own_or_given(index).or(only).unwrap_or(Seat::Own(index));
@@ -86,8 +87,13 @@ impl<'a> Seats<'a> {
     /// all where it has none; any other reaches it only through a row with `reaches_party`.
     ///
     /// A lead-role subject is the party: what reaches it as a relation of somebody listed reaches
-    /// the party too.
-    pub fn decide(&self, event: &Event, subjects: &[Judged]) -> Vec<PartyVerdict> {
+    /// the party too. `reaching` says of each subject what reaches its party from outside.
+    pub fn decide(
+        &self,
+        event: &Event,
+        subjects: &[SubjectVerdict],
+        reaching: &[Decision],
+    ) -> Vec<PartyVerdict> {
         let mut parties: Vec<PartyVerdict> = self.parties.iter().map(named).collect();
         for (party, verdict) in parties.iter_mut().enumerate() {
             let carries = |member: &usize| {
@@ -98,24 +104,29 @@ impl<'a> Seats<'a> {
             };
             let led = self.members(party).any(|member| carries(&member));
             for member in self.members(party) {
-                let Some(judged) = subjects.get(member) else {
-                    continue;
+                let decision = match !led || carries(&member) {
+                    true => subjects.get(member).map(|subject| &subject.decision),
+                    false => reaching.get(member),
                 };
-                if !led || carries(&member) {
-                    verdict.decision.join(&judged.verdict.decision);
-                } else {
-                    verdict.decision.join(&judged.reaches_party);
-                }
+                verdict
+                    .decision
+                    .join(decision.unwrap_or(&Decision::default()));
             }
         }
         parties
     }
 }
 
+/// The names of the first subjects that stand alone, since nearly every event has one of them.
+const OWN_NAMES: [&str; 4] = ["#0", "#1", "#2", "#3"];
+
 fn named(seat: &Seat<'_>) -> PartyVerdict {
     let party = match seat {
         Seat::Given(party) => (*party).clone(),
-        Seat::Own(index) => PartyId::new(format!("#{index}")),
+        Seat::Own(index) => match OWN_NAMES.get(*index) {
+            Some(name) => PartyId::from(*name),
+            None => PartyId::new(format!("#{index}")),
+        },
     };
     PartyVerdict {
         party,

@@ -229,14 +229,15 @@ fn limit(
     effect
 }
 
-/// The entry of a hit as a verdict names it.
+/// The entry of a hit as a verdict names it. Its texts are copied once, however many rows rest on it.
 pub(super) fn entry_hit(hit: &Hit<'_>) -> EntryHit {
-    EntryHit {
+    let named = hit.named.get_or_init(|| EntryHit {
         entry_id: hit.entry.entry_id.into(),
         list: hit.list.code.clone(),
         document_no: hit.entry.document_no.map(Into::into),
         path: hit.path,
-    }
+    });
+    named.clone()
 }
 
 /// By descending contribution, then measure, then entry (spec 7).

@@ -111,19 +111,20 @@ impl<'a> Setting<'a> {
         if stage.decisive && stage.rows.inactive_penalties && !stage.rows.active_penalties {
             self.demand_review(Flag::RowsInactive);
         }
-        for (code, rows) in &stage.rows.needs {
+        for (list, rows) in &stage.rows.needs {
             if rows.iter().any(|row| self.could_apply(row)) {
-                self.need(code);
+                self.need(list);
             }
         }
     }
 
     /// Looks at a list that the stage needs (spec 6).
-    fn need(&mut self, code: &'a ListCode) {
+    fn need(&mut self, list: &'a List) {
+        let code = &list.code;
         let why = if let Some(reason) = self.book.not_connected(code) {
             NotCheckedWhy::NotConnected(reason.clone())
         } else {
-            match self.readiness(code) {
+            match self.readiness_within(code, list.freshness_budget_micros) {
                 Readiness::Fresh(confirmed) => return self.know_as_of(confirmed),
                 Readiness::Stale(confirmed) => {
                     self.know_as_of(confirmed);
@@ -158,6 +159,11 @@ impl<'a> Setting<'a> {
             .book
             .list(code.as_str())
             .map_or(0, |list| list.freshness_budget_micros);
+        self.readiness_within(code, budget)
+    }
+
+    /// As [`Setting::readiness`], of a list of this freshness budget in microseconds.
+    fn readiness_within(&self, code: &ListCode, budget: i64) -> Readiness {
         match self.lists.confirmed_at(code.as_str()) {
             None => Readiness::NotLoaded,
             Some(confirmed) if is_ahead(confirmed, self.at) => Readiness::Stale(confirmed),

@@ -12,7 +12,7 @@ use crate::event::Subject;
 use crate::identifier::{IdType, Identifier, Key};
 use crate::lists::{self, Circumstances, Standing, Use};
 use crate::name::NormalName;
-use crate::verdict::{Flag, Path};
+use crate::verdict::{EntryHit, Flag, Path};
 use crate::vocabulary::{Colour, Identity, NotUsable, Role, SubjectKind};
 
 /// Identifiers that one subject may have in the registry; a longer chain is cut.
@@ -48,6 +48,8 @@ pub(super) struct Hit<'a> {
     pub path: Path,
     pub standing: Standing<'a>,
     pub record: OnceCell<Record<'a>>,
+    /// It as a verdict names it.
+    pub named: OnceCell<EntryHit>,
 }
 
 /// An entry found and not used.
@@ -120,13 +122,13 @@ impl<'a> Known<'a> {
             };
             let reason = match lists::standing(&entry, list, &circumstances) {
                 Use::Usable(standing) => {
-                    let record = OnceCell::new();
                     self.hits.push(Hit {
                         entry,
                         list,
                         path,
                         standing,
-                        record,
+                        record: OnceCell::new(),
+                        named: OnceCell::new(),
                     });
                     continue;
                 }
@@ -338,14 +340,6 @@ impl<'a> Found<'a> {
                 let Ok(entry) = StoredEntry::read(body) else {
                     return;
                 };
-                if is_one_of(Some(&name), entry.identifier.iter().chain(&entry.aliases)) {
-                    for other in entry.identifier.iter().chain(&entry.aliases) {
-                        if names_grow(&names, other) {
-                            names.push(other.clone());
-                        }
-                    }
-                    self.add(entry.clone(), Path::Identifier);
-                }
                 let relations: SmallVec<[Role; 2]> = entry
                     .related
                     .iter()
@@ -355,6 +349,14 @@ impl<'a> Found<'a> {
                 relations
                     .into_iter()
                     .for_each(|role| self.add(entry.clone(), Path::Related(role)));
+                if is_one_of(Some(&name), entry.identifier.iter().chain(&entry.aliases)) {
+                    for other in entry.identifier.iter().chain(&entry.aliases) {
+                        if names_grow(&names, other) {
+                            names.push(other.clone());
+                        }
+                    }
+                    self.add(entry, Path::Identifier);
+                }
             });
         }
         names

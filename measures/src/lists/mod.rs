@@ -105,6 +105,12 @@ impl Lists {
         }
     }
 
+    /// The base: all that was known when it was built.
+    #[must_use]
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
     /// The version.
     #[must_use]
     pub const fn version(&self) -> ListVersion {

@@ -1,5 +1,9 @@
 //! Facts about snapshots.
 
+mod collisions;
+
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -90,6 +94,54 @@ fn under(lists: &Lists, key: Key) -> String {
     });
     found.sort();
     found.join(" ")
+}
+
+/// What a decision finds for a subject: its result code, how many measures, how many entries that it
+/// does not use.
+fn judged(lists: &Lists, subject: crate::event::Subject) -> (u8, usize, usize) {
+    static BOOK: LazyLock<crate::book::Book> = LazyLock::new(|| {
+        let files = crate::catalogue::built_in();
+        crate::book::Book::load(&files, &crate::book::Deployment::default())
+            .unwrap_or_else(|errors| panic!("{errors}"))
+    });
+    let event = crate::event::Event {
+        source: "系统".into(),
+        id: "1".into(),
+        case_id: "1".into(),
+        scenario: "tender".into(),
+        stage: "evaluate".into(),
+        occurred_at: Time::parse("2026-06-01").expect("a day"),
+        clock_filled: false,
+        region: crate::event::Region::NATION,
+        item_code: None,
+        amount_fen: None,
+        purpose: None,
+        subjects: vec![subject],
+        attributes: BTreeMap::new(),
+    };
+    let verdict = crate::decide(
+        crate::Question::about(&event),
+        event.occurred_at,
+        &crate::case::CaseView::default(),
+        lists,
+        &BOOK,
+    );
+    let subject = verdict.subjects.first().expect("a subject");
+    (
+        subject.decision.result_code,
+        subject.triggered.len(),
+        verdict.explanation.len(),
+    )
+}
+
+fn bidder(number: Option<u64>, name: Option<&str>) -> crate::event::Subject {
+    let given = number.map(|n| crate::event::GivenIdentifier {
+        id_type: IdType::Uscc,
+        value: Sensitive::new(invented::uscc(n)),
+        issuer: None,
+    });
+    let name = name.map(Sensitive::new);
+    crate::event::Subject::new(None, Role::Bidder, None, given, name)
 }
 
 fn named(name: &str) -> Key {
@@ -393,55 +445,14 @@ fn a_foreign_entry_under_the_key_is_not_the_subjects() {
         .or_default()
         .push(body);
     assert_eq!(under(&lists, uscc(1).key()), "E2");
-    let hits = |subject: crate::event::Subject| {
-        let files = crate::catalogue::built_in();
-        let book = crate::book::Book::load(&files, &crate::book::Deployment::default())
-            .unwrap_or_else(|errors| panic!("{errors}"));
-        let event = crate::event::Event {
-            source: "系统".into(),
-            id: "1".into(),
-            case_id: "1".into(),
-            scenario: "tender".into(),
-            stage: "evaluate".into(),
-            occurred_at: Time::parse("2026-06-01").expect("a day"),
-            clock_filled: false,
-            region: crate::event::Region::NATION,
-            item_code: None,
-            amount_fen: None,
-            purpose: None,
-            subjects: vec![subject],
-            attributes: BTreeMap::new(),
-        };
-        let verdict = crate::decide(
-            crate::Question::about(&event),
-            event.occurred_at,
-            &crate::case::CaseView::default(),
-            &lists,
-            &book,
-        );
-        let subject = verdict.subjects.first().expect("a subject");
-        (
-            subject.decision.result_code,
-            subject.triggered.len(),
-            verdict.explanation.len(),
-        )
-    };
-    let by = |n: u64| crate::event::GivenIdentifier {
-        id_type: IdType::Uscc,
-        value: Sensitive::new(invented::uscc(n)),
-        issuer: None,
-    };
-    let bidder = |given, name: Option<&str>| {
-        let name = name.map(Sensitive::new);
-        crate::event::Subject::new(None, Role::Bidder, None, given, name)
-    };
-    assert_eq!(hits(bidder(Some(by(1)), None)), (0, 0, 0), "by identifier");
     assert_eq!(
-        hits(bidder(None, Some("东方有限公司"))),
+        judged(&lists, bidder(Some(1), None)),
         (0, 0, 0),
-        "by name"
+        "by identifier"
     );
-    assert_eq!(hits(bidder(Some(by(2)), None)).0, 8, "its own");
+    let named = bidder(None, Some("东方有限公司"));
+    assert_eq!(judged(&lists, named), (0, 0, 0), "by name");
+    assert_eq!(judged(&lists, bidder(Some(2), None)).0, 8, "its own");
 }
 
 #[test]

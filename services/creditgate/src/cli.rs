@@ -7,6 +7,7 @@ mod follow;
 pub mod identity;
 mod measures;
 mod procedures;
+mod scale;
 mod screen;
 mod sources;
 
@@ -29,6 +30,7 @@ pub use procedures::{
     ChangeArgs, DueArgs, MeasureTakenArgs, NoticesArgs, OpenProcedureArgs, ProcedureCommand,
     ProceduresArgs, ServedArgs, StepProcedureArgs,
 };
+pub use scale::BenchScaleArgs;
 pub use screen::ScreenArgs;
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
 
@@ -586,6 +588,8 @@ pub enum BenchCommand {
     Lists(BenchListsArgs),
     /// How fast open cases are reviewed when lists change, and what live checks feel of it.
     Cases(BenchCasesArgs),
+    /// What twenty million entries cost: decisions, memory, restart, changes and merges under load.
+    Scale(BenchScaleArgs),
     /// The largest rate, and how a service does that is held at 85 % of it.
     Sustained(bench::BenchSustainedArgs),
     /// Every benchmark that can run here, one after the other, with one table at the end.

@@ -97,13 +97,7 @@ pub fn open_newest(dir: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Optio
 }
 
 fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Opened, Unfit> {
-    let file = File::open(path)?;
-    #[expect(
-        unsafe_code,
-        reason = "a mapping is sound while nobody changes the file: base files are written under another name, renamed when complete, and only ever unlinked; the data directory is locked against a second process"
-    )]
-    let mapped = unsafe { memmap2::Mmap::map(&file)? };
-    let bytes = Bytes::from_owner(mapped);
+    let bytes = mapped(&File::open(path)?)?;
     let (head, base_at) = read_head(&bytes).ok_or(Unfit::Head)?;
     if head.log_id != *log_id.as_bytes() {
         return Err(Unfit::OtherLog);
@@ -135,6 +129,20 @@ fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Opened, Unfit> 
             desk: head.desk,
         },
     })
+}
+
+/// The bytes of a file that is not changed any more, mapped into memory: what is not looked at stays
+/// on the disk.
+///
+/// # Errors
+/// When the system refuses.
+pub fn mapped(file: &File) -> std::io::Result<Bytes> {
+    #[expect(
+        unsafe_code,
+        reason = "a mapping is sound while nobody changes the file: base files are written under another name, renamed when complete, and only ever unlinked; the data directory is locked against a second process"
+    )]
+    let mapped = unsafe { memmap2::Mmap::map(file)? };
+    Ok(Bytes::from_owner(mapped))
 }
 
 fn read_head(bytes: &[u8]) -> Option<(Head, usize)> {
@@ -184,10 +192,10 @@ pub fn write(
         }
     };
     let file = File::create(&unfinished).map_err(io("create base file", &unfinished))?;
-    let mut out = BufWriter::with_capacity(1 << 20, file);
+    let mut out = BufWriter::with_capacity(1 << 20, Steady { file, waiting: 0 });
     write_to(&mut out, lists, beside, next, names)
         .and_then(|()| out.flush())
-        .and_then(|()| out.get_ref().sync_all())
+        .and_then(|()| out.get_ref().file.sync_all())
         .map_err(io("write base file", &unfinished))?;
     fs::rename(&unfinished, &path).map_err(io("rename base file", &path))?;
     File::open(dir)
@@ -200,6 +208,38 @@ pub fn write(
             path,
             source: std::io::Error::other(unfit),
         })
+}
+
+/// Bytes of a base file that may wait for the disk.
+const WAITING_MAX: usize = 32 << 20;
+
+/// A file that goes to the disk while it is written. Gigabytes that wait and go at once would hold
+/// up whatever else has to reach the disk then: the records that answers wait for.
+struct Steady {
+    file: File,
+    waiting: usize,
+}
+
+impl Write for Steady {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.waiting += written;
+        if self.waiting >= WAITING_MAX {
+            self.file.sync_data()?;
+            self.waiting = 0;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Seek for Steady {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
+    }
 }
 
 fn write_to(

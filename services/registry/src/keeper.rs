@@ -546,6 +546,7 @@ impl Keeper {
         let started = std::thread::Builder::new()
             .name("lists-merge".to_owned())
             .spawn(move || {
+                give_way();
                 // The loop has ended: the file stays and is as good at the next start.
                 let _ = own.blocking_send(Command::Merged(Box::new(merge())));
             });
@@ -655,6 +656,18 @@ impl Keeper {
         if !self.source.must_end() {
             self.readiness.not_ready(COMPONENT, "stopped");
         }
+    }
+}
+
+/// How far a merge steps back behind checks, as `nice` counts.
+const MERGE_NICE: i32 = 10;
+
+/// Lets whatever else has to run go before this thread: checks wait for an answer, a merge for
+/// nothing. On Linux the number of a thread stands for it alone.
+fn give_way() {
+    let thread = rustix::thread::gettid();
+    if let Err(error) = rustix::process::setpriority_process(Some(thread), MERGE_NICE) {
+        tracing::debug!(%error, "a merge of the lists runs with the priority of checks");
     }
 }
 

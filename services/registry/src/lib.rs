@@ -37,6 +37,7 @@ mod service;
 mod spool;
 mod viewpoint;
 
+pub use base_file::mapped;
 pub use book::BooksService;
 pub use error::{ChangeError, Error};
 pub use identity::IdentityService;

@@ -87,11 +87,21 @@ fn start(dir: &Path) -> Service {
     // As many as there may be, for this process and for the one it starts.
     let own = std::process::id().to_string();
     let limits = Command::new("prlimit")
-        .args(["--pid", &own, "--nofile", "--noheadings", "--raw", "--output=HARD"])
+        .args([
+            "--pid",
+            &own,
+            "--nofile",
+            "--noheadings",
+            "--raw",
+            "--output=HARD",
+        ])
         .output()
         .expect("prlimit runs");
     let hard = String::from_utf8_lossy(&limits.stdout).trim().to_owned();
-    run("prlimit", &["--pid", &own, &format!("--nofile={hard}:{hard}")]);
+    run(
+        "prlimit",
+        &["--pid", &own, &format!("--nofile={hard}:{hard}")],
+    );
     let log = dir.join("service.log");
     let mut service = Service::launch(Command::new(binary()), dir, &log, &[]);
     service.wait_until_ready();

@@ -347,7 +347,7 @@ impl Loader {
                 );
             }
         }
-        index(&mut scenarios, &measures);
+        index(&mut scenarios, &measures, &lists);
         Some(Book {
             name: head_file.book.into(),
             title: head_file.title,
@@ -541,7 +541,11 @@ fn codes<T: Copy>(
 }
 
 /// Lays the rows out by stage; replaces what was laid out before.
-pub(super) fn index(scenarios: &mut BTreeMap<ScenarioCode, Scenario>, measures: &[Arc<Measure>]) {
+pub(super) fn index(
+    scenarios: &mut BTreeMap<ScenarioCode, Scenario>,
+    measures: &[Arc<Measure>],
+    lists: &FxHashMap<ListCode, Arc<List>>,
+) {
     for scenario in scenarios.values_mut() {
         for stage in &mut scenario.stages {
             let here = |row: &&Arc<Measure>| {
@@ -549,13 +553,16 @@ pub(super) fn index(scenarios: &mut BTreeMap<ScenarioCode, Scenario>, measures: 
                     .iter()
                     .any(|(code, stages)| *code == scenario.code && stages.contains(&stage.code))
             };
-            stage.rows = StageRows::of(measures.iter().filter(here));
+            stage.rows = StageRows::of(measures.iter().filter(here), lists);
         }
     }
 }
 
 impl StageRows {
-    fn of<'m>(rows: impl Iterator<Item = &'m Arc<Measure>>) -> Self {
+    fn of<'m>(
+        rows: impl Iterator<Item = &'m Arc<Measure>>,
+        lists: &FxHashMap<ListCode, Arc<List>>,
+    ) -> Self {
         let mut indexed = Self::default();
         let mut needs: BTreeMap<ListCode, Vec<Arc<Measure>>> = BTreeMap::new();
         for row in rows {
@@ -578,7 +585,11 @@ impl StageRows {
                 }
             }
         }
-        indexed.needs = needs.into_iter().collect();
+        // A row that names an unknown list has refused the book.
+        indexed.needs = needs
+            .into_iter()
+            .filter_map(|(code, rows)| Some((Arc::clone(lists.get(&code)?), rows)))
+            .collect();
         indexed
     }
 }

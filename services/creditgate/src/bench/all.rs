@@ -9,9 +9,9 @@ use clap::ValueEnum;
 
 use super::machine::About;
 use super::report::{self, Report, Row};
-use super::{cases, gate, lists, stream, sustained};
+use super::{cases, gate, lists, scale, stream, sustained};
 use crate::cli::bench::{BenchAllArgs, BenchSustainedArgs, Mode, ReportArgs, Which};
-use crate::cli::{BenchCasesArgs, BenchGateArgs, BenchKafka, BenchListsArgs, BenchStreamArgs};
+use crate::cli::{BenchCasesArgs, BenchGateArgs, BenchKafka, BenchListsArgs, BenchScaleArgs, BenchStreamArgs};
 use crate::failure::Failure;
 
 /// Exit code when a benchmark broke off.
@@ -57,6 +57,7 @@ fn name(which: Which) -> &'static str {
     match which {
         Which::Gate => "gate",
         Which::Sustained => "sustained",
+        Which::Scale => "scale",
         Which::Lists => "lists",
         Which::Cases => "cases",
         Which::Stream => "stream",
@@ -67,6 +68,7 @@ async fn measure(which: Which, args: &BenchAllArgs) -> Result<Vec<Row>, Failure>
     match which {
         Which::Gate => gate::measure(&of_gate(args)).await,
         Which::Sustained => sustained::measure(&of_sustained(args)).await,
+        Which::Scale => scale::measure(&of_scale(args)).await,
         Which::Lists => {
             let mut rows = lists::measure(&of_lists(args, None)).await?;
             match &args.kafka {
@@ -112,6 +114,19 @@ fn of_sustained(args: &BenchAllArgs) -> BenchSustainedArgs {
         entries: args.entries,
         connections: 4,
         seed: args.seed,
+        data_dir: None,
+        report: ReportArgs::default(),
+    }
+}
+
+fn of_scale(args: &BenchAllArgs) -> BenchScaleArgs {
+    BenchScaleArgs {
+        quick: args.quick,
+        entries: None,
+        rate: 1_000,
+        seed: args.seed,
+        without_index: false,
+        without_service: false,
         data_dir: None,
         report: ReportArgs::default(),
     }

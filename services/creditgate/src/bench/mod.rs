@@ -15,6 +15,7 @@ mod machine;
 mod paced;
 mod process;
 mod report;
+mod scale;
 mod side;
 mod stream;
 mod sustained;
@@ -56,6 +57,10 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
             }
             BenchCommand::Cases(args) => {
                 told(&args.report, None, SEED, cases::measure(&args)).await
+            }
+            BenchCommand::Scale(args) => {
+                let dir = args.data_dir.as_deref();
+                told(&args.report, dir, args.seed, scale::measure(&args)).await
             }
             BenchCommand::All(args) => all::run(&args).await,
             BenchCommand::Part(part) => play(part).await,

@@ -184,6 +184,8 @@ pub enum Which {
     Gate,
     /// `bench sustained`.
     Sustained,
+    /// `bench scale`.
+    Scale,
     /// `bench lists`, and once more with Kafka if there is one.
     Lists,
     /// `bench cases`.
