@@ -358,7 +358,7 @@ impl Keeper {
         found.sort_unstable_by(|one, other| one.case_id.cmp(&other.case_id));
         found.dedup_by(|one, other| one.case_id == other.case_id);
         let mut owed = Happened::default();
-        let mut work = Work::on(&self.table, &terms);
+        let mut work = Work::on(&self.table, &terms)?;
         for case in found {
             let state = CaseState::from_stored(&case.state)?;
             if state.owed(now, &*terms).is_empty() {
@@ -367,7 +367,7 @@ impl Keeper {
             }
             self.owe(&state, now, &terms, &mut owed)?;
         }
-        let (anew, mark) = (work.taken, self.table.mark());
+        let (anew, mark) = (work.done(), self.table.mark());
         if !anew.held.is_empty() {
             self.store(anew, mark, &terms)?;
         }
@@ -433,12 +433,12 @@ impl Keeper {
             .collect();
         let appended = self.log.write(&records, messages)?;
         let terms = self.shared.terms(&self.live);
-        let mut work = Work::on(&self.table, &terms);
+        let mut work = Work::on(&self.table, &terms)?;
         for (record, at) in records.iter().zip(appended) {
             work.record(at.position.0, record)?;
             (mark.cases, mark.cases_at) = (at.sequence, at.position.0);
         }
-        let taken = work.taken;
+        let taken = work.done();
         self.store(taken, mark, &terms)
     }
 

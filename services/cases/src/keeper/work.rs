@@ -12,6 +12,7 @@ use creditgate_proto::records::kind;
 use creditgate_runtime::journal::Record;
 use creditgate_runtime::ports::{Change as ListChange, Changed};
 use prost::Message as _;
+use rusqlite::Transaction;
 
 use super::own::{Own, OwnRecords};
 use crate::deliveries::{self, Item, told_by_record, told_by_verdict};
@@ -109,20 +110,28 @@ fn differing(facts: &VerdictFacts, stands: Option<&Recorded>, scanned: u64) -> (
 /// Takes records in, beside the table.
 pub(super) struct Work<'a> {
     table: &'a Table,
+    /// Cases are read together.
+    _reading: Transaction<'a>,
     terms: &'a BookTerms,
     pub taken: TakenIn,
 }
 
 impl<'a> Work<'a> {
-    pub fn on(table: &'a Table, terms: &'a BookTerms) -> Self {
-        Self {
+    pub fn on(table: &'a Table, terms: &'a BookTerms) -> Result<Self, Error> {
+        Ok(Self {
             table,
+            _reading: table.reading()?,
             terms,
             taken: TakenIn {
                 position: table.mark().taken,
                 ..TakenIn::default()
             },
-        }
+        })
+    }
+
+    /// What was taken in, to be written.
+    pub fn done(self) -> TakenIn {
+        self.taken
     }
 
     /// The case, as it is stored; a new one where there is none.

@@ -4,6 +4,7 @@
 //! there is always what follows from the records up to the mark.
 
 mod counts;
+mod keys;
 mod read;
 mod row;
 
@@ -19,7 +20,7 @@ pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 400 + stored::VERSION as i64;
+const FORMAT: i64 = 500 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";
@@ -188,6 +189,7 @@ impl Table {
             connection.pragma_update(None, "application_id", APPLICATION)?;
             connection.pragma_update(None, "user_version", FORMAT)?;
             connection.execute_batch(SCHEMA)?;
+            connection.execute_batch(keys::SCHEMA)?;
             connection.execute(
                 "INSERT INTO mark VALUES (?1, ?2, 0, 0, 0, 0, 0, 0)",
                 params![&logs.verdicts[..], &logs.cases[..]],
@@ -258,6 +260,14 @@ impl Table {
         Lookup::new(self.path.clone())
     }
 
+    /// Until this is dropped, what is read is read together: each question by itself would lock and unlock the
+    /// file.
+    pub(crate) fn reading(&self) -> Result<Transaction<'_>, Error> {
+        self.connection
+            .unchecked_transaction()
+            .map_err(|source| self.error(source))
+    }
+
     /// The state of a case as it is stored, with its row.
     pub(crate) fn load(&self, case_id: &str) -> Result<Option<(i64, Vec<u8>)>, Error> {
         let mut statement = self
@@ -290,6 +300,7 @@ impl Table {
             path: &path,
         };
         change(&writing)?;
+        writing.sort_keys()?;
         writing.run(
             "UPDATE mark SET verdicts = ?1, verdicts_at = ?2, cases = ?3, cases_at = ?4, scanned = ?5, taken = ?6",
             params![
@@ -347,6 +358,7 @@ impl Change<'_> {
         };
         let nothing = Children::default();
         let before = known.map_or(&nothing, |(_, before)| before);
+        self.keys(&before.keys, &row.children.keys, id)?;
         row.children
             .replace(before, id, &|sql, values| self.run(sql, values).map(drop))?;
         Ok(id)
@@ -443,14 +455,25 @@ impl Change<'_> {
         .map(drop)
     }
 
+    fn number(&self, sql: &str) -> Result<i64, Error> {
+        self.transaction
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)))
+            .map_err(|source| self.error(source))
+    }
+
     pub(crate) fn run(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, Error> {
         self.transaction
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(values))
-            .map_err(|source| Error::Sql {
-                path: self.path.to_owned(),
-                source,
-            })
+            .map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: rusqlite::Error) -> Error {
+        Error::Sql {
+            path: self.path.to_owned(),
+            source,
+        }
     }
 }
 
@@ -481,7 +504,6 @@ CREATE INDEX cases_by_day ON cases (open_until);
 CREATE INDEX cases_missing ON cases (case_id) WHERE missing_from IS NOT NULL;
 CREATE INDEX cases_missing_from ON cases (missing_from) WHERE missing_from IS NOT NULL;
 CREATE INDEX cases_open ON cases (open) WHERE open;
-CREATE TABLE keys (key INTEGER NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (key, \"case\")) WITHOUT ROWID;
 CREATE TABLE rests (entry TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (entry, \"case\")) WITHOUT ROWID;
 CREATE TABLE measures (measure TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (measure, \"case\")) WITHOUT ROWID;
 CREATE TABLE bites (verdict BLOB NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (verdict, \"case\")) WITHOUT ROWID;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params, params_from_iter};
 
+use super::keys::TOUCHED;
 use super::{Error, connect};
 
 /// Connections that are kept for the next question.
@@ -182,9 +183,7 @@ impl Lookup {
     pub(crate) fn touched(&self, keys: &[Key], entry: &str) -> Result<Vec<(i64, bool)>, Error> {
         self.ask(|connection| {
             let mut found = Vec::new();
-            let mut by_key = connection.prepare_cached(
-                "SELECT id, open FROM keys JOIN cases ON id = \"case\" WHERE key = ?1 AND (open OR tracked)",
-            )?;
+            let mut by_key = connection.prepare_cached(TOUCHED)?;
             for key in keys {
                 let rows = by_key.query_map(params![key.0.cast_signed()], of_row)?;
                 for row in rows {

@@ -88,20 +88,6 @@ impl Children {
                 &[&case],
             )
         };
-        if self.keys != before.keys {
-            for key in before.keys.iter().filter(|key| !self.keys.contains(key)) {
-                run(
-                    "DELETE FROM keys WHERE key = ?1 AND \"case\" = ?2",
-                    &[&key.0.cast_signed(), &case],
-                )?;
-            }
-            for key in self.keys.iter().filter(|key| !before.keys.contains(key)) {
-                run(
-                    "INSERT OR IGNORE INTO keys VALUES (?1, ?2)",
-                    &[&key.0.cast_signed(), &case],
-                )?;
-            }
-        }
         names("rests", "entry", &self.entries, &before.entries, case, run)?;
         names(
             "measures",
