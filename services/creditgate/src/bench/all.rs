@@ -11,7 +11,9 @@ use super::machine::About;
 use super::report::{self, Report, Row};
 use super::{cases, gate, lists, scale, stream, sustained};
 use crate::cli::bench::{BenchAllArgs, BenchSustainedArgs, Mode, ReportArgs, Which};
-use crate::cli::{BenchCasesArgs, BenchGateArgs, BenchKafka, BenchListsArgs, BenchScaleArgs, BenchStreamArgs};
+use crate::cli::{
+    BenchCasesArgs, BenchGateArgs, BenchKafka, BenchListsArgs, BenchScaleArgs, BenchStreamArgs,
+};
 use crate::failure::Failure;
 
 /// Exit code when a benchmark broke off.

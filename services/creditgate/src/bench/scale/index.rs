@@ -126,12 +126,7 @@ struct Times {
 }
 
 /// Measures the sizes and gives what was found.
-pub fn measure(
-    dir: &Path,
-    sizes: &[u64],
-    rounds: usize,
-    seed: u64,
-) -> Result<Vec<Row>, Failure> {
+pub fn measure(dir: &Path, sizes: &[u64], rounds: usize, seed: u64) -> Result<Vec<Row>, Failure> {
     let usual = book::of(ROWS)?;
     let many_rows = book::of(ROWS_MANY)?;
     let now = Time::parse("2026-06-01T10:00:00+08:00")

@@ -10,8 +10,8 @@ use creditgate_proto::v1;
 use creditgate_runtime::clock::Clock;
 
 use super::super::report::{Aim, Row};
-use super::{BENCH, once};
 use super::live::{Live, Phase};
+use super::{BENCH, once};
 use crate::bench::process::Process;
 use crate::bench::side::Service;
 use crate::cli::BenchScaleArgs;
@@ -39,11 +39,7 @@ const MEMORY_MIB: f64 = 1_024.0;
 const P99_GROWTH: f64 = 2.0;
 
 /// Measures the service in a directory of its own, with so many entries.
-pub async fn measure(
-    dir: &Path,
-    entries: u64,
-    args: &BenchScaleArgs,
-) -> Result<Vec<Row>, Failure> {
+pub async fn measure(dir: &Path, entries: u64, args: &BenchScaleArgs) -> Result<Vec<Row>, Failure> {
     let mut figures = Vec::new();
     let (mut process, service) = start(dir)?;
     service.wait_until_ready(&mut process, &AtomicBool::new(false))?;
@@ -92,7 +88,7 @@ pub async fn measure(
     let (mut process, service, took) = restart(dir)?;
     restarts.push(took);
     let what = format!("restart to ready, {entries} entries");
-    figures.push(Row::new(BENCH, what, "s", restarts).aim(Aim::AtMost(RESTART_S) );
+    figures.push(Row::new(BENCH, what, "s", restarts).aim(Aim::AtMost(RESTART_S)));
     tell_memory(&process, "when ready", &mut figures);
     live(dir, &service, entries, args, &mut figures).await?;
     tell_memory(&process, "after the load", &mut figures);
