@@ -22,7 +22,6 @@ use creditgate_measures::{Question, decide};
 
 use super::super::report::{Aim, Row};
 use super::{BENCH, book, once};
-use crate::bench::traffic::quantile;
 use crate::failure::Failure;
 use crate::world;
 
@@ -396,6 +395,13 @@ fn holds(kind: Kind, size: &Size, verdict: &Verdict) -> Result<(), Failure> {
         size.entries,
         kind.measures()
     )))
+}
+
+/// The value that this share of sorted values does not exceed.
+fn quantile(sorted: &[u64], share: f64) -> u64 {
+    let index = (sorted.len() as f64 * share) as usize;
+    let last = sorted.len().saturating_sub(1);
+    sorted.get(index.min(last)).copied().unwrap_or_default()
 }
 
 fn tell_size(size: &Size, figures: &mut Vec<Row>) {

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::bench::load;
-use crate::bench::traffic::quantile;
+use crate::bench::times::Times;
 use crate::client::Gate;
 
 /// What live checks are counted for.
@@ -62,7 +62,7 @@ pub struct Live {
 #[derive(Default)]
 struct Shared {
     phase: AtomicUsize,
-    times: [Mutex<Vec<Duration>>; 5],
+    times: [Mutex<Times>; 5],
     refused: AtomicU64,
     over: AtomicBool,
 }
@@ -89,16 +89,10 @@ impl Live {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
-    /// How many checks a phase has, and the times that these shares of them did not exceed, in
-    /// milliseconds.
-    pub fn quantiles(&self, phase: Phase, shares: [f64; 3]) -> (usize, [f64; 3]) {
-        let Some(times) = self.shared.times.get(phase.place()) else {
-            return (0, [f64::NAN; 3]);
-        };
-        let mut times = times.lock();
-        times.sort_unstable();
-        let ms = |share| quantile(&times, share).as_secs_f64() * 1e3;
-        (times.len(), shares.map(ms))
+    /// How long the checks of a phase took.
+    pub fn times(&self, phase: Phase) -> Times {
+        let times = self.shared.times.get(phase.place());
+        times.map(|times| times.lock().clone()).unwrap_or_default()
     }
 }
 
@@ -118,7 +112,7 @@ async fn checks(gate: Gate, rate: f64, shared: Arc<Shared>) {
                 let called = Instant::now();
                 let answer = gate.check(v1::CheckRequest { event }).await;
                 match (answer, shared.times.get(phase)) {
-                    (Ok(_), Some(times)) => times.lock().push(called.elapsed()),
+                    (Ok(_), Some(times)) => times.lock().note(called.elapsed()),
                     _ => {
                         shared.refused.fetch_add(1, Ordering::Relaxed);
                     }

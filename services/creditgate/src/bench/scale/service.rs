@@ -10,6 +10,7 @@ use creditgate_proto::v1;
 use creditgate_runtime::clock::Clock;
 
 use super::super::report::{Aim, Row};
+use super::super::times::percentiles;
 use super::live::{Live, Phase};
 use super::{BENCH, once};
 use crate::bench::process::Process;
@@ -195,21 +196,17 @@ async fn live(
     let (merged, whole) = merging(dir, &live).await?;
     let refused = live.end().await;
 
-    let (_, before) = live.quantiles(Phase::Before, [0.5, 0.99, 0.999]);
+    let before = live.times(Phase::Before).ms(0.99);
     for phase in Phase::COUNTED {
-        let (checks, [p50, p99, p999]) = live.quantiles(phase, [0.5, 0.99, 0.999]);
+        let times = live.times(phase);
         let at = format!("live checks {}", phase.name());
-        let mut add = |name: &str, value| {
-            figures.push(once(format!("{at}: {name}"), "ms", value));
-        };
-        add("p50", p50);
-        add("p99", p99);
-        add("p99.9", p999);
-        figures.push(once(format!("{at}: how many"), "", checks as f64));
+        figures.push(once(format!("{at}: how many"), "", times.count() as f64));
         if phase != Phase::Before {
-            let name = format!("{at}: p99 against before");
-            figures.push(once(name, "×", p99 / before[1]).aim(Aim::AtMost(P99_GROWTH)));
+            let what = format!("{at}: p99 against before");
+            let ratio = once(what, "×", times.ms(0.99) / before);
+            figures.push(ratio.aim(Aim::AtMost(P99_GROWTH)));
         }
+        figures.extend(percentiles(BENCH, &at, &[times]));
     }
     figures.push(once("live checks refused", "", refused as f64).aim(Aim::AtMost(0.0)));
     let name = match whole {
