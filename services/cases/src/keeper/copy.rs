@@ -69,7 +69,7 @@ impl Keeper {
                 break;
             }
         }
-        let taken = work.done();
+        let taken = work.end();
         more |= taken.numbers.len() >= BATCH || next.cases < last;
         self.store(taken, next, &terms)?;
         Ok(more)

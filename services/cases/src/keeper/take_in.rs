@@ -56,7 +56,7 @@ impl Keeper {
         if next == mark {
             return Ok(false);
         }
-        let taken = work.done();
+        let taken = work.end();
         self.store(taken, next, &terms)?;
         Ok(more)
     }

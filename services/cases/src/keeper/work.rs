@@ -12,7 +12,6 @@ use creditgate_proto::records::kind;
 use creditgate_runtime::journal::Record;
 use creditgate_runtime::ports::{Change as ListChange, Changed};
 use prost::Message as _;
-use rusqlite::Transaction;
 
 use super::own::{Own, OwnRecords};
 use crate::deliveries::{self, Item, told_by_record, told_by_verdict};
@@ -20,7 +19,7 @@ use crate::error::Error;
 use crate::facts::VerdictFacts;
 use crate::rows;
 use crate::state::{CaseState, Happened, Recorded};
-use crate::table::{Children, Due, Mark, Table};
+use crate::table::{Children, Due, Mark, Table, View};
 use crate::terms::BookTerms;
 
 /// A case on its way from the table and back.
@@ -110,27 +109,27 @@ fn differing(facts: &VerdictFacts, stands: Option<&Recorded>, scanned: u64) -> (
 /// Takes records in, beside the table.
 pub(super) struct Work<'a> {
     table: &'a Table,
-    /// Cases are read together.
-    _reading: Transaction<'a>,
     terms: &'a BookTerms,
     pub taken: TakenIn,
+    /// Held, not used: without it every look at the table would lock the file.
+    _view: View<'a>,
 }
 
 impl<'a> Work<'a> {
     pub fn on(table: &'a Table, terms: &'a BookTerms) -> Result<Self, Error> {
         Ok(Self {
             table,
-            _reading: table.reading()?,
             terms,
             taken: TakenIn {
                 position: table.mark().taken,
                 ..TakenIn::default()
             },
+            _view: table.view()?,
         })
     }
 
     /// What was taken in, to be written.
-    pub fn done(self) -> TakenIn {
+    pub fn end(self) -> TakenIn {
         self.taken
     }
 

@@ -94,6 +94,11 @@ pub(crate) struct Table {
     mark: Mark,
 }
 
+/// The tables as they are at one moment.
+pub(crate) struct View<'a>(
+    #[expect(dead_code, reason = "held until it is dropped")] Transaction<'a>,
+);
+
 /// What one transaction changes.
 pub(crate) struct Change<'a> {
     transaction: Transaction<'a>,
@@ -260,12 +265,10 @@ impl Table {
         Lookup::new(self.path.clone())
     }
 
-    /// Until this is dropped, what is read is read together: each question by itself would lock and unlock the
-    /// file.
-    pub(crate) fn reading(&self) -> Result<Transaction<'_>, Error> {
-        self.connection
-            .unchecked_transaction()
-            .map_err(|source| self.error(source))
+    /// One view of the tables for many looks at them; it ends before something is written.
+    pub(crate) fn view(&self) -> Result<View<'_>, Error> {
+        let begun = self.connection.unchecked_transaction();
+        begun.map(View).map_err(|source| self.error(source))
     }
 
     /// The state of a case as it is stored, with its row.
