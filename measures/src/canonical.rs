@@ -5,7 +5,6 @@
 //! changes ids and digests that other systems keep; golden tests hold them.
 
 use sha2::{Digest, Sha256};
-use smallvec::SmallVec;
 use uuid::Uuid;
 
 use crate::book::Action;
@@ -15,18 +14,12 @@ use crate::verdict::{
     VerdictId,
 };
 
-/// The most bytes in which [`Writer::length`] writes a length.
-const LENGTH_BYTES_MAX: usize = 10;
-
 /// Grows canonical bytes.
 #[derive(Default)]
 struct Writer(Vec<u8>);
 
 impl Writer {
-    #[inline]
     fn bytes(&mut self, tag: u8, bytes: &[u8]) {
-        // At once, so that none of the steps below has to look again.
-        self.0.reserve(1 + LENGTH_BYTES_MAX + bytes.len());
         self.0.push(tag);
         self.length(bytes.len());
         self.0.extend_from_slice(bytes);
@@ -34,7 +27,6 @@ impl Writer {
 
     /// A length in seven bits a byte, lowest first: most are below 128, and every byte saved is
     /// one less to hash.
-    #[inline]
     fn length(&mut self, mut length: usize) {
         while length >= 0x80 {
             self.0.push((length & 0x7f) as u8 | 0x80);
@@ -72,10 +64,10 @@ impl Writer {
 /// The id of the decision slot (source, event id, cause).
 #[must_use]
 pub fn verdict_id(source: &Source, event_id: &EventId, cause: &Cause) -> VerdictId {
-    let mut hashed = SmallVec::<[u8; 256]>::new();
+    let mut hash = Sha256::new();
     let mut part = |text: &str| {
-        hashed.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        hashed.extend_from_slice(text.as_bytes());
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
     };
     part(source.as_str());
     part(event_id.as_str());
@@ -83,7 +75,7 @@ pub fn verdict_id(source: &Source, event_id: &EventId, cause: &Cause) -> Verdict
         Cause::Event => part("event"),
         other => part(&other.to_string()),
     }
-    let digest: [u8; 32] = Sha256::digest(&hashed).into();
+    let digest: [u8; 32] = hash.finalize().into();
     let mut bytes = [0; 16];
     bytes
         .iter_mut()
