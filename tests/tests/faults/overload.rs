@@ -43,7 +43,8 @@ struct Share(PathBuf);
 
 impl Share {
     fn new() -> Self {
-        const PERIOD_US: u64 = 10_000;
+        // A quota of less than a millisecond is refused.
+        const PERIOD_US: u64 = 20_000;
         let percent = std::env::var("CREDITGATE_FAULTS_CPU_PERCENT").ok();
         let percent = percent.and_then(|text| text.parse().ok());
         let quota = PERIOD_US * percent.unwrap_or(CPU_PERCENT) / 100;
@@ -87,11 +88,21 @@ fn start(dir: &Path) -> Service {
     // As many as there may be, for this process and for the one it starts.
     let own = std::process::id().to_string();
     let limits = Command::new("prlimit")
-        .args(["--pid", &own, "--nofile", "--noheadings", "--raw", "--output=HARD"])
+        .args([
+            "--pid",
+            &own,
+            "--nofile",
+            "--noheadings",
+            "--raw",
+            "--output=HARD",
+        ])
         .output()
         .expect("prlimit runs");
     let hard = String::from_utf8_lossy(&limits.stdout).trim().to_owned();
-    run("prlimit", &["--pid", &own, &format!("--nofile={hard}:{hard}")]);
+    run(
+        "prlimit",
+        &["--pid", &own, &format!("--nofile={hard}:{hard}")],
+    );
     let log = dir.join("service.log");
     let mut service = Service::launch(Command::new(binary()), dir, &log, &[]);
     service.wait_until_ready();
