@@ -43,7 +43,8 @@ struct Share(PathBuf);
 
 impl Share {
     fn new() -> Self {
-        const PERIOD_US: u64 = 10_000;
+        // A quota of less than a millisecond is refused.
+        const PERIOD_US: u64 = 20_000;
         let percent = std::env::var("CREDITGATE_FAULTS_CPU_PERCENT").ok();
         let percent = percent.and_then(|text| text.parse().ok());
         let quota = PERIOD_US * percent.unwrap_or(CPU_PERCENT) / 100;
