@@ -28,9 +28,9 @@ const ALL: &str = "registry,gate,http,stream,cases";
 const STREAM: &str = "gate,http,stream";
 
 /// Good and malformed events of a round, and how many come in a second.
-const GOOD: u64 = 2_000;
-const POISON: u64 = 40;
-const RATE: u64 = 125;
+const GOOD: u64 = 1_200;
+const POISON: u64 = 24;
+const RATE: u64 = 100;
 
 /// What holds in every story.
 const PROMISE: &str = "every event one verdict or one dead letter, in the order of its case; verdict, case state and \

@@ -57,15 +57,30 @@ fn the_end_of_a_transaction_that_is_late_lost_or_repeated_tears_nothing() {
             ("lost", end(5, Fate::Lost)),
             ("answer lost", end(5, Fate::AnswerLost)),
             ("twice", end(2, Fate::Twice)),
+        ],
+    );
+    let more = format!("; {met} requests met their fate");
+    here.end("EndTxn is late, lost or repeated", PROMISE, &more);
+}
+
+#[test]
+#[ignore = "needs Java: run by tests/faults.sh"]
+fn the_end_of_a_transaction_that_is_overtaken_by_its_repetition_tears_no_later_one() {
+    let here = Here::new(Cluster::shared(), "late");
+    let straggles = |time| plan(Request::EndTxn, 3, Fate::Straggles(time));
+    let met = rounds(
+        &here,
+        &[
+            ("400 ms", straggles(INTO_A_LATER_ONE)),
             (
-                "overtaken by its repetition",
-                end(5, Fate::Straggles(INTO_A_LATER_ONE)),
+                "700 ms",
+                straggles(INTO_A_LATER_ONE + Duration::from_millis(300)),
             ),
         ],
     );
     let more = format!("; {met} requests met their fate");
     here.end(
-        "EndTxn is late, lost, repeated or overtaken",
+        "EndTxn is overtaken by its own repetition (librdkafka issue 5423)",
         PROMISE,
         &more,
     );
@@ -75,24 +90,30 @@ fn the_end_of_a_transaction_that_is_late_lost_or_repeated_tears_nothing() {
 #[ignore = "needs Java: run by tests/faults.sh"]
 fn other_requests_of_a_transaction_that_are_late_lost_or_repeated_tear_nothing() {
     let here = Here::new(Cluster::shared(), "parts");
-    let mut plans = Vec::new();
-    for (name, request) in [
-        ("Produce", Request::Produce),
-        ("AddPartitionsToTxn", Request::AddPartitionsToTxn),
-        ("TxnOffsetCommit", Request::TxnOffsetCommit),
-    ] {
-        plans.push((
-            format!("{name} answer lost"),
-            plan(request, 9, Fate::AnswerLost),
-        ));
-        plans.push((format!("{name} twice"), plan(request, 2, Fate::Twice)));
-        let straggles = Fate::Straggles(INTO_A_LATER_ONE);
-        plans.push((format!("{name} overtaken"), plan(request, 9, straggles)));
-    }
-    let plans: Vec<(&str, Plan)> = plans
-        .iter()
-        .map(|(name, plan)| (name.as_str(), *plan))
-        .collect();
+    let straggles = Fate::Straggles(INTO_A_LATER_ONE);
+    let plans = [
+        (
+            "Produce answer lost",
+            plan(Request::Produce, 9, Fate::AnswerLost),
+        ),
+        ("Produce twice", plan(Request::Produce, 2, Fate::Twice)),
+        (
+            "AddPartitionsToTxn lost",
+            plan(Request::AddPartitionsToTxn, 9, Fate::Lost),
+        ),
+        (
+            "AddPartitionsToTxn overtaken",
+            plan(Request::AddPartitionsToTxn, 9, straggles),
+        ),
+        (
+            "TxnOffsetCommit answer lost",
+            plan(Request::TxnOffsetCommit, 9, Fate::AnswerLost),
+        ),
+        (
+            "TxnOffsetCommit overtaken",
+            plan(Request::TxnOffsetCommit, 9, straggles),
+        ),
+    ];
     let met = rounds(&here, &plans);
     let more = format!("; {met} requests met their fate");
     here.end(
