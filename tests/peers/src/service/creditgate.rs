@@ -140,6 +140,25 @@ fn ranks(verdict: &v1::Verdict) -> Result<Vec<u8>, Fault> {
     verdict.parties.iter().map(rank).collect()
 }
 
+/// How many results of a batch are verdicts: looks at the first byte of each and decodes nothing.
+fn verdicts(mut answer: &[u8]) -> usize {
+    /// Field 1 with a length: a result in the answer, and a verdict in a result.
+    const FIRST_FIELD: u8 = 0x0a;
+    let mut count = 0;
+    while let Some((&FIRST_FIELD, rest)) = answer.split_first() {
+        let mut rest = rest;
+        let Some(result) = prost::decode_length_delimiter(&mut rest)
+            .ok()
+            .and_then(|length| rest.split_at_checked(length))
+        else {
+            break;
+        };
+        count += usize::from(result.0.first() == Some(&FIRST_FIELD));
+        answer = result.1;
+    }
+    count
+}
+
 impl Service for Creditgate {
     fn name(&self) -> &'static str {
         "creditgate"
@@ -163,6 +182,10 @@ impl Service for Creditgate {
             Mode::Batch => v1::CheckBatchRequest { events }.encode_to_vec(),
         };
         body.into()
+    }
+
+    fn answered(&self, mode: Mode) -> Option<fn(&[u8]) -> usize> {
+        (mode == Mode::Batch).then_some(verdicts)
     }
 
     fn connect(&self, mode: Mode) -> Later<'_, Box<dyn Connection>> {

@@ -35,6 +35,24 @@ pub struct Round {
     pub p99_us: f64,
     /// CPU of the server for each step, in microseconds.
     pub cpu_us: f64,
+    /// Calls that were turned away, all of their steps or some; those are in no other figure.
+    pub refused: usize,
+}
+
+/// How long somebody who was turned away waits.
+const WAIT: Duration = Duration::from_millis(20);
+/// How often somebody who must have an answer asks again.
+const ATTEMPTS: usize = 250;
+
+/// Asks until there is an answer; the service may turn callers away while much is behind.
+pub async fn patiently(connection: &mut Box<dyn Connection>, body: Bytes) -> Result<Bytes, Fault> {
+    for _ in 1..ATTEMPTS {
+        if let Ok(answer) = connection.call(body.clone()).await {
+            return Ok(answer);
+        }
+        tokio::time::sleep(WAIT).await;
+    }
+    connection.call(body).await
 }
 
 /// Plays these bodies, `in_flight` at a time, until they or the time are over.
@@ -63,6 +81,7 @@ pub async fn play(
     }
     let bodies = Arc::new(bodies);
     let next = Arc::new(AtomicUsize::new(0));
+    let (size, answered) = (service.steps_a_call(mode), service.answered(mode));
     let cpu = service.process().cpu_seconds();
     let began = Instant::now();
     let ends = began + time;
@@ -70,24 +89,34 @@ pub async fn play(
     for mut connection in connections {
         let (bodies, next) = (Arc::clone(&bodies), Arc::clone(&next));
         tasks.spawn(async move {
-            let mut micros = Vec::new();
+            let (mut micros, mut steps, mut refused) = (Vec::new(), 0, 0);
             while Instant::now() < ends {
                 let Some(body) = bodies.get(next.fetch_add(1, Ordering::Relaxed)) else {
                     break;
                 };
                 let began = Instant::now();
-                connection.call(body.clone()).await?;
-                micros.push(began.elapsed().as_micros() as f64);
+                if let Ok(answer) = connection.call(body.clone()).await {
+                    micros.push(began.elapsed().as_micros() as f64);
+                    let answered = answered.map_or(size, |answered| answered(&answer));
+                    steps += answered;
+                    refused += usize::from(answered < size);
+                } else {
+                    refused += 1;
+                    tokio::time::sleep(WAIT).await;
+                }
             }
-            Ok::<_, Fault>(micros)
+            (micros, steps, refused)
         });
     }
-    let mut micros = Vec::new();
+    let (mut micros, mut steps, mut refused) = (Vec::new(), 0, 0);
     while let Some(done) = tasks.join_next().await {
-        micros.extend(done??);
+        let (more, answered, away) = done?;
+        micros.extend(more);
+        steps += answered;
+        refused += away;
     }
     let seconds = began.elapsed().as_secs_f64();
-    let steps = (micros.len() * service.steps_a_call(mode)) as f64;
+    let steps = steps as f64;
     let cpu_us = (service.process().cpu_seconds() - cpu) * 1e6 / steps.max(1.0);
     micros.sort_by(f64::total_cmp);
     let at = |share: f64| {
@@ -102,6 +131,7 @@ pub async fn play(
         p50_us: at(0.50),
         p99_us: at(0.99),
         cpu_us,
+        refused,
     })
 }
 

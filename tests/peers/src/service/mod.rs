@@ -41,6 +41,11 @@ pub trait Service: Send {
     /// The body of a call about these steps. No time is taken of this.
     fn request(&self, run: &str, steps: &[Step], mode: Mode) -> Bytes;
 
+    /// How many steps of a call an answer answers, where a call may succeed without answering all.
+    fn answered(&self, _: Mode) -> Option<fn(&[u8]) -> usize> {
+        None
+    }
+
     /// A connection of its own for calls.
     fn connect(&self, mode: Mode) -> Later<'_, Box<dyn Connection>>;
 

@@ -41,7 +41,7 @@ const LISTED: u64 = 10;
 /// Where the numbers of timed steps begin, beyond those compared.
 const TIMED: u64 = 50_000_000;
 /// Calls in flight.
-const IN_FLIGHT: [(Mode, usize); 2] = [(Mode::Unary, 64), (Mode::Batch, 8)];
+const IN_FLIGHT: [(Mode, usize); 2] = [(Mode::Unary, 64), (Mode::Batch, 4)];
 /// The first of the ports used; the service, Cerbos and OPA take a few from here on.
 const PORT: u16 = 17_420;
 
@@ -52,6 +52,7 @@ struct Sums {
     p50: Figures,
     p99: Figures,
     cpu: Figures,
+    refused: usize,
 }
 
 impl Sums {
@@ -60,6 +61,7 @@ impl Sums {
         self.p50.push(round.p50_us);
         self.p99.push(round.p99_us);
         self.cpu.push(round.cpu_us);
+        self.refused += round.refused;
     }
 }
 
@@ -158,10 +160,11 @@ async fn equal(
                 let bodies = asked
                     .iter()
                     .map(|(steps, _)| service.request(&format!("equal-{mode:?}"), steps, mode));
-                let calls = connections
-                    .iter_mut()
-                    .zip(bodies)
-                    .map(|(connection, body)| connection.call(body));
+                let calls = connections.iter_mut().zip(bodies).map(
+                    |(connection, body)| -> super::Later<'_, Bytes> {
+                        Box::pin(load::patiently(connection, body))
+                    },
+                );
                 let answers = join(calls.collect()).await?;
                 for ((steps, expected), answer) in asked.iter().zip(answers) {
                     let ranks = service.ranks(&answer, steps, mode)?;
@@ -272,6 +275,7 @@ fn print(services: &[Box<dyn Service>], sums: &[Sums], mode: Mode, in_flight: us
         "server CPU a step, µs",
         "peak memory, MiB",
         "its own now, MiB",
+        "calls turned away",
     ]);
     for (service, sums) in services.iter().zip(sums) {
         table::line(&[
@@ -283,6 +287,7 @@ fn print(services: &[Box<dyn Service>], sums: &[Sums], mode: Mode, in_flight: us
             &sums.cpu.spread(1),
             &format!("{:.0}", service.process().memory_mib("VmHWM")),
             &format!("{:.0}", service.process().memory_mib("RssAnon")),
+            &sums.refused.to_string(),
         ]);
     }
     println!();
