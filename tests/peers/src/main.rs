@@ -17,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SEED: u64 = 20_261_122;
 
 const HELP: &str = "creditgate-peers [--quick] [--part inside|service] [--entries N] [--equal N] [--seed N] [--rows N] \
-    --creditgate FILE --cerbos FILE --opa FILE --dir DIR";
+    [--peers cerbos,opa-embedded,opa-server] --creditgate FILE --cerbos FILE --opa FILE --dir DIR";
 
 /// What was asked for.
 struct Asked {
@@ -27,10 +27,15 @@ struct Asked {
     equal: u64,
     seed: u64,
     rows: usize,
+    peers: Vec<String>,
     creditgate: PathBuf,
     cerbos: PathBuf,
     opa: PathBuf,
     dir: PathBuf,
+}
+
+fn split(list: &str) -> Vec<String> {
+    list.split(',').map(str::to_owned).collect()
 }
 
 fn asked() -> Result<Asked, Fault> {
@@ -41,6 +46,7 @@ fn asked() -> Result<Asked, Fault> {
         equal: 100_000,
         seed: SEED,
         rows: 75,
+        peers: split("cerbos,opa-embedded,opa-server"),
         creditgate: PathBuf::new(),
         cerbos: PathBuf::new(),
         opa: PathBuf::new(),
@@ -61,6 +67,7 @@ fn asked() -> Result<Asked, Fault> {
             "--equal" => asked.equal = value.parse()?,
             "--seed" => asked.seed = value.parse()?,
             "--rows" => asked.rows = value.parse()?,
+            "--peers" => asked.peers = split(&value),
             "--creditgate" => asked.creditgate = value.into(),
             "--cerbos" => asked.cerbos = value.into(),
             "--opa" => asked.opa = value.into(),
@@ -97,6 +104,7 @@ fn run() -> Result<(), Fault> {
             rounds: if asked.quick { 3 } else { 7 },
             time: Duration::from_secs(if asked.quick { 2 } else { 6 }),
             rows: asked.rows,
+            peers: asked.peers,
             creditgate: asked.creditgate,
             cerbos: asked.cerbos,
             opa: asked.opa,
