@@ -25,4 +25,4 @@ pub mod verdict;
 
 pub mod canonical;
 
-pub use decide::{Because, NotMatched, Question, RowExplained, decide, explain};
+pub use decide::{Because, Found, NotMatched, Question, RowExplained, decide, explain};

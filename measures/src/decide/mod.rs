@@ -1,6 +1,7 @@
 //! The decision reads like the way of an event: subjects, lists, measures, verdict.
 
 mod explain;
+mod found;
 mod incentives;
 mod matching;
 mod missing;
@@ -20,6 +21,7 @@ use crate::verdict::{
 };
 
 pub use explain::{Because, NotMatched, RowExplained, explain};
+pub use found::Found;
 use parties::Seats;
 use setting::Setting;
 use smallvec::SmallVec;
