@@ -7,9 +7,11 @@ mod bare;
 mod cases;
 mod copy;
 mod gate;
+mod instances;
 mod lists;
 mod load;
 mod process;
+mod samples;
 mod side;
 mod stream;
 mod traffic;
@@ -34,7 +36,11 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
             BenchCommand::Part(BenchPart::Copy {
                 kafka,
                 kafka_topic_prefix,
-            }) => copy::serve(&side::cluster(&kafka, &kafka_topic_prefix)?).await,
+                samples,
+            }) => {
+                let cluster = side::cluster(&kafka, &kafka_topic_prefix)?;
+                copy::serve(&cluster, samples.as_deref()).await
+            }
             BenchCommand::Part(BenchPart::Bare) => bare::serve().await,
             BenchCommand::Part(BenchPart::Real { data_dir, entries }) => {
                 gate::serve_real(&data_dir, entries).await

@@ -1,4 +1,4 @@
-//! `creditgate bench stream`: what the pipeline costs above a copy with the same transactions.
+//! `creditgate bench stream`: what the pipeline costs above copies with the same transactions.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,6 +10,7 @@ use creditgate_runtime::errors::Chain;
 use creditgate_runtime::kafka::{Cluster, topics};
 use creditgate_runtime::shutdown;
 
+use super::instances::{self, Shared};
 use super::side::{self, Kind, Round, Side};
 use super::traffic::quantile;
 use crate::cli::BenchStreamArgs;
@@ -42,6 +43,15 @@ impl Extent {
     }
 }
 
+/// Everything that was measured.
+struct Measured {
+    figures: [Figures; 3],
+    /// Half of the pipeline's rate.
+    half: f64,
+    /// The rounds of one process and of several, with how many these are.
+    scaling: Option<(u32, [Vec<Shared>; 2])>,
+}
+
 /// What was measured of one side.
 struct Figures {
     rounds: Vec<Round>,
@@ -53,14 +63,14 @@ struct Figures {
 pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
     let random = uuid::Uuid::new_v4().simple().to_string();
     let random = random.get(..8).unwrap_or_default();
-    let clusters = Kind::BOTH.map(|kind| {
+    let clusters = Kind::ALL.map(|kind| {
         side::cluster(
             &args.kafka,
             &format!("creditgate-bench-{random}-{}", kind.name()),
         )
     });
-    let [copy, pipeline] = clusters;
-    let clusters = [copy?, pipeline?];
+    let [copy, double, pipeline] = clusters;
+    let clusters = [copy?, double?, pipeline?];
     let mut tried = Vec::new();
     let measured = measure(args, &clusters, &mut tried).await;
     let mut deleted = Ok(());
@@ -70,18 +80,17 @@ pub async fn run(args: &BenchStreamArgs) -> Result<ExitCode, Failure> {
             deleted = Err(Failure::new("delete the topics of the benchmark", error));
         }
     }
-    let (figures, half) = measured?;
-    tell(&figures, half);
+    tell(&measured?);
     deleted.map(|()| ExitCode::SUCCESS)
 }
 
-/// The figures of both sides, and half of the pipeline's rate. Whatever topics were tried to be made,
-/// even in vain, must be deleted afterwards.
+/// The figures of all sides. Whatever topics were tried to be made, even in vain, must be deleted
+/// afterwards.
 async fn measure<'a>(
     args: &BenchStreamArgs,
-    clusters: &'a [Cluster; 2],
+    clusters: &'a [Cluster; 3],
     tried: &mut Vec<&'a Cluster>,
-) -> Result<([Figures; 2], f64), Failure> {
+) -> Result<Measured, Failure> {
     let stopped = Arc::new(AtomicBool::new(false));
     let mut signals =
         shutdown::signals().map_err(|error| Failure::new("listen for signals", error))?;
@@ -119,8 +128,9 @@ async fn measure<'a>(
     let temporary = tempfile::tempdir().map_err(|error| Failure::new("make a directory", error))?;
     let dir = temporary.path().to_owned();
     let (kafka, clusters) = (args.kafka.clone(), clusters.clone());
-    let measuring = tokio::task::spawn_blocking(move || {
-        let [copy, pipeline] = clusters;
+    let instances = args.instances;
+    let measuring = tokio::task::spawn_blocking(move || -> Result<Measured, Failure> {
+        let [copy, double, pipeline] = clusters;
         let side = |kind, cluster| {
             Side::new(
                 kind,
@@ -131,8 +141,18 @@ async fn measure<'a>(
                 Arc::clone(&stopped),
             )
         };
-        let sides = [side(Kind::Copy, &copy)?, side(Kind::Pipeline, &pipeline)?];
-        compare(sides, extent)
+        let mut sides = [
+            side(Kind::Copy, &copy)?,
+            side(Kind::Double, &double)?,
+            side(Kind::Pipeline, &pipeline)?,
+        ];
+        let mut measured = compare(&mut sides, extent)?;
+        let [_, _, pipeline] = &mut sides;
+        if let Some(instances) = instances {
+            measured.scaling = Some((instances, scaling(pipeline, instances, extent)?));
+        }
+        note!("\nverdicts of the rounds: {}", pipeline.outcomes());
+        Ok(measured)
     });
     let measured = measuring
         .await
@@ -141,34 +161,55 @@ async fn measure<'a>(
     measured
 }
 
-fn compare(mut sides: [Side; 2], extent: Extent) -> Result<([Figures; 2], f64), Failure> {
-    let mut figures = [(); 2].map(|()| Figures {
+fn compare(sides: &mut [Side; 3], extent: Extent) -> Result<Measured, Failure> {
+    let mut figures = Kind::ALL.map(|_| Figures {
         rounds: Vec::new(),
         took: Vec::new(),
     });
-    for side in &sides {
+    for side in sides.iter() {
         side.prepare(extent.entries)?;
     }
-    for round in 0..=extent.rounds {
+    warm_up(sides, (extent.events / WARM_UP_PART).max(1))?;
+    for _ in 0..extent.rounds {
         for (side, figures) in sides.iter_mut().zip(&mut figures) {
-            match round {
-                0 => {
-                    side.round((extent.events / WARM_UP_PART).max(1))?;
-                }
-                _ => figures.rounds.push(side.round(extent.events)?),
-            }
+            figures.rounds.push(side.round(extent.events)?);
             note_part!(".");
         }
     }
-    let [_, pipeline] = &figures;
+    let [_, _, pipeline] = &figures;
     let half = rates(pipeline).median / 2.0;
     for (side, figures) in sides.iter_mut().zip(&mut figures) {
         figures.took = side.steady(half, extent.steady)?;
         note_part!(".");
     }
-    let [_, pipeline] = &sides;
-    note!("\nverdicts of the rounds: {}", pipeline.outcomes());
-    Ok((figures, half))
+    Ok(Measured {
+        figures,
+        half,
+        scaling: None,
+    })
+}
+
+/// A round of each that does not count; what the pipeline writes in it, the double copies afterwards.
+fn warm_up(sides: &mut [Side; 3], events: u64) -> Result<(), Failure> {
+    let [copy, double, pipeline] = sides;
+    copy.round(events)?;
+    pipeline.round(events)?;
+    pipeline.samples()?.write(&double.samples_path())?;
+    double.round(events)?;
+    note_part!("...");
+    Ok(())
+}
+
+/// Rounds of one process and of several, in turn.
+fn scaling(side: &mut Side, instances: u32, extent: Extent) -> Result<[Vec<Shared>; 2], Failure> {
+    let mut rounds = [Vec::new(), Vec::new()];
+    for _ in 0..extent.rounds {
+        for (rounds, instances) in rounds.iter_mut().zip([1, instances]) {
+            rounds.push(instances::round(side, instances, extent.events)?);
+            note_part!(".");
+        }
+    }
+    Ok(rounds)
 }
 
 /// The least, the middle and the greatest of some values.
@@ -199,8 +240,8 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn tell(figures: &[Figures; 2], half: f64) {
-    for line in table(figures, half) {
+fn tell(measured: &Measured) {
+    for line in table(measured) {
         say!("{line}");
     }
     // A full pipe or a closed terminal changes nothing about what was measured.
@@ -208,12 +249,17 @@ fn tell(figures: &[Figures; 2], half: f64) {
 }
 
 /// What is printed.
-fn table(figures: &[Figures; 2], half: f64) -> Vec<String> {
+fn table(measured: &Measured) -> Vec<String> {
+    let Measured {
+        figures,
+        half,
+        scaling,
+    } = measured;
     let mut lines = vec![
         "side        events/s: min    median       max   CPU us/event   peak MiB    p50 ms    p99 ms    max ms"
             .to_owned(),
     ];
-    for (kind, figures) in Kind::BOTH.iter().zip(figures) {
+    for (kind, figures) in Kind::ALL.iter().zip(figures) {
         let rates = rates(figures);
         let took = |share| millis(quantile(&figures.took, share));
         lines.push(format!(
@@ -229,18 +275,53 @@ fn table(figures: &[Figures; 2], half: f64) -> Vec<String> {
             took(1.0),
         ));
     }
-    let [copy, pipeline] = figures;
+    let [copy, double, pipeline] = figures;
+    let ratio = |copy| rates(pipeline).median / rates(copy).median;
     lines.push(String::new());
+    lines.push(
+        "copy writes each event as it is; double writes two records for it that the pipeline wrote, a verdict and \
+         the state of a case"
+            .to_owned(),
+    );
     lines.push(format!(
-        "half load is {half:.0} events/s, on both sides; each event had exactly one verdict"
+        "half load is {half:.0} events/s, on all sides; each event had exactly one verdict"
     ));
     lines.push(format!(
-        "pipeline ratio {:.2}",
-        rates(pipeline).median / rates(copy).median
+        "pipeline ratio {:.2} of the copy, {:.2} of the double",
+        ratio(copy),
+        ratio(double)
     ));
     lines.push(format!(
         "p99 event-to-verdict {:.0} ms at half load",
         millis(quantile(&pipeline.took, 0.99))
+    ));
+    if let Some((instances, rounds)) = scaling {
+        lines.extend(scaling_table(*instances, rounds));
+    }
+    lines
+}
+
+/// What is printed of several processes.
+fn scaling_table(instances: u32, [one, several]: &[Vec<Shared>; 2]) -> Vec<String> {
+    let rates = |rounds: &[Shared]| Spread::of(rounds.iter().map(|round| round.rate));
+    let mut lines = vec![
+        String::new(),
+        "processes   events/s: min    median       max   CPU us/event   least busy".to_owned(),
+    ];
+    for (count, rounds) in [(1, one), (instances, several)] {
+        let spread = rates(rounds);
+        lines.push(format!(
+            "{count:<10} {:>14.0} {:>9.0} {:>9.0} {:>14.1} {:>10.0} %",
+            spread.min,
+            spread.median,
+            spread.max,
+            Spread::of(rounds.iter().map(|round| round.cpu_us)).median,
+            Spread::of(rounds.iter().map(|round| round.least)).median * 100.0,
+        ));
+    }
+    lines.push(format!(
+        "{instances} processes are {:.2} times as fast as one; they share the machine with the broker",
+        rates(several).median / rates(one).median
     ));
     lines
 }
@@ -263,17 +344,38 @@ mod tests {
     }
 
     #[test]
-    fn the_table_ends_with_ratio_and_latency() {
-        let copy = figures([40_000.0, 20_000.0, 30_000.0], [10, 20, 30]);
-        let pipeline = figures([12_000.0, 15_000.0, 18_000.0], [50, 60, 70]);
+    fn the_table_ends_with_ratio_latency_and_scaling() {
+        let shared = |rate, least| {
+            vec![Shared {
+                rate,
+                cpu_us: 20.0,
+                least,
+            }]
+        };
+        let measured = Measured {
+            figures: [
+                figures([40_000.0, 20_000.0, 30_000.0], [10, 20, 30]),
+                figures([20_000.0, 20_000.0, 20_000.0], [10, 20, 30]),
+                figures([12_000.0, 15_000.0, 18_000.0], [50, 60, 70]),
+            ],
+            half: 7_500.0,
+            scaling: Some((2, [shared(10_000.0, 1.0), shared(15_000.0, 0.47)])),
+        };
         let expected = "\
 side        events/s: min    median       max   CPU us/event   peak MiB    p50 ms    p99 ms    max ms
 copy                20000     30000     40000           40.0        120        20        30        30
+double              20000     20000     20000           40.0        120        20        30        30
 pipeline            12000     15000     18000           40.0        120        60        70        70
 
-half load is 7500 events/s, on both sides; each event had exactly one verdict
-pipeline ratio 0.50
-p99 event-to-verdict 70 ms at half load";
-        assert_eq!(table(&[copy, pipeline], 7_500.0).join("\n"), expected);
+copy writes each event as it is; double writes two records for it that the pipeline wrote, a verdict and the state of a case
+half load is 7500 events/s, on all sides; each event had exactly one verdict
+pipeline ratio 0.50 of the copy, 0.75 of the double
+p99 event-to-verdict 70 ms at half load
+
+processes   events/s: min    median       max   CPU us/event   least busy
+1                   10000     10000     10000           20.0        100 %
+2                   15000     15000     15000           20.0         47 %
+2 processes are 1.50 times as fast as one; they share the machine with the broker";
+        assert_eq!(table(&measured).join("\n"), expected);
     }
 }
