@@ -5,7 +5,7 @@
 use super::parties::Seats;
 use super::setting::Setting;
 use super::subject::Known;
-use super::{Judged, Question, judge};
+use super::{Question, measure};
 use crate::book::Book;
 use crate::case::CaseView;
 use crate::lists::Lists;
@@ -49,13 +49,7 @@ impl<'a> Found<'a> {
     /// Matches the measures: what each party comes to (spec 4, 5).
     #[must_use]
     pub fn parties(&self) -> Vec<PartyVerdict> {
-        let subjects: Vec<Judged> = self
-            .known
-            .iter()
-            .enumerate()
-            .map(|(index, known)| judge(&self.setting, self.case, &self.seats, index, known))
-            .collect();
-        self.seats.decide(self.setting.event, &subjects)
+        measure(&self.setting, self.case, &self.seats, &self.known).1
     }
 }
 

@@ -17,7 +17,8 @@ use crate::event::Event;
 use crate::lists::Lists;
 use crate::time::Time;
 use crate::verdict::{
-    Cause, Decision, ENGINE_VERSION, Explained, SubjectVerdict, Verdict, VerdictDigest, VerdictId,
+    Cause, Decision, ENGINE_VERSION, Explained, PartyVerdict, SubjectVerdict, Verdict,
+    VerdictDigest, VerdictId,
 };
 
 pub use explain::{Because, NotMatched, RowExplained, explain};
@@ -73,15 +74,26 @@ pub fn decide(
         .iter()
         .map(|s| Known::of(s, &setting))
         .collect();
+    let (subjects, parties) = measure(&setting, case, &seats, &known);
+    seal(question, setting, &known, subjects, parties)
+}
+
+/// Measures of each subject, and what its party comes to.
+fn measure<'a>(
+    setting: &Setting<'a>,
+    case: &CaseView,
+    seats: &Seats<'_>,
+    known: &[Known<'a>],
+) -> (Vec<SubjectVerdict>, Vec<PartyVerdict>) {
     let mut subjects = Vec::with_capacity(known.len());
     let mut reaching = Reaching::new();
     for (index, known) in known.iter().enumerate() {
-        let (verdict, reaches_party) = judge(&setting, case, &seats, index, known);
+        let (verdict, reaches_party) = judge(setting, case, seats, index, known);
         subjects.push(verdict);
         reaching.push(reaches_party);
     }
-    let parties = seats.decide(event, &subjects, &reaching);
-    seal(question, setting, &known, subjects, parties)
+    let parties = seats.decide(setting.event, &subjects, &reaching);
+    (subjects, parties)
 }
 
 /// What of each subject's verdict reaches its party from outside the lead roles.
@@ -127,7 +139,7 @@ fn seal(
     setting: Setting<'_>,
     known: &[Known<'_>],
     subjects: Vec<SubjectVerdict>,
-    parties: Vec<crate::verdict::PartyVerdict>,
+    parties: Vec<PartyVerdict>,
 ) -> Verdict {
     let Question {
         event,

@@ -635,10 +635,13 @@ pub struct BenchGateArgs {
 topics are left alone. Batches, partitions and form are those of CREDITGATE_KAFKA_… in the environment.
 
 The copy reads events in a group, one loop and one transactional producer for each partition, and writes \
-them unchanged with the group's place: what any pipeline exactly once costs on this cluster.
+them unchanged with the group's place: what any pipeline exactly once costs on this cluster. The double \
+does the same and writes, for each event, two records that the pipeline wrote, a verdict and the state of a \
+case: what is left to the pipeline's rate is its own work.
 
 Examples:
   creditgate bench stream --kafka localhost:9092 --quick
+  creditgate bench stream --kafka localhost:9092 --quick --events 100000 --instances 2
   creditgate bench stream --kafka kafka-1:9093 --kafka-config security.protocol=SSL --rounds 7"
 )]
 pub struct BenchStreamArgs {
@@ -654,6 +657,9 @@ pub struct BenchStreamArgs {
     /// Short rounds: about a minute in all.
     #[arg(long)]
     pub quick: bool,
+    /// Measure besides how the rate grows with so many processes that share the partitions.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub instances: Option<u32>,
     /// Entries on the lists.
     #[arg(long, default_value_t = 100_000)]
     pub entries: u64,
@@ -750,6 +756,9 @@ pub enum BenchPart {
         /// What the names of its topics begin with.
         #[arg(long)]
         kafka_topic_prefix: String,
+        /// File with records to be written, two for each event.
+        #[arg(long)]
+        samples: Option<PathBuf>,
     },
     /// A client that keeps so many calls in flight.
     Client {

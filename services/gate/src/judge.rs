@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use creditgate_proto::v1;
 use creditgate_runtime::journal::AppendError;
-use creditgate_runtime::metrics::{Pending, Transport};
+use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
 use creditgate_runtime::ports::{self, Answer, Asked, NotJudged};
 use creditgate_runtime::telemetry::names::{field, span};
 use creditgate_runtime::telemetry::{adopt, extract_parent, inject, passed_on};
@@ -14,6 +14,7 @@ use tracing::Instrument as _;
 use crate::check::{self, Arrival, Decided, LateLists, settle};
 use crate::failure::Failure;
 use crate::gate::Gate;
+use crate::records::Draft;
 
 /// Who asks, as records name it: Kafka does not tell who published an event.
 const CALLER: &str = "kafka";
@@ -27,7 +28,9 @@ const NO_WAIT_AFTER: Duration = Duration::from_secs(10);
 
 /// A verdict that holds its slot until it is kept.
 pub struct Held {
-    decided: Box<Decided>,
+    draft: Draft,
+    verdict: Box<v1::Verdict>,
+    counter: Option<VerdictCounter>,
     pending: Pending,
     trace: Vec<(String, String)>,
 }
@@ -40,17 +43,35 @@ pub struct Waiting {
     trace: Vec<(String, String)>,
 }
 
+impl Held {
+    fn new(decided: Decided, pending: Pending, trace: Vec<(String, String)>) -> Self {
+        let Decided { draft, answer, .. } = decided;
+        Self {
+            draft,
+            verdict: answer.verdict,
+            counter: answer.counter,
+            pending,
+            trace,
+        }
+    }
+}
+
 impl ports::Held for Held {
     fn verdict(&self) -> &v1::Verdict {
-        &self.decided.answer.verdict
+        &self.verdict
     }
 
     fn record(&self) -> &[u8] {
-        &self.decided.draft.record.payload
+        &self.draft.record.payload
     }
 
     fn trace(&self) -> &[(String, String)] {
         &self.trace
+    }
+
+    fn written(&mut self) {
+        *self.verdict = v1::Verdict::default();
+        self.trace = Vec::new();
     }
 }
 
@@ -81,11 +102,8 @@ impl ports::Judge for Gate {
         };
         match span.in_scope(|| self.inner.judge_at_once(arrival)) {
             Ok(check::AtOnce::Judged(decided)) => {
-                Ok(ports::AtOnce::Judged(ports::Judged::Now(Held {
-                    decided,
-                    pending,
-                    trace,
-                })))
+                let held = Held::new(*decided, pending, trace);
+                Ok(ports::AtOnce::Judged(ports::Judged::Now(held)))
             }
             Ok(check::AtOnce::Waits(asked)) => Ok(ports::AtOnce::Waits(Waiting {
                 asked,
@@ -109,11 +127,9 @@ impl ports::Judge for Gate {
         } = waiting;
         Box::pin(async move {
             match self.inner.judge_waiting(*asked).instrument(span).await {
-                Ok(check::Judged::Now(decided)) => Ok(ports::Judged::Now(Held {
-                    decided,
-                    pending,
-                    trace,
-                })),
+                Ok(check::Judged::Now(decided)) => {
+                    Ok(ports::Judged::Now(Held::new(*decided, pending, trace)))
+                }
                 Ok(check::Judged::Before(_)) => {
                     pending.repeated();
                     Ok(ports::Judged::Before)
@@ -126,20 +142,16 @@ impl ports::Judge for Gate {
     fn keep(&self, held: Vec<Held>) -> Answer<'_, Result<(), AppendError>> {
         let mut drafts = Vec::with_capacity(held.len());
         let mut answers = Vec::with_capacity(held.len());
-        for Held {
-            decided, pending, ..
-        } in held
-        {
-            let Decided { draft, answer, .. } = *decided;
-            drafts.push(draft);
-            answers.push((answer, pending));
+        for held in held {
+            drafts.push(held.draft);
+            answers.push((held.verdict, held.counter, held.pending));
         }
         let records = Arc::clone(&self.inner.records);
         Box::pin(async move {
             let kept = records.append_in_runs(drafts).await;
             // The verdicts are durable on their topic, whatever became of the copy.
-            for (answer, pending) in answers {
-                settle(pending, &Ok(answer));
+            for (verdict, counter, pending) in answers {
+                settle(pending, &Ok(check::Answer { verdict, counter }));
             }
             kept
         })

@@ -109,6 +109,9 @@ pub trait Held: Send {
     fn record(&self) -> &[u8];
     /// W3C trace context to hand on: names and values.
     fn trace(&self) -> &[(String, String)];
+    /// It is written: of its verdict nothing is asked any more, and what only that needs may go. Many
+    /// are held at once.
+    fn written(&mut self) {}
 }
 
 /// How far an event got without waiting.

@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use creditgate_runtime::kafka::Incoming;
 use creditgate_runtime::metrics::StreamEnd;
 
+/// While events are there at once a transaction takes them longer, up to so many times its age: under a
+/// load that is too high, each transaction costs what some of them would.
+pub const AGES_UNDER_LOAD: u32 = 2;
+
 /// The records of a transaction, in order, from the first that is not committed.
 ///
 /// They stay here until their transaction is confirmed, so that it can be done again.
@@ -20,6 +24,16 @@ pub(crate) struct Batch<H> {
     cases: HashSet<String>,
     /// When the transaction was begun.
     since: Option<Instant>,
+}
+
+/// What a committed transaction held.
+pub(crate) struct Confirmed<H> {
+    /// What became of its records.
+    pub ends: Vec<StreamEnd>,
+    /// Their verdicts.
+    pub held: Vec<H>,
+    /// The cases of those.
+    pub cases: HashSet<String>,
 }
 
 impl<H> Batch<H> {
@@ -63,8 +77,12 @@ impl<H> Batch<H> {
         self.cases.contains(case)
     }
 
-    /// Whether it should be committed now.
-    pub(crate) fn is_full(&self, events: usize, age: Duration) -> bool {
+    /// Whether it should be committed now; `more` are there to be judged at once.
+    pub(crate) fn is_full(&self, events: usize, age: Duration, more: bool) -> bool {
+        let age = match more {
+            true => age * AGES_UNDER_LOAD,
+            false => age,
+        };
         self.ends.len() >= events || self.since.is_some_and(|since| since.elapsed() >= age)
     }
 
@@ -89,10 +107,14 @@ impl<H> Batch<H> {
         Some(last.offset + 1)
     }
 
-    /// What was written is confirmed and goes: what became of it, and its verdicts.
-    pub(crate) fn confirmed(&mut self) -> (Vec<StreamEnd>, Vec<H>) {
+    /// What was written is confirmed and goes.
+    pub(crate) fn confirmed(&mut self) -> Confirmed<H> {
         self.records.drain(..self.ends.len());
-        (std::mem::take(&mut self.ends), self.give_up())
+        Confirmed {
+            ends: std::mem::take(&mut self.ends),
+            cases: std::mem::take(&mut self.cases),
+            held: self.give_up(),
+        }
     }
 
     /// Nobody knows whether what was written stands: all of it is due again, its slots free.
@@ -138,10 +160,10 @@ mod tests {
     fn the_place_is_behind_the_last_written_record_and_not_behind_the_last_read() {
         let mut batch = batch();
         assert_eq!((batch.len(), batch.next_offset()), (2, Some(7)));
-        assert_eq!(
-            batch.confirmed(),
-            (vec![StreamEnd::Verdict, StreamEnd::Refused], vec!["v5"])
-        );
+        let confirmed = batch.confirmed();
+        assert_eq!(confirmed.ends, [StreamEnd::Verdict, StreamEnd::Refused]);
+        assert_eq!(confirmed.held, ["v5"]);
+        assert_eq!(confirmed.cases, HashSet::from(["a".to_owned()]));
         assert_eq!((batch.len(), batch.next_offset()), (0, None));
         assert_eq!(batch.due().map(|due| due.offset), Some(9));
     }
@@ -161,15 +183,26 @@ mod tests {
     }
 
     #[test]
+    fn while_there_is_more_it_waits_longer_and_not_without_end() {
+        let mut batch = batch();
+        let age = Duration::from_secs(100);
+        let mut is_full_after = |seconds, more| {
+            batch.since = Instant::now().checked_sub(Duration::from_secs(seconds));
+            batch.is_full(9, age, more)
+        };
+        assert!(is_full_after(150, false) && !is_full_after(150, true));
+        assert!(is_full_after(201, true) && !is_full_after(50, true));
+    }
+
+    #[test]
     fn it_is_full_by_number_and_by_age_and_an_empty_one_waits_without_end() {
         let mut batch = batch();
         let hour = Duration::from_secs(3_600);
-        assert!(
-            !batch.is_full(3, hour) && batch.is_full(2, hour) && batch.is_full(3, Duration::ZERO)
-        );
+        assert!(!batch.is_full(3, hour, false) && batch.is_full(2, hour, false));
+        assert!(batch.is_full(3, Duration::ZERO, false));
         assert!(batch.patience(hour).is_some_and(|left| left <= hour));
         batch.confirmed();
-        assert!(!batch.is_full(1, Duration::ZERO) && batch.patience(hour).is_none());
+        assert!(!batch.is_full(1, Duration::ZERO, false) && batch.patience(hour).is_none());
         assert!(!batch.has_case("a"));
     }
 }

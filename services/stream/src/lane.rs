@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use creditgate_proto::v1;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::kafka::group::{Lane, Next};
 use creditgate_runtime::kafka::letter::{Code, Reason, bare_letter, letter};
@@ -19,8 +20,9 @@ use creditgate_runtime::ports::{Asked, AtOnce, Held, Judge, Judged, NotJudged};
 use creditgate_runtime::telemetry::names::field;
 use tokio::runtime::Handle;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Confirmed};
 use crate::incoming;
+use crate::keeping::Keeping;
 
 /// Time for the coordinator to give a transactional id to a new producer.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(10);
@@ -47,6 +49,7 @@ pub(crate) struct Loop<'a, J: Judge> {
     lane: Lane,
     writer: Writer,
     batch: Batch<J::Held>,
+    keeping: Keeping,
     /// Of each record in the transaction, the offset of the event that it is there for.
     written_for: Vec<i64>,
     /// Offsets of events whose verdict, or letter, is larger than its topic takes; how often.
@@ -69,12 +72,13 @@ type Flow<T = ()> = ControlFlow<Leave, T>;
 
 impl<'a, J: Judge> Loop<'a, J> {
     pub(crate) fn new(shop: &'a Shop<J>, lane: Lane) -> Self {
-        let writer = Writer::new(&shop.cluster, &format!("stream-{}", lane.partition));
+        let writer = Writer::of_batches(&shop.cluster, &format!("stream-{}", lane.partition));
         Self {
             shop,
             lane,
             writer,
             batch: Batch::new(),
+            keeping: Keeping::new(shop.runtime.clone()),
             written_for: Vec::new(),
             too_large: HashMap::new(),
             from: 0,
@@ -98,11 +102,12 @@ impl<'a, J: Judge> Loop<'a, J> {
             loop {
                 match self.step() {
                     ControlFlow::Continue(()) => {}
-                    ControlFlow::Break(Leave::Stop) => return,
+                    ControlFlow::Break(Leave::Stop) => return self.keeping.finish(),
                     ControlFlow::Break(Leave::Doubt) => break,
                 }
             }
         }
+        self.keeping.finish();
     }
 
     /// Fences whoever was here before, learns what they decided, and finds the place to go on.
@@ -156,7 +161,11 @@ impl<'a, J: Judge> Loop<'a, J> {
     /// One event, one commit, or one wait.
     fn step(&mut self) -> Flow {
         let settings = self.shop.cluster.settings();
-        if self.batch.is_full(settings.batch_events, settings.batch) || self.lane.is_stopping() {
+        let more = self.lane.has_waiting();
+        let is_full = self
+            .batch
+            .is_full(settings.batch_events, settings.batch, more);
+        if is_full || self.lane.is_stopping() {
             self.commit()?;
         }
         self.heed_stop()?;
@@ -197,10 +206,7 @@ impl<'a, J: Judge> Loop<'a, J> {
     }
 
     fn judge(&mut self, asked: Asked) -> Flow {
-        let event = &asked.event;
-        if self.batch.has_case(&event.case_id) && self.shop.judge.asks_for_case(event) {
-            self.commit()?;
-        }
+        self.wait_for_case(&asked.event)?;
         if self.shop.judge.is_saturated() {
             return self.later("too much is behind");
         }
@@ -227,6 +233,19 @@ impl<'a, J: Judge> Loop<'a, J> {
         }
     }
 
+    /// An event that asks what is known of its case waits until the events before it are kept.
+    fn wait_for_case(&mut self, event: &v1::Event) -> Flow {
+        let case = event.case_id.as_str();
+        let is_there = self.batch.has_case(case) || self.keeping.has_case(case);
+        if is_there && self.shop.judge.asks_for_case(event) {
+            if self.batch.has_case(case) {
+                self.commit()?;
+            }
+            self.keeping.finish();
+        }
+        ControlFlow::Continue(())
+    }
+
     /// The event must wait for a trouble of ours to end; what is written need not.
     fn later(&mut self, why: &str) -> Flow {
         self.commit()?;
@@ -243,7 +262,7 @@ impl<'a, J: Judge> Loop<'a, J> {
     }
 
     /// Writes a verdict and the state of its case.
-    fn write(&mut self, held: J::Held) -> Flow {
+    fn write(&mut self, mut held: J::Held) -> Flow {
         let partition = self.lane.partition;
         let data = self.shop.cluster.settings().verdict_data;
         let verdict = match message::verdict(held.verdict(), data, held.trace(), Some(partition)) {
@@ -254,6 +273,7 @@ impl<'a, J: Judge> Loop<'a, J> {
         self.add(&verdict)?;
         self.add(&state)?;
         let case = held.verdict().case_id.clone();
+        held.written();
         self.batch.advance(StreamEnd::Verdict, Some((held, case)));
         ControlFlow::Continue(())
     }
@@ -326,11 +346,9 @@ impl<'a, J: Judge> Loop<'a, J> {
         metrics.stream_transaction(TransactionEnd::Committed);
         self.written_for.clear();
         self.too_large.clear();
-        let (ends, held) = self.batch.confirmed();
+        let Confirmed { ends, held, cases } = self.batch.confirmed();
         ends.into_iter().for_each(|end| metrics.stream_event(end));
-        if let Err(error) = self.shop.runtime.block_on(self.shop.judge.keep(held)) {
-            tracing::warn!(%error, "verdicts are committed, and the local copy does not take them; it reads them back");
-        }
+        self.keeping.begin(&self.shop.judge, held, cases);
         ControlFlow::Continue(())
     }
 

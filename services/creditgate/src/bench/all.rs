@@ -169,6 +169,7 @@ fn of_stream(args: &BenchAllArgs, kafka: &str) -> BenchStreamArgs {
         rounds: None,
         quick: args.quick,
         entries: args.entries,
+        instances: Some(2),
         report: ReportArgs::default(),
     }
 }

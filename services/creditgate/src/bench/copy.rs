@@ -1,15 +1,19 @@
-//! The limit: events copied to the verdicts, in the same transactions as the pipeline's.
+//! The limit: events copied to the verdicts, in the same transactions as the pipeline's; or, for each
+//! event, two records that the pipeline wrote, a verdict and the state of a case.
 //!
 //! Group, loops, producers and batches are the pipeline's own; between reading and writing nothing
 //! is done. Whatever goes wrong ends the process: a copy that has to try again measures nothing.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use creditgate_runtime::kafka::group::{Lane, Next};
 use creditgate_runtime::kafka::{Cluster, Group, Incoming, Outgoing, Topic, Writer, topics};
 use creditgate_runtime::shutdown;
+use creditgate_stream::AGES_UNDER_LOAD;
 
+use super::samples::Samples;
 use crate::failure::Failure;
 
 /// The group's name after the prefix.
@@ -19,8 +23,9 @@ const TAKE_OVER_WITHIN: Duration = Duration::from_secs(30);
 /// How often a loop without records looks around.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Copies until it is asked to stop.
-pub async fn serve(cluster: &Cluster) -> Result<ExitCode, Failure> {
+/// Copies until it is asked to stop; with samples, what is written are these.
+pub async fn serve(cluster: &Cluster, samples: Option<&Path>) -> Result<ExitCode, Failure> {
+    let samples = samples.map(Samples::read).transpose()?;
     let mut signals =
         shutdown::signals().map_err(|error| Failure::new("listen for signals", error))?;
     let ready = topics::ensure(cluster)
@@ -38,7 +43,7 @@ pub async fn serve(cluster: &Cluster) -> Result<ExitCode, Failure> {
                 GROUP,
                 |_| {},
                 move |lane| {
-                    if let Err(failure) = copy(&lane, &writing) {
+                    if let Err(failure) = copy(&lane, &writing, samples.as_ref()) {
                         // Without a listener the process ends anyhow.
                         let _ = trouble.send(failure);
                     }
@@ -69,9 +74,9 @@ struct Open {
 }
 
 /// The loop of one partition.
-fn copy(lane: &Lane, cluster: &Cluster) -> Result<(), Failure> {
+fn copy(lane: &Lane, cluster: &Cluster, samples: Option<&Samples>) -> Result<(), Failure> {
     let settings = cluster.settings();
-    let mut writer = Writer::new(cluster, &format!("copy-{}", lane.partition));
+    let mut writer = Writer::of_batches(cluster, &format!("copy-{}", lane.partition));
     writer
         .renew(TAKE_OVER_WITHIN)
         .map_err(|error| Failure::new("take over a partition", error))?;
@@ -82,7 +87,12 @@ fn copy(lane: &Lane, cluster: &Cluster) -> Result<(), Failure> {
     let mut open: Option<Open> = None;
     loop {
         let is_full = open.as_ref().is_some_and(|open| {
-            open.events >= settings.batch_events || open.since.elapsed() >= settings.batch
+            // As the pipeline's.
+            let age = match lane.has_waiting() {
+                true => settings.batch * AGES_UNDER_LOAD,
+                false => settings.batch,
+            };
+            open.events >= settings.batch_events || open.since.elapsed() >= age
         });
         if (is_full || lane.is_stopping())
             && let Some(full) = open.take()
@@ -117,7 +127,15 @@ fn copy(lane: &Lane, cluster: &Cluster) -> Result<(), Failure> {
         };
         open.events += 1;
         open.next_offset = record.offset + 1;
-        writer.add(&copied(record)).map_err(failed)?;
+        match samples {
+            None => writer.add(&copied(record)).map_err(failed)?,
+            Some(samples) => {
+                let both = samples.both(&record);
+                both.iter()
+                    .try_for_each(|record| writer.add(record))
+                    .map_err(failed)?;
+            }
+        }
     }
 }
 

@@ -9,12 +9,14 @@ mod bare;
 mod cases;
 mod copy;
 mod gate;
+mod instances;
 mod lists;
 mod load;
 mod machine;
 mod paced;
 mod process;
 mod report;
+mod samples;
 mod scale;
 mod side;
 mod stream;
@@ -89,7 +91,11 @@ async fn play(part: BenchPart) -> Result<ExitCode, Failure> {
         BenchPart::Copy {
             kafka,
             kafka_topic_prefix,
-        } => copy::serve(&side::cluster(&kafka, &kafka_topic_prefix)?).await,
+            samples,
+        } => {
+            let cluster = side::cluster(&kafka, &kafka_topic_prefix)?;
+            copy::serve(&cluster, samples.as_deref()).await
+        }
         BenchPart::Bare => bare::serve().await,
         BenchPart::Real { data_dir, entries } => gate::serve_real(&data_dir, entries).await,
         BenchPart::Client { calls, in_flight } => load::print(&calls, in_flight).await,

@@ -16,6 +16,7 @@ use creditgate_runtime::kafka::{Cluster, Incoming, Read, Reader, Sender, Topic};
 use tokio::runtime::Handle;
 
 use super::process::{Process, is_about_kafka};
+use super::samples::Samples;
 use super::traffic::{self, Steady, Tally};
 use crate::cli::BenchKafka;
 use crate::client::Client;
@@ -29,27 +30,30 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// How often a reader without records looks around.
 const LOOK: Duration = Duration::from_millis(200);
 /// Events by which a process shows that it runs, before a steady load begins.
-const FIRST_SIGNS: u64 = 200;
+pub(super) const FIRST_SIGNS: u64 = 200;
 /// The beginning of a steady load, of which no time is taken.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// What stands between events and verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing but the transactions.
+    /// Nothing but the transactions, and one record in them for each event.
     Copy,
+    /// The same with two records that the pipeline wrote for each event.
+    Double,
     /// The service.
     Pipeline,
 }
 
 impl Kind {
-    /// Both, in the order of a round.
-    pub const BOTH: [Self; 2] = [Self::Copy, Self::Pipeline];
+    /// All, in the order of a round.
+    pub const ALL: [Self; 3] = [Self::Copy, Self::Double, Self::Pipeline];
 
     /// What the table calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Copy => "copy",
+            Self::Double => "double",
             Self::Pipeline => "pipeline",
         }
     }
@@ -59,17 +63,17 @@ impl Kind {
 pub struct Side {
     kind: Kind,
     kafka: BenchKafka,
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     partitions: u32,
     reader: Reader,
-    sender: Sender,
-    data_dir: PathBuf,
+    pub(super) sender: Sender,
+    dir: PathBuf,
     /// How often each outcome came; only verdicts have one.
     outcomes: BTreeMap<String, u64>,
     /// The number of the next event; no two rounds share one.
     next: u64,
     /// Set when somebody wants the benchmark to end.
-    stopped: Arc<AtomicBool>,
+    pub(super) stopped: Arc<AtomicBool>,
 }
 
 /// A round at full load.
@@ -123,7 +127,7 @@ impl Side {
         kafka: &BenchKafka,
         cluster: &Cluster,
         partitions: u32,
-        data_dir: &Path,
+        dir: &Path,
         stopped: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
         let failed = |error| Failure::new("use Kafka", error);
@@ -135,19 +139,19 @@ impl Side {
             partitions,
             reader: Reader::open(cluster, Topic::Verdicts, &places).map_err(failed)?,
             sender: Sender::open(cluster, PATIENCE).map_err(failed)?,
-            data_dir: data_dir.to_owned(),
+            dir: dir.to_owned(),
             outcomes: BTreeMap::new(),
             next: 0,
             stopped,
         })
     }
 
-    /// Brings invented entries onto the lists of the service; the copy has none.
+    /// Brings invented entries onto the lists of the service; copies have none.
     pub fn prepare(&self, entries: u64) -> Result<(), Failure> {
-        if self.kind == Kind::Copy {
+        if self.kind != Kind::Pipeline {
             return Ok(());
         }
-        let (mut process, service) = self.serve()?;
+        let (mut process, service) = self.serve(0)?;
         service.wait_until_ready(&mut process, &self.stopped)?;
         let now = Time::from_micros(Clock::system().now_micros());
         let listed = (world::FIRST..world::FIRST + entries)
@@ -167,8 +171,9 @@ impl Side {
         let mut process = self.start()?;
         let mut cpu_at_first = None;
         let mut outcomes = std::mem::take(&mut self.outcomes);
-        let tally = self.collect(&mut process, numbers, |process, verdict| {
-            cpu_at_first.get_or_insert_with(|| process.cpu_seconds());
+        let one = std::slice::from_mut(&mut process);
+        let tally = self.collect(one, numbers, |processes, verdict| {
+            cpu_at_first.get_or_insert_with(|| cpu_seconds(processes));
             if let Some(outcome) = verdict.header("ce_outcome") {
                 let outcome = String::from_utf8_lossy(outcome).into_owned();
                 *outcomes.entry(outcome).or_default() += 1;
@@ -178,13 +183,8 @@ impl Side {
         let cpu = process.cpu_seconds() - cpu_at_first.unwrap_or_default();
         let peak_mib = process.memory_mib("VmHWM");
         self.end(process)?;
-        let arrivals = tally.arrivals();
-        let seconds = match (arrivals.iter().min(), arrivals.iter().max()) {
-            (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
-            _ => 0.0,
-        };
         Ok(Round {
-            rate: events as f64 / seconds.max(1e-3),
+            rate: rate(&tally.arrivals()),
             cpu_us: cpu * 1e6 / events as f64,
             peak_mib,
         })
@@ -195,7 +195,8 @@ impl Side {
         let mut process = self.start()?;
         let first_signs = self.take(FIRST_SIGNS);
         Handle::current().block_on(traffic::fill(&self.sender, first_signs.clone()))?;
-        self.collect(&mut process, first_signs, |_, _| {})?;
+        let one = std::slice::from_mut(&mut process);
+        self.collect(one, first_signs, |_, _| {})?;
 
         let load = Steady::new(self.next, rate, WARM_UP + time);
         self.next = load.numbers().end;
@@ -203,7 +204,8 @@ impl Side {
         let goes_on = || !stopped.load(Ordering::Relaxed);
         let (sent, tally) = std::thread::scope(|scope| {
             let sending = scope.spawn(|| runtime.block_on(load.send(sender, goes_on)));
-            let tally = self.collect(&mut process, load.numbers(), |_, _| {});
+            let one = std::slice::from_mut(&mut process);
+            let tally = self.collect(one, load.numbers(), |_, _| {});
             let sent = sending
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -232,7 +234,17 @@ impl Side {
             .join(", ")
     }
 
-    fn take(&mut self, events: u64) -> Range<u64> {
+    /// The first records of its topics, for the side that copies them.
+    pub fn samples(&self) -> Result<Samples, Failure> {
+        Samples::of(&self.cluster, &places(self.partitions))
+    }
+
+    /// Where the samples lie that are copied.
+    pub fn samples_path(&self) -> PathBuf {
+        self.dir.join("samples.json")
+    }
+
+    pub(super) fn take(&mut self, events: u64) -> Range<u64> {
         let first = self.next;
         self.next += events;
         first..self.next
@@ -241,21 +253,30 @@ impl Side {
     /// Starts the process; it takes up where the one before it ended.
     fn start(&self) -> Result<Process, Failure> {
         match self.kind {
-            Kind::Pipeline => self.serve().map(|(process, _)| process),
-            Kind::Copy => {
+            Kind::Pipeline => self.serve(0).map(|(process, _)| process),
+            Kind::Copy | Kind::Double => {
                 let mut args = vec!["bench".to_owned(), "part".to_owned(), "copy".to_owned()];
                 args.extend(self.kafka_args());
+                if self.kind == Kind::Double {
+                    let samples = self.samples_path().display().to_string();
+                    args.extend(["--samples".to_owned(), samples]);
+                }
                 start(&args)
             }
         }
     }
 
-    fn serve(&self) -> Result<(Process, Service), Failure> {
+    /// Starts a process of the service. The first one keeps the lists; the others share its work.
+    pub(super) fn serve(&self, instance: u32) -> Result<(Process, Service), Failure> {
         let service = Service::nowhere()?;
+        let roles = match instance {
+            0 => "registry,gate,stream,http",
+            _ => "gate,stream,http",
+        };
         let mut args: Vec<String> = [
             "serve",
             "--roles",
-            "registry,gate,stream,http",
+            roles,
             // What it says of the cluster at each start is not news.
             "--log-filter",
             "warn,creditgate::app=error",
@@ -263,7 +284,8 @@ impl Side {
         ]
         .map(str::to_owned)
         .to_vec();
-        args.push(self.data_dir.display().to_string());
+        let data_dir = self.dir.join(format!("instance-{instance}"));
+        args.push(data_dir.display().to_string());
         args.extend(["--grpc-addr".to_owned(), service.grpc.to_string()]);
         args.extend(["--http-addr".to_owned(), service.http.to_string()]);
         args.extend(self.kafka_args());
@@ -281,11 +303,11 @@ impl Side {
     }
 
     /// Reads until each of these events has its verdict.
-    fn collect(
+    pub(super) fn collect(
         &self,
-        process: &mut Process,
+        processes: &mut [Process],
         numbers: Range<u64>,
-        mut seen: impl FnMut(&Process, &Incoming),
+        mut seen: impl FnMut(&[Process], &Incoming),
     ) -> Result<Tally, Failure> {
         let mut tally = Tally::new(numbers);
         let mut last = Instant::now();
@@ -294,8 +316,8 @@ impl Side {
             if let Some(record) = self.next_record(LOOK)? {
                 last = Instant::now();
                 self.note(&mut tally, &record, last)?;
-                seen(process, &record);
-            } else if let Some(status) = process.ended() {
+                seen(processes, &record);
+            } else if let Some(status) = processes.iter_mut().find_map(Process::ended) {
                 return Err(self.failed(format!("the process ended with {status}")));
             } else if last.elapsed() > PATIENCE {
                 return Err(self.failed(format!(
@@ -310,7 +332,7 @@ impl Side {
     }
 
     /// Stops the process, and makes sure that there is no verdict too many.
-    fn end(&self, process: Process) -> Result<(), Failure> {
+    pub(super) fn end(&self, process: Process) -> Result<(), Failure> {
         process.stop(STOP_WITHIN)?;
         match self.next_record(LOOK)? {
             None => Ok(()),
@@ -365,6 +387,20 @@ impl Side {
     fn failed(&self, why: String) -> Failure {
         Failure::new(format!("measure the {}", self.kind.name()), why)
     }
+}
+
+/// Seconds of CPU that these processes have used.
+pub(super) fn cpu_seconds(processes: &[Process]) -> f64 {
+    processes.iter().map(Process::cpu_seconds).sum()
+}
+
+/// How many came in a second, from the first to the last.
+pub(super) fn rate(arrivals: &[Instant]) -> f64 {
+    let seconds = match (arrivals.iter().min(), arrivals.iter().max()) {
+        (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
+        _ => 0.0,
+    };
+    arrivals.len() as f64 / seconds.max(1e-3)
 }
 
 /// Where a service is.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_runtime::clock::Clock;
-use creditgate_runtime::kafka::{Outgoing, Sender, Topic};
+use creditgate_runtime::kafka::{Cluster, Outgoing, Sender, Topic, Writer};
 
 use super::load;
 use crate::failure::Failure;
@@ -16,6 +16,8 @@ use crate::failure::Failure;
 const RUN: &str = "stream";
 /// Records on their way at once when a topic is filled.
 const ON_THEIR_WAY: usize = 50_000;
+/// Time for the coordinator to give a transactional id to a new producer.
+const RENEW_WITHIN: Duration = Duration::from_secs(30);
 
 /// The event of this number as a record: a CloudEvent in binary mode, keyed by its case.
 fn record(n: u64, now: Time) -> Result<Outgoing, Failure> {
@@ -39,6 +41,12 @@ fn record(n: u64, now: Time) -> Result<Outgoing, Failure> {
         key: event.case_id.into_bytes(),
         payload,
     })
+}
+
+/// The case that a key begins with, on whatever topic.
+pub fn case(key: &[u8]) -> Option<&[u8]> {
+    let case = key.split(|byte| *byte == b'/').next()?;
+    number(case).map(|_| case)
 }
 
 /// The number of the event that a record with this key is about; keys are cases on every topic.
@@ -65,6 +73,23 @@ pub async fn fill(sender: &Sender, numbers: Range<u64>) -> Result<(), Failure> {
         sent.await.map_err(failed)?;
     }
     Ok(())
+}
+
+/// Sends the events of these numbers in one transaction: readers see them all at once, when it is
+/// committed. It must be done within the time that the broker gives a transaction.
+pub fn fill_at_once(cluster: &Cluster, numbers: Range<u64>) -> Result<(), Failure> {
+    let failed = |error| Failure::new("send events in a transaction", error);
+    let clock = Clock::system();
+    let mut writer = Writer::of_batches(cluster, "bench-fill");
+    writer
+        .renew(RENEW_WITHIN)
+        .map_err(|error| Failure::new("begin to send events", error))?;
+    writer.begin().map_err(failed)?;
+    for n in numbers {
+        let record = record(n, Time::from_micros(clock.now_micros()))?;
+        writer.add(&record).map_err(failed)?;
+    }
+    writer.commit(None).map_err(failed)
 }
 
 /// Events of a steady load, and when each was sent.
@@ -215,7 +240,9 @@ mod tests {
             b"",
         ] {
             assert_eq!(number(key), None, "{key:?}");
+            assert_eq!(case(key), None, "{key:?}");
         }
+        assert_eq!(case(b"stream-17/id/d"), Some(&b"stream-17"[..]));
     }
 
     #[test]

@@ -457,6 +457,12 @@ impl Lane {
         }
     }
 
+    /// Whether [`Lane::next`] has a record without waiting.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether the partition goes elsewhere; [`Lane::next`] says so once it has nothing more.
     #[must_use]
     pub fn is_stopping(&self) -> bool {

@@ -28,22 +28,36 @@ use super::record::Outgoing;
 use super::topics::Topic;
 
 /// How often it is looked whether everything of a transaction is delivered.
-const FLUSH_LOOK: Duration = Duration::from_millis(1);
+const FLUSH_LOOK: Duration = Duration::from_micros(500);
 /// How much longer than it was told the library may take before it is left alone.
 const OVERTIME: Duration = Duration::from_millis(500);
 /// More than the library ever has to tell after a transaction: one for each broker.
 const EVENTS_TAKEN: usize = 8;
 
+/// What a batch waits for its records to be sent together: few large requests cost the broker and us
+/// less than many small ones, and the end of a transaction waits for the last of them only so long.
+const BATCH_LINGER_MS: &str = "5";
+
 /// See the module.
 pub struct Writer {
     cluster: Cluster,
     id: String,
+    size: Size,
     names: [String; Topic::ALL.len()],
     producer: Option<Arc<BaseProducer<Deliveries>>>,
     /// When the transaction under way must have ended.
     deadline: Instant,
     /// Records in it.
     added: usize,
+}
+
+/// How large the transactions of a writer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Size {
+    /// A few records, each of which somebody waits for.
+    Few,
+    /// Hundreds of records, of which only the end of the transaction counts.
+    Batch,
 }
 
 /// The group's place that goes with a transaction. Cheap to clone.
@@ -121,9 +135,21 @@ impl Writer {
     /// A writer under this transactional id; it must be renewed before it can write.
     #[must_use]
     pub fn new(cluster: &Cluster, id: &str) -> Self {
+        Self::of_size(cluster, id, Size::Few)
+    }
+
+    /// As [`Writer::new`], for transactions of many records. It does not learn the places of its
+    /// records: see [`Writer::last_offset`].
+    #[must_use]
+    pub fn of_batches(cluster: &Cluster, id: &str) -> Self {
+        Self::of_size(cluster, id, Size::Batch)
+    }
+
+    fn of_size(cluster: &Cluster, id: &str, size: Size) -> Self {
         Self {
             cluster: cluster.clone(),
             id: cluster.name(id),
+            size,
             names: Topic::ALL.map(|topic| cluster.topic(topic)),
             producer: None,
             deadline: Instant::now(),
@@ -139,7 +165,8 @@ impl Writer {
             .is_some_and(|producer| !is_broken(producer))
     }
 
-    /// The place of the last record of the last transaction; of use to a writer of one partition.
+    /// The place of the last record of the last transaction; of use to a writer of one partition, and
+    /// unknown to one of batches.
     #[must_use]
     pub fn last_offset(&self) -> Option<i64> {
         let producer = self.producer.as_ref()?;
@@ -154,10 +181,18 @@ impl Writer {
         self.producer = None;
         let timeout = self.cluster.settings().transaction_timeout();
         let mut config = self.cluster.producer();
+        let linger_ms = match self.size {
+            Size::Few => "1",
+            Size::Batch => {
+                // A record that fails is told all the same, and fails its transaction.
+                config.set("delivery.report.only.error", "true");
+                BATCH_LINGER_MS
+            }
+        };
         config
             .set("transactional.id", self.id.as_str())
             .set_default("transaction.timeout.ms", &millis(timeout))
-            .set_default("linger.ms", "1")
+            .set_default("linger.ms", linger_ms)
             .set_default("message.max.bytes", RECORD_BYTES_MAX)
             .set_default("batch.size", "1000000")
             // Else a connection that the other side closes is no news, whatever was under way on it.
@@ -214,10 +249,7 @@ impl Writer {
     pub fn commit(&mut self, offsets: Option<&Offsets>) -> Result<(), Unwritten> {
         self.with_producer(|writer, producer| {
             let left = || writer.deadline.saturating_duration_since(Instant::now());
-            // The library's own flush sleeps a tenth of a second between two looks.
-            while producer.in_flight_count() > 0 && !left().is_zero() {
-                producer.poll(FLUSH_LOOK);
-            }
+            flush(producer, left);
             if let Some(offsets) = offsets {
                 send_offsets(producer, offsets, left())?;
             }
@@ -313,6 +345,23 @@ fn send_offsets(
 
 fn is_broken(producer: &BaseProducer<Deliveries>) -> bool {
     producer.context().broken.load(Ordering::Relaxed)
+}
+
+/// Waits until everything is delivered or given up.
+///
+/// The library's own flush sleeps a tenth of a second between two looks, and its wait for news counts
+/// whole milliseconds: of a shorter one it would make a loop that burns a processor.
+fn flush(producer: &BaseProducer<Deliveries>, left: impl Fn() -> Duration) {
+    loop {
+        let before = producer.in_flight_count();
+        producer.poll(Duration::ZERO);
+        match producer.in_flight_count() {
+            0 => return,
+            _ if left().is_zero() => return,
+            after if after < before => {}
+            _ => std::thread::sleep(FLUSH_LOOK),
+        }
+    }
 }
 
 /// What an error of a transaction means.
