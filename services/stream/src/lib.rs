@@ -11,6 +11,7 @@
 mod batch;
 mod incoming;
 mod lane;
+mod port;
 mod stream;
 
 pub use stream::{COMPONENT, Error, Options, Stream};

@@ -55,6 +55,20 @@ pub enum Unwritten {
     Unknown(#[source] KafkaError),
 }
 
+impl Unwritten {
+    /// What a writer says whose broker does not answer; for those who play one.
+    #[must_use]
+    pub const fn unanswered() -> Self {
+        Self::Unknown(KafkaError::Canceled)
+    }
+
+    /// What a writer says that was fenced off; for those who play a broker.
+    #[must_use]
+    pub const fn fenced() -> Self {
+        Self::Fenced(KafkaError::Canceled)
+    }
+}
+
 /// What the broker said of single records.
 #[derive(Default)]
 struct Deliveries {
