@@ -12,6 +12,9 @@ use creditgate_runtime::kafka::{Error, Incoming, Outgoing, Unwritten};
 
 use crate::port::{Records, Transactions};
 
+/// Pauses of a whole schedule: usual are some hundreds.
+const PAUSES_MAX: u32 = 10_000;
+
 /// Numbers from a seed (SplitMix64), the same on every machine.
 pub(super) struct Dice(u64);
 
@@ -95,6 +98,17 @@ impl Partition {
     }
 }
 
+/// A promise that somebody else does not keep: the simulation must notice, or it would notice nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// A new writer does not fence off the old one.
+    Fence,
+    /// A barrier is said to have been read before what lies before it.
+    Barrier,
+    /// A place is taken whoever tells it, also where its transaction is given up.
+    Place,
+}
+
 /// The cluster, and what may go wrong in it.
 pub(super) struct World {
     pub dice: Dice,
@@ -103,10 +117,14 @@ pub(super) struct World {
     pub lists: u64,
     /// Whether anything may still go wrong.
     pub faults: bool,
+    /// What the broker, or whoever follows it, does not do that the loop rests on.
+    pub broken: Option<Broken>,
     /// What happened how often.
     pub seen: BTreeMap<&'static str, u64>,
     /// Simulated time, which only passes while somebody waits.
     pub now: Duration,
+    /// How often somebody paused before trying again.
+    pub pauses: u32,
 }
 
 impl World {
@@ -236,6 +254,8 @@ impl Records for Lane {
     fn pause(&self, time: Duration) {
         let mut world = world(&self.world);
         world.now += time;
+        world.pauses += 1;
+        assert!(world.pauses < PAUSES_MAX, "nobody gets on any more");
         if world.faults && world.dice.once_in(4) {
             world.late_commit();
         }
@@ -286,9 +306,12 @@ impl Transactions for Writer {
         if !self.alive.get() || world.fails(10, "renewal not answered") {
             return Err(failed());
         }
+        let fences = world.broken != Some(Broken::Fence);
         let partition = &mut world.partitions[self.partition];
-        partition.end(Fate::Aborted);
-        partition.epoch += 1;
+        if fences {
+            partition.end(Fate::Aborted);
+            partition.epoch += 1;
+        }
         let epoch = partition.epoch;
         if world.fails(10, "renewal done and not answered") {
             return Err(failed());
@@ -342,6 +365,9 @@ impl Transactions for Writer {
                 }
                 if let Some((_, with)) = &mut partition.open {
                     *with = Some(place.next);
+                }
+                if world.broken == Some(Broken::Place) {
+                    world.partitions[at].committed = place.next;
                 }
             }
             if world.fails(12, "commit lost") {

@@ -12,6 +12,7 @@ mod promises;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use creditgate_runtime::metrics::{Build, Metrics};
 use prost::Message as _;
 
 use super::{Leave, Loop, Shop};
-use broker::{Alive, Dice, Lane, Partition, Shared, World, Writer, world};
+use broker::{Alive, Broken, Dice, Lane, Partition, Shared, World, Writer, world};
 use judge::Judge;
 
 /// Schedules of one run of the tests.
@@ -65,14 +66,16 @@ struct Schedule<'a> {
 }
 
 impl<'a> Schedule<'a> {
-    fn new(stage: &'a Stage, seed: u64) -> Self {
+    fn new(stage: &'a Stage, seed: u64, broken: Option<Broken>) -> Self {
         let world = World {
             dice: Dice::new(seed),
             partitions: (0..PARTITIONS).map(|_| Partition::default()).collect(),
             lists: 1,
             faults: true,
+            broken,
             seen: BTreeMap::new(),
             now: Duration::ZERO,
+            pauses: 0,
         };
         let mut schedule = Self {
             stage,
@@ -380,8 +383,8 @@ fn headers(number: u64) -> Vec<(String, Option<Vec<u8>>)> {
     .collect()
 }
 
-fn run(stage: &Stage, seed: u64) -> BTreeMap<&'static str, u64> {
-    let mut schedule = Schedule::new(stage, seed);
+fn run(stage: &Stage, seed: u64, broken: Option<Broken>) -> BTreeMap<&'static str, u64> {
+    let mut schedule = Schedule::new(stage, seed, broken);
     for _ in 0..STEPS {
         schedule.something();
         schedule.holds();
@@ -408,7 +411,7 @@ fn every_event_has_one_outcome_whatever_the_schedule() {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let stage = stage();
     if let Some(seed) = number("CREDITGATE_SIM_SEED") {
-        println!("{:?}", run(&stage, seed));
+        println!("{:?}", run(&stage, seed, None));
         return;
     }
     let first = std::time::SystemTime::now()
@@ -420,7 +423,7 @@ fn every_event_has_one_outcome_whatever_the_schedule() {
         let seed = first.wrapping_add(nth);
         // Printed only when the test fails.
         println!("CREDITGATE_SIM_SEED={seed}");
-        for (what, times) in run(&stage, seed) {
+        for (what, times) in run(&stage, seed, None) {
             *seen.entry(what).or_default() += times;
         }
     }
@@ -452,5 +455,20 @@ const FAULTS: [&str; 12] = [
 #[test]
 fn a_seed_gives_the_same_schedule_again() {
     let stage = stage();
-    assert_eq!(run(&stage, 7), run(&stage, 7));
+    assert_eq!(run(&stage, 7, None), run(&stage, 7, None));
+}
+
+/// Schedules within which a broken promise must show.
+const SCHEDULES_TO_NOTICE: u64 = 40;
+
+#[test]
+fn a_promise_of_the_broker_that_is_broken_is_noticed() {
+    let stage = stage();
+    for broken in [Broken::Fence, Broken::Barrier, Broken::Place] {
+        let noticed = (0..SCHEDULES_TO_NOTICE).any(|seed| {
+            let run = AssertUnwindSafe(|| run(&stage, seed, Some(broken)));
+            catch_unwind(run).is_err()
+        });
+        assert!(noticed, "{broken:?} goes unnoticed");
+    }
 }
