@@ -8,6 +8,7 @@
     reason = "a harness of tests fails where it stands"
 )]
 
+pub mod bad;
 pub mod cases;
 pub mod faults;
 pub mod kafka;

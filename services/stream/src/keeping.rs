@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 pub(crate) struct Keeping {
     runtime: Handle,
     under_way: Option<UnderWay>,
+    /// The loop waits for each batch: a simulation repeats a schedule step by step.
+    #[cfg(test)]
+    pub waits: bool,
 }
 
 struct UnderWay {
@@ -28,6 +31,8 @@ impl Keeping {
         Self {
             runtime,
             under_way: None,
+            #[cfg(test)]
+            waits: false,
         }
     }
 
@@ -40,6 +45,11 @@ impl Keeping {
     ) {
         self.finish();
         if held.is_empty() {
+            return;
+        }
+        #[cfg(test)]
+        if self.waits {
+            told(self.runtime.block_on(judge.keep(held)));
             return;
         }
         let judge = Arc::clone(judge);
@@ -59,15 +69,18 @@ impl Keeping {
             return;
         };
         match self.runtime.block_on(task) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "verdicts are committed, and the local copy does not take them; it reads them back");
-            }
+            Ok(kept) => told(kept),
             Err(ended) => match ended.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 // The runtime is ending, and the process with it; the next start reads them back.
                 Err(_) => {}
             },
         }
+    }
+}
+
+fn told(kept: Result<(), AppendError>) {
+    if let Err(error) = kept {
+        tracing::warn!(%error, "verdicts are committed, and the local copy does not take them; it reads them back");
     }
 }

@@ -23,6 +23,10 @@ use tokio::runtime::Handle;
 use crate::batch::{Batch, Confirmed};
 use crate::incoming;
 use crate::keeping::Keeping;
+use crate::port::{Records, Transactions};
+
+#[cfg(test)]
+mod simulation;
 
 /// Time for the coordinator to give a transactional id to a new producer.
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(10);
@@ -44,10 +48,10 @@ pub(crate) struct Shop<J> {
 }
 
 /// One partition's loop.
-pub(crate) struct Loop<'a, J: Judge> {
+pub(crate) struct Loop<'a, J: Judge, L, W> {
     shop: &'a Shop<J>,
-    lane: Lane,
-    writer: Writer,
+    lane: L,
+    writer: W,
     batch: Batch<J::Held>,
     keeping: Keeping,
     /// Of each record in the transaction, the offset of the event that it is there for.
@@ -70,9 +74,20 @@ enum Leave {
 
 type Flow<T = ()> = ControlFlow<Leave, T>;
 
-impl<'a, J: Judge> Loop<'a, J> {
+impl<'a, J: Judge> Loop<'a, J, Lane, Writer> {
     pub(crate) fn new(shop: &'a Shop<J>, lane: Lane) -> Self {
         let writer = Writer::of_batches(&shop.cluster, &format!("stream-{}", lane.partition));
+        Self::over(shop, lane, writer)
+    }
+}
+
+impl<'a, J, L, W> Loop<'a, J, L, W>
+where
+    J: Judge,
+    L: Records,
+    W: Transactions<Place = L::Place>,
+{
+    fn over(shop: &'a Shop<J>, lane: L, writer: W) -> Self {
         Self {
             shop,
             lane,
@@ -93,7 +108,7 @@ impl<'a, J: Judge> Loop<'a, J> {
         while let ControlFlow::Continue(committed) = self.take_over() {
             if std::mem::take(&mut first) {
                 tracing::info!(
-                    partition = self.lane.partition,
+                    partition = self.lane.partition(),
                     offset = committed,
                     took_ms = millis(began.elapsed()),
                     "took over a partition of events"
@@ -122,11 +137,11 @@ impl<'a, J: Judge> Loop<'a, J> {
                 }
                 Err(why) => {
                     tracing::warn!(
-                        partition = self.lane.partition,
+                        partition = self.lane.partition(),
                         { field::ERROR } = why,
                         "a partition is not taken over yet; trying again"
                     );
-                    std::thread::sleep(RETRY);
+                    self.lane.pause(RETRY);
                 }
             }
         }
@@ -141,19 +156,19 @@ impl<'a, J: Judge> Loop<'a, J> {
             .renew(TAKE_OVER_WITHIN)
             .map_err(|error| shown(&error))?;
         let number = barrier_number();
-        let barrier = message::barrier(number, self.lane.partition);
+        let barrier = message::barrier(number, self.lane.partition());
         self.writer
             .write(&[barrier])
             .map_err(|error| shown(&error))?;
         let since = Instant::now();
-        while !self.shop.judge.has_read(self.lane.partition, number) {
+        while !self.shop.judge.has_read(self.lane.partition(), number) {
             if self.lane.is_stopping() {
                 return Err("the partition goes elsewhere".to_owned());
             }
             if since.elapsed() > LONG {
                 return Err("the copy of the case state does not come to its end".to_owned());
             }
-            std::thread::sleep(BARRIER_LOOK);
+            self.lane.pause(BARRIER_LOOK);
         }
         self.lane.committed().map_err(|error| shown(&error))
     }
@@ -252,18 +267,18 @@ impl<'a, J: Judge> Loop<'a, J> {
         if self.told.is_none_or(|told| told.elapsed() > LONG) {
             self.told = Some(Instant::now());
             tracing::warn!(
-                partition = self.lane.partition,
+                partition = self.lane.partition(),
                 { field::REASON } = why,
                 "events of a partition wait"
             );
         }
-        std::thread::sleep(RETRY);
+        self.lane.pause(RETRY);
         ControlFlow::Continue(())
     }
 
     /// Writes a verdict and the state of its case.
     fn write(&mut self, mut held: J::Held) -> Flow {
-        let partition = self.lane.partition;
+        let partition = self.lane.partition();
         let data = self.shop.cluster.settings().verdict_data;
         let verdict = match message::verdict(held.verdict(), data, held.trace(), Some(partition)) {
             Ok(verdict) => verdict,
@@ -304,7 +319,7 @@ impl<'a, J: Judge> Loop<'a, J> {
         if !self.batch.is_empty() || !self.written_for.is_empty() {
             return ControlFlow::Continue(());
         }
-        if !self.writer.is_open() {
+        if !self.writer.is_whole() {
             // What it wrote is confirmed, and it may write nothing more.
             return ControlFlow::Break(Leave::Doubt);
         }
@@ -336,7 +351,7 @@ impl<'a, J: Judge> Loop<'a, J> {
         let committed = self.writer.commit(Some(&offsets));
         self.sure(committed)?;
         tracing::debug!(
-            partition = self.lane.partition,
+            partition = self.lane.partition(),
             { field::COUNT } = self.batch.len(),
             age_ms = millis(self.batch.age()),
             commit_ms = millis(began.elapsed()),
@@ -366,14 +381,14 @@ impl<'a, J: Judge> Loop<'a, J> {
             *self.too_large.entry(*offset).or_default() += 1;
         }
         tracing::warn!(
-            partition = self.lane.partition,
+            partition = self.lane.partition(),
             { field::COUNT } = self.batch.len(),
             { field::ERROR } = %Chain(&unwritten),
             "a transaction was not confirmed; what it held is looked up, and done again where it is missing"
         );
         if let Unwritten::Fenced(_) = unwritten {
             // Whoever fenced us may be the partition's next owner; the group will tell.
-            std::thread::sleep(RETRY);
+            self.lane.pause(RETRY);
         }
         ControlFlow::Break(Leave::Doubt)
     }

@@ -12,6 +12,7 @@ mod batch;
 mod incoming;
 mod keeping;
 mod lane;
+mod port;
 mod stream;
 
 pub use batch::AGES_UNDER_LOAD;

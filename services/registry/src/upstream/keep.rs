@@ -192,7 +192,6 @@ impl Keeper {
     /// Writes records where they become true, and into the log.
     pub(crate) fn record(&mut self, records: Vec<NewRecord>) -> Result<Recorded, ChangeError> {
         self.source.may_change()?;
-        self.open_writer()?;
         let Source::Leads(leader) = &mut self.source else {
             return Ok(Recorded::Appended(self.append(records)?));
         };
@@ -240,22 +239,6 @@ impl Keeper {
                 }
             }
         }
-    }
-
-    /// A connection that broke during the last change, which is confirmed, cost the leader its producer.
-    fn open_writer(&mut self) -> Result<(), ChangeError> {
-        match &self.source {
-            Source::Leads(leader) if !leader.is_open() => {}
-            _ => return Ok(()),
-        }
-        match self.settle(SETTLE_WITHIN, None) {
-            Ok(_) => return Ok(()),
-            Err(Unsettled::LeaseLost) => self.step_down(),
-            Err(_) => {
-                self.unsettled();
-            }
-        }
-        Err(ChangeError::NotRecorded)
     }
 
     /// From now on nothing is taken until a later try has told what the topic holds.

@@ -64,11 +64,6 @@ impl Leader {
         }
     }
 
-    /// Whether it may write; if not, it must be renewed first.
-    pub fn is_open(&self) -> bool {
-        self.writer.is_open()
-    }
-
     /// Takes over again, after which the end of the last transaction is certain.
     pub fn renew(&mut self, patience: Duration) -> Result<(), kafka::Error> {
         self.writer.renew(patience)

@@ -75,7 +75,8 @@ impl FromStr for Chain {
     fn from_str(text: &str) -> Result<Self, ()> {
         let digits = text.as_bytes();
         let mut bytes = [0; 32];
-        if digits.len() != 64 {
+        // `from_str_radix` alone would take a plus sign.
+        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
             return Err(());
         }
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {

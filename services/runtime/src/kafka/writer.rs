@@ -7,7 +7,8 @@
 //!
 //! So it is too when a connection breaks and nobody else notices: the library asks again over another
 //! one, is answered, and says that the transaction is confirmed, while the first request may still be
-//! on its way. Such a transaction counts, and its producer writes no other.
+//! on its way. Such a transaction counts; whoever writes many, one after the other, renews its writer then
+//! ([`Writer::is_whole`]).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -82,6 +83,20 @@ pub enum Unwritten {
     /// Whether it was written, only looking will tell.
     #[error("the transaction was not confirmed")]
     Unknown(#[source] KafkaError),
+}
+
+impl Unwritten {
+    /// What a writer says whose broker does not answer; for those who play one.
+    #[must_use]
+    pub const fn unanswered() -> Self {
+        Self::Unknown(KafkaError::Canceled)
+    }
+
+    /// What a writer says that was fenced off; for those who play a broker.
+    #[must_use]
+    pub const fn fenced() -> Self {
+        Self::Fenced(KafkaError::Canceled)
+    }
 }
 
 /// What the broker said of single records.
@@ -159,10 +174,15 @@ impl Writer {
 
     /// Whether it may write; if not, it must be renewed first.
     #[must_use]
-    pub fn is_open(&self) -> bool {
-        self.producer
-            .as_ref()
-            .is_some_and(|producer| !is_broken(producer))
+    pub const fn is_open(&self) -> bool {
+        self.producer.is_some()
+    }
+
+    /// Whether no connection broke since it was opened on which a request may still be on its way.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let producer = self.producer.as_ref();
+        producer.is_some_and(|producer| !is_broken(producer))
     }
 
     /// The place of the last record of the last transaction; of use to a writer of one partition, and
@@ -227,9 +247,6 @@ impl Writer {
     pub fn begin(&mut self) -> Result<(), Unwritten> {
         self.deadline = Instant::now() + self.cluster.settings().transaction_timeout();
         self.added = 0;
-        if !self.is_open() {
-            self.producer = None;
-        }
         self.with_producer(|_, producer| producer.begin_transaction())
     }
 

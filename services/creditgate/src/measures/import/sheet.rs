@@ -1,13 +1,20 @@
 //! A table out of a spreadsheet: XLSX, or CSV in UTF-8, UTF-16 or GB18030. Says nothing about its meaning.
 
 use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use calamine::{Data, Reader, Xlsx};
+use calamine::{Data, DataRef, Reader, Xlsx};
 use encoding_rs::{Encoding, GB18030, UTF_8};
 
 /// The largest file that is taken for a table of measures.
 const FILE_BYTES_MAX: u64 = 32 << 20;
+
+/// The largest area of one sheet, in cells: a single cell far away makes room for all between needed.
+const CELLS_MAX: u64 = 2_000_000;
+
+/// Merged areas of one sheet: each is looked at for each cell.
+const MERGED_MAX: usize = 10_000;
 
 /// One line of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +49,7 @@ pub fn read(path: &Path, named: Option<&str>) -> Result<Vec<Sheet>, String> {
     let bytes = std::fs::read(path).map_err(failed)?;
     // An XLSX is a ZIP archive, whatever its name says.
     if bytes.starts_with(b"PK") {
-        return xlsx(bytes, named);
+        return guarded(|| xlsx(bytes, named));
     }
     if let Some(name) = named {
         return Err(format!("CSV has no sheets; leave `--sheet {name}` out"));
@@ -51,6 +58,12 @@ pub fn read(path: &Path, named: Option<&str>) -> Result<Vec<Sheet>, String> {
         return Err("an XLS of before 2007; save it as XLSX or CSV".to_owned());
     }
     Ok(vec![csv(&bytes)?])
+}
+
+/// Calls the reader of workbooks, which may panic on damaged ones.
+fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err("the workbook is damaged; open and save it again".to_owned()))
 }
 
 fn xlsx(bytes: Vec<u8>, named: Option<&str>) -> Result<Vec<Sheet>, String> {
@@ -75,8 +88,19 @@ fn xlsx(bytes: Vec<u8>, named: Option<&str>) -> Result<Vec<Sheet>, String> {
 
 fn xlsx_sheet(book: &mut Xlsx<Cursor<Vec<u8>>>, name: String) -> Result<Sheet, String> {
     let told = |error: calamine::XlsxError| format!("sheet `{name}`: {error}");
+    let cells = area(book, &name).map_err(told)?;
+    if cells > CELLS_MAX {
+        return Err(format!(
+            "sheet `{name}`: its cells span {cells}, and a table of measures has at most {CELLS_MAX}; delete what stands far away"
+        ));
+    }
     let range = book.worksheet_range(&name).map_err(told)?;
     let merged = book.merge_cells_by_sheet_name(&name).map_err(told)?;
+    if merged.len() > MERGED_MAX {
+        return Err(format!(
+            "sheet `{name}`: more than {MERGED_MAX} merged cells; undo the merging"
+        ));
+    }
     let (first_row, first_column) = range.start().unwrap_or_default();
     let text = |row: u32, column: u32| {
         let whole = merged.iter().find(|area| {
@@ -99,6 +123,30 @@ fn xlsx_sheet(book: &mut Xlsx<Cursor<Vec<u8>>>, name: String) -> Result<Sheet, S
         .filter(|line| !line.is_empty())
         .collect();
     Ok(Sheet { name, lines })
+}
+
+/// Cells between the first and the last of a sheet, or as many as it has written down.
+fn area(book: &mut Xlsx<Cursor<Vec<u8>>>, name: &str) -> Result<u64, calamine::XlsxError> {
+    let mut cells = book.worksheet_cells_reader(name)?;
+    let (mut first, mut last) = ((u32::MAX, u32::MAX), (0, 0));
+    let mut written = 0;
+    while written <= CELLS_MAX
+        && let Some(cell) = cells.next_cell()?
+    {
+        // A format without a text takes no room.
+        if matches!(cell.get_value(), DataRef::Empty) {
+            continue;
+        }
+        let (row, column) = cell.get_position();
+        first = (first.0.min(row), first.1.min(column));
+        last = (last.0.max(row), last.1.max(column));
+        written += 1;
+    }
+    let span = |first: u32, last: u32| u64::from(last.saturating_sub(first)) + 1;
+    Ok(match written {
+        0 => 0,
+        written => written.max(span(first.0, last.0) * span(first.1, last.1)),
+    })
 }
 
 impl Line {
@@ -187,6 +235,16 @@ mod tests {
             );
         }
         assert!(csv(&[0xFF, 0x30, 0xFF]).is_err());
+    }
+
+    #[test]
+    fn a_cell_far_away_is_refused_and_makes_no_room_for_what_lies_between() {
+        let mut book = rust_xlsxwriter::Workbook::new();
+        let sheet = book.add_worksheet();
+        sheet.write_string(0, 0, "类别").expect("a cell");
+        sheet.write_number(1_048_575, 16_383, 1).expect("a cell");
+        let refused = xlsx(book.save_to_buffer().expect("a file"), None).expect_err("too far");
+        assert!(refused.contains("its cells span 17179869184"), "{refused}");
     }
 
     #[test]
