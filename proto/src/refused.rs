@@ -91,13 +91,21 @@ pub(crate) fn quoted(word: &str) -> String {
 /// Whether a text can be shown, see [`quoted`].
 pub(crate) fn is_word(word: &str) -> bool {
     const SHOWN_MAX: usize = 40;
+    const DIGITS_SHOWN_MAX: usize = 4;
     let joins = |b: u8| b == b'_' || b == b'-';
     let letters = word.bytes().all(|b| b.is_ascii_alphabetic() || joins(b));
     let lower = word.as_bytes().first().is_some_and(u8::is_ascii_lowercase)
         && word
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || joins(b));
-    !word.is_empty() && word.len() <= SHOWN_MAX && (letters || lower)
+    // Behind a letter a number would be shown too.
+    let numbers = word
+        .as_bytes()
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+    let short = numbers
+        .filter(|run| run.first().is_some_and(u8::is_ascii_digit))
+        .all(|run| run.len() <= DIGITS_SHOWN_MAX);
+    !word.is_empty() && word.len() <= SHOWN_MAX && (letters || lower) && short
 }
 
 #[cfg(test)]
@@ -110,6 +118,7 @@ mod tests {
         check("NOPE", "`NOPE`");
         check("consortium_membr", "`consortium_membr`");
         check("line2", "`line2`");
+        check("measur219999199003071231id", "a text that is no code");
         check("", "a text that is no code");
         check("91320505MA1", "a text that is no code");
         check("E12345678", "a text that is no code");

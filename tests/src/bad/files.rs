@@ -159,7 +159,12 @@ fn as_json_lines(dir: &Path, entries: &[v1::Entry]) {
     }
     let mut text = Vec::new();
     for entry in entries {
-        serde_json::to_writer(&mut text, entry).expect("an entry is written");
+        let line = serde_json::to_vec(entry).expect("an entry is written");
+        // A longer line is refused, whatever it says.
+        if line.len() >= 1 << 20 {
+            return;
+        }
+        text.extend(line);
         text.push(b'\n');
     }
     let path = dir.join("again.jsonl");
