@@ -6,7 +6,6 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::disk::Disk;
@@ -128,9 +127,6 @@ pub(super) fn mend(dir: &Path, survey: &Survey, disk: &dyn Disk) -> Result<Activ
         disk.sync_data(&file)?;
         Ok(file)
     };
-    let file = mend().map_err(OpenError::io("mend the end of journal file", &path))?;
-    Ok(Active {
-        file: Arc::new(file),
-        base,
-    })
+    let active = mend().and_then(|file| Active::new(file, base));
+    active.map_err(OpenError::io("mend the end of journal file", &path))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Semaphore, oneshot};
@@ -53,6 +53,22 @@ pub(super) enum Taken {
     Over,
 }
 
+/// For how many records the writer waits once there is one, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Gather {
+    records: usize,
+    at_most: Duration,
+}
+
+impl Gather {
+    /// Not at all.
+    pub(super) const NONE: Self = Self::until(0, Duration::ZERO);
+
+    pub(super) const fn until(records: usize, at_most: Duration) -> Self {
+        Self { records, at_most }
+    }
+}
+
 /// See the module.
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -64,6 +80,10 @@ pub(super) struct Queue {
 
 struct State {
     requests: VecDeque<Request>,
+    /// Records in `requests`.
+    waiting: usize,
+    /// With so many of them the writer is woken.
+    wanted: usize,
     /// Why nothing is taken in any more.
     refusal: Option<AppendError>,
 }
@@ -73,6 +93,8 @@ impl Queue {
         Self {
             state: Mutex::new(State {
                 requests: VecDeque::new(),
+                waiting: 0,
+                wanted: 1,
                 refusal: None,
             }),
             arrived: Condvar::new(),
@@ -92,19 +114,27 @@ impl Queue {
         if let Some(refusal) = &state.refusal {
             return Err(refusal.clone());
         }
-        self.records
-            .fetch_add(request.records().len(), Ordering::Relaxed);
-        let was_empty = state.requests.is_empty();
+        let records = request.records().len();
+        self.records.fetch_add(records, Ordering::Relaxed);
+        let before = state.waiting;
+        state.waiting += records;
         state.requests.push_back(request);
+        let reached = before < state.wanted && state.waiting >= state.wanted;
         drop(state);
-        if was_empty {
+        if reached {
             self.arrived.notify_one();
         }
         Ok(())
     }
 
-    /// Moves everything in line to the writer; waits at most `patience` if there is nothing.
-    pub(super) fn take(&self, into: &mut VecDeque<Request>, patience: Option<Duration>) -> Taken {
+    /// Moves everything in line to the writer; waits at most `patience` if there is nothing, and then
+    /// for company.
+    pub(super) fn take(
+        &self,
+        into: &mut VecDeque<Request>,
+        patience: Option<Duration>,
+        gather: Gather,
+    ) -> Taken {
         let mut state = self.state.lock();
         while state.requests.is_empty() {
             if state.refusal.is_some() {
@@ -121,6 +151,17 @@ impl Queue {
                 }
             }
         }
+        if state.waiting < gather.records {
+            let until = Instant::now() + gather.at_most;
+            state.wanted = gather.records;
+            while state.waiting < gather.records && state.refusal.is_none() {
+                if self.arrived.wait_until(&mut state, until).timed_out() {
+                    break;
+                }
+            }
+            state.wanted = 1;
+        }
+        state.waiting = 0;
         std::mem::swap(&mut state.requests, into);
         Taken::Requests
     }
@@ -145,7 +186,11 @@ impl Queue {
 
     /// Answers everything still in line with the refusal.
     pub(super) fn refuse_waiting(&self) {
-        let waiting = std::mem::take(&mut self.state.lock().requests);
+        let waiting = {
+            let mut state = self.state.lock();
+            state.waiting = 0;
+            std::mem::take(&mut state.requests)
+        };
         let refusal = self.refusal();
         for request in waiting {
             self.release(&request);

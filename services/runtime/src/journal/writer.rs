@@ -26,8 +26,10 @@ use super::envelope::{self, FORMAT, Header};
 use super::error::AppendError;
 use super::mark::Mark;
 use super::own::DirectoryLock;
-use super::queue::{Request, Taken};
-use super::segment::{self, CreateError, Preparation, SEGMENT_HEADER_BYTES, SegmentHeader};
+use super::queue::{Gather, Request, Taken};
+use super::segment::{
+    self, CreateError, PAGE_BYTES, Preparation, SEGMENT_HEADER_BYTES, SegmentHeader,
+};
 use super::{Ack, Appended, Head, Health, NewRecord, Options, Position, Shared};
 
 /// A batch takes no further request beyond this; one larger request is a batch of its own.
@@ -36,13 +38,15 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// With [`Ack::Written`], how long written records may wait for their sync.
 const SYNC_DELAY_MAX: Duration = Duration::from_millis(200);
 
-/// The state that only the writer's thread touches.
-/// Appends in one batch from which on the writer waits a little for the next: a caller who is
+/// Records in one batch from which on the next is given time to become as large: a caller who is
 /// alone never waits.
 const COMPANY: usize = 8;
-/// How long it waits then.
-const GATHER: Duration = Duration::from_micros(150);
 
+/// How long it is given. One sync for more of them: it costs the processor as much as ten records do,
+/// and those who are answered together share their way back.
+const GATHER: Duration = Duration::from_millis(1);
+
+/// The state that only the writer's thread touches.
 pub(super) struct Writer {
     shared: Arc<Shared>,
     dir: PathBuf,
@@ -54,7 +58,7 @@ pub(super) struct Writer {
     durable: Position,
     last_sync: Instant,
     buffer: Vec<u8>,
-    /// Appends that shared the last sync.
+    /// Records that shared the last sync.
     company: usize,
     /// Takes answers to whoever waits; none outside a runtime.
     answers: Option<mpsc::UnboundedSender<Vec<Waiter>>>,
@@ -68,6 +72,19 @@ pub(super) struct Writer {
 pub(super) struct Active {
     pub file: Arc<File>,
     pub base: u64,
+    /// Where the file ends; between the head and here it holds zeros.
+    file_bytes: u64,
+}
+
+impl Active {
+    /// A file whose records end in zeros, or with it.
+    pub(super) fn new(file: File, base: u64) -> io::Result<Self> {
+        Ok(Self {
+            file_bytes: file.metadata()?.len(),
+            file: Arc::new(file),
+            base,
+        })
+    }
 }
 
 /// Why a batch did not become durable.
@@ -118,12 +135,12 @@ impl Writer {
         let end = EndOfLife(Arc::clone(&self.shared));
         let mut line = VecDeque::new();
         loop {
-            if self.company >= COMPANY {
-                // One sync for more of them: it costs the processor more than a record does.
-                std::thread::sleep(GATHER);
-            }
             let patience = (self.durable < self.head.next_position).then_some(SYNC_DELAY_MAX);
-            match self.shared.queue.take(&mut line, patience) {
+            let gather = match self.company >= COMPANY {
+                true => Gather::until(self.company, GATHER),
+                false => Gather::NONE,
+            };
+            match self.shared.queue.take(&mut line, patience, gather) {
                 Taken::Over => break,
                 Taken::Idle => {
                     if let Err(error) = self.sync() {
@@ -146,7 +163,7 @@ impl Writer {
     /// Stage by stage, what becomes of the requests at the front of the line.
     fn one_batch(&mut self, line: &mut VecDeque<Request>) {
         let batch = self.pick(line);
-        self.company = batch.len();
+        self.company = batch.iter().map(|request| request.records().len()).sum();
         if let Health::Failed(source) = &*self.shared.health.read() {
             let error = AppendError::Failed {
                 source: Arc::clone(source),
@@ -243,11 +260,16 @@ impl Writer {
     fn write(&mut self) -> Result<(), Fault> {
         let offset = segment::offset_of(self.segment.base, self.head.next_position.0);
         let disk = Arc::clone(&self.options.disk);
-        if let Err(error) = disk.write_all_at(&self.segment.file, &self.buffer, offset) {
+        let bytes = self.buffer.len();
+        let end = self.head.next_position.0 + bytes as u64;
+        self.fill_page(offset);
+        let written = disk.write_all_at(&self.segment.file, &self.buffer, offset);
+        self.buffer.truncate(bytes);
+        if let Err(error) = written {
             return Err(self.take_back(error, offset));
         }
+        self.segment.file_bytes = self.segment.file_bytes.max(offset + bytes as u64);
         let due = self.options.ack == Ack::Durable || self.last_sync.elapsed() >= SYNC_DELAY_MAX;
-        let end = self.head.next_position.0 + self.buffer.len() as u64;
         if due {
             self.sync_to(Position(end)).map_err(Fault::Final)
         } else {
@@ -255,8 +277,21 @@ impl Writer {
         }
     }
 
+    /// Goes on to the end of the page with the zeros that stand there already. Of a page that is
+    /// written whole the kernel need not read what was there.
+    fn fill_page(&mut self, offset: u64) {
+        let end = offset + self.buffer.len() as u64;
+        let page_end = end.next_multiple_of(PAGE_BYTES as u64);
+        if page_end <= self.segment.file_bytes {
+            // Less than a page.
+            let zeros = (page_end - end) as usize;
+            self.buffer.resize(self.buffer.len() + zeros, 0);
+        }
+    }
+
     /// Cuts off what a failed write left, durably: nobody may find later what was refused now.
     fn take_back(&mut self, error: io::Error, offset: u64) -> Fault {
+        self.segment.file_bytes = self.segment.file_bytes.min(offset);
         let disk = &self.options.disk;
         let taken = disk
             .set_len(&self.segment.file, offset)
@@ -366,12 +401,11 @@ impl Writer {
                 CreateError::NotSynced(error) => Fault::Final(error),
             },
         )?;
+        // Its name is durable already; without its length nothing can be written behind its records.
+        let active = Active::new(file, header.base).map_err(Fault::Final)?;
         self.trim();
         self.shared.segments.add(header.base);
-        self.segment = Active {
-            file: Arc::new(file),
-            base: header.base,
-        };
+        self.segment = active;
         self.preparation_tried = self.preparation.is_some();
         self.shared.counters.rolls.fetch_add(1, Ordering::Relaxed);
         Ok(())
