@@ -72,10 +72,19 @@ impl Filter {
 
     /// Adds keys. Only the index's own thread does.
     pub(crate) fn add(&self, keys: impl IntoIterator<Item = u64>) {
+        let Ok(()) = self.try_add(keys.into_iter().map(Ok::<_, std::convert::Infallible>));
+    }
+
+    /// Adds keys up to one that cannot be had.
+    pub(crate) fn try_add<E>(
+        &self,
+        keys: impl IntoIterator<Item = Result<u64, E>>,
+    ) -> Result<(), E> {
         use std::sync::atomic::Ordering;
 
         let mut parts = self.parts.load_full();
         for key in keys {
+            let key = key?;
             let full = parts
                 .last()
                 .is_none_or(|part| part.keys.load(Ordering::Relaxed) >= part.capacity);
@@ -91,6 +100,7 @@ impl Filter {
                 part.keys.fetch_add(1, Ordering::Relaxed);
             }
         }
+        Ok(())
     }
 }
 

@@ -23,7 +23,7 @@ use super::cases::Cases;
 use super::filter::Filters;
 use super::slots::{Slots, Unindexed};
 use super::successors::Recent;
-use super::table::{Lookup, Mark, Table};
+use super::table::{Mark, Table};
 use super::{Case, Error, Records, index_dir, journal_dir};
 use crate::gate::COMPONENT;
 
@@ -33,7 +33,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// A batch is written when it is this large …
 const BATCH: usize = 50_000;
 
-/// … or its oldest record this old. Large batches spare pages: neighbours share them.
+/// … or its oldest record this old. Large batches are merged less often.
 const BATCH_AGE: Duration = Duration::from_millis(if cfg!(test) { 300 } else { 5_000 });
 
 /// How long a gap in the numbers may wait for its record to be settled before the journal is read.
@@ -113,7 +113,7 @@ impl Records {
             cases: Cases::new(),
             successors: Recent::default(),
             filters,
-            lookup: Lookup::new(&dir),
+            lookup: table.lookup(),
             index_dir: dir.clone(),
             run_bytes_max,
         });
@@ -174,7 +174,7 @@ fn open_index(dir: &Path, journal: &Journal, log_id: [u8; 16]) -> Result<(Table,
     let in_use = Table::open(dir, &log_id).and_then(|mut table| {
         fits(table.mark(), journal)?;
         let filters = table.filters().map_err(|error| error.to_string())?;
-        catch_up(&mut table, journal, &filters).map_err(|error| Chain(&error).to_string())?;
+        catch_up(dir, &mut table, journal, &filters).map_err(|error| Chain(&error).to_string())?;
         Ok((table, filters))
     });
     match in_use {
@@ -190,7 +190,7 @@ fn open_index(dir: &Path, journal: &Journal, log_id: [u8; 16]) -> Result<(Table,
             let expected = usize::try_from(journal.head().sequence).unwrap_or(usize::MAX);
             // How many reviews there are is not known; the filter grows with them.
             let filters = Filters::for_records(expected, 0);
-            catch_up(&mut table, journal, &filters)?;
+            catch_up(dir, &mut table, journal, &filters)?;
             Ok((table, filters))
         }
     }
@@ -208,7 +208,12 @@ fn fits(mark: Mark, journal: &Journal) -> Result<(), String> {
 }
 
 /// Indexes what the journal has beyond the mark.
-fn catch_up(table: &mut Table, journal: &Journal, filters: &Filters) -> Result<(), Error> {
+fn catch_up(
+    dir: &Path,
+    table: &mut Table,
+    journal: &Journal,
+    filters: &Filters,
+) -> Result<(), Error> {
     let total = journal.head().sequence;
     let mut told = Instant::now();
     loop {
@@ -217,7 +222,7 @@ fn catch_up(table: &mut Table, journal: &Journal, filters: &Filters) -> Result<(
             return Ok(());
         }
         table.add(&batch).map_err(|source| Error::Index {
-            path: journal.dir().to_owned(),
+            path: dir.to_owned(),
             source,
         })?;
         filters.add(&batch);

@@ -8,6 +8,7 @@ mod cases;
 mod draft;
 mod filter;
 mod indexer;
+mod run;
 mod slots;
 mod successors;
 mod table;
@@ -37,7 +38,8 @@ pub(crate) use draft::{Draft, Fresh, Learned};
 use filter::Filters;
 pub(crate) use indexer::{Indexer, Watched};
 use slots::{Found, Slots, Unindexed};
-use successors::{Recent, Successor};
+use successors::Recent;
+pub(crate) use successors::Successor;
 use table::Lookup;
 
 /// Records that may lack in the index before checks are turned away: about 100 MB of memory.
@@ -61,10 +63,10 @@ pub enum Error {
     /// The index could not be made or asked.
     #[error("use index `{}`", path.display())]
     Index {
-        /// The file.
+        /// The directory.
         path: PathBuf,
         /// The cause.
-        source: rusqlite::Error,
+        source: std::io::Error,
     },
     /// The file system refused.
     #[error("{action} `{}`", path.display())]
@@ -144,6 +146,12 @@ impl Records {
     #[cfg(test)]
     pub(crate) fn unindexed(&self) -> usize {
         self.slots.unindexed()
+    }
+
+    /// Which verdict took the place of which, as the index tells it.
+    #[cfg(test)]
+    pub(crate) fn indexed_successors(&self) -> Vec<(VerdictId, Successor)> {
+        self.lookup.successors()
     }
 
     pub(crate) fn journal(&self) -> &Journal {
@@ -403,7 +411,7 @@ impl Records {
         VerdictRecord::decode(record.payload).map_err(|source| Error::Record(position, source))
     }
 
-    fn index_error(&self, source: rusqlite::Error) -> Error {
+    fn index_error(&self, source: std::io::Error) -> Error {
         Error::Index {
             path: self.index_dir.clone(),
             source,

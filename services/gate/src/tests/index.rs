@@ -82,7 +82,7 @@ async fn a_damaged_index_is_made_again() {
 async fn an_index_cut_short_is_made_again() {
     survives(true, |world| {
         for file in index_files(world) {
-            std::fs::write(file, b"SQLite format 3\0 and nothing else").unwrap();
+            std::fs::write(file, b"CGINDEX1 and nothing else").unwrap();
         }
     })
     .await;
@@ -91,13 +91,34 @@ async fn an_index_cut_short_is_made_again() {
 #[tokio::test]
 async fn an_index_that_lacks_rows_is_made_again() {
     survives(true, |world| {
-        let file = world.dir.path().join("index/verdicts.sqlite");
-        let connection = rusqlite::Connection::open(file).unwrap();
-        connection
-            .execute("DELETE FROM verdicts WHERE position % 2 = 0", [])
-            .unwrap();
+        for file in index_files(world) {
+            let mut bytes = std::fs::read(&file).unwrap();
+            bytes.truncate(bytes.len() - 16);
+            std::fs::write(file, bytes).unwrap();
+        }
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_index_of_an_earlier_version_is_made_again_and_leaves_nothing() {
+    survives(true, |world| {
+        for file in index_files(world) {
+            std::fs::remove_file(file).unwrap();
+        }
+        let earlier = world.dir.path().join("index/verdicts.sqlite");
+        std::fs::write(earlier, b"SQLite format 3\0").unwrap();
+    })
+    .await;
+    let world = World::new();
+    let index = world.dir.path().join("index");
+    std::fs::create_dir_all(&index).unwrap();
+    std::fs::write(index.join("verdicts.sqlite"), b"SQLite format 3\0").unwrap();
+    let gate = world.open();
+    judge(&gate, 0..3).await;
+    gate.index_now();
+    let names = index_files(&world);
+    assert!(names.iter().all(|file| file.extension().unwrap() == "run"));
 }
 
 #[tokio::test]

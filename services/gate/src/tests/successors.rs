@@ -1,11 +1,8 @@
 //! Which verdict took the place of which: told in answers to repeats, whatever became of the index.
 
-use std::path::PathBuf;
-
 use creditgate_measures::verdict::Cause;
 use creditgate_runtime::metrics::Transport;
 use creditgate_runtime::ports::{Check, Review, Reviews as _};
-use rusqlite::Connection;
 
 use super::review::{HOUR, id, now, record, replayed, review};
 use super::*;
@@ -108,21 +105,6 @@ fn of_item(result: v1::CheckResult) -> v1::Verdict {
     }
 }
 
-fn index(world: &World) -> PathBuf {
-    world.dir.path().join("index/verdicts.sqlite")
-}
-
-type Row = (Vec<u8>, i64, Vec<u8>);
-
-fn rows(world: &World) -> Vec<Row> {
-    let connection = Connection::open(index(world)).unwrap();
-    let mut statement = connection
-        .prepare("SELECT superseded, position, verdict FROM successors ORDER BY 1, 2")
-        .unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-    rows.unwrap().collect::<Result<_, _>>().unwrap()
-}
-
 #[tokio::test]
 async fn a_chain_is_told_to_its_end_wherever_its_links_are() {
     let world = World::new();
@@ -210,7 +192,7 @@ async fn survives(close: bool, harm: impl FnOnce(&World)) {
     assert_eq!(told(&gate, &chain).await, expected);
     let before = close.then(|| {
         gate.index_now();
-        rows(&world)
+        gate.inner.records.indexed_successors()
     });
     if close {
         gate.close(Duration::from_secs(10)).await.unwrap();
@@ -224,7 +206,7 @@ async fn survives(close: bool, harm: impl FnOnce(&World)) {
     let repeated = check(&gate, given()).await.unwrap();
     assert!(repeated.repeated);
     assert_eq!(repeated.verdict.unwrap().superseded_by, expected[0]);
-    let after = rows(&world);
+    let after = gate.inner.records.indexed_successors();
     assert_eq!(after.len(), 3);
     assert!(before.is_none_or(|before| before == after));
     // The chain goes on from there.
@@ -249,19 +231,6 @@ async fn it_survives_the_loss_of_the_index() {
         std::fs::remove_dir_all(world.dir.path().join("index")).unwrap();
     })
     .await;
-}
-
-#[tokio::test]
-async fn an_index_made_before_it_knew_successors_is_made_again() {
-    // Even if it had room for them.
-    for lacks in ["DROP TABLE successors", "DELETE FROM successors"] {
-        survives(true, |world| {
-            let connection = Connection::open(index(world)).unwrap();
-            connection.execute(lacks, []).unwrap();
-            connection.pragma_update(None, "user_version", 1).unwrap();
-        })
-        .await;
-    }
 }
 
 #[tokio::test]
