@@ -40,8 +40,13 @@ use crate::terms::BookTerms;
 pub(crate) use copy::Fresh;
 use work::Work;
 
-/// Records taken in by one transaction.
-const BATCH: usize = 2_000;
+/// Records taken in by one transaction. Their cases lie all over the tables, and a page that several of
+/// them share is written once.
+const BATCH: usize = 5_000;
+/// Verdicts taken in at once from which on the next are given time to be as many.
+const MANY: u64 = 500;
+/// How long they are given.
+const GATHER: Duration = Duration::from_millis(50);
 /// Changes of the lists looked through by one transaction.
 const SCANNED: usize = 128;
 /// How often it is looked what the passing of time has brought.
@@ -194,8 +199,13 @@ impl Keeper {
         while !self.shared.stop.is_cancelled() && self.log.leads() {
             head.mark_unchanged();
             lists.mark_unchanged();
+            let known = self.table.mark().verdicts;
             let taken = self.take_in();
             let mut more = self.heard("verdicts", taken);
+            let pause = match self.table.mark().verdicts >= known + MANY {
+                true => self.log.pause().max(GATHER),
+                false => self.log.pause(),
+            };
             if self.table.mark().scanned > followed {
                 // The log told that others have looked through these.
                 followed = self.table.mark().scanned;
@@ -242,10 +252,12 @@ impl Keeper {
                     biased;
                     () = self.shared.stop.cancelled() => None,
                     command = self.commands.recv() => Some(command),
-                    _ = head.changed() => {
-                        tokio::time::sleep(self.log.pause()).await;
-                        None
-                    }
+                    _ = head.changed() => tokio::select! {
+                        biased;
+                        () = self.shared.stop.cancelled() => None,
+                        command = self.commands.recv() => Some(command),
+                        () = tokio::time::sleep(pause) => None,
+                    },
                     _ = lists.changed() => None,
                     () = tokio::time::sleep(patience.min(self.log.look_again())) => None,
                 }
