@@ -84,7 +84,7 @@ impl Inner {
             results.push(match step {
                 Step::Over(result) => Some(*result),
                 Step::Decided(one) => {
-                    decided.push((index, *one));
+                    decided.push((index, one));
                     None
                 }
                 Step::Waits(judging) => {
@@ -138,7 +138,7 @@ impl Inner {
     /// Records verdicts in runs; whatever is in one run is durable together or refused together.
     async fn keep_all(
         &self,
-        decided: Vec<(usize, Decided)>,
+        decided: Vec<(usize, Box<Decided>)>,
     ) -> Vec<(usize, Result<Answer, Failure>)> {
         let mut results = Vec::with_capacity(decided.len());
         for run in runs(decided, self.records.run_bytes_max()) {
@@ -146,8 +146,13 @@ impl Inner {
             let mut drafts = Vec::with_capacity(run.len());
             let mut answers = Vec::with_capacity(run.len());
             for (index, decided) in run {
-                drafts.push(decided.draft);
-                answers.push((index, decided.answer, decided.basis));
+                let Decided {
+                    draft,
+                    answer,
+                    basis,
+                } = *decided;
+                drafts.push(draft);
+                answers.push((index, answer, basis));
             }
             let kept = match published {
                 Ok(()) => self.append(drafts).await,
@@ -164,7 +169,7 @@ impl Inner {
         results
     }
 
-    async fn publish(&self, run: &[(usize, Decided)]) -> Result<(), Failure> {
+    async fn publish(&self, run: &[(usize, Box<Decided>)]) -> Result<(), Failure> {
         match &self.outbox {
             Some(outbox) => outbox.publish_all(run).await.map_err(not_published),
             None => Ok(()),
@@ -184,7 +189,7 @@ impl Inner {
 }
 
 /// Divides verdicts into runs that the journal's queue can take.
-fn runs(decided: Vec<(usize, Decided)>, bytes_max: usize) -> Vec<Vec<(usize, Decided)>> {
+fn runs(decided: Vec<(usize, Box<Decided>)>, bytes_max: usize) -> Vec<Vec<(usize, Box<Decided>)>> {
     let mut runs = Vec::new();
     let mut run = Vec::with_capacity(decided.len());
     let mut bytes = 0;

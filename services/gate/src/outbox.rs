@@ -56,7 +56,7 @@ impl Outbox {
     /// The same for several; the first that fails fails all.
     pub(crate) async fn publish_all(
         &self,
-        decided: &[(usize, Decided)],
+        decided: &[(usize, Box<Decided>)],
     ) -> Result<(), kafka::Error> {
         let each = decided
             .iter()

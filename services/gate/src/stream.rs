@@ -8,7 +8,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use creditgate_proto::codec::is_unreadable;
 use creditgate_proto::{Refused, v1};
@@ -177,7 +177,7 @@ impl Gathered {
                     event,
                     caller: Arc::clone(caller),
                     transport,
-                    lists_until: Instant::now() + LISTS_WAIT,
+                    lists_until: pending.started() + LISTS_WAIT,
                     late_lists: LateLists::Refuse,
                 };
                 Item::Arrived(Box::new(arrival), pending)

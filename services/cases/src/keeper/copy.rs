@@ -48,7 +48,7 @@ impl Keeper {
         let mut own = OwnRecords::after(&self.log.journal, mark);
         let terms = self.shared.terms(&self.live);
         let mut next = mark;
-        let mut work = Work::on(&self.table, &terms);
+        let mut work = Work::on(&self.table, &terms)?;
         let mut fresh = std::mem::take(&mut self.fresh);
         while let Some(one) = own.take()? {
             let found = match self.verdicts_of(&one.record, &mut fresh) {
@@ -69,7 +69,7 @@ impl Keeper {
                 break;
             }
         }
-        let taken = work.taken;
+        let taken = work.end();
         more |= taken.numbers.len() >= BATCH || next.cases < last;
         self.store(taken, next, &terms)?;
         Ok(more)

@@ -42,11 +42,11 @@ use work::Work;
 
 /// Records taken in by one transaction. Their cases lie all over the tables, and a page that several of
 /// them share is written once.
-const BATCH: usize = 5_000;
+const BATCH: usize = 10_000;
 /// Verdicts taken in at once from which on the next are given time to be as many.
 const MANY: u64 = 500;
 /// How long they are given.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(150);
 /// Changes of the lists looked through by one transaction.
 const SCANNED: usize = 128;
 /// How often it is looked what the passing of time has brought.
@@ -370,7 +370,7 @@ impl Keeper {
         found.sort_unstable_by(|one, other| one.case_id.cmp(&other.case_id));
         found.dedup_by(|one, other| one.case_id == other.case_id);
         let mut owed = Happened::default();
-        let mut work = Work::on(&self.table, &terms);
+        let mut work = Work::on(&self.table, &terms)?;
         for case in found {
             let state = CaseState::from_stored(&case.state)?;
             if state.owed(now, &*terms).is_empty() {
@@ -379,7 +379,7 @@ impl Keeper {
             }
             self.owe(&state, now, &terms, &mut owed)?;
         }
-        let (anew, mark) = (work.taken, self.table.mark());
+        let (anew, mark) = (work.end(), self.table.mark());
         if !anew.held.is_empty() {
             self.store(anew, mark, &terms)?;
         }
@@ -445,12 +445,12 @@ impl Keeper {
             .collect();
         let appended = self.log.write(&records, messages)?;
         let terms = self.shared.terms(&self.live);
-        let mut work = Work::on(&self.table, &terms);
+        let mut work = Work::on(&self.table, &terms)?;
         for (record, at) in records.iter().zip(appended) {
             work.record(at.position.0, record)?;
             (mark.cases, mark.cases_at) = (at.sequence, at.position.0);
         }
-        let taken = work.taken;
+        let taken = work.end();
         self.store(taken, mark, &terms)
     }
 

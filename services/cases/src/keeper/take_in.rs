@@ -31,7 +31,7 @@ impl Keeper {
         let terms = self.shared.terms(&self.live);
         let mut own = OwnRecords::after(&self.log.journal, mark);
         let mut next = mark;
-        let mut work = Work::on(&self.table, &terms);
+        let mut work = Work::on(&self.table, &terms)?;
         work.records_due(&mut own, &mut next)?;
         let mut more = own.is_full() || work.taken.ends_here();
         let records = self
@@ -56,7 +56,7 @@ impl Keeper {
         if next == mark {
             return Ok(false);
         }
-        let taken = work.taken;
+        let taken = work.end();
         self.store(taken, next, &terms)?;
         Ok(more)
     }

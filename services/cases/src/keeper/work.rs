@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::facts::VerdictFacts;
 use crate::rows;
 use crate::state::{CaseState, Happened, Recorded};
-use crate::table::{Children, Due, Mark, Table};
+use crate::table::{Children, Due, Mark, Table, View};
 use crate::terms::BookTerms;
 
 /// A case on its way from the table and back.
@@ -111,18 +111,26 @@ pub(super) struct Work<'a> {
     table: &'a Table,
     terms: &'a BookTerms,
     pub taken: TakenIn,
+    /// Held, not used: without it every look at the table would lock the file.
+    _view: View<'a>,
 }
 
 impl<'a> Work<'a> {
-    pub fn on(table: &'a Table, terms: &'a BookTerms) -> Self {
-        Self {
+    pub fn on(table: &'a Table, terms: &'a BookTerms) -> Result<Self, Error> {
+        Ok(Self {
             table,
             terms,
             taken: TakenIn {
                 position: table.mark().taken,
                 ..TakenIn::default()
             },
-        }
+            _view: table.view()?,
+        })
+    }
+
+    /// What was taken in, to be written.
+    pub fn end(self) -> TakenIn {
+        self.taken
     }
 
     /// The case, as it is stored; a new one where there is none.

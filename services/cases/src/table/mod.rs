@@ -93,6 +93,11 @@ pub(crate) struct Table {
     mark: Mark,
 }
 
+/// The tables as they are at one moment.
+pub(crate) struct View<'a>(
+    #[expect(dead_code, reason = "held until it is dropped")] Transaction<'a>,
+);
+
 /// What one transaction changes.
 pub(crate) struct Change<'a> {
     transaction: Transaction<'a>,
@@ -256,6 +261,12 @@ impl Table {
     /// Where readers find the file.
     pub(crate) fn lookup(&self) -> Lookup {
         Lookup::new(self.path.clone())
+    }
+
+    /// One view of the tables for many looks at them; it ends before something is written.
+    pub(crate) fn view(&self) -> Result<View<'_>, Error> {
+        let begun = self.connection.unchecked_transaction();
+        begun.map(View).map_err(|source| self.error(source))
     }
 
     /// The state of a case as it is stored, with its row.

@@ -221,3 +221,51 @@ impl Queue {
         u32::try_from(request.bytes().min(self.bytes_max)).unwrap_or(u32::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::super::block_on;
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn put(queue: &Queue, records: usize) {
+        let (reply, _) = oneshot::channel();
+        let records = vec![NewRecord::new(1, 0, "payload"); records];
+        block_on(queue.put(Request::Run { records, reply })).unwrap();
+    }
+
+    fn taking(queue: &Arc<Queue>, records: usize) -> thread::JoinHandle<usize> {
+        let queue = Arc::clone(queue);
+        thread::spawn(move || {
+            let mut line = VecDeque::new();
+            queue.take(&mut line, None, Gather::until(records, LONG));
+            line.iter().map(|request| request.records().len()).sum()
+        })
+    }
+
+    #[test]
+    fn the_writer_waits_until_there_are_as_many_as_it_wants() {
+        let queue = Arc::new(Queue::new(1 << 20));
+        let taken = taking(&queue, 5);
+        for _ in 0..3 {
+            put(&queue, 2);
+        }
+        assert!((5..=6).contains(&taken.join().unwrap()));
+        let queue = Arc::new(Queue::new(1 << 20));
+        put(&queue, 9);
+        assert_eq!(taking(&queue, 5).join().unwrap(), 9);
+    }
+
+    #[test]
+    fn it_waits_for_nobody_once_nothing_is_taken_in_any_more() {
+        let queue = Arc::new(Queue::new(1 << 20));
+        let taken = taking(&queue, 5);
+        put(&queue, 2);
+        queue.refuse_further(AppendError::Closed);
+        assert_eq!(taken.join().unwrap(), 2);
+    }
+}

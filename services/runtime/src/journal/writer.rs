@@ -38,8 +38,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// With [`Ack::Written`], how long written records may wait for their sync.
 const SYNC_DELAY_MAX: Duration = Duration::from_millis(200);
 
-/// Records in one batch from which on the next is given time to become as large: a caller who is
-/// alone never waits.
+/// Records of several callers in one batch from which on the next is given time to become as large:
+/// a caller who is alone never waits.
 const COMPANY: usize = 8;
 
 /// How long it is given. One sync for more of them: it costs the processor as much as ten records do,
@@ -58,7 +58,7 @@ pub(super) struct Writer {
     durable: Position,
     last_sync: Instant,
     buffer: Vec<u8>,
-    /// Records that shared the last sync.
+    /// Records that shared the last sync; none if they were of one caller.
     company: usize,
     /// Takes answers to whoever waits; none outside a runtime.
     answers: Option<mpsc::UnboundedSender<Vec<Waiter>>>,
@@ -163,7 +163,10 @@ impl Writer {
     /// Stage by stage, what becomes of the requests at the front of the line.
     fn one_batch(&mut self, line: &mut VecDeque<Request>) {
         let batch = self.pick(line);
-        self.company = batch.iter().map(|request| request.records().len()).sum();
+        self.company = match batch.len() {
+            0 | 1 => 0,
+            _ => batch.iter().map(|request| request.records().len()).sum(),
+        };
         if let Health::Failed(source) = &*self.shared.health.read() {
             let error = AppendError::Failed {
                 source: Arc::clone(source),
