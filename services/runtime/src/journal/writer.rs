@@ -48,7 +48,7 @@ const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// a caller who is alone never waits.
 const COMPANY: usize = 8;
 
-/// How long it is given. One sync for more of them: it costs the processor as much as ten records do,
+/// How long it is given. One sync for more of them costs the processor less,
 /// and those who are answered together share their way back.
 const GATHER: Duration = Duration::from_millis(1);
 
