@@ -70,7 +70,7 @@ class Reader:
 
     def ends(self, isolation):
         wanted = {TopicPartition(self.topic, partition): OffsetSpec.latest() for partition in self.partitions}
-        for left in reversed(range(10)):
+        for left in reversed(range(60)):
             answers = self.admin.list_offsets(wanted, isolation_level=isolation, request_timeout=30)
             try:
                 return {place.partition: answer.result().offset for place, answer in answers.items()}

@@ -1,5 +1,4 @@
-//! Who gets in: at most so many checks at once, none that would only be answered late, and none once the gate is
-//! closing (spec 6).
+//! Who gets in: at most so many checks at once, and none once the gate is closing (spec 6).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::failure::Failure;
-use crate::lag::Lag;
 
 /// How long a group of a batch or stream waits for room before it is turned away.
 const GROUP_PATIENCE: Duration = Duration::from_secs(1);
@@ -18,7 +16,6 @@ pub(crate) struct Admission {
     most: u32,
     closing: AtomicBool,
     closed: watch::Sender<bool>,
-    lag: Lag,
 }
 
 /// Room for one check or several, given back when dropped.
@@ -31,16 +28,12 @@ impl Admission {
             most,
             closing: AtomicBool::new(false),
             closed: watch::Sender::new(false),
-            lag: Lag::watch(),
         }
     }
 
     /// Room for one check, now or not at all: who waits in line here would only be answered late.
     pub(crate) fn one(&self) -> Result<Room, Failure> {
         self.open()?;
-        if !self.lag.takes_one() {
-            return Err(Failure::Overloaded);
-        }
         Arc::clone(&self.room)
             .try_acquire_owned()
             .map_err(|_| self.open().err().unwrap_or(Failure::Overloaded))
@@ -106,17 +99,6 @@ mod tests {
         assert!(matches!(admission.one(), Err(Failure::Overloaded)));
         drop(first);
         assert!(admission.one().is_ok());
-    }
-
-    #[tokio::test]
-    async fn whoever_would_be_answered_late_is_turned_away() {
-        let admission = Admission::new(2);
-        admission.lag.set_high(true);
-        assert!(matches!(admission.one(), Err(Failure::Overloaded)));
-        // The watch looks again.
-        while admission.one().is_err() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
     }
 
     #[tokio::test]

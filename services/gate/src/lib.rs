@@ -13,7 +13,6 @@ mod failure;
 mod final_check;
 mod gate;
 mod judge;
-mod lag;
 mod outbox;
 mod persist;
 mod records;

@@ -241,8 +241,9 @@ async fn capacity(gates: &[GateClient<Channel>], name: &str, lasts: Duration) ->
 #[ignore = "keeps the machine busy: run by tests/faults.sh"]
 async fn ten_times_the_capacity_is_shed_early() {
     let dir = tempfile::tempdir().expect("a directory");
-    let service = start(dir.path());
+    // Before the service, so that it goes after it.
     let share = Share::new();
+    let service = start(dir.path());
     share.give(&service);
     let gates = connect(&service, CONNECTIONS).await;
     capacity(&gates[..16], "warm", Duration::from_secs(2)).await;
