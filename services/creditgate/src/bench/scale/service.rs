@@ -24,6 +24,8 @@ use crate::world;
 const IMPORT_ROWS: u64 = 1_000_000;
 /// Time for a process to end well: it may write a last base.
 const STOP_WITHIN: Duration = Duration::from_secs(600);
+/// Longest time for it to be ready.
+const READY_WITHIN: Duration = Duration::from_secs(900);
 /// Changes a second, one by one.
 const CHANGES_A_SECOND: u64 = 20;
 /// Live checks that warm up.
@@ -43,7 +45,7 @@ const P99_GROWTH: f64 = 2.0;
 pub async fn measure(dir: &Path, entries: u64, args: &BenchScaleArgs) -> Result<Vec<Row>, Failure> {
     let mut figures = Vec::new();
     let (mut process, service) = start(dir)?;
-    service.wait_until_ready(&mut process, &AtomicBool::new(false))?;
+    ready(&service, &mut process)?;
     let mut client = Client::to(&service.grpc.to_string(), None).await?;
     let began = Instant::now();
     let mut from = 0;
@@ -120,11 +122,22 @@ fn start(dir: &Path) -> Result<(Process, Service), Failure> {
     Ok((Process::start(&args)?, service))
 }
 
+/// Waits until the service is ready, longer than a benchmark of small lists would.
+fn ready(service: &Service, process: &mut Process) -> Result<(), Failure> {
+    let began = Instant::now();
+    loop {
+        match service.wait_until_ready(process, &AtomicBool::new(false)) {
+            Err(_) if process.ended().is_none() && began.elapsed() < READY_WITHIN => {}
+            answer => return answer,
+        }
+    }
+}
+
 /// Starts the service over what it has, and says how many seconds it took to be ready.
 fn restart(dir: &Path) -> Result<(Process, Service, f64), Failure> {
     let began = Instant::now();
     let (mut process, service) = start(dir)?;
-    service.wait_until_ready(&mut process, &AtomicBool::new(false))?;
+    ready(&service, &mut process)?;
     Ok((process, service, began.elapsed().as_secs_f64()))
 }
 
