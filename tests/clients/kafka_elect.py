@@ -18,10 +18,10 @@ def main():
     until = time.monotonic() + options.within
     while True:
         try:
-            answers = admin.elect_leaders(ElectionType.PREFERRED, None, request_timeout=20).result()
+            answers = admin.elect_leaders(ElectionType.PREFERRED).result()
             break
         except KafkaException as failed:
-            # A controller that was just chosen needs a moment.
+            # Without a time limit of its own: this version of the client does not take one here. A controller that was just chosen needs a moment.
             if time.monotonic() > until:
                 sys.exit(str(failed))
             time.sleep(0.5)

@@ -32,6 +32,9 @@ const GOOD: u64 = 1_200;
 const POISON: u64 = 24;
 const RATE: u64 = 100;
 
+/// Longest time until a process is ready again by itself, on a busy machine.
+const READY_WITHIN: Duration = Duration::from_secs(120);
+
 /// What holds in every story.
 const PROMISE: &str = "every event one verdict or one dead letter, in the order of its case; verdict, case state and \
                        offset as one; every verdict replays";
@@ -125,11 +128,22 @@ impl<'a> Here<'a> {
             assert!(service.ended().is_none(), "{}", service.logged());
         }
         for service in &self.services {
-            wait_until("it is ready again", || {
-                service
-                    .get("/readyz")
-                    .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
-            });
+            let mut told = None;
+            let began = Instant::now();
+            while began.elapsed() < READY_WITHIN {
+                told = service.get("/readyz");
+                if told
+                    .as_ref()
+                    .is_some_and(|told| told.starts_with("HTTP/1.1 200"))
+                {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            let ready = told
+                .as_ref()
+                .is_some_and(|told| told.starts_with("HTTP/1.1 200"));
+            assert!(ready, "not ready after {READY_WITHIN:?}: {told:?}");
         }
     }
 
