@@ -70,11 +70,12 @@ impl Keeping {
         };
         match self.runtime.block_on(task) {
             Ok(kept) => told(kept),
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is ending, and the process with it; the next start reads them back.
-                Err(_) => {}
-            },
+            Err(ended) => {
+                // Else the runtime is ending, and the process with it; the next start reads them back.
+                if let Ok(panic) = ended.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
         }
     }
 }
