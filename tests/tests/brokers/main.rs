@@ -5,7 +5,10 @@
 //! every event that was ever sent. At its end every verdict is decided again. A story that has passed prints one line,
 //! `FAULT|what happened|what is promised|what was seen`, which `tests/faults.sh` collects.
 
-#![expect(clippy::print_stdout, reason = "the stories are told in words, and the driver of the faults reads them")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the stories are told in words, and the driver of the faults reads them"
+)]
 
 mod disk;
 mod leaders;

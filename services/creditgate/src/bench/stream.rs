@@ -317,7 +317,34 @@ mod tests {
         };
         let told = table::lines(&rows(&measured));
         let expected = "\
-TODO";
+bench   what                                            median     min     max  unit      aim     reached
+stream  copy: events                                    30,000  20,000  40,000  events/s
+stream  copy: CPU                                           40                  µs/event
+stream  copy: peak memory (VmHWM)                          120                  MiB
+stream  double: events                                  20,000                  events/s
+stream  double: CPU                                         40                  µs/event
+stream  double: peak memory (VmHWM)                        120                  MiB
+stream  pipeline: events                                15,000  12,000  18,000  events/s
+stream  pipeline: CPU                                       40                  µs/event
+stream  pipeline: peak memory (VmHWM)                      120                  MiB
+stream  ratio to the copy                                 0.60    0.30    0.75  ×         ≥ 0.90  no
+stream  ratio to the double                               0.75    0.60    0.90  ×                 which writes as many records, as large
+stream  copy: event to verdict at half load: p50          20.0                  ms                7500 events/s
+stream  copy: event to verdict at half load: p99          30.0                  ms                7500 events/s
+stream  copy: event to verdict at half load: p99.9        30.0                  ms                7500 events/s
+stream  double: event to verdict at half load: p50        20.0                  ms                7500 events/s
+stream  double: event to verdict at half load: p99        30.0                  ms                7500 events/s
+stream  double: event to verdict at half load: p99.9      30.0                  ms                7500 events/s
+stream  pipeline: event to verdict at half load: p50      60.0                  ms                7500 events/s
+stream  pipeline: event to verdict at half load: p99      70.0                  ms        < 200   yes; 7500 events/s
+stream  pipeline: event to verdict at half load: p99.9    70.0                  ms                7500 events/s
+stream  processes, 1: events                            10,000                  events/s
+stream  processes, 1: CPU                                   20                  µs/event
+stream  processes, 1: part of the least busy                 1                  ×
+stream  processes, 2: events                            15,000                  events/s
+stream  processes, 2: CPU                                   20                  µs/event
+stream  processes, 2: part of the least busy              0.47                  ×
+stream  processes, 2: ratio to one                        1.50                  ×                 they share the machine with the broker";
         assert_eq!(told.join("\n"), expected);
     }
 }
