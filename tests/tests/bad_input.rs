@@ -1,19 +1,21 @@
 //! Every decoder against the bad input that is kept, and against changed forms of it.
 //!
-//! `CREDITGATE_BAD_SEED` replays a printed seed, `CREDITGATE_BAD_INPUTS` says how many changed inputs
-//! each decoder gets. The same checks under coverage: `fuzz/run.sh`.
+//! The changed ones are the same in every run: what others show is for whoever looks for it, with another
+//! `CREDITGATE_BAD_SEED`, and `CREDITGATE_BAD_INPUTS` for how many changed inputs each decoder gets. The same checks under coverage: `fuzz/run.sh`.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use creditgate_tests::bad::{Changes, TARGETS, Target};
 use creditgate_tests::root;
 
 /// Enough to notice a broken check, few enough for every run of the tests.
 const INPUTS: usize = 150;
+
+/// What the changed inputs follow from when nothing else is said.
+const SEED: u64 = 20_261_122;
 
 /// The corpus is for everybody who clones the repository.
 const CORPUS_BYTES_MAX: u64 = 2 << 20;
@@ -70,12 +72,8 @@ fn every_kept_input_keeps_the_promises_of_its_decoder() {
 #[test]
 fn changed_inputs_keep_the_promises_too() {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
-    let seed = number("CREDITGATE_BAD_SEED").unwrap_or_else(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(1, |since| since.as_nanos() as u64)
-    });
+    let seed = number("CREDITGATE_BAD_SEED").unwrap_or(SEED);
     let inputs_max = number("CREDITGATE_BAD_INPUTS").map_or(INPUTS, |inputs| inputs as usize);
-    println!("CREDITGATE_BAD_SEED={seed}");
     hold(TARGETS.iter().flat_map(|target| {
         let mut changes = Changes::new(seed);
         let kept: Vec<_> = kept(target).into_iter().map(|(_, bytes)| bytes).collect();

@@ -120,7 +120,8 @@ fn read<T: Record>(path: &Path, options: &Options) -> Vec<T> {
     };
     let (mut sound, mut last) = (Vec::new(), 0);
     let mut on_row = |row: Row<T>| {
-        assert!(row.number > last, "rows are numbered in their order");
+        // A row that ends with a lone carriage return shares its line with the next.
+        assert!(row.number >= last, "rows are numbered in their order");
         last = row.number;
         match row.entry {
             Ok(entry) => sound.push(entry),

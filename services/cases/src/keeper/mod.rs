@@ -40,13 +40,12 @@ use crate::terms::BookTerms;
 pub(crate) use copy::Fresh;
 use work::Work;
 
-/// Records taken in by one transaction. Their cases lie all over the tables, and a page that several of
-/// them share is written once.
-const BATCH: usize = 10_000;
+/// Records taken in by one transaction.
+const BATCH: usize = 2_000;
 /// Verdicts taken in at once from which on the next are given time to be as many.
 const MANY: u64 = 500;
 /// How long they are given.
-const GATHER: Duration = Duration::from_millis(150);
+const GATHER: Duration = Duration::from_millis(50);
 /// Changes of the lists looked through by one transaction.
 const SCANNED: usize = 128;
 /// How often it is looked what the passing of time has brought.

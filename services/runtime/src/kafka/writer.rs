@@ -346,6 +346,7 @@ fn send_offsets(
 ) -> Result<(), KafkaError> {
     let (telling, told) = mpsc::channel();
     let (own, Offsets(place)) = (Arc::clone(producer), offsets.clone());
+    let timed_out = || KafkaError::Global(RDKafkaErrorCode::OperationTimedOut);
     thread::Builder::new()
         .name("kafka-offsets".to_owned())
         .spawn(move || {
@@ -355,9 +356,9 @@ fn send_offsets(
             // Nobody may wait for it any more.
             let _ = telling.send(sent);
         })
-        .expect("the operating system has room for a thread");
+        .map_err(|_| timed_out())?;
     told.recv_timeout(within + OVERTIME)
-        .unwrap_or(Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)))
+        .unwrap_or_else(|_| Err(timed_out()))
 }
 
 fn is_broken(producer: &BaseProducer<Deliveries>) -> bool {
