@@ -49,7 +49,10 @@ for target in "${targets[@]}"; do
         # The fewest inputs that reach what all reach, the smallest first, as many as there is room for.
         fewest=$(mktemp -d)
         "$binaries/$target" -merge=1 -max_len="$input_bytes" -rss_limit_mb="$memory_mib" -verbosity=0 \
-            "$fewest" "corpus/$target" "found/$target" >"$log.merge" 2>&1 || true
+            "$fewest" "corpus/$target" "found/$target" >"$log.merge" 2>&1 || {
+            echo "$target: the inputs found are not merged, and stay in fuzz/found" >&2
+            tail -5 "$log.merge" >&2
+        }
         room=$((kept_bytes - $(find "corpus/$target" -type f -printf '%s\n' | awk '{ n += $1 } END { print n + 0 }')))
         while read -r bytes path; do
             known=$(find "corpus/$target" -type f -exec cmp -s {} "$path" \; -print -quit)

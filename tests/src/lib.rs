@@ -37,7 +37,7 @@ use tonic::transport::Channel;
 pub const SEGMENT_MIB: &str = "CREDITGATE_JOURNAL_SEGMENT_MIB";
 
 /// Longest time a service may take to be ready on a busy machine.
-const READY_WITHIN: Duration = Duration::from_secs(180);
+const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The workspace.
 #[must_use]
