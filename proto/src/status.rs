@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
@@ -34,15 +35,24 @@ pub fn refused_status(refused: &Refused) -> Status {
     Status::with_error_details(Code::InvalidArgument, refused.to_string(), details)
 }
 
+/// Milliseconds after which a client may try again, where gRPC's own retries look for them.
+const PUSHBACK: &str = "grpc-retry-pushback-ms";
+
 /// RESOURCE_EXHAUSTED with `google.rpc.RetryInfo`: shed before any work was done (specification 6).
+///
+/// Libraries of gRPC that try again by themselves take the delay from [`PUSHBACK`].
 #[must_use]
 pub fn overloaded_status(retry: Duration) -> Status {
     let mut details = ErrorDetails::with_retry_info(Some(retry));
     details.set_error_info("overloaded", ERROR_DOMAIN, HashMap::new());
-    Status::with_error_details(
+    let mut metadata = MetadataMap::new();
+    let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+    metadata.insert(PUSHBACK, millis.into());
+    Status::with_error_details_and_metadata(
         Code::ResourceExhausted,
         "overloaded: try again after the delay",
         details,
+        metadata,
     )
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use creditgate_cases::deliveries::{self, Deliveries};
 use creditgate_cases::{self as cases, CaseLog, Cases, CasesService};
 use creditgate_console as console;
-use creditgate_gate::{self as gate, Gate, OnKafka};
+use creditgate_gate::{self as gate, Gate, OnKafka, TurnAway};
 use creditgate_measures::book::{Deployment, SourceFile};
 use creditgate_measures::event::ListCode;
 use creditgate_proto::v1;
@@ -717,8 +717,9 @@ impl Grpc {
             InterceptedService::new(server, self.admission.clone())
         });
         let gate = self.gate.map(|gate| {
-            let server = GateServer::new(gate).max_decoding_message_size(self.message_bytes);
-            InterceptedService::new(server, self.admission.clone())
+            let server =
+                GateServer::new(gate.clone()).max_decoding_message_size(self.message_bytes);
+            InterceptedService::new(TurnAway::before(server, gate), self.admission.clone())
         });
         let lists = registry::Service::server(self.registry.clone())
             .max_decoding_message_size(self.message_bytes);

@@ -1,4 +1,5 @@
-//! Who gets in: at most so many checks at once, and none once the gate is closing (spec 6).
+//! Who gets in: at most so many checks at once, none that would only be answered late, and none once the gate is
+//! closing (spec 6).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::failure::Failure;
+use crate::lag::Lag;
 
 /// How long a group of a batch or stream waits for room before it is turned away.
 const GROUP_PATIENCE: Duration = Duration::from_secs(1);
@@ -16,6 +18,7 @@ pub(crate) struct Admission {
     most: u32,
     closing: AtomicBool,
     closed: watch::Sender<bool>,
+    lag: Lag,
 }
 
 /// Room for one check or several, given back when dropped.
@@ -28,6 +31,7 @@ impl Admission {
             most,
             closing: AtomicBool::new(false),
             closed: watch::Sender::new(false),
+            lag: Lag::watch(),
         }
     }
 
@@ -37,6 +41,11 @@ impl Admission {
         Arc::clone(&self.room)
             .try_acquire_owned()
             .map_err(|_| self.open().err().unwrap_or(Failure::Overloaded))
+    }
+
+    /// Counts a check that has come; false while further ones would only be answered late.
+    pub(crate) fn in_time(&self) -> bool {
+        self.lag.takes_one()
     }
 
     /// Room for a group, which waits a little: its sender is held back meanwhile.
@@ -99,6 +108,18 @@ mod tests {
         assert!(matches!(admission.one(), Err(Failure::Overloaded)));
         drop(first);
         assert!(admission.one().is_ok());
+    }
+
+    #[tokio::test]
+    async fn whoever_would_be_answered_late_is_told_so() {
+        let admission = Admission::new(2);
+        assert!(admission.in_time());
+        admission.lag.set_share(8);
+        assert!((0..32).any(|_| !admission.in_time()));
+        // The watch looks again.
+        while !(0..256).all(|_| admission.in_time()) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[tokio::test]

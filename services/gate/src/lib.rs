@@ -13,6 +13,7 @@ mod failure;
 mod final_check;
 mod gate;
 mod judge;
+mod lag;
 mod outbox;
 mod persist;
 mod records;
@@ -23,6 +24,7 @@ mod shadow;
 mod simulate;
 mod stream;
 mod tally;
+mod turn_away;
 mod watch;
 
 #[cfg(test)]
@@ -34,3 +36,4 @@ pub use gate::{COMPONENT, Error, Gate, Limits, OnKafka, Options};
 pub use judge::{Held, Waiting};
 pub use records::Error as RecordsError;
 pub use simulate::{Error as SimulationError, Progress, Samples, Scope};
+pub use turn_away::TurnAway;

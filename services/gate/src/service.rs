@@ -317,7 +317,7 @@ fn replay_status(error: &replay::Error) -> Status {
 
 /// The span of a check; disabled, and then free, when nobody looks at spans.
 fn check_span(caller: &Caller, transport: Transport) -> Span {
-    tracing::info_span!(
+    tracing::debug_span!(
         span::CHECK,
         { field::CALLER } = caller.name(),
         { field::TRANSPORT } = transport.label(),

@@ -105,8 +105,9 @@ where
         endpoint: endpoint.clone(),
         source,
     })?;
-    // Only our own spans: those of the exporter's client would be exported and make further ones.
-    let ours = Targets::new().with_target("creditgate", LevelFilter::INFO);
+    // Only our own spans: those of the exporter's client would be exported and make further ones. The span of a check is
+    // one of level debug, since the log need not pay for it.
+    let ours = Targets::new().with_target("creditgate", LevelFilter::DEBUG);
     let traces = tracing_opentelemetry::layer()
         .with_tracer(export.traces().tracer("creditgate"))
         .with_filter(ours);

@@ -1,0 +1,158 @@
+//! How late this process is: by how much its tasks run after they could.
+//!
+//! A processor that has more to do than it can shows nowhere else: no queue of ours grows, each request waits in the
+//! runtime's own before anything of it is looked at. A task that wakes at fixed times and then stands in that line sees how
+//! long it is. When it is long twice in a row while many checks come, fewer of the further ones are taken, half of them
+//! each time, and bit by bit more again while the line is short. One late time alone is a pause of the machine, after which
+//! everything goes on as before; and where few checks come, they are not what keeps the processor busy.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_millis(5);
+
+/// A wait this long, as often in a row as [`TIMES`] says, is too much work.
+const LATE: Duration = Duration::from_millis(25);
+
+/// See [`LATE`].
+const TIMES: u32 = 2;
+
+/// Checks that must have come between two looks for them to be too many.
+const MANY: u32 = 32;
+
+/// The share of checks that are taken when there is time for all, and the least there may be: some must be taken for it to
+/// be seen whether there is time again.
+const ALL: u32 = 256;
+const LEAST: u32 = 8;
+
+/// By how much the share grows with each look that was in time.
+const MORE: u32 = 1;
+
+/// See the module. Cheap to ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Lag(Arc<Told>);
+
+#[derive(Debug)]
+struct Told {
+    /// Of [`ALL`], those that are taken.
+    share: AtomicU32,
+    /// Checks since the last look.
+    arrived: AtomicU32,
+    /// Checks since the beginning.
+    asked: AtomicU64,
+}
+
+impl Lag {
+    /// Looks from now on, within this runtime; outside of one it is never late. Ends when nobody asks any more.
+    pub(crate) fn watch() -> Self {
+        let lag = Self(Arc::new(Told {
+            share: AtomicU32::new(ALL),
+            arrived: AtomicU32::new(0),
+            asked: AtomicU64::new(0),
+        }));
+        let Ok(runtime) = Handle::try_current() else {
+            return lag;
+        };
+        let told = Arc::downgrade(&lag.0);
+        runtime.spawn(async move {
+            let mut seen = Seen::default();
+            loop {
+                let due = Instant::now() + EVERY;
+                tokio::time::sleep_until(due.into()).await;
+                // Whoever a timer wakes goes first; behind this stand all who could go on as well.
+                tokio::task::yield_now().await;
+                let Some(told) = told.upgrade() else {
+                    return;
+                };
+                let arrived = told.arrived.swap(0, Ordering::Relaxed);
+                let share = seen.note(due.elapsed(), arrived);
+                told.share.store(share, Ordering::Relaxed);
+            }
+        });
+        lag
+    }
+
+    /// Counts a check that has come; false when it is one of those that there is no time for.
+    pub(crate) fn takes_one(&self) -> bool {
+        let told = &*self.0;
+        told.arrived.fetch_add(1, Ordering::Relaxed);
+        let share = told.share.load(Ordering::Relaxed);
+        if share == ALL {
+            return true;
+        }
+        // Those taken are spread evenly among those who come.
+        let nth = told.asked.fetch_add(1, Ordering::Relaxed) % u64::from(ALL);
+        let taken = |count: u64| count * u64::from(share) / u64::from(ALL);
+        taken(nth + 1) > taken(nth)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_share(&self, share: u32) {
+        self.0.share.store(share, Ordering::Relaxed);
+    }
+}
+
+/// What the looks before this one saw.
+#[derive(Debug)]
+struct Seen {
+    late_in_a_row: u32,
+    share: u32,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            late_in_a_row: 0,
+            share: ALL,
+        }
+    }
+}
+
+impl Seen {
+    /// The share that is taken from now on.
+    fn note(&mut self, late_by: Duration, arrived: u32) -> u32 {
+        if late_by >= LATE && arrived >= MANY {
+            self.late_in_a_row += 1;
+            if self.late_in_a_row >= TIMES {
+                self.share = (self.share / 2).max(LEAST);
+            }
+        } else {
+            self.late_in_a_row = 0;
+            self.share = (self.share + MORE).min(ALL);
+        }
+        self.share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pause_is_no_overload_and_several_in_a_row_are() {
+        let mut seen = Seen::default();
+        let mut note = |(millis, arrived)| seen.note(Duration::from_millis(millis), arrived);
+        let many = [500, 2, 25, 25, 25].map(|millis| (millis, 1_000));
+        assert_eq!(many.map(&mut note), [256, 256, 256, 128, 64]);
+        let many = [24, 25, 1].map(|millis| (millis, 1_000));
+        assert_eq!(many.map(&mut note), [65, 65, 66]);
+        assert_eq!([(25, 10); 3].map(&mut note), [67, 68, 69]);
+        let never_none = [(25, 1_000); 20].map(&mut note);
+        assert_eq!(never_none[19], LEAST);
+    }
+
+    #[test]
+    fn the_share_is_the_share_of_those_taken() {
+        let lag = Lag::watch();
+        assert!((0..1_000).all(|_| lag.takes_one()), "nothing is late");
+        for share in [LEAST, 64, 255] {
+            lag.set_share(share);
+            let taken = (0..ALL).filter(|_| lag.takes_one()).count();
+            assert_eq!(taken, share as usize);
+        }
+    }
+}
