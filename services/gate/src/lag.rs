@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 const EVERY: Duration = Duration::from_millis(5);
 
 /// A wait this long, as often in a row as [`TIMES`] says, is too much work.
-const LATE: Duration = Duration::from_millis(25);
+const LATE: Duration = Duration::from_millis(40);
 
 /// See [`LATE`].
 const TIMES: u32 = 2;
@@ -136,12 +136,12 @@ mod tests {
     fn one_pause_is_no_overload_and_several_in_a_row_are() {
         let mut seen = Seen::default();
         let mut note = |(millis, arrived)| seen.note(Duration::from_millis(millis), arrived);
-        let many = [500, 2, 25, 25, 25].map(|millis| (millis, 1_000));
+        let many = [500, 2, 40, 40, 40].map(|millis| (millis, 1_000));
         assert_eq!(many.map(&mut note), [256, 256, 256, 128, 64]);
-        let many = [24, 25, 1].map(|millis| (millis, 1_000));
+        let many = [39, 40, 1].map(|millis| (millis, 1_000));
         assert_eq!(many.map(&mut note), [65, 65, 66]);
-        assert_eq!([(25, 10); 3].map(&mut note), [67, 68, 69]);
-        let never_none = [(25, 1_000); 20].map(&mut note);
+        assert_eq!([(40, 10); 3].map(&mut note), [67, 68, 69]);
+        let never_none = [(40, 1_000); 20].map(&mut note);
         assert_eq!(never_none[19], LEAST);
     }
 
