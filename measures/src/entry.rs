@@ -310,6 +310,16 @@ impl<'a> StoredEntry<'a> {
             .map(|(head, _)| head)
             .map_err(|_| StoredError)
     }
+
+    /// The id alone, which is stored first: to tell whose record it is takes no more, however long its history.
+    ///
+    /// # Errors
+    /// When the bytes do not begin with one.
+    pub fn id_of(bytes: &'a [u8]) -> Result<&'a str, StoredError> {
+        postcard::take_from_bytes(bytes)
+            .map(|(id, _)| id)
+            .map_err(|_| StoredError)
+    }
 }
 
 /// The state by the changes that have taken effect at `at`; before the first one, proposed.

@@ -168,9 +168,7 @@ impl Past {
                 break;
             }
             let of = match &entered.what {
-                What::Put(put) => StoredEntry::read(&put.stored)
-                    .ok()
-                    .map(|stored| entry_id_key(stored.entry_id)),
+                What::Put(put) => StoredEntry::id_of(&put.stored).ok().map(entry_id_key),
                 What::Clock(struck) => Some(entry_id_key(&struck.entry_id)),
                 _ => return Err(Unfit::Foreign("a record of an entry is none")),
             };
@@ -215,8 +213,14 @@ impl Past {
                         if !loaded.insert(entry) {
                             continue;
                         }
-                        for entered in self.records(index, entry, seq)? {
-                            if let What::Put(put) = &entered.what {
+                        // The newest of each says all that those before it said; entries whose keys are equal are
+                        // several.
+                        let records = self.records(index, entry, seq)?;
+                        let mut newest = FxHashSet::default();
+                        for entered in records.iter().rev() {
+                            if let What::Put(put) = &entered.what
+                                && StoredEntry::id_of(&put.stored).is_ok_and(|id| newest.insert(id))
+                            {
                                 lists.put_stored(&put.stored, simplify);
                             }
                         }
@@ -376,9 +380,7 @@ fn grow(lists: &Lists, wanted: &mut FxHashSet<Key>) {
 
 fn is_of(entered: &Entered, entry_id: &str) -> bool {
     match &entered.what {
-        What::Put(put) => {
-            StoredEntry::read(&put.stored).is_ok_and(|stored| stored.entry_id == entry_id)
-        }
+        What::Put(put) => StoredEntry::id_of(&put.stored).is_ok_and(|id| id == entry_id),
         What::Clock(struck) => struck.entry_id == entry_id,
         _ => false,
     }

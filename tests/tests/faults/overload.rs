@@ -120,12 +120,18 @@ fn start(dir: &Path) -> Service {
 async fn connect(service: &Service, connections: usize) -> Vec<GateClient<Channel>> {
     let mut gates = Vec::new();
     for _ in 0..connections {
-        let endpoint = Endpoint::from_shared(format!("http://{}", service.grpc));
-        let channel = endpoint.expect("an address").connect().await;
-        let gate = GateClient::new(channel.expect("the service"));
-        gates.push(gate.max_decoding_message_size(256 << 20));
+        gates.push(connected(endpoint(service)).await);
     }
     gates
+}
+
+fn endpoint(service: &Service) -> Endpoint {
+    Endpoint::from_shared(format!("http://{}", service.grpc)).expect("an address")
+}
+
+async fn connected(endpoint: Endpoint) -> GateClient<Channel> {
+    let channel = endpoint.connect().await.expect("the service");
+    GateClient::new(channel).max_decoding_message_size(256 << 20)
 }
 
 /// What became of calls.
@@ -376,6 +382,8 @@ fn assert_served(usual: &Tally, meanwhile: &Tally, seen: &str) {
 #[ignore = "keeps the machine busy: run by tests/faults.sh"]
 async fn readers_who_do_not_read_hold_up_nobody() {
     const STREAMS: usize = 200;
+    // What a library takes before anybody reads it: as little as HTTP/2 begins with, so that they are held back soon.
+    const WINDOW: u32 = 65_535;
     let dir = tempfile::tempdir().expect("a directory");
     let service = start(dir.path());
     let gates = connect(&service, 8).await;
@@ -384,7 +392,10 @@ async fn readers_who_do_not_read_hold_up_nobody() {
     let mut held = Vec::new();
     let sent = Arc::new(std::sync::atomic::AtomicU64::new(0));
     for stream in 0..STREAMS {
-        let mut gate = connect(&service, 1).await.pop().expect("a connection");
+        let small = endpoint(&service)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW);
+        let mut gate = connected(small).await;
         let (send, items) = mpsc::channel(64);
         let counted = Arc::clone(&sent);
         tokio::spawn(async move {
@@ -455,7 +466,7 @@ async fn huge_batches_are_bounded() {
     let at_rest = memory_mib(&service, "VmRSS");
     let mut batches = tokio::task::JoinSet::new();
     for client in 0..CLIENTS {
-        let mut gate = connect(&service, 1).await.pop().expect("a connection");
+        let mut gate = connected(endpoint(&service)).await;
         batches.spawn(async move {
             let (mut told, mut turned_away, mut refused) = (0_u64, 0_u64, Vec::new());
             for round in 0..3_u64 {
