@@ -66,7 +66,7 @@ const BOOK_BYTES_MAX: usize = 32 << 20;
 /// Bytes that a connection may have on their way to us.
 const CONNECTION_WINDOW: u32 = 16 << 20;
 /// Bytes that one stream may.
-const STREAM_WINDOW: u32 = 1 << 20;
+const STREAM_WINDOW: u32 = 512 << 10;
 /// Bytes of a packed book, which is one message.
 const PACK_BYTES: usize = 32 << 20;
 /// Time for clients to hang up after everything under way has ended.

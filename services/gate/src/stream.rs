@@ -26,10 +26,10 @@ use crate::failure::Failure;
 use crate::gate::{Gate, Inner};
 
 /// Items of one group at most.
-const GROUP_ITEMS: usize = 256;
+const GROUP_ITEMS: usize = 128;
 
 /// Groups under way at most, besides the one that is being read and the one that is being sent.
-const GROUPS: usize = 3;
+const GROUPS: usize = 2;
 
 /// Longest wait of an item for a list version: those behind it wait too.
 const LISTS_WAIT: Duration = Duration::from_millis(200);
