@@ -181,8 +181,10 @@ impl Writer {
     /// Whether no connection broke since it was opened on which a request may still be on its way.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        let producer = self.producer.as_ref();
-        producer.is_some_and(|producer| !is_broken(producer))
+        self.producer.as_ref().is_some_and(|producer| {
+            take_news(producer);
+            !is_broken(producer)
+        })
     }
 
     /// The place of the last record of the last transaction; of use to a writer of one partition, and
@@ -271,8 +273,7 @@ impl Writer {
                 send_offsets(producer, offsets, left())?;
             }
             producer.commit_transaction(left())?;
-            // Takes in what the library has to tell of connections; each time one event.
-            (0..EVENTS_TAKEN).for_each(|_| producer.poll(Duration::ZERO));
+            take_news(producer);
             if is_broken(producer) {
                 tracing::info!(
                     writer = writer.id,
@@ -359,6 +360,11 @@ fn send_offsets(
         .map_err(|_| timed_out())?;
     told.recv_timeout(within + OVERTIME)
         .unwrap_or_else(|_| Err(timed_out()))
+}
+
+/// Takes in what the library has to tell of connections; each time one event.
+fn take_news(producer: &BaseProducer<Deliveries>) {
+    (0..EVENTS_TAKEN).for_each(|_| producer.poll(Duration::ZERO));
 }
 
 fn is_broken(producer: &BaseProducer<Deliveries>) -> bool {
