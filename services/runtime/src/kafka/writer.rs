@@ -32,8 +32,8 @@ use super::topics::Topic;
 const FLUSH_LOOK: Duration = Duration::from_micros(500);
 /// How much longer than it was told the library may take before it is left alone.
 const OVERTIME: Duration = Duration::from_millis(500);
-/// More than the library ever has to tell after a transaction: one for each broker.
-const EVENTS_TAKEN: usize = 8;
+/// More than the library ever has to tell after a transaction: a few lines for each broker.
+const EVENTS_TAKEN: usize = 32;
 
 /// What a batch waits for its records to be sent together: few large requests cost the broker and us
 /// less than many small ones, and the end of a transaction waits for the last of them only so long.
@@ -111,7 +111,15 @@ struct Deliveries {
 }
 
 impl ClientContext for Deliveries {
+    /// That the other side closed a connection is told in a line of the library's log alone.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" && !was_not_up(message) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
+        let level = match level {
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => RDKafkaLogLevel::Debug,
+            other => other,
+        };
         client::log(level, facility, message);
     }
 
@@ -218,7 +226,8 @@ impl Writer {
             .set_default("message.max.bytes", RECORD_BYTES_MAX)
             .set_default("batch.size", "1000000")
             // Else a connection that the other side closes is no news, whatever was under way on it.
-            .set("log.connection.close", "true");
+            .set("log.connection.close", "true")
+            .set_log_level(RDKafkaLogLevel::Info);
         let producer: BaseProducer<Deliveries> = config
             .create_with_context(Deliveries::default())
             .map_err(|source| Error::Client {
