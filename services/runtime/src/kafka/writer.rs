@@ -424,6 +424,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_closed_connection_is_heard_of_in_the_log() {
+        let check = |facility: &str, message: &str, broken: bool| {
+            let told = Deliveries::default();
+            told.log(RDKafkaLogLevel::Info, facility, message);
+            assert_eq!(told.broken.into_inner(), broken, "{facility} {message}");
+        };
+        let closed = "[thrd:TxnCoordinator]: TxnCoordinator: 127.0.0.1:9092: Disconnected (after 52ms in state UP)";
+        check("FAIL", closed, true);
+        check("GETPID", closed, false);
+        let refused = "[thrd:127.0.0.1:9092/1]: 127.0.0.1:9092/1: Connect failed (after 0ms in state CONNECT)";
+        check("FAIL", refused, false);
+    }
+
+    #[test]
     fn only_a_connection_that_was_up_can_have_requests_under_way() {
         let check = |reason: &str, was_not_up_: bool| assert_eq!(was_not_up(reason), was_not_up_);
         check(
