@@ -33,7 +33,7 @@ const LEAST: u32 = 8;
 const MORE: u32 = 1;
 
 /// See the module. Cheap to ask.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Lag(Arc<Told>);
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Turns checks away before anything is spent on them, while there is more work than this process can do.
 //!
-//! Whoever is refused after the event was read has cost a third of a verdict already: ten times the capacity would keep
-//! the processor busy with refusing alone. Here only the head of the call is looked at, and the answer is ready made.
+//! Whoever is refused after the event was read has cost a good part of a verdict already. Here only the head of the call
+//! is looked at, and the answer is ready made.
 //!
 //! To refuse over HTTP/2 is not for nothing either, so those who are turned away are asked to stay away for longer than
 //! where only room lacked, and not all for the same time: else they would come back together.

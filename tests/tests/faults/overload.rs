@@ -40,7 +40,7 @@ const GROWTH_MIB: u64 = 512;
 /// How much longer accepted work may take under overload than at 85 % load.
 const SLOWER_MAX: f64 = 3.0;
 /// The same where ten times as many callers come as keep it busy, once it has settled, if they heed the hint. What may be
-/// hoped for is [`SLOWER_MAX`]: to refuse a call over HTTP/2 takes two fifths of what a verdict takes.
+/// hoped for is [`SLOWER_MAX`]: by what was counted, to refuse a call over HTTP/2 takes two fifths of what a verdict takes.
 const CROWDED_SLOWER_MAX: f64 = 6.0;
 /// Time to be as before once the overload is over.
 const RECOVERS_WITHIN: Duration = Duration::from_secs(5);
