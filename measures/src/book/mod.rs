@@ -12,6 +12,7 @@ mod load;
 mod mutate;
 mod schema;
 mod spanned;
+pub(crate) mod terms;
 mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ pub use cases::{Difference, FailedCase};
 pub use load::{BookError, BookErrors, Deployment, Signing, SourceFile};
 pub use mutate::{Fate, Mutant, Mutation, RowMutation, Tested, mutate, test};
 pub use source::Text;
+use terms::StageRow;
 
 /// Content hash of a book and of what the deployment says about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -390,27 +392,25 @@ pub struct Stage {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowsByList {
     /// By the list they name.
-    named: FxHashMap<ListCode, Vec<Arc<Measure>>>,
+    named: FxHashMap<ListCode, Vec<StageRow>>,
     /// Those that need no entry.
-    pub without_entry: Vec<Arc<Measure>>,
+    pub without_entry: Vec<StageRow>,
 }
 
 impl RowsByList {
     /// The rows that name the list.
-    pub fn naming(&self, list: &ListCode) -> &[Arc<Measure>] {
+    pub fn naming(&self, list: &ListCode) -> &[StageRow] {
         self.named.get(list).map_or(&[], Vec::as_slice)
     }
 
     /// Adds a row under everything it names.
-    pub fn add(&mut self, row: &Arc<Measure>) {
-        if !row.needs_entry() {
-            self.without_entry.push(Arc::clone(row));
+    pub fn add(&mut self, row: &StageRow) {
+        if !row.measure.needs_entry() {
+            self.without_entry.push(row.clone());
         }
-        for list in &row.lists {
-            self.named
-                .entry(list.clone())
-                .or_default()
-                .push(Arc::clone(row));
+        for list in &row.measure.lists {
+            let named = self.named.entry(list.clone()).or_default();
+            named.push(row.clone());
         }
     }
 }

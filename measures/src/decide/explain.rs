@@ -189,7 +189,7 @@ impl<'a> Asked<'_, 'a> {
         let asked = match row.action {
             Action::Penalty(effect) => {
                 penalties::weigh(row, effect, setting, known, lead_role, hit)
-                    .map(Because::Triggered)
+                    .map(|weighed| Because::Triggered(weighed.shown(row, hit)))
             }
             Action::Incentive(_) => {
                 incentives::weigh(row, setting, known, lead_role, hit).map(Because::Incentive)

@@ -29,8 +29,9 @@ pub(super) fn judge<'a>(
     let Some(stage) = setting.stage else {
         return incentives;
     };
-    for (row, hit) in matching::candidates(&stage.rows.incentives, known) {
-        incentives.add(row, setting, known, lead_role, hit);
+    let rows = &stage.rows.incentives;
+    for (row, hit) in matching::candidates(rows, setting, known, lead_role) {
+        incentives.add(&row.measure, setting, known, lead_role, hit);
     }
     order(&mut incentives.offered);
     order(&mut incentives.withheld);

@@ -1,12 +1,11 @@
 //! Whether a row matches a subject and an entry, and what about it cannot be judged (spec 4).
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 
 use super::explain::NotMatched;
 use super::setting::Setting;
 use super::subject::{Hit, Known};
+use crate::book::terms::{self, Asked, StageRow};
 use crate::book::{Measure, RowsByList};
 use crate::condition::{Bindings, Record, Value};
 use crate::event::{AttributeValue, Event, Region};
@@ -16,17 +15,49 @@ use crate::vocabulary::{Direction, Role, Severity};
 /// What about a match cannot be judged; empty when all of it can.
 pub(super) type Doubts = SmallVec<[Why; 2]>;
 
-/// The rows that may apply to the subject: those without an entry, and those of each hit's list.
+/// The rows that may apply to the subject, those without an entry and those of each hit's list; without those that
+/// their terms alone rule out.
 pub(super) fn candidates<'r, 'k, 'a>(
     rows: &'r RowsByList,
+    setting: &'k Setting<'a>,
     known: &'k Known<'a>,
-) -> impl Iterator<Item = (&'r Arc<Measure>, Option<&'k Hit<'a>>)> {
-    let on_hit = |hit: &'k Hit<'a>| {
-        let named = rows.naming(&hit.list.code).iter();
-        named.map(move |row| (row, Some(hit)))
+    lead_role: Option<Role>,
+) -> impl Iterator<Item = (&'r StageRow, Option<&'k Hit<'a>>)> {
+    let allowed = move |rows: &'r [StageRow], hit: Option<&'k Hit<'a>>| {
+        let asked = asked(setting, known, lead_role, hit);
+        let may_match = move |row: &&StageRow| {
+            let allows = row.terms.allow(&asked);
+            debug_assert!(
+                allows || matches(&row.measure, setting, known, lead_role, hit).is_err(),
+                "the terms of {} rule out what matches",
+                row.measure.id
+            );
+            allows
+        };
+        let allowed = rows.iter().filter(may_match);
+        allowed.map(move |row| (row, hit))
     };
-    let without_entry = rows.without_entry.iter().map(|row| (row, None));
-    without_entry.chain(known.hits.iter().flat_map(on_hit))
+    let on_hit = move |hit: &'k Hit<'a>| allowed(rows.naming(&hit.list.code), Some(hit));
+    allowed(&rows.without_entry, None).chain(known.hits.iter().flat_map(on_hit))
+}
+
+/// What the terms of a row are asked about.
+fn asked(
+    setting: &Setting<'_>,
+    known: &Known<'_>,
+    lead_role: Option<Role>,
+    hit: Option<&Hit<'_>>,
+) -> Asked {
+    let notice_day = setting.notice_day.unwrap_or(setting.day);
+    let relation = hit.and_then(|hit| hit.path.relation());
+    Asked {
+        days: (setting.day.min(notice_day), setting.day.max(notice_day)),
+        region: setting.event.region,
+        roles: terms::role(known.given.role) | lead_role.map_or(0, terms::role),
+        relation: relation.map_or(0, terms::role),
+        kinds: known.kind.map_or(terms::ANY, terms::kind),
+        severities: hit.and_then(severity).map_or(terms::ANY, terms::severity),
+    }
 }
 
 /// What about the match cannot be judged, or the first reason why the row does not match.

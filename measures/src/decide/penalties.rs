@@ -5,9 +5,11 @@ use super::matching;
 use super::setting::Setting;
 use super::subject::{Hit, Known};
 use crate::book::Measure;
-use crate::event::{EntryId, MeasureId};
+use crate::book::terms::StageRow;
+use crate::event::EntryId;
 use crate::verdict::{Contribution, Decision, EntryHit, Flag, Path, Triggered, Why};
 use crate::vocabulary::{Class, Confidence, Effect, Force, Role, Severity};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What the penalties of one subject come to.
@@ -21,6 +23,24 @@ pub(super) struct Penalties {
     pub triggered: Vec<Triggered>,
 }
 
+/// What a row that matched contributes, and why.
+pub(super) struct Weighed {
+    effect: Effect,
+    contributes: Contribution,
+    why: Reasons,
+}
+
+type Reasons = SmallVec<[Why; 2]>;
+
+/// A row that matched, on an entry where it needs one.
+struct Matched<'r, 'k, 'a> {
+    row: &'r StageRow,
+    hit: Option<&'k Hit<'a>>,
+    weighed: Weighed,
+    /// Weaker rows of the same item on the same entry.
+    also: Vec<&'r StageRow>,
+}
+
 /// Judges every penalty row that may apply to the subject.
 pub(super) fn judge<'a>(
     setting: &Setting<'a>,
@@ -31,31 +51,34 @@ pub(super) fn judge<'a>(
     let Some(stage) = setting.stage else {
         return penalties;
     };
-    for (row, hit) in matching::candidates(&stage.rows.penalties, known) {
-        penalties.add(row, setting, known, lead_role, hit);
+    let mut matched = Vec::new();
+    for (row, hit) in matching::candidates(&stage.rows.penalties, setting, known, lead_role) {
+        let Some(stated) = row.measure.penalty() else {
+            continue;
+        };
+        let Ok(weighed) = weigh(&row.measure, stated, setting, known, lead_role, hit) else {
+            continue;
+        };
+        penalties.count(&weighed, &row.measure, setting);
+        matched.push(Matched {
+            row,
+            hit,
+            weighed,
+            also: Vec::new(),
+        });
     }
-    if penalties.triggered.len() > 1 {
-        order(&mut penalties.triggered);
-        fold_weaker(&mut penalties.triggered);
+    if matched.len() > 1 {
+        order(&mut matched);
+        fold_weaker(&mut matched);
     }
+    penalties.triggered = matched.into_iter().map(Matched::shown).collect();
     penalties
 }
 
 impl Penalties {
-    fn add<'a>(
-        &mut self,
-        row: &Arc<Measure>,
-        setting: &Setting<'a>,
-        known: &Known<'a>,
-        lead_role: Option<Role>,
-        hit: Option<&Hit<'a>>,
-    ) {
-        let Some(stated) = row.penalty() else { return };
-        let Ok(triggered) = weigh(row, stated, setting, known, lead_role, hit) else {
-            return;
-        };
-        let Triggered { effect, why, .. } = &triggered;
-        let waits = triggered.contributes == Contribution::Proposed;
+    fn count(&mut self, weighed: &Weighed, row: &Measure, setting: &Setting<'_>) {
+        let Weighed { effect, why, .. } = weighed;
+        let waits = weighed.contributes == Contribution::Proposed;
         self.flags.extend(why.iter().filter_map(flag));
         let part = Decision {
             effect: (!waits).then_some(*effect),
@@ -68,21 +91,19 @@ impl Penalties {
         if row.reaches_party {
             self.reaches_party.join(&part);
         }
-        self.triggered.push(triggered);
     }
 }
 
 /// What the row contributes and why; else why it does not match. `stated` is the row's own effect.
 pub(super) fn weigh<'a>(
-    row: &Arc<Measure>,
+    row: &Measure,
     stated: Effect,
     setting: &Setting<'a>,
     known: &Known<'a>,
     lead_role: Option<Role>,
     hit: Option<&Hit<'a>>,
-) -> Result<Triggered, NotMatched> {
-    let doubts = matching::matches(row, setting, known, lead_role, hit)?;
-    let mut why: Vec<Why> = doubts.into_vec();
+) -> Result<Weighed, NotMatched> {
+    let mut why = matching::matches(row, setting, known, lead_role, hit)?;
     why.extend(
         hit.into_iter()
             .flat_map(|hit| entry_doubts(hit, setting, known)),
@@ -106,8 +127,7 @@ pub(super) fn weigh<'a>(
     };
     why.sort_unstable();
     why.dedup();
-    Ok(Triggered {
-        measure: Arc::clone(row),
+    Ok(Weighed {
         effect,
         contributes: if waits {
             Contribution::Proposed
@@ -115,9 +135,46 @@ pub(super) fn weigh<'a>(
             Contribution::Effect
         },
         why,
-        also: Vec::new(),
-        entry: hit.map(entry_hit),
     })
+}
+
+impl Weighed {
+    /// As a verdict shows it, alone.
+    pub fn shown(self, row: &Arc<Measure>, hit: Option<&Hit<'_>>) -> Triggered {
+        Triggered {
+            measure: Arc::clone(row),
+            effect: self.effect,
+            contributes: self.contributes,
+            why: self.why.into_vec(),
+            also: Vec::new(),
+            entry: hit.map(entry_hit),
+        }
+    }
+}
+
+impl Matched<'_, '_, '_> {
+    /// As a verdict shows it.
+    fn shown(mut self) -> Triggered {
+        self.also.sort_unstable_by_key(|row| row.place);
+        self.also.dedup_by_key(|row| row.place);
+        let also = self.also.iter().map(|row| row.measure.id.clone());
+        Triggered {
+            also: also.collect(),
+            ..self.weighed.shown(&self.row.measure, self.hit)
+        }
+    }
+
+    /// Whether the other is shown with this one: a row of the same item on the same entry. What applies now and what
+    /// is proposed are kept apart, so that each shows its legal basis.
+    fn speaks_for(&self, other: &Self) -> bool {
+        let (Some(hit), Some(others)) = (self.hit, other.hit) else {
+            return false;
+        };
+        std::ptr::eq(hit, others)
+            && self.weighed.contributes == other.weighed.contributes
+            && self.row.item.is_some()
+            && self.row.item == other.row.item
+    }
 }
 
 /// What about the entry keeps a strong effect from applying at once.
@@ -195,7 +252,7 @@ fn limit(
     row: &Measure,
     setting: &Setting<'_>,
     hit: Option<&Hit<'_>>,
-    why: &mut Vec<Why>,
+    why: &mut Reasons,
 ) -> Effect {
     let mut effect = stated;
     let mut at_most = |limit: Effect, reason: Why| {
@@ -241,13 +298,13 @@ pub(super) fn entry_hit(hit: &Hit<'_>) -> EntryHit {
 }
 
 /// By descending contribution, then measure, then entry (spec 7).
-fn order(triggered: &mut [Triggered]) {
-    triggered.sort_by(|a, b| {
-        let strength = |t: &Triggered| (t.effect, t.contributes);
+fn order(matched: &mut [Matched<'_, '_, '_>]) {
+    let strength = |one: &Matched<'_, '_, '_>| (one.weighed.effect, one.weighed.contributes);
+    matched.sort_unstable_by(|a, b| {
         strength(b)
             .cmp(&strength(a))
-            .then_with(|| a.measure.id.cmp(&b.measure.id))
-            .then_with(|| place(a.entry.as_ref()).cmp(&place(b.entry.as_ref())))
+            .then_with(|| a.row.place.cmp(&b.row.place))
+            .then_with(|| a.hit.map(Hit::place).cmp(&b.hit.map(Hit::place)))
     });
 }
 
@@ -257,28 +314,13 @@ pub(super) fn place(hit: Option<&EntryHit>) -> Option<(&EntryId, Path)> {
 }
 
 /// Shows of several rows of one item on one entry the strongest, the others as `also`.
-///
-/// What applies now and what is proposed are kept apart, so that each shows its legal basis.
-fn fold_weaker(triggered: &mut Vec<Triggered>) {
-    let mut shown: Vec<Triggered> = Vec::with_capacity(triggered.len());
-    for next in triggered.drain(..) {
-        let same = |strong: &&mut Triggered| {
-            strong.measure.item.is_some()
-                && strong.measure.item == next.measure.item
-                && strong.contributes == next.contributes
-                && strong.entry.is_some()
-                && strong.entry == next.entry
-        };
-        match shown.iter_mut().find(same) {
-            Some(strong) => add_sorted(&mut strong.also, next.measure.id.clone()),
+fn fold_weaker(matched: &mut Vec<Matched<'_, '_, '_>>) {
+    let mut shown: Vec<Matched<'_, '_, '_>> = Vec::with_capacity(matched.len());
+    for next in matched.drain(..) {
+        match shown.iter_mut().find(|strong| strong.speaks_for(&next)) {
+            Some(strong) => strong.also.push(next.row),
             None => shown.push(next),
         }
     }
-    *triggered = shown;
-}
-
-fn add_sorted(ids: &mut Vec<MeasureId>, id: MeasureId) {
-    if let Err(at) = ids.binary_search(&id) {
-        ids.insert(at, id);
-    }
+    *matched = shown;
 }

@@ -52,6 +52,13 @@ pub(super) struct Hit<'a> {
     pub named: OnceCell<EntryHit>,
 }
 
+impl Hit<'_> {
+    /// Where it stands among the hits of its subject.
+    pub fn place(&self) -> (&str, Path) {
+        (self.entry.entry_id, self.path)
+    }
+}
+
 /// An entry found and not used.
 pub(super) struct NotUsed<'a> {
     pub entry_id: &'a str,

@@ -90,6 +90,8 @@ fn under(lists: &Lists, key: Key) -> String {
     let mut found = Vec::new();
     lists.find(key, |body| {
         let stored = StoredEntry::read(body).expect("an entry");
+        let id = StoredEntry::id_of(body).expect("an id");
+        assert_eq!(id, stored.entry_id);
         found.push(stored.entry_id.to_owned());
     });
     found.sort();

@@ -75,7 +75,7 @@ pub(crate) async fn judge(
     deadline: Instant,
 ) -> Judged {
     let parent = extract_parent(|name| trace.get(name));
-    let span = tracing::info_span!(
+    let span = tracing::debug_span!(
         span::CHECK,
         { field::TRANSPORT } = transport.label(),
         { field::CALLER } = caller.name(),

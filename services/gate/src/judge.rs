@@ -176,7 +176,7 @@ impl ports::Judge for Gate {
 
 /// The span of an event, and the trace context to hand on with its verdict.
 fn traced(given: Vec<(String, String)>) -> (tracing::Span, Vec<(String, String)>) {
-    let span = tracing::info_span!(
+    let span = tracing::debug_span!(
         span::CHECK,
         { field::CALLER } = CALLER,
         { field::TRANSPORT } = Transport::Kafka.label()

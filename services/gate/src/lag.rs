@@ -6,8 +6,10 @@
 //! each time, and bit by bit more again while the line is short. One late time alone is a pause of the machine, after which
 //! everything goes on as before; and where few checks come, they are not what keeps the processor busy.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -21,8 +23,8 @@ const LATE: Duration = Duration::from_millis(40);
 /// See [`LATE`].
 const TIMES: u32 = 2;
 
-/// Checks that must have come between two looks for them to be too many.
-const MANY: u32 = 32;
+/// Checks of a second that are many; fewer are not what keeps the processor busy.
+const MANY: f64 = 500.0;
 
 /// The share of checks that are taken when there is time for all, and the least there may be: some must be taken for it to
 /// be seen whether there is time again.
@@ -63,8 +65,7 @@ impl Lag {
             loop {
                 let due = Instant::now() + EVERY;
                 tokio::time::sleep_until(due.into()).await;
-                // Whoever a timer wakes goes first; behind this stand all who could go on as well.
-                tokio::task::yield_now().await;
+                stand_in_line().await;
                 let Some(told) = told.upgrade() else {
                     return;
                 };
@@ -96,6 +97,22 @@ impl Lag {
     }
 }
 
+/// Lets all who can go on now go on before.
+///
+/// Whoever a timer wakes goes first, and so does whoever yields by the runtime's own means, as soon as it has looked at its
+/// timers and sockets. Only a task that wakes itself while it runs is put at the end.
+async fn stand_in_line() {
+    let mut stood = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut stood, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// What the looks before this one saw.
 #[derive(Debug)]
 struct Seen {
@@ -115,7 +132,8 @@ impl Default for Seen {
 impl Seen {
     /// The share that is taken from now on.
     fn note(&mut self, late_by: Duration, arrived: u32) -> u32 {
-        if late_by >= LATE && arrived >= MANY {
+        let many = f64::from(arrived) >= MANY * (EVERY + late_by).as_secs_f64();
+        if late_by >= LATE && many {
             self.late_in_a_row += 1;
             if self.late_in_a_row >= TIMES {
                 self.share = (self.share / 2).max(LEAST);
@@ -140,7 +158,9 @@ mod tests {
         assert_eq!(many.map(&mut note), [256, 256, 256, 128, 64]);
         let many = [39, 40, 1].map(|millis| (millis, 1_000));
         assert_eq!(many.map(&mut note), [65, 65, 66]);
-        assert_eq!([(40, 10); 3].map(&mut note), [67, 68, 69]);
+        // 22 in 45 ms are fewer than 500 a second.
+        assert_eq!([(40, 22); 3].map(&mut note), [67, 68, 69]);
+        assert_eq!([(40, 23); 2].map(&mut note), [69, 34]);
         let never_none = [(40, 1_000); 20].map(&mut note);
         assert_eq!(never_none[19], LEAST);
     }

@@ -1,5 +1,6 @@
 //! The gate as the gRPC service `Gate`, and as the port by which HTTP asks it.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -274,7 +275,12 @@ impl ports::Check for Gate {
         caller: Caller,
         transport: Transport,
     ) -> ports::Answer<'_, Result<v1::CheckResponse, Status>> {
-        Box::pin(self.check_one(Some(event), Some(caller), transport, None, None))
+        if self.inner.admission.in_time() {
+            return Box::pin(self.check_one(Some(event), Some(caller), transport, None, None));
+        }
+        let pending = self.inner.metrics.received(transport);
+        pending.refused(Refusal::Overloaded);
+        Box::pin(ready(Err(Failure::Overloaded.status())))
     }
 }
 

@@ -20,7 +20,8 @@ use tonic::server::NamedService;
 
 use crate::gate::Gate;
 
-/// The only call that is turned away here: senders of streams and batches are held back, which costs nothing.
+/// The only call that is turned away here: senders of streams and batches are held back while room lacks, and what comes
+/// over HTTP is read before.
 const CHECK: &str = "/creditgate.v1.Gate/Check";
 
 /// How long those who are turned away should wait, in turn.

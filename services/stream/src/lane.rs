@@ -207,8 +207,9 @@ where
             // Read before the predecessor's last commit was known.
             Next::Record(record) if record.offset < self.from => {}
             Next::Record(record) => self.batch.push(record),
+            Next::Nothing => self.writer.listen(),
             // The next step sees what is due.
-            Next::Nothing | Next::Stop => {}
+            Next::Stop => {}
         }
         ControlFlow::Continue(())
     }
@@ -321,6 +322,10 @@ where
         }
         if !self.writer.is_whole() {
             // What it wrote is confirmed, and it may write nothing more.
+            tracing::info!(
+                partition = self.lane.partition(),
+                "a connection of the writer's broke: another one goes on"
+            );
             return ControlFlow::Break(Leave::Doubt);
         }
         let begun = self.writer.begin();

@@ -43,6 +43,9 @@ pub(crate) trait Transactions {
     /// See [`Writer::is_whole`].
     fn is_whole(&self) -> bool;
 
+    /// See [`Writer::listen`].
+    fn listen(&self);
+
     /// See [`Writer::write`].
     fn write(&mut self, records: &[Outgoing]) -> Result<(), Unwritten>;
 
@@ -97,6 +100,10 @@ impl Transactions for Writer {
 
     fn is_whole(&self) -> bool {
         self.is_whole()
+    }
+
+    fn listen(&self) {
+        self.listen();
     }
 
     fn write(&mut self, records: &[Outgoing]) -> Result<(), Unwritten> {

@@ -189,7 +189,7 @@ covers_from: "2015-01-01"
     }
     for (n, chunk) in rows.chunks(200).enumerate() {
         let text = chunk.iter().fold("measures:\n".to_owned(), |text, row| {
-            text + &row_of_book(row)
+            text + row_of_book(row).as_str()
         });
         files.push(SourceFile::new(format!("measures/part-{n:03}.yaml"), text));
     }

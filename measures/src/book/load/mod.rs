@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::source::{BookFile, ConfirmationSource, ConfirmationsFile, MeasureSource};
+use super::terms::{StageRow, Terms};
 use super::{Book, BookVersion, Edition, List, Measure, Scenario, StageRows, cases, guards};
 use crate::event::{ListCode, Region, ScenarioCode};
 use crate::name::SimplifyTable;
@@ -548,24 +549,25 @@ pub(super) fn index(
 ) {
     for scenario in scenarios.values_mut() {
         for stage in &mut scenario.stages {
-            let here = |row: &&Arc<Measure>| {
+            let here = |(_, row): &(usize, &Arc<Measure>)| {
                 row.applies
                     .iter()
                     .any(|(code, stages)| *code == scenario.code && stages.contains(&stage.code))
             };
-            stage.rows = StageRows::of(measures.iter().filter(here), lists);
+            stage.rows = StageRows::of(measures.iter().enumerate().filter(here), lists);
         }
     }
 }
 
 impl StageRows {
     fn of<'m>(
-        rows: impl Iterator<Item = &'m Arc<Measure>>,
+        rows: impl Iterator<Item = (usize, &'m Arc<Measure>)>,
         lists: &FxHashMap<ListCode, Arc<List>>,
     ) -> Self {
         let mut indexed = Self::default();
+        let mut items: FxHashMap<&str, usize> = FxHashMap::default();
         let mut needs: BTreeMap<ListCode, Vec<Arc<Measure>>> = BTreeMap::new();
-        for row in rows {
+        for (place, row) in rows {
             match (row.penalty(), row.active) {
                 (Some(_), false) => indexed.inactive_penalties = true,
                 (Some(_), true) => indexed.active_penalties = true,
@@ -574,11 +576,21 @@ impl StageRows {
             if !row.active {
                 continue;
             }
+            let next = items.len();
+            let laid_out = StageRow {
+                terms: Terms::of(row),
+                place,
+                item: row
+                    .item
+                    .as_deref()
+                    .map(|item| *items.entry(item).or_insert(next)),
+                measure: Arc::clone(row),
+            };
             let Some(effect) = row.penalty() else {
-                indexed.incentives.add(row);
+                indexed.incentives.add(&laid_out);
                 continue;
             };
-            indexed.penalties.add(row);
+            indexed.penalties.add(&laid_out);
             if effect > Effect::HeightenedScrutiny {
                 for list in &row.lists {
                     needs.entry(list.clone()).or_default().push(Arc::clone(row));

@@ -133,12 +133,27 @@ impl ClientContext for Deliveries {
     }
 }
 
+/// States of a connection that has not been up yet, in the library's words. One that proves anew who it is while
+/// requests are under way is in other states.
+const NOT_UP_YET: [&str; 6] = [
+    "INIT",
+    "DOWN",
+    "TRY_CONNECT",
+    "CONNECT",
+    "SSL_HANDSHAKE",
+    "APIVERSION_QUERY",
+];
+
 /// Whether an error of the library's says that the connection was only being made: no request of ours is
 /// under way on such a one. What it does not say so plainly counts as a break.
 fn was_not_up(reason: &str) -> bool {
-    reason
-        .rsplit_once(" in state ")
-        .is_some_and(|(_, state)| !state.starts_with("UP"))
+    let is_end = |rest: &str| rest.starts_with([',', ')']);
+    reason.rsplit_once(" in state ").is_some_and(|(_, told)| {
+        let states = NOT_UP_YET.iter();
+        states
+            .filter_map(|state| told.strip_prefix(state))
+            .any(is_end)
+    })
 }
 
 impl ProducerContext for Deliveries {
@@ -189,10 +204,19 @@ impl Writer {
     /// Whether no connection broke since it was opened on which a request may still be on its way.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.producer.as_ref().is_some_and(|producer| {
+        self.listen();
+        let broken = |producer: &Arc<BaseProducer<Deliveries>>| {
+            producer.context().broken.load(Ordering::Relaxed)
+        };
+        self.producer.as_ref().is_some_and(|own| !broken(own))
+    }
+
+    /// Takes in what the library has to tell; to be called now and then while nothing is written, as it would
+    /// gather else.
+    pub fn listen(&self) {
+        if let Some(producer) = &self.producer {
             take_news(producer);
-            !is_broken(producer)
-        })
+        }
     }
 
     /// The place of the last record of the last transaction; of use to a writer of one partition, and
@@ -283,12 +307,6 @@ impl Writer {
             }
             producer.commit_transaction(left())?;
             take_news(producer);
-            if is_broken(producer) {
-                tracing::info!(
-                    writer = writer.id,
-                    "a connection broke during a transaction that is confirmed; the next one is another producer's"
-                );
-            }
             Ok(())
         })
     }
@@ -376,10 +394,6 @@ fn take_news(producer: &BaseProducer<Deliveries>) {
     (0..EVENTS_TAKEN).for_each(|_| producer.poll(Duration::ZERO));
 }
 
-fn is_broken(producer: &BaseProducer<Deliveries>) -> bool {
-    producer.context().broken.load(Ordering::Relaxed)
-}
-
 /// Waits until everything is delivered or given up.
 ///
 /// The library's own flush sleeps a tenth of a second between two looks, and its wait for news counts
@@ -452,6 +466,9 @@ mod tests {
             "127.0.0.1:9092/1: 1 request(s) timed out: disconnect (after 5204ms in state UP, 1 identical error(s) suppressed)",
             false,
         );
+        let proving_again =
+            "sasl_ssl://127.0.0.1:9092/1: Disconnected (after 31ms in state AUTH_REQ)";
+        check(proving_again, false);
         check("something new", false);
     }
 }

@@ -76,12 +76,13 @@ fn graph(rows: &[&Row]) -> Json {
         })
     });
     let column = |name: &str| json!({ "id": name, "name": name, "field": name });
+    let inputs = ["severity", "role", "province", "day", "amount"].map(column);
     json!({
         "nodes": [
             { "id": "in", "name": "in", "type": "inputNode", "content": {} },
             { "id": "table", "name": "table", "type": "decisionTableNode", "content": {
                 "hitPolicy": "first",
-                "inputs": ["severity", "role", "province", "day", "amount"].map(column),
+                "inputs": inputs,
                 "outputs": [column("rank")],
                 "rules": rules.collect::<Vec<_>>(),
             } },

@@ -330,6 +330,8 @@ impl Transactions for Writer {
         self.epoch.is_some() && !world(&self.world).fails(25, "connection broken")
     }
 
+    fn listen(&self) {}
+
     fn write(&mut self, records: &[Outgoing]) -> Result<(), Unwritten> {
         self.begin()?;
         records.iter().try_for_each(|record| self.add(record))?;
