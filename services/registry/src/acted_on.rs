@@ -12,6 +12,7 @@ use creditgate_runtime::ports::{Change, Changed, Changes, Following, HistoryErro
 use rustc_hash::FxHashSet;
 
 use crate::history::Past;
+use crate::life::action;
 use crate::log::{Entered, What};
 
 impl Changes for Past {
@@ -81,6 +82,10 @@ impl Follower {
         let What::Put(put) = &entered.what else {
             return Vec::new();
         };
+        if put.action == action::CREATED {
+            // An import of a million new entries would be a million questions about what was not there.
+            return Vec::new();
+        }
         let Ok(stored) = StoredEntry::read(&put.stored) else {
             return Vec::new();
         };

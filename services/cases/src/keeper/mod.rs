@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use creditgate_measures::identifier::Key;
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::Cause;
 use creditgate_proto::encode::time_to_proto;
@@ -306,15 +307,16 @@ impl Keeper {
         let mut mark = self.table.mark();
         mark.scanned = last.seq;
         let lookup = self.lookup.clone();
+        let of_entries = changes.iter().filter_map(of_entry);
+        let mut touched = lookup.touched(of_entries)?.into_iter();
         let mut due = Vec::new();
         for change in &changes {
+            let of_entry = of_entry(change).and_then(|_| touched.next());
             let Some(cause) = cause_of(change) else {
                 continue;
             };
             let cases = match &change.what {
-                Changed::Entry { entry_id, keys } | Changed::EntryClock { entry_id, keys } => {
-                    lookup.touched(keys, entry_id)?
-                }
+                Changed::Entry { .. } | Changed::EntryClock { .. } => of_entry.unwrap_or_default(),
                 Changed::RowClock(row) => {
                     let book = self.live.load_full().book.clone();
                     let rows = book.measures().iter();
@@ -610,6 +612,16 @@ impl Keeper {
             cases: now.saturating_sub(before),
             repeated,
         })
+    }
+}
+
+/// The keys of the subject of an entry and its id, where the change is about one.
+fn of_entry(change: &ListChange) -> Option<(&[Key], &str)> {
+    match &change.what {
+        Changed::Entry { entry_id, keys } | Changed::EntryClock { entry_id, keys } => {
+            Some((keys, entry_id))
+        }
+        Changed::RowClock(_) | Changed::Book | Changed::Nothing => None,
     }
 }
 

@@ -178,28 +178,35 @@ impl Lookup {
         Ok(found.into_iter().next())
     }
 
-    /// Open or tracked cases with a subject of one of these keys, or a measure that rests on the
-    /// entry: rows, and whether they are open.
-    pub(crate) fn touched(&self, keys: &[Key], entry: &str) -> Result<Vec<(i64, bool)>, Error> {
+    /// For each of these: open or tracked cases with a subject of one of the keys, or a measure that
+    /// rests on the entry; rows, and whether they are open.
+    pub(crate) fn touched<'a>(
+        &self,
+        asked: impl Iterator<Item = (&'a [Key], &'a str)>,
+    ) -> Result<Vec<Vec<(i64, bool)>>, Error> {
         self.ask(|connection| {
-            let mut found = Vec::new();
+            // One look at the file for all of them: each by itself would lock it anew.
+            let _view = connection.unchecked_transaction()?;
             let mut by_key = connection.prepare_cached(TOUCHED)?;
-            for key in keys {
-                let rows = by_key.query_map(params![key.0.cast_signed()], of_row)?;
-                for row in rows {
-                    found.push(row?);
-                }
-            }
             let mut by_entry = connection.prepare_cached(
                 "SELECT id, open FROM rests JOIN cases ON id = \"case\" WHERE entry = ?1 AND (open OR tracked)",
             )?;
-            let rows = by_entry.query_map(params![entry], of_row)?;
-            for row in rows {
-                found.push(row?);
-            }
-            found.sort_unstable();
-            found.dedup();
-            Ok(found)
+            asked
+                .map(|(keys, entry)| {
+                    let mut found = Vec::new();
+                    for key in keys {
+                        for row in by_key.query_map(params![key.0.cast_signed()], of_row)? {
+                            found.push(row?);
+                        }
+                    }
+                    for row in by_entry.query_map(params![entry], of_row)? {
+                        found.push(row?);
+                    }
+                    found.sort_unstable();
+                    found.dedup();
+                    Ok(found)
+                })
+                .collect()
         })
     }
 
