@@ -7,6 +7,7 @@ use creditgate_measures::identifier::Key;
 use creditgate_measures::lists::{Lists, keys};
 use creditgate_measures::name::SimplifyTable;
 use creditgate_proto::journal::v1::ClockStruck;
+use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::Generation;
 use creditgate_runtime::ports::{Change, Changed, Changes, Following, HistoryError};
 use rustc_hash::FxHashSet;
@@ -20,6 +21,7 @@ impl Changes for Past {
         Box::new(Follower {
             past: self.clone(),
             seq: after,
+            read: None,
             lists: None,
         })
     }
@@ -29,6 +31,8 @@ impl Changes for Past {
 struct Follower {
     past: Past,
     seq: u64,
+    /// Where the record of this number stands, once it was read.
+    read: Option<Position>,
     /// The lists at this number, once the follower has met those in use.
     lists: Option<Lists>,
 }
@@ -48,7 +52,12 @@ impl Following for Follower {
             self.lists = None;
         }
         let mut changes = Vec::new();
-        for entered in self.past.log().read_from_seq(self.seq + 1).take(most) {
+        let (past, known) = (self.past.clone(), self.seq);
+        let from = self.read.unwrap_or_else(|| past.log().near(known + 1));
+        let records = past.log().read_from(from);
+        let is_known =
+            |entered: &Result<Entered, _>| entered.as_ref().is_ok_and(|e| e.seq <= known);
+        for entered in records.skip_while(is_known).take(most) {
             let entered = entered.map_err(|error| HistoryError::Log(Box::new(error)))?;
             if entered.seq > head {
                 break;
@@ -62,7 +71,7 @@ impl Following for Follower {
                 }
                 lists.advance(entered.seq);
             }
-            self.seq = entered.seq;
+            (self.seq, self.read) = (entered.seq, Some(entered.position));
             changes.push(Change {
                 seq: entered.seq,
                 at: entered.recorded_at,

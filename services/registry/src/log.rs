@@ -163,15 +163,15 @@ impl ChangeLog {
         seq: u64,
     ) -> impl Iterator<Item = Result<Entered, Error>> + use<'_> {
         let seq = seq.max(1);
-        let position = self
-            .marks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .range(..=seq)
-            .next_back()
-            .map_or(Position(0), |(_, position)| *position);
-        self.read_from(position)
+        self.read_from(self.near(seq))
             .skip_while(move |entered| entered.as_ref().is_ok_and(|e| e.seq < seq))
+    }
+
+    /// A place at or before the record of this number, thousands of records before it perhaps.
+    pub fn near(&self, seq: u64) -> Position {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = marks.range(..=seq).next_back();
+        mark.map_or(Position(0), |(_, position)| *position)
     }
 
     /// The records from a position on, up to the durable head.
