@@ -27,6 +27,22 @@ impl Debug for Hidden<'_> {
     }
 }
 
+/// A word of a closed set, as far as it looks like one: whoever sends the wrong field puts a person's number or name
+/// there.
+struct Word<'a>(&'a str);
+
+impl Debug for Word<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
+        if digits <= 2 && self.0.bytes().all(is_word) {
+            Debug::fmt(self.0, f)
+        } else {
+            Hidden(self.0).fmt(f)
+        }
+    }
+}
+
 impl Debug for Event {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("Event")
@@ -48,11 +64,11 @@ impl Debug for Subject {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("Subject")
             .field("party", &self.party)
-            .field("role", &self.role)
-            .field("id_type", &self.id_type)
+            .field("role", &Word(&self.role))
+            .field("id_type", &Word(&self.id_type))
             .field("id", &Hidden(&self.id))
             .field("name", &Hidden(&self.name))
-            .field("kind", &self.kind)
+            .field("kind", &Word(&self.kind))
             .finish_non_exhaustive()
     }
 }
@@ -62,7 +78,7 @@ impl Debug for Entry {
         f.debug_struct("Entry")
             .field("entry_id", &self.entry_id)
             .field("list", &self.list)
-            .field("id_type", &self.id_type)
+            .field("id_type", &Word(&self.id_type))
             .field("id", &Hidden(&self.id))
             .field("name", &Hidden(&self.name))
             .field("state", &self.state)
@@ -73,7 +89,7 @@ impl Debug for Entry {
 impl Debug for RelatedSubject {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("RelatedSubject")
-            .field("role", &self.role)
+            .field("role", &Word(&self.role))
             .field("id", &Hidden(&self.id))
             .field("name", &Hidden(&self.name))
             .finish_non_exhaustive()
@@ -83,7 +99,7 @@ impl Debug for RelatedSubject {
 impl Debug for Alias {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("Alias")
-            .field("id_type", &self.id_type)
+            .field("id_type", &Word(&self.id_type))
             .field("id", &Hidden(&self.id))
             .finish_non_exhaustive()
     }
@@ -92,7 +108,7 @@ impl Debug for Alias {
 impl Debug for SubjectQuery {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         f.debug_struct("SubjectQuery")
-            .field("id_type", &self.id_type)
+            .field("id_type", &Word(&self.id_type))
             .field("id", &Hidden(&self.id))
             .field("name", &Hidden(&self.name))
             .finish_non_exhaustive()
@@ -455,5 +471,21 @@ impl Debug for ProposalResponse {
             .field("proposal", &self.proposal)
             .field("notice", &Hidden(&self.notice))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_or_a_name_in_the_place_of_a_word_is_hidden() {
+        let check = |text: &str, shown: &str| assert_eq!(format!("{:?}", Word(text)), shown);
+        for word in ["", "ID18", "consortium_member", "enterprise"] {
+            check(word, &format!("{word:?}"));
+        }
+        for somebody in ["219999199003071231", "US91219999MAYG58BR3QCC", "某甲某"] {
+            check(somebody, "＊＊＊");
+        }
     }
 }
