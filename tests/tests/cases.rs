@@ -106,6 +106,58 @@ async fn the_tables_can_be_thrown_away_and_a_requested_review_never_goes_back() 
     world.service.stop();
 }
 
+/// Brings these entries in at once.
+async fn import(service: &Service, entries: Vec<v1::Entry>) {
+    use v1::import_request::Part;
+    let header = v1::ImportHeader {
+        source_unit: "演示数据".to_owned(),
+        ..v1::ImportHeader::default()
+    };
+    let rows = entries.into_iter().map(|entry| {
+        Part::Row(v1::ImportRow {
+            entry: Some(entry),
+            ..v1::ImportRow::default()
+        })
+    });
+    let parts: Vec<_> = std::iter::once(Part::Header(header))
+        .chain(rows)
+        .map(|part| v1::ImportRequest { part: Some(part) })
+        .collect();
+    let sent = parts.len() - 1;
+    let done = service
+        .lists()
+        .await
+        .import(tokio_stream::iter(parts))
+        .await;
+    let summary = done.expect("imported").into_inner();
+    assert_eq!(summary.received, sent as u64, "{summary:?}");
+    assert_eq!(summary.refused_count, 0, "{summary:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_that_come_in_before_the_first_case_hide_no_later_change_from_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = start(dir.path());
+    import_entries(&service);
+    let others = |from: u64| -> Vec<v1::Entry> {
+        let numbers = from..from + 600;
+        let one = |n| land::entry(&format!("E-{n}"), invented::uscc(n), "B03", "2026-06-01");
+        numbers.map(one).collect()
+    };
+    import(&service, others(91_000)).await;
+    // All of them are passed by: there is no case.
+    reviewed(&service).await;
+    check(&service, land::event(WITH_CLAUSE, "register")).await;
+    let mut rows = others(92_000);
+    let today = creditgate_tests::now().date().to_string();
+    rows[300] = land::entry("E-BIDDER", land::bidder(), "B03", &today);
+    import(&service, rows).await;
+    reviewed(&service).await;
+    let case = case(&service, WITH_CLAUSE).await;
+    assert_eq!(latest(&case).outcome, "PROHIBIT", "{case:#?}");
+    service.stop();
+}
+
 /// The catalogue with a remark: another book that says the same.
 fn another_book(dir: &Path) -> String {
     let folder = dir.join("another").display().to_string();

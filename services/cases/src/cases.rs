@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use creditgate_proto::journal::v1::case_record::What;
 use creditgate_runtime::clock::Clock;
@@ -14,7 +14,7 @@ use creditgate_runtime::kafka::Cluster;
 use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::{CasesRole, Metrics};
 use creditgate_runtime::ports::{Change, Changes, History, Reviews};
-use creditgate_runtime::telemetry::names::field;
+use creditgate_runtime::threads::{self, Rank};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -33,9 +33,6 @@ use crate::terms::{BookTerms, Settings};
 const WAITING: usize = 1_024;
 /// Lists as changes left them, kept for reviews.
 const SNAPSHOTS: usize = 2_048;
-/// How far the threads stand back behind those that answer, 0 to 19.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 15;
 
 /// What cases are made of.
 pub struct Options {
@@ -326,12 +323,7 @@ impl Cases {
             keeper: commands.clone(),
         };
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            let behind = move || {
-                give_way();
-                run();
-            };
-            let thread = thread::Builder::new().name(name.to_owned());
-            thread.spawn(behind).map_err(Error::Thread)
+            threads::spawn(name, Rank::Following, run).map_err(Error::Thread)
         };
         let threads = vec![
             start("cases", Box::new(move || keeper.run()))?,
@@ -482,20 +474,6 @@ impl Cases {
         told.map_err(|_| ActError::Closed)
     }
 }
-
-/// Lets threads that answer somebody go first: where there is time left, this one has all of it.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    let own = rustix::thread::gettid();
-    // Linux keeps the value for each thread. Without it everything works, only later.
-    if let Err(error) = rustix::process::setpriority_process(Some(own), NICE) {
-        tracing::debug!({ field::ERROR } = %error, "a thread keeps its priority");
-    }
-}
-
-/// Only Linux keeps a priority for each thread.
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}
 
 impl std::fmt::Debug for Cases {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -24,10 +24,11 @@ use creditgate_runtime::kafka::{self, Cluster};
 use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::{Build, Metrics, Transport};
 use creditgate_runtime::ports::{self, History};
-use creditgate_runtime::shutdown::{self, Shutdown, Supervisor, Tasks};
+use creditgate_runtime::shutdown::{self, Shutdown, Signal, Supervisor, Tasks};
 use creditgate_runtime::telemetry::names::field;
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
@@ -324,12 +325,13 @@ impl App {
         Arc::new(self.registry.past().clone())
     }
 
-    /// Serves until a signal asks to stop, then drains.
+    /// Serves until a signal asks to stop, then drains. The signals are listened for since before the
+    /// start: one that comes as soon as the service is ready ends it in order.
     ///
     /// # Errors
     /// When a task ended that nobody asked to, or the drain took too long.
-    pub async fn run(self) -> Result<(), shutdown::Error> {
-        self.supervisor.run(self.drain_timeout).await
+    pub async fn run(self, signals: mpsc::Receiver<Signal>) -> Result<(), shutdown::Error> {
+        self.supervisor.run_with(signals, self.drain_timeout).await
     }
 
     /// Stops now, and drains.

@@ -9,6 +9,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{
     Config, Overrides, ProcessEnvironment, Sources, unknown_variables,
 };
+use creditgate_runtime::shutdown;
 use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::{errors::Chain, telemetry};
 
@@ -54,15 +55,23 @@ pub fn run(args: ServeArgs) -> Result<ExitCode, Failure> {
         .build()
         .map_err(|error| Failure::new("start the service", error))?;
     let served = runtime.block_on(async {
-        let app = App::start_with(&config, files, clock, metrics)
-            .await
-            .map_err(|error| Failure::new("start the service", error))?;
+        let mut signals =
+            shutdown::signals().map_err(|error| Failure::new("listen for signals", error))?;
+        let app = tokio::select! {
+            started = App::start_with(&config, files, clock, metrics) => {
+                started.map_err(|error| Failure::new("start the service", error))?
+            }
+            Some(_) = signals.recv() => {
+                tracing::info!("stopping before anything was served");
+                return Ok(());
+            }
+        };
         tracing::info!(
             { field::ADDRESS } = %app.grpc_addr(),
             http = app.http_addr().map(tracing::field::display),
             "serving"
         );
-        app.run()
+        app.run(signals)
             .await
             .map_err(|error| Failure::new("serve", error))
     });

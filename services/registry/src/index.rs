@@ -18,6 +18,7 @@ use creditgate_proto::journal::v1::desk_record::What as Noted;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::Live;
+use creditgate_runtime::threads::{self, Rank};
 use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::Error;
@@ -87,25 +88,23 @@ impl Index {
     /// Follows the log until nobody holds the index any more.
     pub fn follow(self: &Arc<Self>) -> std::io::Result<()> {
         let index = Arc::downgrade(self);
-        std::thread::Builder::new()
-            .name("entries-index".to_owned())
-            .spawn(move || {
-                let mut failed = false;
-                loop {
-                    std::thread::sleep(TICK);
-                    let Some(index) = index.upgrade() else {
-                        return;
-                    };
-                    let grown = index.step();
-                    if let Err(error) = &grown
-                        && !failed
-                    {
-                        tracing::warn!(error = %Chain(error), "the index of entries does not follow the change log; questions about the past read the log itself");
-                    }
-                    failed = grown.is_err();
+        let follow = move || {
+            let mut failed = false;
+            loop {
+                std::thread::sleep(TICK);
+                let Some(index) = index.upgrade() else {
+                    return;
+                };
+                let grown = index.step();
+                if let Err(error) = &grown
+                    && !failed
+                {
+                    tracing::warn!(error = %Chain(error), "the index of entries does not follow the change log; questions about the past read the log itself");
                 }
-            })
-            .map(drop)
+                failed = grown.is_err();
+            }
+        };
+        threads::spawn("entries-index", Rank::Upkeep, follow).map(drop)
     }
 
     /// Takes up to one batch of what the log has more.

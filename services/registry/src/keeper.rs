@@ -22,6 +22,7 @@ use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{AppendError, Appended, NewRecord, Position};
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::Metrics;
+use creditgate_runtime::threads::{self, Rank};
 use prost::Message;
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot};
@@ -543,13 +544,10 @@ impl Keeper {
             return;
         };
         let merge = self.merge();
-        let started = std::thread::Builder::new()
-            .name("lists-merge".to_owned())
-            .spawn(move || {
-                give_way();
-                // The loop has ended: the file stays and is as good at the next start.
-                let _ = own.blocking_send(Command::Merged(Box::new(merge())));
-            });
+        let started = threads::spawn("lists-merge", Rank::Upkeep, move || {
+            // The loop has ended: the file stays and is as good at the next start.
+            let _ = own.blocking_send(Command::Merged(Box::new(merge())));
+        });
         match started {
             Ok(_) => self.merging = true,
             Err(error) => tracing::warn!(%error, "the lists are not merged into a new base"),
@@ -656,18 +654,6 @@ impl Keeper {
         if !self.source.must_end() {
             self.readiness.not_ready(COMPONENT, "stopped");
         }
-    }
-}
-
-/// How far a merge steps back behind checks, as `nice` counts.
-const MERGE_NICE: i32 = 10;
-
-/// Lets whatever else has to run go before this thread: checks wait for an answer, a merge for
-/// nothing. On Linux the number of a thread stands for it alone.
-fn give_way() {
-    let thread = rustix::thread::gettid();
-    if let Err(error) = rustix::process::setpriority_process(Some(thread), MERGE_NICE) {
-        tracing::debug!(%error, "a merge of the lists runs with the priority of checks");
     }
 }
 

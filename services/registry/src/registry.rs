@@ -17,6 +17,7 @@ use creditgate_runtime::journal::{self, Position};
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::{ChangeRefusal, ListsRole, Metrics};
 use creditgate_runtime::origin::Origin;
+use creditgate_runtime::threads::{self, Rank};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -202,14 +203,12 @@ impl Registry {
         // Before the loop runs: what it says later stands.
         readiness.set(COMPONENT, well);
         let of_loop = readiness.clone();
-        std::thread::Builder::new()
-            .name("registry".to_owned())
-            .spawn(move || {
-                // Told when the loop ends, also by a broken invariant.
-                let _ending = Ending(ending, of_loop);
-                keeper.run();
-            })
-            .map_err(not_started)?;
+        threads::spawn("registry", Rank::Changes, move || {
+            // Told when the loop ends, also by a broken invariant.
+            let _ending = Ending(ending, of_loop);
+            keeper.run();
+        })
+        .map_err(not_started)?;
         let registry = Self {
             inner: Arc::new(Inner {
                 live,

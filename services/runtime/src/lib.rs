@@ -14,4 +14,5 @@ pub mod ports;
 pub mod shutdown;
 pub mod targets;
 pub mod telemetry;
+pub mod threads;
 pub mod webhook;

@@ -213,7 +213,7 @@ impl Keeper {
             }
             // Verdicts first: a case that is known is found. Under a load that never ends both go on.
             if !more || (caught_up && scanned.elapsed() >= SCAN_EVERY) {
-                let looked = self.scan(following.as_mut());
+                let looked = self.scan(&mut following);
                 if looked.is_err() {
                     // It has read on; what was not noted is read again.
                     following = self.changes.follow(self.table.mark().scanned);
@@ -299,7 +299,11 @@ impl Keeper {
     }
 
     /// Looks which cases the next changes of the lists concern. Gives whether there may be more.
-    fn scan(&mut self, following: &mut dyn Following) -> Result<bool, Error> {
+    fn scan(&mut self, following: &mut Box<dyn Following>) -> Result<bool, Error> {
+        if self.skip_for_nobody()? {
+            *following = self.changes.follow(self.table.mark().scanned);
+            return Ok(true);
+        }
         let changes = following.next(SCANNED)?;
         let Some(last) = changes.last() else {
             return Ok(false);
@@ -353,6 +357,22 @@ impl Keeper {
             self.noted = None;
             self.shared.due.notify_one();
         }
+        Ok(true)
+    }
+
+    /// Passes by many changes at once while there is no case that they could concern: lists are often brought
+    /// in, by the million, before the first check. A verdict that comes later and was judged by older lists
+    /// has what it missed read again ([`Keeper::missed`]).
+    fn skip_for_nobody(&mut self) -> Result<bool, Error> {
+        let mut mark = self.table.mark();
+        let head = self.live.load().lists.version().seq;
+        if head <= mark.scanned + SCANNED as u64 || self.lookup.has_cases()? {
+            return Ok(false);
+        }
+        mark.scanned = head;
+        self.table.write(mark, |_| Ok(()))?;
+        // What is kept must have no gap.
+        self.recent.clear();
         Ok(true)
     }
 

@@ -248,6 +248,12 @@ impl Lookup {
         )
     }
 
+    /// Whether any case is known, open or not.
+    pub(crate) fn has_cases(&self) -> Result<bool, Error> {
+        let found = self.count("SELECT EXISTS (SELECT 1 FROM cases)", Vec::new())?;
+        Ok(found > 0)
+    }
+
     /// The number up to which changes were looked through.
     pub(crate) fn scanned(&self) -> Result<u64, Error> {
         self.count("SELECT scanned FROM mark", Vec::new())

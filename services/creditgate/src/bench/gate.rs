@@ -12,6 +12,7 @@ use creditgate_measures::time::Time;
 use creditgate_registry::book::TrustedKeys;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{Config, Overrides, Sources};
+use creditgate_runtime::shutdown;
 
 use super::load::Outcome;
 use super::process::Process;
@@ -306,6 +307,7 @@ pub async fn serve_real(data_dir: &Path, entries: u64) -> Result<ExitCode, Failu
         deployment: Deployment::default(),
     };
     let clock = Clock::system();
+    let signals = shutdown::signals().map_err(|error| Failure::new("listen for signals", error))?;
     let app = App::start(&config, files, clock.clone())
         .await
         .map_err(|error| Failure::new("start the service", error))?;
@@ -321,7 +323,7 @@ pub async fn serve_real(data_dir: &Path, entries: u64) -> Result<ExitCode, Failu
         "{}",
         http.ok_or_else(|| Failure::plain("the benchmark needs HTTP"))?
     );
-    app.run()
+    app.run(signals)
         .await
         .map_err(|error| Failure::new("serve", error))?;
     Ok(ExitCode::SUCCESS)

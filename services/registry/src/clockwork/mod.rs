@@ -27,6 +27,7 @@ use creditgate_proto::journal::v1::ClockStruck;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::journal::Position;
 use creditgate_runtime::live::{Generation, Live};
+use creditgate_runtime::threads::{self, Rank};
 use tokio::sync::watch;
 
 use crate::desk::{ClockPlace, Desk, RanAhead};
@@ -103,10 +104,8 @@ impl Clockwork {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()?;
-        std::thread::Builder::new()
-            .name("clock".to_owned())
-            .spawn(move || runtime.block_on(self.run()))
-            .map(drop)
+        let run = move || runtime.block_on(self.run());
+        threads::spawn("clock", Rank::Upkeep, run).map(drop)
     }
 
     async fn run(self) {
