@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use creditgate_measures::book::BookVersion;
@@ -74,11 +75,12 @@ enum Unfit {
     Base(#[from] creditgate_measures::lists::BaseError),
 }
 
-/// The newest base file that fits the log, if there is one.
+/// The newest base file that fits the log, if there is one. What was never finished is removed.
 ///
 /// # Errors
 /// When the directory cannot be read.
 pub fn open_newest(dir: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Option<Opened>, Error> {
+    remove_unfinished(dir);
     let mut files = base_files(dir)?;
     files.sort_unstable_by(|a, b| b.cmp(a));
     for (_, path) in files {
@@ -169,16 +171,20 @@ pub enum Names<'a> {
     Anew(&'a SimplifyTable),
 }
 
+/// For a base that somebody waits for.
+pub static NEVER: AtomicBool = AtomicBool::new(false);
+
 /// Writes the lists as a base file and opens it again; older files stay until [`remove_older`].
 ///
 /// # Errors
-/// When the disk refuses, or gives back something else than was written.
+/// When the disk refuses, or gives back something else than was written; or when it was given up.
 pub fn write(
     dir: &Path,
     lists: &Lists,
     beside: &Beside,
     next: Position,
     names: Names<'_>,
+    given_up: &AtomicBool,
 ) -> Result<Base, Error> {
     let version = lists.version();
     let path = path_of(dir, version.seq);
@@ -192,11 +198,20 @@ pub fn write(
         }
     };
     let file = File::create(&unfinished).map_err(io("create base file", &unfinished))?;
-    let mut out = BufWriter::with_capacity(1 << 20, Steady { file, waiting: 0 });
-    write_to(&mut out, lists, beside, next, names)
+    let steady = Steady {
+        file,
+        waiting: 0,
+        given_up,
+    };
+    let mut out = BufWriter::with_capacity(1 << 20, steady);
+    let written = write_to(&mut out, lists, beside, next, names)
         .and_then(|()| out.flush())
-        .and_then(|()| out.get_ref().file.sync_all())
-        .map_err(io("write base file", &unfinished))?;
+        .and_then(|()| out.get_ref().file.sync_all());
+    if written.is_err() {
+        // Its room is worth more than its beginning.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written.map_err(io("write base file", &unfinished))?;
     fs::rename(&unfinished, &path).map_err(io("rename base file", &path))?;
     File::open(dir)
         .and_then(|dir| dir.sync_all())
@@ -213,16 +228,25 @@ pub fn write(
 /// Bytes of a base file that may wait for the disk.
 const WAITING_MAX: usize = 32 << 20;
 
+/// Bytes that are written at once: what has not changed comes in one piece of gigabytes.
+const PIECE_MAX: usize = 4 << 20;
+
 /// A file that goes to the disk while it is written. Gigabytes that wait and go at once would hold
 /// up whatever else has to reach the disk then: the records that answers wait for.
-struct Steady {
+struct Steady<'a> {
     file: File,
     waiting: usize,
+    /// Set when nobody needs it any more: the service stops.
+    given_up: &'a AtomicBool,
 }
 
-impl Write for Steady {
+impl Write for Steady<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let written = self.file.write(bytes)?;
+        if self.given_up.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("given up, since the service stops"));
+        }
+        let piece = bytes.get(..PIECE_MAX).unwrap_or(bytes);
+        let written = self.file.write(piece)?;
         self.waiting += written;
         if self.waiting >= WAITING_MAX {
             self.file.sync_data()?;
@@ -236,7 +260,7 @@ impl Write for Steady {
     }
 }
 
-impl Seek for Steady {
+impl Seek for Steady<'_> {
     fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
         self.file.seek(to)
     }
@@ -288,8 +312,14 @@ fn write_to(
     }
 }
 
-/// Removes base files older than this number, and those never finished.
+/// Removes base files older than this number.
 pub fn remove_older(dir: &Path, seq: u64) {
+    let files = base_files(dir).unwrap_or_default().into_iter();
+    remove(files.filter(|(of, _)| *of < seq).map(|(_, path)| path));
+}
+
+/// Removes base files that a process left unfinished when it was killed.
+fn remove_unfinished(dir: &Path) {
     let unfinished = fs::read_dir(dir)
         .into_iter()
         .flatten()
@@ -300,12 +330,11 @@ pub fn remove_older(dir: &Path, seq: u64) {
             .and_then(|name| name.to_str())
             .is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(UNFINISHED))
     });
-    let older = base_files(dir)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|(of, _)| *of < seq)
-        .map(|(_, path)| path);
-    for path in unfinished.chain(older) {
+    remove(unfinished);
+}
+
+fn remove(files: impl Iterator<Item = PathBuf>) {
+    for path in files {
         if let Err(error) = fs::remove_file(&path) {
             tracing::warn!(path = %path.display(), %error, "an old base file of the lists stays");
         }

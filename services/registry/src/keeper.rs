@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use creditgate_measures::book::{Book, Deployment};
@@ -47,6 +48,9 @@ pub const COMPONENT: &str = "lists";
 
 /// An overlay smaller than this is not worth a new base at the end.
 const MERGE_AT_END_MIN: usize = 2_000;
+/// Lists larger than this get none at the end: a stop has seconds, and the next start reads the overlay
+/// from the log faster than this process writes gigabytes.
+const ENTRIES_AT_END_MAX: usize = 1_000_000;
 
 /// What the loop is asked for.
 pub enum Command {
@@ -208,6 +212,8 @@ pub(crate) struct Keeper {
     pub merge_not_before: usize,
     /// Entries of an import that is checked and not yet written; nobody else may change them.
     pub reserved: FxHashSet<Box<str>>,
+    /// Set at the end: a merge under way is given up.
+    pub ending: Arc<AtomicBool>,
 }
 
 impl Keeper {
@@ -543,7 +549,7 @@ impl Keeper {
         let Some(own) = self.own.upgrade() else {
             return;
         };
-        let merge = self.merge();
+        let merge = self.merge(Arc::clone(&self.ending));
         let started = threads::spawn("lists-merge", Rank::Upkeep, move || {
             // The loop has ended: the file stays and is as good at the next start.
             let _ = own.blocking_send(Command::Merged(Box::new(merge())));
@@ -554,8 +560,8 @@ impl Keeper {
         }
     }
 
-    /// The work of building a base from everything up to now.
-    fn merge(&self) -> impl FnOnce() -> Merged + Send + use<> {
+    /// The work of building a base from everything up to now, unless it is given up.
+    fn merge(&self, given_up: Arc<AtomicBool>) -> impl FnOnce() -> Merged + Send + use<> {
         let lists = self.lists.clone();
         let beside = self.beside.clone();
         let next = self.log.head().next_position;
@@ -563,7 +569,7 @@ impl Keeper {
         let book = Arc::clone(&self.book);
         move || {
             let names = Names::AsIndexed(book.simplify());
-            let base = base_file::write(&dir, &lists, &beside, next, names);
+            let base = base_file::write(&dir, &lists, &beside, next, names, &given_up);
             Merged { lists, next, base }
         }
     }
@@ -623,16 +629,21 @@ impl Keeper {
                 let _ = reply.send(Err(ChangeError::Closed.into()));
             }
             Command::Upstream(_) => {}
-            Command::Merged(merged) => self.adopt(*merged),
+            Command::Merged(merged) => match merged.base {
+                Ok(_) => self.adopt(*merged),
+                // Given up, most likely; nothing is lost by it.
+                Err(_) => self.merging = false,
+            },
             Command::Close { reply } => {
                 let _ = reply.send(());
             }
         }
     }
 
-    /// Refuses what waits, lets a merge end, writes a last base when the next start gains by it.
+    /// Refuses what waits, gives up a merge, writes a last base when the next start gains by it.
     fn finish(&mut self) {
         self.source.close();
+        self.ending.store(true, Ordering::Relaxed);
         // A merge holds a sender of its own until it has told its end.
         while self.merging {
             match self.commands.blocking_recv() {
@@ -644,8 +655,9 @@ impl Keeper {
         while let Some(command) = self.next_command() {
             self.refuse_late(command);
         }
-        if self.lists.overlay_len() >= MERGE_AT_END_MIN.min(self.overlay_min) {
-            let merged = self.merge()();
+        let is_worth_it = self.lists.overlay_len() >= MERGE_AT_END_MIN.min(self.overlay_min);
+        if is_worth_it && self.lists.len() <= ENTRIES_AT_END_MAX {
+            let merged = self.merge(Arc::default())();
             self.adopt(merged);
         }
         if let Err(error) = self.log.journal().close_blocking() {

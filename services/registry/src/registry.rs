@@ -199,6 +199,7 @@ impl Registry {
             merging: false,
             merge_not_before: 0,
             reserved: FxHashSet::default(),
+            ending: Arc::default(),
         };
         // Before the loop runs: what it says later stands.
         readiness.set(COMPONENT, well);
@@ -598,6 +599,9 @@ fn read_lists(
     dir: &Path,
 ) -> Result<(Lists, Beside), Error> {
     let simplify = book.simplify();
+    let write = |lists: &Lists, beside: &Beside, next, names| {
+        base_file::write(dir, lists, beside, next, names, &base_file::NEVER)
+    };
     let mut beside = Beside::default();
     let mut from = Position(0);
     let mut lists = Lists::empty(log.log_id(), simplify);
@@ -609,7 +613,7 @@ fn read_lists(
         lists = Lists::over(opened.base, opened.version, opened.confirmed, simplify);
         if !same_names {
             tracing::info!("the book writes names in another way; the base is built again");
-            let base = base_file::write(dir, &lists, &beside, from, Names::Anew(simplify))?;
+            let base = write(&lists, &beside, from, Names::Anew(simplify))?;
             lists = lists.rebased(base);
         }
     }
@@ -625,7 +629,7 @@ fn read_lists(
         // Everything before this place is in the lists.
         let at = entered.position;
         if lists.overlay_len() > REPLAY_OVERLAY_MIN.max(lists.len() / 4) {
-            let base = base_file::write(dir, &lists, &beside, at, Names::AsIndexed(simplify))?;
+            let base = write(&lists, &beside, at, Names::AsIndexed(simplify))?;
             base_file::remove_older(dir, lists.version().seq);
             lists = lists.rebased(base);
         }

@@ -37,7 +37,7 @@ pub struct BenchScaleArgs {
     /// Leaves the service out.
     #[arg(long)]
     pub without_service: bool,
-    /// Directory for the lists; a temporary one when left out.
+    /// Directory for the lists, used as it is where an earlier run has filled it; a temporary one when left out.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Where the figures go.

@@ -296,7 +296,8 @@ impl Keeper {
         tracing::info!("the book writes names in another way; they are indexed anew");
         let next = self.log.head().next_position;
         let names = Names::Anew(simplify);
-        let base = base_file::write(&self.lists_dir, &self.lists, &self.beside, next, names)?;
+        let (dir, lists, beside) = (&self.lists_dir, &self.lists, &self.beside);
+        let base = base_file::write(dir, lists, beside, next, names, &base_file::NEVER)?;
         let (version, confirmed) = (self.lists.version(), self.lists.confirmations().clone());
         Ok(Some(Lists::over(base, version, confirmed, simplify)))
     }
