@@ -203,19 +203,22 @@ impl Service {
     /// When it ends, or is not ready in time.
     pub fn wait_until_ready(&mut self) {
         let began = Instant::now();
+        let mut answered = None;
         while began.elapsed() < READY_WITHIN {
             if let Some(status) = self.child.try_wait().expect("its state") {
                 panic!("the service ended with {status}:\n{}", self.logged());
             }
-            if self
-                .get("/readyz")
+            answered = self.get("/readyz");
+            if answered
+                .as_ref()
                 .is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
             {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        panic!("the service is not ready after {READY_WITHIN:?}");
+        let (answered, logged) = (answered.unwrap_or_default(), self.logged());
+        panic!("the service is not ready after {READY_WITHIN:?}: {answered}\n{logged}");
     }
 
     /// The whole answer to a GET, head and body; `None` when nobody answers.

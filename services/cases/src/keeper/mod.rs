@@ -195,13 +195,23 @@ impl Keeper {
         let mut ticked: Option<Instant> = None;
         let mut counted: Option<Instant> = None;
         let mut scanned = Instant::now();
+        // What was there when it began: while verdicts and changes go on coming there may never be a moment
+        // without any, and whoever waits for this process would wait for ever.
+        let verdicts_due = self.reviews.verdicts().head().sequence;
+        let cases_due = self.log.journal.head().sequence;
+        let changes_due = self.live.load().lists.version().seq;
+        let mut verdicts_in = false;
         let mut caught_up = false;
         while !self.shared.stop.is_cancelled() && self.log.leads() {
             head.mark_unchanged();
             lists.mark_unchanged();
             let known = self.table.mark().verdicts;
             let taken = self.take_in();
+            let mut well = taken.is_ok();
             let mut more = self.heard("verdicts", taken);
+            let mark = self.table.mark();
+            let began_with = mark.verdicts >= verdicts_due && mark.cases >= cases_due;
+            verdicts_in |= well && (!more || began_with);
             let pause = match self.table.mark().verdicts >= known + MANY {
                 true => self.log.pause().max(GATHER),
                 false => self.log.pause(),
@@ -212,17 +222,18 @@ impl Keeper {
                 following = self.changes.follow(followed);
             }
             // Verdicts first: a case that is known is found. Under a load that never ends both go on.
-            if !more || (caught_up && scanned.elapsed() >= SCAN_EVERY) {
+            if !more || (verdicts_in && scanned.elapsed() >= SCAN_EVERY) {
                 let looked = self.scan(&mut following);
                 if looked.is_err() {
                     // It has read on; what was not noted is read again.
                     following = self.changes.follow(self.table.mark().scanned);
                 }
+                well &= looked.is_ok();
                 followed = self.table.mark().scanned;
                 more |= self.heard("changes of the lists", looked);
                 scanned = Instant::now();
             }
-            if !more {
+            if well && (!more || (verdicts_in && followed >= changes_due)) {
                 // How far they were read, the records told that are taken in now.
                 if !caught_up {
                     self.reports = self.start_reports();
