@@ -18,11 +18,12 @@ use crate::log::{Entered, What};
 
 impl Changes for Past {
     fn follow(&self, after: u64) -> Box<dyn Following> {
+        let lists = self.live().load().lists.clone();
         Box::new(Follower {
             past: self.clone(),
             seq: after,
             read: None,
-            lists: None,
+            lists: (lists.version().seq == after).then_some(lists),
         })
     }
 }

@@ -216,6 +216,8 @@ pub fn write(
     File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(io("sync directory", dir))?;
+    // Opening reads all of it once more; the file is good for the next start.
+    not_given_up(given_up).map_err(io("open the base file just written", &path))?;
     open(&path, version.log_id, version.seq)
         .map(|opened| opened.base)
         .map_err(|unfit| Error::Io {
@@ -223,6 +225,13 @@ pub fn write(
             path,
             source: std::io::Error::other(unfit),
         })
+}
+
+fn not_given_up(given_up: &AtomicBool) -> std::io::Result<()> {
+    match given_up.load(Ordering::Relaxed) {
+        true => Err(std::io::Error::other("given up, since the service stops")),
+        false => Ok(()),
+    }
 }
 
 /// Bytes of a base file that may wait for the disk.
@@ -242,9 +251,7 @@ struct Steady<'a> {
 
 impl Write for Steady<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.given_up.load(Ordering::Relaxed) {
-            return Err(std::io::Error::other("given up, since the service stops"));
-        }
+        not_given_up(self.given_up)?;
         let piece = bytes.get(..PIECE_MAX).unwrap_or(bytes);
         let written = self.file.write(piece)?;
         self.waiting += written;
@@ -365,4 +372,35 @@ fn base_files(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
 
 fn path_of(dir: &Path, seq: u64) -> PathBuf {
     dir.join(format!("{PREFIX}{seq:020}{SUFFIX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_leaves_nothing_and_what_a_kill_left_is_removed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let simplify = SimplifyTable::empty();
+        let log = uuid::Uuid::from_u128(7);
+        let lists = Lists::empty(log, &simplify);
+        let write = |given_up: bool| {
+            let (beside, names) = (Beside::default(), Names::AsIndexed(&simplify));
+            let given_up = AtomicBool::new(given_up);
+            write(dir.path(), &lists, &beside, Position(0), names, &given_up)
+        };
+        let files = || {
+            std::fs::read_dir(dir.path())
+                .expect("the directory")
+                .count()
+        };
+        assert!(write(true).is_err());
+        assert_eq!(files(), 0);
+        write(false).expect("a base");
+        std::fs::write(dir.path().join("base-1.lists.new"), "half").expect("written");
+        assert_eq!(files(), 2);
+        let opened = open_newest(dir.path(), log, 0).expect("the directory");
+        assert!(opened.is_some());
+        assert_eq!(files(), 1);
+    }
 }

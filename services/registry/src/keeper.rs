@@ -48,8 +48,8 @@ pub const COMPONENT: &str = "lists";
 
 /// An overlay smaller than this is not worth a new base at the end.
 const MERGE_AT_END_MIN: usize = 2_000;
-/// Lists larger than this get none at the end: a stop has seconds, and the next start reads the overlay
-/// from the log faster than this process writes gigabytes.
+/// Lists larger than this get none at the end: a stop has seconds. The next start reads the overlay from
+/// the log.
 const ENTRIES_AT_END_MAX: usize = 1_000_000;
 
 /// What the loop is asked for.
@@ -629,10 +629,15 @@ impl Keeper {
                 let _ = reply.send(Err(ChangeError::Closed.into()));
             }
             Command::Upstream(_) => {}
-            Command::Merged(merged) => match merged.base {
-                Ok(_) => self.adopt(*merged),
+            Command::Merged(merged) => match &merged.base {
+                Ok(_) if self.lists.len() <= ENTRIES_AT_END_MAX => self.adopt(*merged),
+                // The file is there for the next start.
+                Ok(_) => self.merging = false,
                 // Given up, most likely; nothing is lost by it.
-                Err(_) => self.merging = false,
+                Err(error) => {
+                    tracing::debug!(error = %creditgate_runtime::errors::Chain(error), "a merge of the lists was not finished");
+                    self.merging = false;
+                }
             },
             Command::Close { reply } => {
                 let _ = reply.send(());

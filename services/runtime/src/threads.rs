@@ -3,6 +3,10 @@
 use std::io;
 use std::thread::{Builder, JoinHandle};
 
+/// The furthest that Linux knows.
+#[cfg(target_os = "linux")]
+const NICE_MAX: i32 = 19;
+
 /// How far a thread stands back when there is more to do than processors. Where there is time left,
 /// each has all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +20,7 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// As `nice` counts.
+    /// As `nice` counts, behind the process as it was started.
     #[cfg(target_os = "linux")]
     const fn nice(self) -> i32 {
         match self {
@@ -26,12 +30,16 @@ impl Rank {
         }
     }
 
-    /// Has the calling thread stand back. Linux keeps the value for each thread; nothing depends on
+    /// Has the calling thread stand back, and those that it starts. Linux keeps the value for each thread; nothing depends on
     /// it but the time that others wait.
     #[cfg(target_os = "linux")]
     fn take(self) {
+        use rustix::process::{getpid, getpriority_process, setpriority_process};
         let own = rustix::thread::gettid();
-        if let Err(error) = rustix::process::setpriority_process(Some(own), self.nice()) {
+        let nice = |thread| getpriority_process(Some(thread)).unwrap_or(0);
+        let behind = nice(getpid()) + self.nice();
+        let done = setpriority_process(Some(own), behind.max(nice(own)).min(NICE_MAX));
+        if let Err(error) = done {
             tracing::debug!(%error, rank = ?self, "a thread keeps its priority");
         }
     }
@@ -71,7 +79,8 @@ mod tests {
             let (told, heard) = std::sync::mpsc::channel();
             let thread = spawn("t", rank, move || told.send(own()).expect("heard"));
             thread.expect("started").join().expect("ended");
-            assert_eq!(heard.recv().expect("told"), rank.nice());
+            let behind = (before + rank.nice()).min(super::NICE_MAX);
+            assert_eq!(heard.recv().expect("told"), behind);
         }
         assert_eq!(own(), before);
     }

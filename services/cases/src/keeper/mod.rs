@@ -201,17 +201,18 @@ impl Keeper {
         let cases_due = self.log.journal.head().sequence;
         let changes_due = self.live.load().lists.version().seq;
         let mut verdicts_in = false;
+        let mut looked_through = true;
         let mut caught_up = false;
         while !self.shared.stop.is_cancelled() && self.log.leads() {
             head.mark_unchanged();
             lists.mark_unchanged();
             let known = self.table.mark().verdicts;
             let taken = self.take_in();
-            let mut well = taken.is_ok();
+            let taken_in = taken.is_ok();
             let mut more = self.heard("verdicts", taken);
             let mark = self.table.mark();
             let began_with = mark.verdicts >= verdicts_due && mark.cases >= cases_due;
-            verdicts_in |= well && (!more || began_with);
+            verdicts_in |= taken_in && (!more || began_with);
             let pause = match self.table.mark().verdicts >= known + MANY {
                 true => self.log.pause().max(GATHER),
                 false => self.log.pause(),
@@ -228,12 +229,13 @@ impl Keeper {
                     // It has read on; what was not noted is read again.
                     following = self.changes.follow(self.table.mark().scanned);
                 }
-                well &= looked.is_ok();
+                looked_through = looked.is_ok();
                 followed = self.table.mark().scanned;
                 more |= self.heard("changes of the lists", looked);
                 scanned = Instant::now();
             }
-            if well && (!more || (verdicts_in && followed >= changes_due)) {
+            let is_well = taken_in && looked_through;
+            if is_well && (!more || (verdicts_in && followed >= changes_due)) {
                 // How far they were read, the records told that are taken in now.
                 if !caught_up {
                     self.reports = self.start_reports();

@@ -209,6 +209,12 @@ async fn live(
     let state = client.lists.state(v1::StateRequest::default()).await;
     let known = state.map_err(|status| Failure::new("ask for the state of the lists", status))?;
     let known = known.into_inner().entries;
+    if known < entries || known / 2 > entries {
+        return Err(Failure::plain(format!(
+            "{} holds {known} entries, not {entries}: name as many (`--entries`), or another directory",
+            dir.display()
+        )));
+    }
     let mut live = Live::begin(Client::to(&address, None).await?.gate, args.rate);
     tokio::time::sleep(WARM_UP).await;
     live.phase(Phase::Before);
