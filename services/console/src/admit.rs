@@ -6,8 +6,9 @@ use axum::extract::ConnectInfo;
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
-use creditgate_runtime::callers::{Caller, Permission, Refused};
+use creditgate_runtime::callers::{Caller, Permission, Refused, Shown};
 use creditgate_runtime::metrics::Refusal;
+use creditgate_runtime::tls::Certificate;
 
 use crate::Options;
 use crate::intake::Early;
@@ -32,9 +33,18 @@ pub(crate) fn admit(
         .headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap_or_default());
+    let shown = Shown {
+        authorization,
+        // A proxy's own certificate would speak for everybody behind it.
+        certificate: head
+            .extensions
+            .get::<Certificate>()
+            .filter(|_| !is_proxied(head)),
+        is_local: is_local(head),
+    };
     let caller = options
         .callers
-        .authenticate(authorization, is_local(head))
+        .authenticate(&shown)
         .map_err(|refused| unrecognised(refused, head))?;
     if caller.may(permission) {
         return Ok(caller);
@@ -51,9 +61,11 @@ pub(crate) fn admit(
 /// The address alone does not say it: a reverse proxy on this machine, or a browser here that was led to us by a page
 /// whose name was pointed at 127.0.0.1, come from loopback too. Both show in the headers.
 pub(crate) fn is_local(head: &Parts) -> bool {
-    peer_is_loopback(head)
-        && PROXIED.iter().all(|name| !head.headers.contains_key(*name))
-        && names_this_machine(head)
+    peer_is_loopback(head) && !is_proxied(head) && names_this_machine(head)
+}
+
+fn is_proxied(head: &Parts) -> bool {
+    PROXIED.iter().any(|name| head.headers.contains_key(*name))
 }
 
 fn peer_is_loopback(head: &Parts) -> bool {
@@ -84,9 +96,11 @@ fn unrecognised(refused: Refused, head: &Parts) -> Early {
             "without a keys file only calls to `localhost` or an address, not through a proxy, are served",
         ),
         Refused::NotLocal => Problem::new(Kind::PermissionDenied, refused.to_string()),
-        Refused::KeyMissing | Refused::NotBearer | Refused::KeyUnknown => {
-            Problem::new(Kind::Unauthenticated, refused.to_string())
-        }
+        Refused::KeyMissing
+        | Refused::NotBearer
+        | Refused::KeyUnknown
+        | Refused::CertificateUnknown
+        | Refused::TwoCallers => Problem::new(Kind::Unauthenticated, refused.to_string()),
     };
     Early {
         reason: Refusal::Unauthenticated,

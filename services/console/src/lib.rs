@@ -28,6 +28,7 @@ use creditgate_runtime::health::Readiness;
 use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::Metrics;
 use creditgate_runtime::ports::{Check, Reports};
+use creditgate_runtime::tls::Tls;
 
 pub use server::serve;
 
@@ -45,6 +46,8 @@ pub struct Options {
     pub readiness: Readiness,
     /// The lists and the book in use; `/readyz` names their versions.
     pub live: Live,
+    /// What this service shows of itself; none: in clear.
+    pub tls: Option<Tls>,
     /// How much and how long.
     pub limits: Limits,
 }

@@ -12,12 +12,14 @@ use axum::extract::ConnectInfo;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::shutdown::Shutdown;
 use creditgate_runtime::telemetry::names::field;
+use creditgate_runtime::tls::Protocol;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::either::Either;
 use tower::ServiceExt as _;
 
 use crate::{Limits, Options, router};
@@ -32,6 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// When the listener is broken for good.
 pub async fn serve(listener: TcpListener, options: Options, shutdown: Shutdown) -> io::Result<()> {
     let limits = options.limits;
+    let tls = options.tls.clone();
     let router = router(options);
     let http = connection_rules(&limits);
     let graceful = GracefulShutdown::new();
@@ -45,16 +48,36 @@ pub async fn serve(listener: TcpListener, options: Options, shutdown: Shutdown) 
         let (stream, peer, permit) = accepted?;
         // A small answer must not wait for the acknowledgement of an earlier one.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
-        let service = service_fn(move |mut request| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
-        });
-        let connection = http.serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let (router, tls, http) = (router.clone(), tls.clone(), http.clone());
+        let shutdown = shutdown.clone();
+        let watcher = graceful.watcher();
         tokio::spawn(async move {
             // A connection that breaks off or never sends a whole request is the client's affair.
-            if let Err(error) = connection.await {
+            let shaken = match &tls {
+                Some(tls) => tokio::select! {
+                    shaken = tls.accept(Protocol::Http, stream) => shaken,
+                    // Nothing was asked yet.
+                    () = shutdown.wait() => return,
+                },
+                None => Ok((Either::Left(stream), None)),
+            };
+            let (stream, certificate) = match shaken {
+                Ok(shaken) => shaken,
+                Err(error) => {
+                    tracing::debug!({ field::ERROR } = %Chain(&error), "a caller did not agree on TLS");
+                    return;
+                }
+            };
+            let service = service_fn(move |mut request| {
+                let extensions = request.extensions_mut();
+                extensions.insert(ConnectInfo(peer));
+                if let Some(certificate) = &certificate {
+                    extensions.insert(certificate.clone());
+                }
+                router.clone().oneshot(request)
+            });
+            let connection = http.serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!({ field::ERROR } = %Chain(&error), "connection ended");
             }
             drop(permit);

@@ -1,8 +1,10 @@
 //! Who calls over gRPC: every request gets its caller, or is refused before anything reads it.
 
-use creditgate_runtime::callers::{Callers, Refused};
+use creditgate_runtime::callers::{Callers, Refused, Shown};
 use tonic::service::Interceptor;
 use tonic::{Request, Status};
+
+use crate::incoming::Peer;
 
 /// Puts the caller into each request.
 #[derive(Debug, Clone)]
@@ -19,15 +21,20 @@ impl Admission {
 
 impl Interceptor for Admission {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let local = request
-            .remote_addr()
-            .is_some_and(|address| address.ip().to_canonical().is_loopback());
+        let peer = request.extensions().get::<Peer>();
+        let is_local = peer.is_some_and(Peer::is_loopback);
         // A value that is no text is no key; it must not pass for none.
         let authorization = request
             .metadata()
             .get("authorization")
             .map(|value| value.to_str().unwrap_or_default());
-        match self.callers.authenticate(authorization, local) {
+        let certificate = peer.and_then(|peer| peer.certificate.as_ref());
+        let shown = Shown {
+            authorization,
+            certificate,
+            is_local,
+        };
+        match self.callers.authenticate(&shown) {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
                 Ok(request)

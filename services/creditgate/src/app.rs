@@ -26,6 +26,7 @@ use creditgate_runtime::metrics::{Build, Metrics, Transport};
 use creditgate_runtime::ports::{self, History};
 use creditgate_runtime::shutdown::{self, Shutdown, Signal, Supervisor, Tasks};
 use creditgate_runtime::telemetry::names::field;
+use creditgate_runtime::tls::{self, Tls};
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -92,6 +93,9 @@ pub enum StartError {
     /// The keys file is not right.
     #[error("read the callers")]
     Callers(#[source] callers::Error),
+    /// Certificates cannot be used.
+    #[error("set up TLS")]
+    Tls(#[source] tls::Error),
     /// The registry does not open.
     #[error("open the lists in `{dir}`")]
     Registry {
@@ -180,6 +184,7 @@ impl App {
     ) -> Result<Self, StartError> {
         check_roles(config)?;
         let callers = callers(config)?;
+        let tls = tls(config)?;
         // Before the data is opened: a second start of the same service ends here.
         let grpc = listen(config.grpc_addr).await?;
         let http = match config.roles.contains(&Role::Http) {
@@ -226,10 +231,18 @@ impl App {
             deliveries: deliveries.clone(),
             readiness: readiness.clone(),
             admission: Admission::new(callers.clone()),
+            tls: tls.clone(),
             message_bytes,
             embedded: config.kafka.brokers.is_empty(),
         };
         services.serve(&tasks, grpc, drained.clone())?;
+        if let Some(tls) = tls.clone() {
+            let shutdown = tasks.shutdown().clone();
+            tasks.spawn_named("certificates", async move {
+                tls.follow(shutdown).await;
+                Ok::<_, std::io::Error>(())
+            });
+        }
         let (clock, of_clock) = held;
         tasks.spawn_named(
             "clock",
@@ -261,6 +274,7 @@ impl App {
                 metrics,
                 readiness,
                 live: registry.live().clone(),
+                tls,
                 limits: console::Limits {
                     body_bytes_max: message_bytes,
                     ..console::Limits::default()
@@ -448,6 +462,21 @@ impl ports::Reports for NoCases {
             ))
         })
     }
+}
+
+/// What both interfaces show of this service, where they speak TLS.
+fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
+    let Some(files) = config.tls.files() else {
+        let open = [config.grpc_addr, config.http_addr];
+        if open.iter().any(|address| !address.ip().is_loopback()) {
+            tracing::warn!(
+                "keys and identifiers travel in clear: set `tls.certificate_file` and `tls.key_file`, or let only a \
+                 proxy that ends TLS reach this address"
+            );
+        }
+        return Ok(None);
+    };
+    Tls::load(&files).map(Some).map_err(StartError::Tls)
 }
 
 fn callers(config: &Config) -> Result<Callers, StartError> {
@@ -654,6 +683,7 @@ struct Grpc {
     deliveries: Option<Deliveries>,
     readiness: Readiness,
     admission: Admission,
+    tls: Option<Tls>,
     message_bytes: usize,
     /// Whether this process is the whole service: no other keeps simulations.
     embedded: bool,
@@ -679,7 +709,7 @@ impl Grpc {
         let (reporter, health) = tonic_health::server::health_reporter();
         // Kept here: it outlives those who speak to it, and their end is told by themselves.
         let readiness = self.readiness;
-        let connections = incoming(listener, connections_max(), readiness.clone());
+        let connections = incoming(listener, self.tls, connections_max(), readiness.clone());
         let shutdown = tasks.shutdown().clone();
         tasks.spawn_named("health", async move {
             let mut follow = readiness.follow();

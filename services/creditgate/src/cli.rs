@@ -5,6 +5,7 @@ pub mod cases;
 pub mod deliveries;
 mod follow;
 pub mod identity;
+mod journal;
 mod measures;
 mod procedures;
 mod scale;
@@ -15,12 +16,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use creditgate_measures::time::Time;
-use creditgate_runtime::config::{KEY_VARIABLE, SERVER_VARIABLE};
+use creditgate_runtime::config::{
+    CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE, SERVER_VARIABLE,
+};
 
 pub use follow::{
     AckArgs, ListSubscriptionsArgs, NamedArgs, PutSubscriptionArgs, ResumeArgs,
     SubscriptionsCommand, WatchArgs,
 };
+pub use journal::{JournalCommand, VerifyArgs};
 pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
@@ -75,6 +79,9 @@ pub enum Command {
     /// Show recorded verdicts.
     #[command(subcommand)]
     Verdicts(VerdictsCommand),
+    /// Prove that what was recorded is still what was recorded.
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Follow cases: what bites in them, who decides it, carries it out and lifts it.
     #[command(subcommand)]
     Cases(cases::CasesCommand),
@@ -96,6 +103,12 @@ pub struct ServerArgs {
     /// File that holds the bearer key; the variable CREDITGATE_KEY may hold the key itself.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// Who vouches for the service over https (PEM); whom the system trusts when left out.
+    #[arg(long, env = CA_VARIABLE, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The caller's certificate with its key behind it (PEM), in the place of a bearer key.
+    #[arg(long, env = CERTIFICATE_VARIABLE, value_name = "FILE")]
+    pub certificate_file: Option<PathBuf>,
 }
 
 impl ServerArgs {

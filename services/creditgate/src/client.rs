@@ -14,7 +14,7 @@ use creditgate_proto::v1::subscriptions_client::SubscriptionsClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as Shown};
 use tonic::{Request, Status};
 
 use crate::cli::ServerArgs;
@@ -84,6 +84,26 @@ pub struct Client {
     pub deliveries: Deliveries,
 }
 
+/// Whom the caller trusts, and what it shows of itself.
+fn tls(server: &ServerArgs) -> Result<ClientTlsConfig, Failure> {
+    let read = |file: &std::path::Path| {
+        let failed = format!("read `{}`", file.display());
+        std::fs::read(file).map_err(|error| Failure::new(failed, error))
+    };
+    let tls = ClientTlsConfig::new();
+    let tls = match &server.ca_file {
+        Some(file) => tls.ca_certificate(Certificate::from_pem(read(file)?)),
+        None => tls.with_native_roots(),
+    };
+    Ok(match &server.certificate_file {
+        Some(file) => {
+            let both = read(file)?;
+            tls.identity(Shown::from_pem(&both, &both))
+        }
+        None => tls,
+    })
+}
+
 impl Client {
     /// Connects to the service that the command line names.
     pub async fn connect(server: &ServerArgs) -> Result<Self, Failure> {
@@ -94,20 +114,43 @@ impl Client {
                 .unwrap_or_else(|| std::path::Path::new(""));
             Failure::new(format!("read the key file `{}`", file.display()), error)
         })?;
-        Self::to(&server.server, key.as_deref()).await
+        let tls = match server.server.starts_with("https://") {
+            true => Some(tls(server)?),
+            false if server.ca_file.is_some() || server.certificate_file.is_some() => {
+                return Err(Failure::plain(
+                    "certificates are for `https://`: give `--server` as such an address, or leave `--ca-file` and \
+                     `--certificate-file` out",
+                ));
+            }
+            false => None,
+        };
+        Self::over(&server.server, key.as_deref(), tls).await
     }
 
-    /// Connects to an address.
+    /// Connects to an address, in clear.
     pub async fn to(url: &str, key: Option<&str>) -> Result<Self, Failure> {
+        Self::over(url, key, None).await
+    }
+
+    async fn over(
+        url: &str,
+        key: Option<&str>,
+        tls: Option<ClientTlsConfig>,
+    ) -> Result<Self, Failure> {
         let url = if url.contains("://") {
             url.to_owned()
         } else {
             format!("http://{url}")
         };
         let attempted = format!("connect to {url} (is `creditgate serve` running there?)");
-        let channel = Endpoint::from_shared(url)
+        let mut endpoint = Endpoint::from_shared(url)
             .map_err(|error| Failure::new("read the address of the service", error))?
-            .connect_timeout(Duration::from_secs(5))
+            .connect_timeout(Duration::from_secs(5));
+        if let Some(tls) = tls {
+            let configured = endpoint.tls_config(tls);
+            endpoint = configured.map_err(|error| Failure::new("set up TLS", error))?;
+        }
+        let channel = endpoint
             .connect()
             .await
             .map_err(|error| Failure::new(attempted, error))?;

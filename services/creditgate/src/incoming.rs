@@ -5,6 +5,7 @@
 //! wait to be accepted, and readiness says so.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,12 +14,14 @@ use std::time::Duration;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::telemetry::names::field;
+use creditgate_runtime::tls::{Certificate, Protocol, Stream, Tls};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio_util::either::Either;
+use tonic::transport::server::Connected;
 
 /// The name under which connections speak to readiness; only once something is wrong.
 const COMPONENT: &str = "connections";
@@ -63,13 +66,14 @@ const fn share(handles: u64) -> u64 {
 /// Accepts connections until nobody takes them any more.
 pub fn incoming(
     listener: TcpListener,
+    tls: Option<Tls>,
     connections_max: usize,
     readiness: Readiness,
 ) -> ReceiverStream<io::Result<Connection>> {
     let (accepted, connections) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
         tokio::select! {
-            () = accept(listener, connections_max, readiness, &accepted) => {}
+            () = accept(listener, tls, connections_max, readiness, &accepted) => {}
             () = accepted.closed() => {}
         }
     });
@@ -78,6 +82,7 @@ pub fn incoming(
 
 async fn accept(
     listener: TcpListener,
+    tls: Option<Tls>,
     connections_max: usize,
     readiness: Readiness,
     accepted: &mpsc::Sender<io::Result<Connection>>,
@@ -87,16 +92,30 @@ async fn accept(
         let Ok(permit) = place(&room, connections_max, &readiness).await else {
             return;
         };
-        let stream = next(&listener, &readiness).await;
+        let (stream, address) = next(&listener, &readiness).await;
         // A small answer must not wait for the acknowledgement of an earlier one.
         let _ = stream.set_nodelay(true);
-        let connection = Connection {
-            stream,
-            _permit: permit,
+        let Some(tls) = &tls else {
+            let connection = Connection::new(Either::Left(stream), address, None, permit);
+            if accepted.send(Ok(connection)).await.is_err() {
+                return;
+            }
+            continue;
         };
-        if accepted.send(Ok(connection)).await.is_err() {
-            return;
-        }
+        // A handshake waits for the caller; others must not.
+        let (tls, accepted) = (tls.clone(), accepted.clone());
+        tokio::spawn(async move {
+            match tls.accept(Protocol::Grpc, stream).await {
+                Ok((stream, certificate)) => {
+                    let connection = Connection::new(stream, address, certificate, permit);
+                    // Nobody takes any: the service ends.
+                    let _ = accepted.send(Ok(connection)).await;
+                }
+                Err(error) => {
+                    tracing::debug!({ field::ERROR } = %Chain(&error), "a caller did not agree on TLS");
+                }
+            }
+        });
     }
 }
 
@@ -119,9 +138,9 @@ async fn place(
 }
 
 /// The next connection, however long the system has no handle for it; readiness says so meanwhile.
-async fn next(listener: &TcpListener, readiness: &Readiness) -> TcpStream {
+async fn next(listener: &TcpListener, readiness: &Readiness) -> (TcpStream, SocketAddr) {
     let mut trouble = false;
-    let stream = loop {
+    let next = loop {
         let accepted = match trouble {
             false => listener.accept().await,
             true => match tokio::time::timeout(ACCEPT_PAUSE, listener.accept()).await {
@@ -135,7 +154,7 @@ async fn next(listener: &TcpListener, readiness: &Readiness) -> TcpStream {
             },
         };
         match accepted {
-            Ok((stream, _)) => break stream,
+            Ok(next) => break next,
             Err(error) if is_of_one_connection(&error) => {}
             // Too many open files, most often: it passes when others close.
             Err(error) => {
@@ -151,7 +170,7 @@ async fn next(listener: &TcpListener, readiness: &Readiness) -> TcpStream {
     if trouble {
         readiness.ready(COMPONENT);
     }
-    stream
+    next
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {
@@ -165,15 +184,49 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 /// A connection that holds its place among those that may be open.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
+    peer: Peer,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+/// Who is at the other end of a connection; stands in the extensions of each of its requests.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    address: SocketAddr,
+    /// What it showed of itself over TLS.
+    pub certificate: Option<Certificate>,
+}
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+impl Peer {
+    /// Whether it is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.address.ip().to_canonical().is_loopback()
+    }
+}
+
+impl Connection {
+    const fn new(
+        stream: Stream,
+        address: SocketAddr,
+        certificate: Option<Certificate>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        Self {
+            stream,
+            peer: Peer {
+                address,
+                certificate,
+            },
+            _permit: permit,
+        }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -235,7 +288,7 @@ mod tests {
         let readiness = Readiness::expecting(["gate"]);
         readiness.ready("gate");
         let mut follow = readiness.follow();
-        let mut connections = incoming(listener, 1, readiness);
+        let mut connections = incoming(listener, None, 1, readiness);
         let _clients = [
             TcpStream::connect(address).await.unwrap(),
             TcpStream::connect(address).await.unwrap(),

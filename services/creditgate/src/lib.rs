@@ -38,6 +38,7 @@ mod failure;
 mod held;
 mod identity;
 mod incoming;
+mod journal;
 mod keys;
 mod lists;
 mod lists_watch;
@@ -106,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Measures(MeasuresCommand::Simulate(args)) => block_on(measures::simulate(args)),
         Command::Measures(MeasuresCommand::Shadow(command)) => block_on(measures::shadow(command)),
         Command::Screen(args) => block_on(screen::run(args)),
+        Command::Journal(command) => journal::run(&command),
         Command::Replay(args) => block_on(replay::run(args)),
         Command::Verdicts(VerdictsCommand::Tail(args)) => block_on(verdicts::tail(args)),
         Command::Cases(command) => block_on(cases::run(command)),

@@ -11,6 +11,7 @@ use creditgate_runtime::config::{
 };
 use creditgate_runtime::shutdown;
 use creditgate_runtime::telemetry::names::field;
+use creditgate_runtime::tls::Tls;
 use creditgate_runtime::{errors::Chain, telemetry};
 
 use crate::app::{App, BookFiles, check_roles, metrics};
@@ -167,6 +168,10 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
             .warnings
             .iter()
             .for_each(|warning| eprintln!("warning: {warning}"));
+    }
+    if let Some(tls) = config.tls.files() {
+        Tls::load(&tls).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+        say!("TLS: {}", tls.certificate.display());
     }
     files
         .trusted_keys

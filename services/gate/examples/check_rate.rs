@@ -22,7 +22,7 @@ use creditgate_measures::{Question, canonical, catalogue, decide};
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1::gate_server::Gate as _;
 use creditgate_proto::{decode, encode, v1};
-use creditgate_runtime::callers::Callers;
+use creditgate_runtime::callers::{Callers, Shown};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, Journal};
@@ -120,7 +120,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:<34}{:>11}{:>10}  of which", "", "checks/s", "CPU µs");
     let next = Arc::new(AtomicU64::new(0));
     for stage in ["evaluate", "award", "evaluate"] {
-        let caller = Callers::loopback_only().authenticate(None, true)?;
+        let caller = Callers::loopback_only().authenticate(&Shown::LOCAL)?;
         let (gate, next) = (gate.clone(), Arc::clone(&next));
         measure(&runtime, &format!("one by one, {stage}"), move || {
             let (gate, next, caller) = (gate.clone(), Arc::clone(&next), caller.clone());
@@ -133,7 +133,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         });
     }
-    let caller = Callers::loopback_only().authenticate(None, true)?;
+    let caller = Callers::loopback_only().authenticate(&Shown::LOCAL)?;
     let batches = gate.clone();
     measure(&runtime, "batches of 256", move || {
         let (gate, next, caller) = (batches.clone(), Arc::clone(&next), caller.clone());
@@ -146,7 +146,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             256
         }
     });
-    let caller = Callers::loopback_only().authenticate(None, true)?;
+    let caller = Callers::loopback_only().authenticate(&Shown::LOCAL)?;
     for stage in ["evaluate", "award"] {
         let requests: Vec<_> = (0..1_000)
             .map(|n| {

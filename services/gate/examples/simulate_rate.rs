@@ -24,7 +24,7 @@ use creditgate_proto::records::{explained_to_proto, kind};
 use creditgate_proto::{list_version_from_text, v1};
 use creditgate_registry::change::Change;
 use creditgate_registry::{OVERLAY_MIN, Registry};
-use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::callers::{Caller, Callers, Shown};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal::{self, Journal, NewRecord, Position};
@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         overlay_min: OVERLAY_MIN,
         source_rules: Default::default(),
     })?;
-    let caller = Callers::loopback_only().authenticate(None, true)?;
+    let caller = Callers::loopback_only().authenticate(&Shown::LOCAL)?;
     let began = Instant::now();
     runtime.block_on(import(&registry, &caller))?;
     fill(&runtime, &registry, &caller, dir.path(), events)?;

@@ -11,7 +11,7 @@ use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::time::Time;
 use creditgate_proto::v1;
 use creditgate_proto::v1::gate_server::Gate as _;
-use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::callers::{Caller, Callers, Shown};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
@@ -178,7 +178,9 @@ impl World {
 }
 
 pub(super) fn caller() -> Caller {
-    Callers::loopback_only().authenticate(None, true).unwrap()
+    Callers::loopback_only()
+        .authenticate(&Shown::LOCAL)
+        .unwrap()
 }
 
 pub(super) fn request<T>(message: T) -> Request<T> {

@@ -12,7 +12,7 @@ use common::open;
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
 use creditgate_registry::{OVERLAY_MIN, Registry};
-use creditgate_runtime::callers::Callers;
+use creditgate_runtime::callers::{Callers, Shown};
 
 // As in the binary.
 #[global_allocator]
@@ -26,7 +26,7 @@ fn main() {
     let dir = tempfile::tempdir().expect("a directory");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let caller = Callers::loopback_only()
-        .authenticate(None, true)
+        .authenticate(&Shown::LOCAL)
         .expect("local");
 
     memory("empty", 0);

@@ -14,7 +14,7 @@ use creditgate_measures::identifier::invented;
 use creditgate_proto::v1::{self, identity_server::Identity as _};
 use creditgate_registry::IdentityService;
 use creditgate_registry::log::What;
-use creditgate_runtime::callers::Callers;
+use creditgate_runtime::callers::{Callers, Shown};
 use creditgate_runtime::journal::Position;
 use tonic::Request;
 
@@ -29,7 +29,7 @@ fn main() {
     let dir = tempfile::tempdir().expect("a directory");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let caller = Callers::loopback_only()
-        .authenticate(None, true)
+        .authenticate(&Shown::LOCAL)
         .expect("local");
     let registry = common::open(dir.path());
     let started = Instant::now();

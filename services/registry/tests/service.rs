@@ -5,7 +5,7 @@ mod support;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::{self, apply_request, import_request, watch_entries_response};
 use creditgate_registry::{Registry, Service};
-use creditgate_runtime::callers::Caller;
+use creditgate_runtime::callers::{Caller, Shown};
 use support::{Place, row, rows};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -355,7 +355,7 @@ async fn who_is_not_known_may_do_nothing_and_others_what_they_may() {
         .expect("keys")
         .callers;
     let reader = callers
-        .authenticate(Some("Bearer cgk_reader"), true)
+        .authenticate(&Shown::authorization("Bearer cgk_reader"))
         .expect("known");
     let mut reader = serve(&registry, Some(reader)).await;
     let refused = reader.apply(put(row(1))).await.expect_err("may only read");

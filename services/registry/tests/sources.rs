@@ -11,7 +11,7 @@ use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_registry::change::Change;
 use creditgate_registry::{ChangeError, Registry, files};
-use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::callers::{Caller, Callers, Shown};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::ports::History;
 use flate2::write::GzEncoder;
@@ -62,7 +62,7 @@ fn other_caller() -> Caller {
     let loaded = Callers::load(file.path()).expect("a keys file");
     loaded
         .callers
-        .authenticate(Some(&format!("Bearer {key}")), false)
+        .authenticate(&Shown::authorization(&format!("Bearer {key}")))
         .expect("known")
 }
 

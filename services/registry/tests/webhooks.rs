@@ -14,7 +14,7 @@ use creditgate_proto::v1::subscriptions_server::Subscriptions;
 use creditgate_proto::v1::{self, PutSubscriptionRequest};
 use creditgate_registry::subscriptions::{Options, Pace, SubscriptionsService, Webhooks};
 use creditgate_registry::{Registry, Service};
-use creditgate_runtime::callers::{Caller, Callers, hash_key};
+use creditgate_runtime::callers::{Caller, Callers, Shown, hash_key};
 use creditgate_runtime::shutdown::Shutdown;
 use creditgate_runtime::targets::Allowed;
 use support::Place;
@@ -417,7 +417,8 @@ async fn an_acknowledgement_by_a_call_counts_for_what_was_sent_and_from_whom_it_
     });
     std::fs::write(&keys, format!("callers:\n{}", text.concat())).expect("keys");
     let callers = Callers::load(&keys).expect("keys").callers;
-    let known = |name: &str| callers.authenticate(Some(&format!("Bearer cgk_{name}")), true);
+    let known =
+        |name: &str| callers.authenticate(&Shown::authorization(&format!("Bearer cgk_{name}")));
     sending.caller = known("stranger").expect("known");
     let refused = sending.acknowledge(all[3]).await.expect_err("a stranger");
     assert_eq!(refused.code(), Code::PermissionDenied);

@@ -1,6 +1,7 @@
-//! Who may call and what: names in a file, each with the SHA-256 of its bearer key; the keys themselves are kept nowhere.
+//! Who may call and what: names in a file, each with the SHA-256 of its bearer key or the name in its certificate; the
+//! keys themselves are kept nowhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tonic::{Request, Status};
 
 use crate::config::Secret;
+use crate::tls::Certificate;
 
 /// The name that journal records bear for callers on loopback when there is no keys file; no file may give it away.
 pub const LOCAL: &str = "local";
@@ -56,6 +58,36 @@ pub struct Caller {
     shared: bool,
 }
 
+/// What a call shows of its caller.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// The value of `authorization`.
+    pub authorization: Option<&'a str>,
+    /// The certificate of the connection, vouched for by an authority that is trusted here.
+    pub certificate: Option<&'a Certificate>,
+    /// Whether the call comes from this machine.
+    pub is_local: bool,
+}
+
+impl<'a> Shown<'a> {
+    /// Nothing, from this machine.
+    pub const LOCAL: Shown<'static> = Shown {
+        authorization: None,
+        certificate: None,
+        is_local: true,
+    };
+
+    /// The value of `authorization`, from another machine.
+    #[must_use]
+    pub const fn authorization(value: &'a str) -> Self {
+        Self {
+            authorization: Some(value),
+            certificate: None,
+            is_local: false,
+        }
+    }
+}
+
 /// Why a call was not recognised. None of them repeats what the caller sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -68,6 +100,14 @@ pub enum Refused {
     /// The key is nobody's.
     #[error("the key is not known here")]
     KeyUnknown,
+    /// The certificate is nobody's.
+    #[error(
+        "the certificate names no caller that is known here; send a key, or have the certificate's name registered"
+    )]
+    CertificateUnknown,
+    /// Key and certificate, or two names of one certificate, are of different callers.
+    #[error("what the call shows names two different callers")]
+    TwoCallers,
     /// There is no keys file and the caller is on another machine.
     #[error("without a keys file only callers on this machine are served")]
     NotLocal,
@@ -81,8 +121,24 @@ pub struct Callers(Arc<Known>);
 enum Known {
     /// No keys file: loopback only.
     Loopback(Caller),
+    /// A keys file.
+    Registered(Registered),
+}
+
+#[derive(Debug, Default)]
+struct Registered {
     /// In the order of the file.
-    Keys(Vec<(KeyDigest, Caller)>),
+    keys: Vec<(KeyDigest, Caller)>,
+    certificates: BTreeMap<CertificateName, Caller>,
+}
+
+/// How a certificate is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum CertificateName {
+    /// By its SHA-256: this one and no other.
+    Fingerprint([u8; 32]),
+    /// By an alternative name, a URI or a DNS name: any that a trusted authority gives to it.
+    Alternative(String),
 }
 
 /// A keys file that was read.
@@ -140,33 +196,13 @@ impl Callers {
         Ok(Loaded { callers, warnings })
     }
 
-    /// Says who calls. With a keys file the key decides, wherever the call comes from; without one the address does.
-    ///
-    /// The digests of all keys are compared to the end and in constant time, so that an answer's timing tells nothing
-    /// of how much of a digest was right or whose it was.
-    pub fn authenticate(
-        &self,
-        authorization: Option<&str>,
-        peer_is_loopback: bool,
-    ) -> Result<Caller, Refused> {
+    /// Says who calls. With a keys file the key or the certificate decides, wherever the call comes from, and both must
+    /// mean the same caller; without one the address does.
+    pub fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
         match &*self.0 {
-            Known::Loopback(local) if peer_is_loopback => Ok(local.clone()),
+            Known::Loopback(local) if shown.is_local => Ok(local.clone()),
             Known::Loopback(_) => Err(Refused::NotLocal),
-            Known::Keys(keys) => {
-                let key =
-                    bearer(authorization.ok_or(Refused::KeyMissing)?).ok_or(Refused::NotBearer)?;
-                let presented = KeyDigest::of(key);
-                let mut found = NOBODY;
-                for (index, (digest, _)) in (0..NOBODY).zip(keys) {
-                    found.conditional_assign(&index, digest.0.ct_eq(&presented.0));
-                }
-                let known = usize::try_from(found)
-                    .ok()
-                    .and_then(|index| keys.get(index));
-                known
-                    .map(|(_, caller)| caller.clone())
-                    .ok_or(Refused::KeyUnknown)
-            }
+            Known::Registered(registered) => registered.authenticate(shown),
         }
     }
 
@@ -174,7 +210,12 @@ impl Callers {
     pub fn names(&self) -> Vec<&str> {
         match &*self.0 {
             Known::Loopback(local) => vec![local.name()],
-            Known::Keys(keys) => keys.iter().map(|(_, caller)| caller.name()).collect(),
+            Known::Registered(registered) => {
+                let with_key = registered.keys.iter().map(|(_, caller)| caller);
+                let all = with_key.chain(registered.certificates.values());
+                let names: BTreeSet<&str> = all.map(Caller::name).collect();
+                names.into_iter().collect()
+            }
         }
     }
 
@@ -188,6 +229,49 @@ impl Callers {
             )]
         })?;
         written.validate()
+    }
+}
+
+impl Registered {
+    fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
+        let by_key = shown.authorization.map(|text| self.by_key(text));
+        let by_key = by_key.transpose()?;
+        let mut callers = by_key.into_iter().chain(
+            shown
+                .certificate
+                .into_iter()
+                .flat_map(|one| self.by_certificate(one)),
+        );
+        let caller = callers.next().ok_or(match shown.certificate {
+            Some(_) => Refused::CertificateUnknown,
+            None => Refused::KeyMissing,
+        })?;
+        match callers.all(|other| other == caller) {
+            true => Ok(caller.clone()),
+            false => Err(Refused::TwoCallers),
+        }
+    }
+
+    /// The digests of all keys are compared to the end and in constant time, so that an answer's timing tells nothing
+    /// of how much of a digest was right or whose it was.
+    fn by_key(&self, authorization: &str) -> Result<&Caller, Refused> {
+        let presented = KeyDigest::of(bearer(authorization).ok_or(Refused::NotBearer)?);
+        let mut found = NOBODY;
+        for (index, (digest, _)) in (0..NOBODY).zip(&self.keys) {
+            found.conditional_assign(&index, digest.0.ct_eq(&presented.0));
+        }
+        let known = usize::try_from(found)
+            .ok()
+            .and_then(|index| self.keys.get(index));
+        known.map(|(_, caller)| caller).ok_or(Refused::KeyUnknown)
+    }
+
+    fn by_certificate(&self, certificate: &Certificate) -> impl Iterator<Item = &Caller> {
+        let names = certificate.names().map(str::to_owned);
+        let names = names.map(CertificateName::Alternative);
+        std::iter::once(CertificateName::Fingerprint(*certificate.fingerprint()))
+            .chain(names.collect::<Vec<_>>())
+            .filter_map(|name| self.certificates.get(&name))
     }
 }
 
@@ -335,15 +419,29 @@ impl KeyDigest {
     }
 
     fn from_hex(text: &str) -> Option<KeyDigest> {
-        let mut digest = [0; 32];
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        for (index, byte) in digest.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-        }
-        Some(KeyDigest(digest))
+        digest_from_hex(text).map(KeyDigest)
     }
+}
+
+impl CertificateName {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(hex) = text.strip_prefix("sha256:") {
+            return digest_from_hex(hex).map(Self::Fingerprint);
+        }
+        let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        (plain && (1..=255).contains(&text.len())).then(|| Self::Alternative(text.to_owned()))
+    }
+}
+
+fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(digest)
 }
 
 impl fmt::Debug for KeyDigest {
@@ -363,7 +461,10 @@ struct Written {
 #[serde(deny_unknown_fields)]
 struct WrittenCaller {
     name: Spanned<String>,
-    key_sha256: Spanned<String>,
+    #[serde(default)]
+    key_sha256: Option<Spanned<String>>,
+    #[serde(default)]
+    certificate: Option<Spanned<String>>,
     may: Vec<Permission>,
     /// Several officials call with this key: their names alone tell them apart.
     #[serde(default)]
@@ -375,7 +476,8 @@ impl Written {
         let mut faults = Vec::new();
         let mut names: BTreeMap<String, u64> = BTreeMap::new();
         let mut digests: BTreeMap<KeyDigest, u64> = BTreeMap::new();
-        let mut keys = Vec::new();
+        let mut certificates: BTreeMap<CertificateName, u64> = BTreeMap::new();
+        let mut registered = Registered::default();
         for caller in self.callers {
             let (name, line) = (caller.name.value, caller.name.referenced.line());
             if name == LOCAL {
@@ -401,32 +503,52 @@ impl Written {
                     "line {line}: `{name}` may do nothing; name at least one permission in `may`"
                 ));
             }
-            let key_line = caller.key_sha256.referenced.line();
-            let Some(digest) = KeyDigest::from_hex(&caller.key_sha256.value) else {
-                // The value is not repeated: it might be the key itself, pasted by mistake.
+            if caller.key_sha256.is_none() && caller.certificate.is_none() {
                 faults.push(format!(
-                    "line {key_line}: `key_sha256` must be the 64 hexadecimal digits of the SHA-256 of the key, \
-                     never the key itself"
-                ));
-                continue;
-            };
-            if let Some(first) = digests.insert(digest.clone(), key_line) {
-                faults.push(format!(
-                    "line {key_line}: the key is also the key of line {first}"
+                    "line {line}: nobody could tell who `{name}` is; give it a `key_sha256` or a `certificate`"
                 ));
             }
-            let may = caller.may.into_iter().collect();
-            keys.push((
-                digest,
-                Caller {
-                    name: name.into(),
-                    may,
-                    shared: caller.shared,
-                },
-            ));
+            let known = Caller {
+                name: name.into(),
+                may: caller.may.into_iter().collect(),
+                shared: caller.shared,
+            };
+            if let Some(key) = caller.key_sha256 {
+                let line = key.referenced.line();
+                let Some(digest) = KeyDigest::from_hex(&key.value) else {
+                    // The value is not repeated: it might be the key itself, pasted by mistake.
+                    faults.push(format!(
+                        "line {line}: `key_sha256` must be the 64 hexadecimal digits of the SHA-256 of the key, \
+                         never the key itself"
+                    ));
+                    continue;
+                };
+                if let Some(first) = digests.insert(digest.clone(), line) {
+                    faults.push(format!(
+                        "line {line}: the key is also the key of line {first}"
+                    ));
+                }
+                registered.keys.push((digest, known.clone()));
+            }
+            if let Some(certificate) = caller.certificate {
+                let line = certificate.referenced.line();
+                let Some(certificate) = CertificateName::parse(&certificate.value) else {
+                    faults.push(format!(
+                        "line {line}: `certificate` must be an alternative name in the certificate, a URI or a DNS name, \
+                         or `sha256:` and the 64 hexadecimal digits of the SHA-256 of the whole"
+                    ));
+                    continue;
+                };
+                if let Some(first) = certificates.insert(certificate.clone(), line) {
+                    faults.push(format!(
+                        "line {line}: the certificate is also the certificate of line {first}"
+                    ));
+                }
+                registered.certificates.insert(certificate, known);
+            }
         }
         if faults.is_empty() {
-            Ok(Callers(Arc::new(Known::Keys(keys))))
+            Ok(Callers(Arc::new(Known::Registered(registered))))
         } else {
             Err(faults)
         }
@@ -497,7 +619,11 @@ mod tests {
     #[test]
     fn with_a_keys_file_the_key_decides_wherever_the_call_comes_from() {
         let check = |header: Option<&str>, loopback: bool, expected: Result<&str, Refused>| {
-            let answer = two().authenticate(header, loopback);
+            let answer = two().authenticate(&Shown {
+                authorization: header,
+                certificate: None,
+                is_local: loopback,
+            });
             assert_eq!(
                 answer
                     .as_ref()
@@ -523,8 +649,50 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_is_as_good_as_a_key_and_both_must_mean_the_same_caller() {
+        let callers = Callers::parse(&format!(
+            "callers:\n- {{name: land, certificate: \"spiffe://city.example/land\", key_sha256: {ABC}, may: [check]}}\n\
+             - {{name: tender, certificate: \"sha256:{}\", may: [check]}}\n",
+            "07".repeat(32)
+        ))
+        .unwrap();
+        let check =
+            |key: Option<&str>, fingerprint, names: &[&str], expected: Result<&str, Refused>| {
+                let answer = callers.authenticate(&Shown {
+                    authorization: key,
+                    certificate: Some(&Certificate::with([fingerprint; 32], names)),
+                    is_local: false,
+                });
+                let name = answer.as_ref().map(Caller::name);
+                assert_eq!(
+                    name.map_err(|refused| *refused),
+                    expected,
+                    "{key:?} {names:?}"
+                );
+            };
+        let land = "spiffe://city.example/land";
+        check(None, 1, &["other", land], Ok("land"));
+        check(None, 7, &[], Ok("tender"));
+        check(Some("Bearer abc"), 1, &[land], Ok("land"));
+        // A key tells who calls with a certificate of no caller.
+        check(Some("Bearer abc"), 1, &["proxy.example"], Ok("land"));
+        check(
+            None,
+            1,
+            &["spiffe://city.example/lan"],
+            Err(Refused::CertificateUnknown),
+        );
+        check(Some("Bearer wrong"), 1, &[land], Err(Refused::KeyUnknown));
+        check(Some("Bearer abc"), 7, &[], Err(Refused::TwoCallers));
+        check(None, 7, &[land], Err(Refused::TwoCallers));
+        assert_eq!(callers.names(), ["land", "tender"]);
+    }
+
+    #[test]
     fn a_caller_may_only_what_the_file_says() {
-        let caller = two().authenticate(Some("Bearer abc"), false).unwrap();
+        let caller = two()
+            .authenticate(&Shown::authorization("Bearer abc"))
+            .unwrap();
         let may: Vec<bool> = Permission::EVERY
             .iter()
             .map(|one| caller.may(*one))
@@ -544,22 +712,29 @@ mod tests {
              - {{name: wang.wu, key_sha256: {other}, may: [cases]}}\n"
         ))
         .unwrap();
-        let shared = |key: &str| callers.authenticate(Some(key), false).unwrap().is_shared();
+        let shared = |key: &str| {
+            callers
+                .authenticate(&Shown::authorization(key))
+                .unwrap()
+                .is_shared()
+        };
         assert!(shared("Bearer abc"));
         assert!(!shared("Bearer other-key"));
         // Everybody on the machine is one caller.
-        let local = Callers::loopback_only().authenticate(None, true).unwrap();
+        let local = Callers::loopback_only()
+            .authenticate(&Shown::LOCAL)
+            .unwrap();
         assert!(local.is_shared());
     }
 
     #[test]
     fn without_a_keys_file_only_loopback_may_call_and_is_local() {
         let callers = Callers::loopback_only();
-        let local = callers.authenticate(None, true).unwrap();
+        let local = callers.authenticate(&Shown::LOCAL).unwrap();
         assert_eq!(local.name(), LOCAL);
         assert!(Permission::EVERY.iter().all(|one| local.may(*one)));
         assert_eq!(
-            callers.authenticate(Some("Bearer abc"), false),
+            callers.authenticate(&Shown::authorization("Bearer abc")),
             Err(Refused::NotLocal)
         );
     }
@@ -587,10 +762,13 @@ mod tests {
     fn a_file_without_callers_recognises_nobody() {
         let callers = Callers::parse("callers: []\n").unwrap();
         assert_eq!(
-            callers.authenticate(Some("Bearer abc"), true),
+            callers.authenticate(&Shown::authorization("Bearer abc")),
             Err(Refused::KeyUnknown)
         );
-        assert_eq!(callers.authenticate(None, true), Err(Refused::KeyMissing));
+        assert_eq!(
+            callers.authenticate(&Shown::LOCAL),
+            Err(Refused::KeyMissing)
+        );
     }
 
     #[test]
@@ -637,6 +815,21 @@ mod tests {
             &["line 2"],
         );
         check("calers: []\n", &["calers"]);
+        check(
+            "callers:\n- {name: a, may: [read]}\n",
+            &["line 2: nobody could tell who `a` is"],
+        );
+        check(
+            "callers:\n- {name: a, certificate: \"sha256:07\", may: [read]}\n- {name: b, certificate: \"two words\", may: [read]}\n",
+            &[
+                "line 2: `certificate` must be",
+                "line 3: `certificate` must be",
+            ],
+        );
+        check(
+            "callers:\n- {name: a, certificate: x.example, may: [read]}\n- {name: b, certificate: x.example, may: [read]}\n",
+            &["line 3: the certificate is also the certificate of line 2"],
+        );
     }
 
     #[test]

@@ -15,4 +15,5 @@ pub mod shutdown;
 pub mod targets;
 pub mod telemetry;
 pub mod threads;
+pub mod tls;
 pub mod webhook;

@@ -19,7 +19,7 @@ use creditgate_proto::v1::gate_server::Gate as _;
 use creditgate_proto::v1::lists_server::Lists as _;
 use creditgate_registry::book::TrustedKeys;
 use creditgate_registry::{self as registry, Registry};
-use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::callers::{Caller, Callers, Shown};
 use creditgate_runtime::clock::{Clock, Hand};
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
@@ -181,7 +181,7 @@ impl Place {
             shutdown,
             running: tokio::spawn(async move { runs.run(asked).await }),
             caller: Callers::loopback_only()
-                .authenticate(None, true)
+                .authenticate(&Shown::LOCAL)
                 .expect("local"),
         }
     }

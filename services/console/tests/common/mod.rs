@@ -186,6 +186,7 @@ pub fn options(gate: Arc<FakeGate>) -> Options {
         metrics: Metrics::new(Clock::system(), build),
         readiness,
         live: live(),
+        tls: None,
         limits: Limits::default(),
     }
 }

@@ -100,7 +100,11 @@ async fn a_caller_is_needed_and_asked_for_its_permission() {
     let text = format!("callers:\n  - name: reader\n    key_sha256: {hash}\n    may: [read]\n");
     std::fs::write(&keys, text).unwrap();
     let reader = Callers::load(&keys).unwrap().callers;
-    let reader = reader.authenticate(Some("Bearer k"), true).unwrap();
+    let reader = reader
+        .authenticate(&creditgate_runtime::callers::Shown::authorization(
+            "Bearer k",
+        ))
+        .unwrap();
     let as_reader = |event| {
         let mut request = Request::new(v1::CheckRequest { event });
         request.extensions_mut().insert(reader.clone());

@@ -8,7 +8,7 @@ use creditgate_measures::book::{Deployment, SourceFile};
 use creditgate_measures::catalogue;
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
-use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::callers::{Caller, Callers, Shown};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{self, NewRecord, Position};
@@ -128,7 +128,9 @@ fn journal_options(log_id: Option<Uuid>) -> journal::Options {
 }
 
 fn caller() -> Caller {
-    Callers::loopback_only().authenticate(None, true).unwrap()
+    Callers::loopback_only()
+        .authenticate(&Shown::LOCAL)
+        .unwrap()
 }
 
 /// Everything a registry has recorded, as it would stand on the topic.

@@ -22,7 +22,7 @@ use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::change::Change;
 use creditgate_registry::log::What;
 use creditgate_registry::{Error, OVERLAY_MIN, Options, Registry, SourceRules};
-use creditgate_runtime::callers::{Caller, Callers};
+use creditgate_runtime::callers::{Caller, Callers, Shown};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
@@ -71,7 +71,7 @@ impl Place {
             overlay_min: OVERLAY_MIN,
             source_rules: SourceRules::default(),
             caller: Callers::loopback_only()
-                .authenticate(None, true)
+                .authenticate(&Shown::LOCAL)
                 .expect("local"),
             metrics: Metrics::new(clock.clone(), build),
             readiness: Readiness::expecting(["lists"]),

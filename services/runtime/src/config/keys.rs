@@ -6,6 +6,10 @@ pub const FILE_VARIABLE: &str = "CREDITGATE_CONFIG";
 pub const SERVER_VARIABLE: &str = "CREDITGATE_SERVER";
 /// The variable that carries the bearer key of client commands.
 pub const KEY_VARIABLE: &str = "CREDITGATE_KEY";
+/// The variable that names the authorities client commands trust.
+pub const CA_VARIABLE: &str = "CREDITGATE_CA_FILE";
+/// The variable that names the certificate client commands show.
+pub const CERTIFICATE_VARIABLE: &str = "CREDITGATE_CERTIFICATE_FILE";
 /// What the name of every variable of this project begins with.
 pub const PREFIX: &str = "CREDITGATE_";
 
@@ -20,6 +24,14 @@ pub const OTHER_VARIABLES: &[(&str, &str)] = &[
         "address of the service for client commands, when `--server` is not given",
     ),
     (KEY_VARIABLE, "bearer key that client commands present"),
+    (
+        CA_VARIABLE,
+        "who vouches for the service towards client commands, when `--ca-file` is not given",
+    ),
+    (
+        CERTIFICATE_VARIABLE,
+        "certificate and key that client commands show, when `--certificate-file` is not given",
+    ),
 ];
 
 /// How the value of a key is written.
@@ -120,7 +132,37 @@ pub const KEYS: &[Key] = &[
         "CREDITGATE_KEYS_FILE",
         Form::Optional,
         "",
-        "File that names the callers and the SHA-256 of their bearer keys. Nothing: only loopback may call, as `local`.",
+        "File that names the callers, with the SHA-256 of their bearer keys or the name in their certificates. Nothing: \
+         only loopback may call, as `local`.",
+    ),
+    key(
+        "tls.certificate_file",
+        "CREDITGATE_TLS_CERTIFICATE_FILE",
+        Form::Optional,
+        "",
+        "Certificate chain (PEM) with which gRPC and HTTP speak TLS. Read again when it changes. Nothing: both speak in \
+         clear, for loopback or behind a proxy that ends TLS.",
+    ),
+    key(
+        "tls.key_file",
+        "CREDITGATE_TLS_KEY_FILE",
+        Form::Optional,
+        "",
+        "The private key to it (PEM).",
+    ),
+    key(
+        "tls.client_ca_file",
+        "CREDITGATE_TLS_CLIENT_CA_FILE",
+        Form::Optional,
+        "",
+        "Authorities (PEM) that vouch for client certificates. A caller whose certificate `keys_file` names needs no key.",
+    ),
+    key(
+        "tls.client_certificates",
+        "CREDITGATE_TLS_CLIENT_CERTIFICATES",
+        Form::One,
+        "optional",
+        "optional: who shows no certificate may call with a key; required: who shows none is not heard.",
     ),
     key(
         "book.pack",

@@ -18,7 +18,8 @@ use serde::{Serialize, Serializer};
 pub use self::environment::{Environment, ProcessEnvironment, unknown_variables};
 pub use self::error::{Error, Errors, Origin};
 pub use self::keys::{
-    FILE_VARIABLE, Form, KEY_VARIABLE, KEYS, Key, OTHER_VARIABLES, PREFIX, SERVER_VARIABLE,
+    CA_VARIABLE, CERTIFICATE_VARIABLE, FILE_VARIABLE, Form, KEY_VARIABLE, KEYS, Key,
+    OTHER_VARIABLES, PREFIX, SERVER_VARIABLE,
 };
 pub use self::secret::{HIDDEN, Secret};
 
@@ -26,6 +27,7 @@ use self::read::Reader;
 use self::written::Written;
 
 use crate::targets::Allowed;
+use crate::tls::Files;
 
 /// Where a configuration comes from. A later source replaces an earlier one key by key.
 pub struct Sources<'a> {
@@ -93,6 +95,8 @@ pub struct Config {
     pub confirmations: Vec<PathBuf>,
     /// The callers and their keys; none: loopback only.
     pub keys_file: Option<PathBuf>,
+    /// TLS towards callers.
+    pub tls: Tls,
     /// The book.
     pub book: Book,
     /// The journal.
@@ -127,6 +131,29 @@ pub enum Role {
     Stream,
     /// Cases: reviewed, measures reported and lifted.
     Cases,
+}
+
+/// TLS towards callers; without a certificate both interfaces speak in clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tls {
+    /// The chain that this service shows.
+    pub certificate_file: Option<PathBuf>,
+    /// The key to it.
+    pub key_file: Option<PathBuf>,
+    /// Who vouches for callers.
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether callers must show a certificate.
+    pub client_certificates: ClientCertificates,
+}
+
+/// Whether callers must show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientCertificates {
+    /// Who shows none may call with a key.
+    Optional,
+    /// Who shows none is not heard.
+    Required,
 }
 
 /// The book besides `catalogue_dir`.
@@ -345,6 +372,16 @@ impl Config {
             catalogue_dir: read.optional("catalogue_dir", PATH, path),
             confirmations: read.many("confirmations", "must be a list of paths", path),
             keys_file: read.optional("keys_file", PATH, path),
+            tls: Tls {
+                certificate_file: read.optional("tls.certificate_file", PATH, path),
+                key_file: read.optional("tls.key_file", PATH, path),
+                client_ca_file: read.optional("tls.client_ca_file", PATH, path),
+                client_certificates: read.one(
+                    "tls.client_certificates",
+                    "must be `optional` or `required`",
+                    ClientCertificates::named,
+                ),
+            },
             book: Book {
                 pack: read.optional("book.pack", PATH, path),
                 supplements: read.many("book.supplements", "must be a list of paths", path),
@@ -447,6 +484,34 @@ impl Config {
                      `creditgate keys NAME --file FILE`), or use a loopback address such as `127.0.0.1`",
                 );
             }
+        }
+        let tls = &self.tls;
+        if tls.certificate_file.is_some() && tls.key_file.is_none() {
+            read.refuse("tls.certificate_file", "needs its key: set `tls.key_file`");
+        }
+        if tls.key_file.is_some() && tls.certificate_file.is_none() {
+            read.refuse(
+                "tls.key_file",
+                "needs its certificate: set `tls.certificate_file`",
+            );
+        }
+        if tls.client_ca_file.is_some() && tls.certificate_file.is_none() {
+            read.refuse(
+                "tls.client_ca_file",
+                "is heeded only over TLS: set `tls.certificate_file` and `tls.key_file`",
+            );
+        }
+        if tls.client_ca_file.is_some() && self.keys_file.is_none() {
+            read.refuse(
+                "tls.client_ca_file",
+                "names nobody by itself: set `keys_file`, which says whose each certificate is",
+            );
+        }
+        if tls.client_certificates == ClientCertificates::Required && tls.client_ca_file.is_none() {
+            read.refuse(
+                "tls.client_certificates",
+                "needs to know who vouches for callers: set `tls.client_ca_file`",
+            );
         }
         if self.grpc_addr == self.http_addr && self.grpc_addr.port() != 0 {
             read.refuse(
@@ -594,6 +659,29 @@ impl Role {
             "http" => Some(Role::Http),
             "stream" => Some(Role::Stream),
             "cases" => Some(Role::Cases),
+            _ => None,
+        }
+    }
+}
+
+impl Tls {
+    /// The files, where both interfaces speak TLS.
+    #[must_use]
+    pub fn files(&self) -> Option<Files> {
+        Some(Files {
+            certificate: self.certificate_file.clone()?,
+            key: self.key_file.clone()?,
+            client_ca: self.client_ca_file.clone(),
+            required: self.client_certificates == ClientCertificates::Required,
+        })
+    }
+}
+
+impl ClientCertificates {
+    fn named(text: &str) -> Option<Self> {
+        match text {
+            "optional" => Some(Self::Optional),
+            "required" => Some(Self::Required),
             _ => None,
         }
     }

@@ -145,7 +145,7 @@ fn unknown_keys_are_all_named_with_their_lines() {
     check_file(
         "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
         "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
-         `confirmations`, `keys_file`, `book`, `journal`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
+         `confirmations`, `keys_file`, `tls`, `book`, `journal`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
          c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`\n\
          c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
          `min_list_version_wait_ms`",
@@ -257,6 +257,31 @@ fn an_open_address_needs_a_keys_file() {
     check_file(
         "http_addr: 127.0.0.1:7420\n",
         "c.yaml:1: `http_addr` = `127.0.0.1:7420` is also `grpc_addr`; give each a port of its own",
+    );
+}
+
+#[test]
+fn tls_needs_all_its_parts() {
+    check_file(
+        "tls: {certificate_file: c.pem}\n",
+        "c.yaml:1: `tls.certificate_file` = `c.pem` needs its key: set `tls.key_file`",
+    );
+    check_file(
+        "tls: {key_file: k.pem}\n",
+        "c.yaml:1: `tls.key_file` = `k.pem` needs its certificate: set `tls.certificate_file`",
+    );
+    check_file(
+        "tls: {client_ca_file: ca.pem}\n",
+        "c.yaml:1: `tls.client_ca_file` = `ca.pem` is heeded only over TLS: set `tls.certificate_file` and `tls.key_file`\n\
+         c.yaml:1: `tls.client_ca_file` = `ca.pem` names nobody by itself: set `keys_file`, which says whose each certificate is",
+    );
+    check_file(
+        "tls: {certificate_file: c.pem, key_file: k.pem, client_certificates: required}\n",
+        "c.yaml:1: `tls.client_certificates` = `required` needs to know who vouches for callers: set `tls.client_ca_file`",
+    );
+    check_file(
+        "tls: {client_certificates: asked}\n",
+        "c.yaml:1: `tls.client_certificates` = `asked` must be `optional` or `required`",
     );
 }
 

@@ -400,7 +400,12 @@ impl Journal {
 
     /// Reads the whole log and returns the head it leads to, or the first broken link.
     pub fn verify(&self) -> Result<Head, VerifyError> {
-        reader::verify(self.shared())
+        self.verify_telling(|_| {})
+    }
+
+    /// [`Journal::verify`], telling from time to time how far it is.
+    pub fn verify_telling(&self, told: impl FnMut(Position)) -> Result<Head, VerifyError> {
+        reader::verify(self.shared(), told)
     }
 
     /// Looks for what a writer in another process has added; only after

@@ -135,8 +135,14 @@ pub(super) fn read_at(shared: &Shared, position: Position) -> Result<Record, Rea
     Ok(header.with_payload(payload))
 }
 
+/// Records after which it is told how far a walk is.
+const TOLD_EVERY: u64 = 4_096;
+
 /// Walks the whole log and checks that each record continues the one before it.
-pub(super) fn verify(shared: &Arc<Shared>) -> Result<Head, VerifyError> {
+pub(super) fn verify(
+    shared: &Arc<Shared>,
+    mut told: impl FnMut(Position),
+) -> Result<Head, VerifyError> {
     let mut reader = Reader::new(Arc::clone(shared), Position(0));
     let mut hash = envelope::genesis_hash(&shared.log_id);
     let mut sequence = 0;
@@ -152,6 +158,9 @@ pub(super) fn verify(shared: &Arc<Shared>) -> Result<Head, VerifyError> {
         }
         hash = envelope::hash(bytes);
         sequence = header.sequence;
+        if sequence.is_multiple_of(TOLD_EVERY) {
+            told(Position(header.position));
+        }
     }
     Ok(Head {
         next_position: reader.position,
