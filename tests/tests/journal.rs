@@ -1,11 +1,12 @@
 //! What `creditgate journal verify` finds: nothing in what was recorded, and whatever was done to it afterwards.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
+use std::time::Duration;
 
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
-use creditgate_tests::{Service, evaluation, import_entries, run};
+use creditgate_tests::{Service, binary, evaluation, import_entries, run};
 
 /// Before the first record of a file.
 const FILE_HEAD: usize = 128;
@@ -46,6 +47,62 @@ fn verify(dir: &Path) -> Output {
     )
 }
 
+/// Verifies with a key, and perhaps an anchor.
+fn verify_signed(dir: &Path, key: &Path, anchor: Option<&Path>) -> (Option<i32>, String) {
+    let of = |path: &Path| path.display().to_string();
+    let (dir, key) = (of(dir), of(key));
+    let mut args = vec!["journal", "verify", "--data-dir", &dir, "--key", &key];
+    let anchor = anchor.map(of);
+    if let Some(anchor) = &anchor {
+        args.extend(["--anchor", anchor.as_str()]);
+    }
+    let answer = run(&args, "");
+    let told = said(&answer) + &String::from_utf8_lossy(&answer.stderr);
+    (answer.status.code(), told)
+}
+
+/// A service that signs check points every second.
+fn start_signing(dir: &Path, keys: &Path) -> Service {
+    let mut command = Command::new(binary());
+    command
+        .env(
+            "CREDITGATE_JOURNAL_SIGNING_KEY_FILE",
+            keys.join("journal-key.pem"),
+        )
+        .env("CREDITGATE_JOURNAL_ANCHOR_FILE", keys.join("anchor.jsonl"))
+        .env("CREDITGATE_JOURNAL_CHECK_POINT_SECONDS", "1");
+    Service::launch(command, dir, &dir.join("service.log"), &[])
+}
+
+/// Judges so many events, named anew.
+async fn judge(service: &Service, name: &str, many: usize) {
+    let mut gate = service.gate().await;
+    for n in 0..many {
+        let event = evaluation(&format!("{name}-{n}"), &invented::uscc(n as u64));
+        let asked = v1::CheckRequest { event: Some(event) };
+        gate.check(asked).await.expect("a verdict");
+    }
+}
+
+/// A copy of a directory with all that is in it.
+fn copy_of(dir: &Path) -> tempfile::TempDir {
+    fn copy(from: &Path, to: &Path) {
+        for file in std::fs::read_dir(from).expect("a directory") {
+            let file = file.expect("a file");
+            let into = to.join(file.file_name());
+            if file.path().is_dir() {
+                std::fs::create_dir(&into).expect("a directory");
+                copy(&file.path(), &into);
+            } else {
+                std::fs::copy(file.path(), into).expect("copied");
+            }
+        }
+    }
+    let copied = tempfile::tempdir().expect("a directory");
+    copy(dir, copied.path());
+    copied
+}
+
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
@@ -80,12 +137,7 @@ async fn whatever_is_done_to_a_record_is_found() {
     let dir = tempfile::tempdir().expect("a directory");
     let service = Service::start(dir.path());
     import_entries(&service);
-    let mut gate = service.gate().await;
-    for n in 0..CHECKS {
-        let event = evaluation(&format!("event-{n}"), &invented::uscc(n as u64));
-        let asked = v1::CheckRequest { event: Some(event) };
-        gate.check(asked).await.expect("a verdict");
-    }
+    judge(&service, "event", CHECKS).await;
     // Beside the service, and when it has ended.
     let beside = verify(dir.path());
     assert!(beside.status.success(), "{beside:?}");
@@ -145,4 +197,94 @@ async fn whatever_is_done_to_a_record_is_found() {
     let answer = verify(nothing.path());
     let told = String::from_utf8_lossy(&answer.stderr);
     assert!(told.contains("holds no journal"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_points_show_what_hashes_do_not() {
+    let keys = tempfile::tempdir().expect("a directory");
+    let made = run(
+        &[
+            "keys",
+            "journal",
+            "--out",
+            &keys.path().display().to_string(),
+        ],
+        "",
+    );
+    assert!(made.status.success(), "{made:?}");
+    let key = keys.path().join("journal-key.pub.pem");
+    let anchor = keys.path().join("anchor.jsonl");
+    let dir = tempfile::tempdir().expect("a directory");
+
+    let mut service = start_signing(dir.path(), keys.path());
+    service.wait_until_ready();
+    import_entries(&service);
+    judge(&service, "first", CHECKS).await;
+    service.stop();
+    let older = copy_of(dir.path());
+    let mut service = start_signing(dir.path(), keys.path());
+    service.wait_until_ready();
+    judge(&service, "second", 40).await;
+    let (code, told) = verify_signed(dir.path(), &key, Some(&anchor));
+    assert_eq!(code, Some(0), "beside the service: {told}");
+    service.stop();
+
+    let (code, told) = verify_signed(dir.path(), &key, Some(&anchor));
+    assert_eq!(code, Some(0), "{told}");
+    for part in [
+        "verdicts  100 records hold",
+        "check points: it is what was signed up to record 100; 0 behind it",
+        "anchor: it is what was signed up to record 100; 0 behind it",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let without = verify(dir.path());
+    assert!(said(&without).contains("(`--key`)"), "{without:?}");
+
+    // An end cut off between two records, with the mark taken away: the hashes hold.
+    let cut = copied(dir.path(), |bytes, at| bytes.truncate(at[80].0));
+    assert!(verify(cut.path()).status.success());
+    let points = "check-points.jsonl";
+    std::fs::copy(dir.path().join(points), cut.path().join(points)).expect("copied");
+    let (code, told) = verify_signed(cut.path(), &key, None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("20 records were cut off"), "{told}");
+    assert!(told.contains("changes   BROKEN: it is gone"), "{told}");
+
+    // Check points taken away, and by another key.
+    let bare = copied(dir.path(), |_, _| {});
+    let (code, told) = verify_signed(bare.path(), &key, None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("taken away"), "{told}");
+    let other = tempfile::tempdir().expect("a directory");
+    run(
+        &[
+            "keys",
+            "journal",
+            "--out",
+            &other.path().display().to_string(),
+        ],
+        "",
+    );
+    let (code, told) = verify_signed(dir.path(), &other.path().join("journal-key.pub.pem"), None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("none of those that were named"), "{told}");
+
+    // An older copy of everything: only the anchor knows.
+    let (code, told) = verify_signed(older.path(), &key, None);
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = verify_signed(older.path(), &key, Some(&anchor));
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("40 records were cut off"), "{told}");
+    // And the service does not go on from it.
+    let mut refused = start_signing(older.path(), keys.path());
+    let status = loop {
+        match refused.ended() {
+            Some(status) => break status,
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let logged = refused.logged();
+    assert!(!status.success(), "{logged}");
+    assert!(logged.contains("restored from an older copy"), "{logged}");
 }

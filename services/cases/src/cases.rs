@@ -345,6 +345,12 @@ impl Cases {
         })
     }
 
+    /// The journal of cases.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.inner.journal
+    }
+
     /// Stops following and closes the journal of cases. What was recorded stays.
     ///
     /// # Errors
@@ -361,10 +367,6 @@ impl Cases {
         })
         .await;
         inner.journal.close().await.map(|_head| ())
-    }
-
-    pub(crate) fn journal(&self) -> &Journal {
-        &self.inner.journal
     }
 
     pub(crate) fn lookup(&self) -> &Lookup {

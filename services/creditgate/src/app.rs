@@ -16,8 +16,10 @@ use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::subscriptions::Webhooks;
 use creditgate_registry::{self as registry, Registry};
 use creditgate_runtime::callers::{self, Caller, Callers};
+use creditgate_runtime::check_points::{self, CheckPoints};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
+use creditgate_runtime::errors::Chain;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
 use creditgate_runtime::kafka::{self, Cluster};
@@ -25,6 +27,7 @@ use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::{Build, Metrics, Transport};
 use creditgate_runtime::ports::{self, History};
 use creditgate_runtime::shutdown::{self, Shutdown, Signal, Supervisor, Tasks};
+use creditgate_runtime::signing::{KeyError, SigningKey};
 use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::tls::{self, Tls};
 use creditgate_stream::{self as stream, Stream};
@@ -96,6 +99,18 @@ pub enum StartError {
     /// Certificates cannot be used.
     #[error("set up TLS")]
     Tls(#[source] tls::Error),
+    /// The key of check points is not right.
+    #[error("read the key that signs check points")]
+    SigningKey(#[source] KeyError),
+    /// What check points say does not fit what is there.
+    #[error("go on with the check points of `{dir}`")]
+    CheckPoints {
+        /// The data directory.
+        dir: String,
+        /// The cause.
+        #[source]
+        source: Box<check_points::Error>,
+    },
     /// The registry does not open.
     #[error("open the lists in `{dir}`")]
     Registry {
@@ -185,6 +200,7 @@ impl App {
         check_roles(config)?;
         let callers = callers(config)?;
         let tls = tls(config)?;
+        let signing_key = signing_key(config)?;
         // Before the data is opened: a second start of the same service ends here.
         let grpc = listen(config.grpc_addr).await?;
         let http = match config.roles.contains(&Role::Http) {
@@ -200,9 +216,11 @@ impl App {
             cases,
             stream,
             case_log,
+            check_points,
         } = open(
             config.clone(),
             book,
+            signing_key,
             kafka,
             clock,
             metrics.clone(),
@@ -240,6 +258,14 @@ impl App {
             let shutdown = tasks.shutdown().clone();
             tasks.spawn_named("certificates", async move {
                 tls.follow(shutdown).await;
+                Ok::<_, std::io::Error>(())
+            });
+        }
+        if let Some(check_points) = check_points.clone() {
+            let every = config.journal.check_point;
+            let (readiness, shutdown) = (readiness.clone(), tasks.shutdown().clone());
+            tasks.spawn_named("check-points", async move {
+                check_points.run(every, readiness, shutdown).await;
                 Ok::<_, std::io::Error>(())
             });
         }
@@ -298,15 +324,14 @@ impl App {
                 registry::inbox::watch(registry.clone(), dir, still, tasks.shutdown().clone());
             tasks.spawn_named("inbox", inbox);
         }
-        close_in_order(
-            &tasks,
-            registry.clone(),
-            gate,
-            cases,
+        let ending = Ending {
             stream,
-            config.shutdown.drain_timeout,
-            drained,
-        );
+            cases,
+            gate,
+            registry: registry.clone(),
+            check_points,
+        };
+        ending.in_order(&tasks, config.shutdown.drain_timeout, drained);
         Ok(Self {
             grpc_addr,
             http_addr,
@@ -464,6 +489,14 @@ impl ports::Reports for NoCases {
     }
 }
 
+/// The key that signs check points, where there is one.
+pub(crate) fn signing_key(config: &Config) -> Result<Option<SigningKey>, StartError> {
+    let key = config.journal.signing_key_file.as_deref();
+    key.map(SigningKey::load)
+        .transpose()
+        .map_err(StartError::SigningKey)
+}
+
 /// What both interfaces show of this service, where they speak TLS.
 fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     let Some(files) = config.tls.files() else {
@@ -498,12 +531,15 @@ struct Opened {
     stream: Option<Stream>,
     /// What cases tell the lists, wherever they are kept.
     case_log: Option<CaseLog>,
+    /// None where no key signs them.
+    check_points: Option<CheckPoints>,
 }
 
 /// Opens lists, verdicts and cases, away from the threads that serve: both read the disk.
 async fn open(
     config: Config,
     book: BookFiles,
+    signing_key: Option<SigningKey>,
     kafka: Option<OnKafka>,
     clock: Clock,
     metrics: Metrics,
@@ -550,6 +586,7 @@ async fn open(
                 cases: None,
                 stream: None,
                 case_log: kafka.map(|kafka| CaseLog::on(kafka.cluster)),
+                check_points: None,
             });
         }
         let gate = Gate::open(gate::Options {
@@ -579,7 +616,7 @@ async fn open(
                     history,
                     live: registry.live().clone(),
                     journal: journal(),
-                    clock,
+                    clock: clock.clone(),
                     readiness: readiness.clone(),
                     metrics: metrics.clone(),
                     settings: cases::Settings {
@@ -601,6 +638,25 @@ async fn open(
             Some(kafka) => Some(CaseLog::on(kafka.cluster.clone())),
             None => cases.as_ref().map(CaseLog::of),
         };
+        let check_points = signing_key.map(|key| {
+            let mut journals = vec![
+                ("changes", registry.journal().clone()),
+                ("verdicts", gate.journal().clone()),
+            ];
+            journals.extend(cases.iter().map(|cases| ("cases", cases.journal().clone())));
+            CheckPoints::open(check_points::Options {
+                data_dir: config.data_dir.clone(),
+                key,
+                anchor: config.journal.anchor_file.clone(),
+                journals,
+                clock,
+            })
+            .map_err(|error| StartError::CheckPoints {
+                dir: dir(),
+                source: Box::new(error),
+            })
+        });
+        let check_points = check_points.transpose()?;
         let stream = match kafka.filter(|_| streams(&config)) {
             None => None,
             Some(OnKafka {
@@ -623,6 +679,7 @@ async fn open(
             cases,
             stream,
             case_log,
+            check_points,
         })
     });
     opening.await.map_err(StartError::Opening)?
@@ -804,49 +861,57 @@ async fn worth_starting_anew(gate: Option<&Gate>) {
     }
 }
 
-/// When asked to stop: first partitions are left, then no new checks and the verdicts closed, then
-/// the lists.
-fn close_in_order(
-    tasks: &Tasks,
-    registry: Registry,
-    gate: Option<Gate>,
-    cases: Option<Cases>,
+/// What has to be closed.
+struct Ending {
     stream: Option<Stream>,
-    patience: Duration,
-    drained: Shutdown,
-) {
-    let shutdown = tasks.shutdown().clone();
-    tasks.spawn_named("journals", async move {
-        let streamed = async {
-            match stream {
-                Some(stream) => stream.run(shutdown).await,
-                None => {
-                    shutdown.wait().await;
-                    Ok(())
+    cases: Option<Cases>,
+    gate: Option<Gate>,
+    registry: Registry,
+    check_points: Option<CheckPoints>,
+}
+
+impl Ending {
+    /// When asked to stop: first partitions are left, then no new checks and the verdicts closed, then the lists, and a
+    /// check point covers it all.
+    fn in_order(self, tasks: &Tasks, patience: Duration, drained: Shutdown) {
+        let shutdown = tasks.shutdown().clone();
+        tasks.spawn_named("journals", async move {
+            let streamed = async {
+                match self.stream {
+                    Some(stream) => stream.run(shutdown).await,
+                    None => {
+                        shutdown.wait().await;
+                        Ok(())
+                    }
+                }
+            };
+            tokio::select! {
+                streamed = streamed => streamed?,
+                () = self.registry.ended() => {
+                    return Err("the writer of the lists ended".into());
+                }
+                () = worth_starting_anew(self.gate.as_ref()) => {
+                    return Err("the disk did not confirm a verdict's record, and takes records again: \
+                                whoever starts this service anew finds what was recorded".into());
                 }
             }
-        };
-        tokio::select! {
-            streamed = streamed => streamed?,
-            () = registry.ended() => {
-                return Err("the writer of the lists ended".into());
+            if let Some(cases) = self.cases
+                && let Err(error) = cases.close().await
+            {
+                tracing::error!({ field::ERROR } = %error, "the journal of cases had failed before it was closed");
             }
-            () = worth_starting_anew(gate.as_ref()) => {
-                return Err("the disk did not confirm a verdict's record, and takes records again: \
-                            whoever starts this service anew finds what was recorded".into());
+            let closed = match self.gate {
+                Some(gate) => gate.close(patience).await,
+                None => Ok(()),
+            };
+            self.registry.close().await;
+            if let Some(check_points) = self.check_points
+                && let Err(error) = check_points.put().await
+            {
+                tracing::error!({ field::ERROR } = %Chain(&error), "no last check point");
             }
-        }
-        if let Some(cases) = cases
-            && let Err(error) = cases.close().await
-        {
-            tracing::error!({ field::ERROR } = %error, "the journal of cases had failed before it was closed");
-        }
-        let closed = match gate {
-            Some(gate) => gate.close(patience).await,
-            None => Ok(()),
-        };
-        registry.close().await;
-        drained.request();
-        closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
-    });
+            drained.request();
+            closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+        });
+    }
 }

@@ -542,7 +542,8 @@ pub struct TailArgs {
 
 Examples:
   creditgate keys tender-platform --may check,read --file keys.yaml
-  creditgate keys book --out ./signing"
+  creditgate keys book --out ./signing
+  creditgate keys journal --out ./signing"
 )]
 pub struct KeysArgs {
     /// Another sort of keys.
@@ -563,16 +564,23 @@ pub struct KeysArgs {
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Make a pair of keys that signs books: the private one packs, the public one is trusted.
-    Book(BookKeysArgs),
+    #[command(
+        after_help = "Writes book-key.pem (private, its owner's alone) and book-key.pub.pem, and prints the key's id. \
+Whoever has the private key can put any book in force: keep it away from the service."
+    )]
+    Book(KeyPairArgs),
+    /// Make a pair of keys for check points: the service signs with the private one, auditors keep the public one.
+    #[command(
+        after_help = "Writes journal-key.pem (private, its owner's alone: `journal.signing_key_file` of the service) and \
+journal-key.pub.pem (`creditgate journal verify --key`), and prints the key's id. Give the public key to those who audit: \
+what they verify with a key from the machine itself proves little."
+    )]
+    Journal(KeyPairArgs),
 }
 
-/// `keys book`.
+/// A pair of keys.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Writes book-key.pem (private, its owner's alone) and book-key.pub.pem, and prints the key's id. Whoever \
-has the private key can put any book in force: keep it away from the service."
-)]
-pub struct BookKeysArgs {
+pub struct KeyPairArgs {
     /// Directory for both files.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use creditgate_runtime::check_points::{self, Kind, Said, SeriesError};
 use creditgate_runtime::errors::Chain;
+use creditgate_runtime::hex::hex;
 use creditgate_runtime::journal::{Head, Journal, OpenError, Position, ReadError, VerifyError};
+use creditgate_runtime::signing::PublicKeys;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{JournalCommand, VerifyArgs};
@@ -22,6 +25,9 @@ const JOURNALS: [(&str, &str); 3] = [
 /// How often an end that is no record is looked at before it is believed, and after which pause.
 const LOOKS: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Records after which it is told how far a walk is.
+const TOLD_EVERY: u64 = 4_096;
 
 /// Runs a command about journals.
 pub fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
@@ -39,43 +45,140 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             dir.display()
         )));
     }
+    let keys = PublicKeys::load(&args.keys)
+        .map_err(|error| Failure::new("read the keys of check points", error))?;
+    let own = dir.join(check_points::FILE);
     let mut broken = false;
-    for (name, place) in kept {
-        if !place.is_dir() {
-            say!("{name:<9} none here: a process without that role keeps none, else it is gone");
-            continue;
+    let mut witnesses = Vec::new();
+    if !keys.is_empty() {
+        let anchor = args.anchor.as_ref();
+        let files = [("check points", Kind::Own, Some(&own))]
+            .into_iter()
+            .chain([("anchor", Kind::Anchor, anchor)]);
+        for (what, kind, file) in files {
+            let Some(file) = file else { continue };
+            match testify(what, kind, file, &keys)? {
+                Some(witness) => witnesses.push(witness),
+                None => broken = true,
+            }
         }
-        let began = Instant::now();
-        match walk(name, &place)? {
-            Ok(head) => {
-                let seconds = began.elapsed().as_secs_f64().max(1e-3);
-                say!(
-                    "{name:<9} {} records hold ({:.0} records/s, {:.0} MiB/s); the last is {}",
-                    head.sequence,
-                    head.sequence as f64 / seconds,
-                    head.next_position.0 as f64 / seconds / f64::from(1 << 20),
-                    hex(&head.hash)
-                );
-            }
-            Err(why) => {
-                broken = true;
-                say!("{name:<9} BROKEN: {why}");
-            }
+    }
+    for (name, place) in &kept {
+        if place.is_dir() {
+            broken |= !hold(name, place, &witnesses)?;
+        } else if let Some(witness) = witnesses.iter().find(|witness| witness.knows(name)) {
+            broken = true;
+            say!(
+                "{name:<9} BROKEN: it is gone, and the {} name it",
+                witness.what
+            );
+        } else {
+            say!("{name:<9} none here: a process without that role keeps none, else it is gone");
         }
     }
     if broken {
         return Ok(ExitCode::from(1));
     }
     say!(
-        "proven: order and completeness from the first record to the last that is there. Not proven: that nothing was \
-         cut off behind the last, and that no tail, or the whole, was written anew with all its hashes; keep the hashes \
-         above elsewhere, and compare"
+        "proven: order and completeness from the first record to the last that is there. Not proven: {}",
+        match (keys.is_empty(), &args.anchor) {
+            (false, Some(_)) => "what lies behind the last check point of the anchor",
+            (false, None) =>
+                "what lies behind the last check point, and that none of this is an older copy, or the work of \
+                 somebody who has the key: hold it against an anchor (`--anchor`)",
+            (true, _) if own.is_file() =>
+                "that nothing was cut off behind the last, and that no tail, or the whole, was written anew with all its \
+                 hashes; there are check points: name the public key of the service (`--key`)",
+            (true, _) =>
+                "that nothing was cut off behind the last, and that no tail, or the whole, was written anew with all its \
+                 hashes; keep the hashes above elsewhere, and compare, or let the service sign check points \
+                 (`journal.signing_key_file`)",
+        }
     );
     Ok(ExitCode::SUCCESS)
 }
 
+/// Check points that journals are held against.
+struct Witness {
+    what: &'static str,
+    said: Said,
+}
+
+impl Witness {
+    fn knows(&self, journal: &str) -> bool {
+        self.said.reaches(journal).is_some()
+    }
+}
+
+/// Reads check points and tells of them. None: they are not what was signed, which is told.
+fn testify(
+    what: &'static str,
+    kind: Kind,
+    file: &Path,
+    keys: &PublicKeys,
+) -> Result<Option<Witness>, Failure> {
+    match Said::read(kind, file, keys) {
+        Ok(Some(said)) => {
+            match &said.last {
+                Some(last) => say!(
+                    "{what}: {} hold, the last, number {}, of {}, signed with key {}",
+                    said.points,
+                    last.number,
+                    last.at,
+                    last.key_id
+                ),
+                None => say!("{what}: none yet"),
+            }
+            Ok(Some(Witness { what, said }))
+        }
+        Ok(None) => {
+            say!(
+                "{what} BROKEN: `{}` is not there: none were made, or they were taken away",
+                file.display()
+            );
+            Ok(None)
+        }
+        Err(error @ SeriesError::Read { .. }) => Err(Failure::new(
+            "hold the journals against check points",
+            error,
+        )),
+        Err(error) => {
+            say!("{what} BROKEN: {}", Chain(&error));
+            Ok(None)
+        }
+    }
+}
+
+/// Whether a journal holds, which is told.
+fn hold(name: &str, place: &Path, witnesses: &[Witness]) -> Result<bool, Failure> {
+    let began = Instant::now();
+    let head = match walk(name, place, witnesses)? {
+        Ok(head) => head,
+        Err(why) => {
+            say!("{name:<9} BROKEN: {why}");
+            return Ok(false);
+        }
+    };
+    let seconds = began.elapsed().as_secs_f64().max(1e-3);
+    say!(
+        "{name:<9} {} records hold ({:.0} records/s, {:.0} MiB/s); the last is {}",
+        head.sequence,
+        head.sequence as f64 / seconds,
+        head.next_position.0 as f64 / seconds / f64::from(1 << 20),
+        hex(&head.hash)
+    );
+    for Witness { what, said } in witnesses {
+        let to = said.reaches(name).unwrap_or_default();
+        say!(
+            "          {what}: it is what was signed up to record {to}; {} behind it",
+            head.sequence - to
+        );
+    }
+    Ok(true)
+}
+
 /// Reads a journal to its end: where that leads, or what is wrong with it.
-fn walk(name: &str, dir: &Path) -> Result<Result<Head, String>, Failure> {
+fn walk(name: &str, dir: &Path, witnesses: &[Witness]) -> Result<Result<Head, String>, Failure> {
     let unreadable = || format!("read the journal of {name}");
     let mut tries = 0;
     let (journal, opened) = loop {
@@ -98,16 +201,37 @@ fn walk(name: &str, dir: &Path) -> Result<Result<Head, String>, Failure> {
             opened.head.sequence, torn.bytes, torn.position
         )));
     }
+    let mut compared: Vec<_> = witnesses
+        .iter()
+        .map(|witness| (witness.what, witness.said.compare(name, opened.log_id)))
+        .collect();
+    let mut mismatch = None;
     let bar = bar(name, opened.head.next_position);
-    let walked = journal.verify_telling(|at| bar.set_position(at.0));
-    bar.finish_and_clear();
-    match walked {
-        Ok(head) => Ok(Ok(head)),
-        Err(error @ VerifyError::Read(ReadError::Io { .. })) => {
-            Err(Failure::new(unreadable(), error))
+    let walked = journal.verify_each(|head| {
+        if head.sequence.is_multiple_of(TOLD_EVERY) {
+            bar.set_position(head.next_position.0);
         }
-        Err(error) => Ok(Err(Chain(&error).to_string())),
-    }
+        if mismatch.is_none() {
+            mismatch = compared
+                .iter_mut()
+                .find_map(|(what, with)| Some((*what, with.record(head).err()?)));
+        }
+    });
+    bar.finish_and_clear();
+    let head = match walked {
+        Ok(head) => head,
+        Err(error @ VerifyError::Read(ReadError::Io { .. })) => {
+            return Err(Failure::new(unreadable(), error));
+        }
+        Err(error) => return Ok(Err(Chain(&error).to_string())),
+    };
+    let mut ends = compared.into_iter();
+    let mismatch =
+        mismatch.or_else(|| ends.find_map(|(what, with)| Some((what, with.end(&head).err()?))));
+    Ok(match mismatch {
+        Some((what, why)) => Err(format!("against the {what}: {why}")),
+        None => Ok(head),
+    })
 }
 
 /// A line about how far it is, where somebody watches.
@@ -120,8 +244,4 @@ fn bar(name: &str, end: Position) -> ProgressBar {
     ProgressBar::new(end.0)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         .with_message(name.to_owned())
-}
-
-fn hex(hash: &[u8; 32]) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }

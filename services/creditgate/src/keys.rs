@@ -1,18 +1,20 @@
-//! `creditgate keys`: a bearer key for a caller, or a pair of keys that signs books.
+//! `creditgate keys`: a bearer key for a caller, or a pair of keys that signs books or check points.
 
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use creditgate_runtime::callers;
+use creditgate_runtime::{callers, signing};
 
 use crate::cli::{KeysArgs, KeysCommand};
 use crate::failure::Failure;
 
 /// Writes the lines for the keys file, and tells the key itself once, on standard error.
 pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
-    if let Some(KeysCommand::Book(args)) = &args.sort {
-        return book(&args.out);
+    match &args.sort {
+        Some(KeysCommand::Book(args)) => return pair("book-key", &args.out),
+        Some(KeysCommand::Journal(args)) => return pair("journal-key", &args.out),
+        None => {}
     }
     let known = callers::Permission::EVERY.map(callers::Permission::word);
     if let Some(unknown) = args.may.iter().find(|may| !known.contains(&may.as_str())) {
@@ -39,14 +41,13 @@ pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
 }
 
 /// Writes a new pair of keys into a directory. Keys that are there stay.
-fn book(dir: &Path) -> Result<ExitCode, Failure> {
-    let keys = creditgate_registry::book::generate()
-        .map_err(|error| Failure::new("make the keys", error))?;
+fn pair(name: &str, dir: &Path) -> Result<ExitCode, Failure> {
+    let keys = signing::generate().map_err(|error| Failure::new("make the keys", error))?;
     std::fs::create_dir_all(dir)
         .map_err(|error| Failure::new(format!("make `{}`", dir.display()), error))?;
     for (name, text, mode) in [
-        ("book-key.pem", &keys.private_pem, 0o600),
-        ("book-key.pub.pem", &keys.public_pem, 0o644),
+        (format!("{name}.pem"), &keys.private_pem, 0o600),
+        (format!("{name}.pub.pem"), &keys.public_pem, 0o644),
     ] {
         let path = dir.join(name);
         write_new(&path, text, mode)

@@ -14,7 +14,7 @@ use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::tls::Tls;
 use creditgate_runtime::{errors::Chain, telemetry};
 
-use crate::app::{App, BookFiles, check_roles, metrics};
+use crate::app::{App, BookFiles, check_roles, metrics, signing_key};
 use crate::book;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
@@ -172,6 +172,11 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
     if let Some(tls) = config.tls.files() {
         Tls::load(&tls).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
         say!("TLS: {}", tls.certificate.display());
+    }
+    if let Some(key) =
+        signing_key(config).map_err(|error| Failure::plain(Chain(&error).to_string()))?
+    {
+        say!("check points: signed with key {}", key.key_id());
     }
     files
         .trusted_keys

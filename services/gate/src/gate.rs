@@ -236,6 +236,12 @@ impl Gate {
         })
     }
 
+    /// The journal of verdicts.
+    #[must_use]
+    pub fn journal(&self) -> &journal::Journal {
+        self.inner.records.journal()
+    }
+
     /// Returns once the disk did not confirm a record, which only a new start mends, and takes records again. Until then
     /// readiness tells the reason, and what is recorded can be asked for.
     pub async fn worth_starting_anew(&self) {

@@ -469,6 +469,12 @@ impl Registry {
         self.inner.metrics.change_refused(reason);
     }
 
+    /// The journal of changes.
+    #[must_use]
+    pub fn journal(&self) -> &journal::Journal {
+        self.inner.past.log().journal()
+    }
+
     /// Ends the registry: what is under way is finished, what waits is refused, a base is written
     /// when the next start gains by it, and the log is closed.
     pub async fn close(&self) {

@@ -4,7 +4,7 @@ mod support;
 
 use std::path::PathBuf;
 
-use creditgate_measures::book::{Signing, SourceFile};
+use creditgate_measures::book::{Book, Signing, SourceFile};
 use creditgate_measures::case::CaseView;
 use creditgate_measures::event::{Event, GivenIdentifier, Region, Subject};
 use creditgate_measures::identifier::{IdType, Key, invented};
@@ -15,12 +15,13 @@ use creditgate_measures::vocabulary::{Confidence, Role};
 use creditgate_measures::{Question, decide};
 use creditgate_proto::v1;
 use creditgate_registry::book::{
-    Confirmation, InForce, Publication, PublishError, Refusal, SigningKey, TrustedKeys, Untrusted,
-    Withdrawal, generate, seal,
+    Confirmation, InForce, Publication, PublishError, Refusal, Signature, TrustedKeys, Untrusted,
+    Withdrawal, seal,
 };
 use creditgate_registry::log::What;
 use creditgate_registry::{Error, Registry};
 use creditgate_runtime::ports::History;
+use creditgate_runtime::signing::{SigningKey, generate};
 use support::{Place, row, rows};
 
 /// A pair of keys.
@@ -184,10 +185,7 @@ async fn what_is_wrong_keeps_the_last_good_book_and_is_shown_until_one_is_taken(
         ),
         "an unsigned book is refused at the start"
     );
-    place.signature = Some(
-        ours.key
-            .sign(&creditgate_measures::book::Book::content_hash(&place.book)),
-    );
+    place.signature = Some(Signature::of(&Book::content_hash(&place.book), &ours.key));
     let registry = place.open();
     let good = version(&registry);
     let head = registry.past().log().head().sequence;
@@ -250,11 +248,7 @@ async fn what_is_wrong_keeps_the_last_good_book_and_is_shown_until_one_is_taken(
         Err(Error::Untrusted(Untrusted::OtherKey { .. }))
     ));
     // Given a book that it trusts, it does.
-    place.signature = Some(
-        other
-            .key
-            .sign(&creditgate_measures::book::Book::content_hash(&place.book)),
-    );
+    place.signature = Some(Signature::of(&Book::content_hash(&place.book), &other.key));
     let registry = loop {
         // The log of the start that failed is closed by a thread of its own.
         match place.try_open() {
@@ -530,10 +524,7 @@ async fn nobody_vouches_for_a_signed_book_where_no_key_is_trusted_any_more() {
     let ours = keys();
     let mut place = Place::new();
     place.trusted_keys = ours.trusted.clone();
-    place.signature = Some(
-        ours.key
-            .sign(&creditgate_measures::book::Book::content_hash(&place.book)),
-    );
+    place.signature = Some(Signature::of(&Book::content_hash(&place.book), &ours.key));
     let registry = place.open();
     let next = edition(&place.book, "next");
     publish(&registry, &place, pack(&next, Some(&ours.key)))

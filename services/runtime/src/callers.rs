@@ -13,6 +13,7 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tonic::{Request, Status};
 
 use crate::config::Secret;
+use crate::hex::{from_hex, hex};
 use crate::tls::Certificate;
 
 /// The name that journal records bear for callers on loopback when there is no keys file; no file may give it away.
@@ -419,29 +420,18 @@ impl KeyDigest {
     }
 
     fn from_hex(text: &str) -> Option<KeyDigest> {
-        digest_from_hex(text).map(KeyDigest)
+        from_hex(text).map(KeyDigest)
     }
 }
 
 impl CertificateName {
     fn parse(text: &str) -> Option<Self> {
         if let Some(hex) = text.strip_prefix("sha256:") {
-            return digest_from_hex(hex).map(Self::Fingerprint);
+            return from_hex(hex).map(Self::Fingerprint);
         }
         let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
         (plain && (1..=255).contains(&text.len())).then(|| Self::Alternative(text.to_owned()))
     }
-}
-
-fn digest_from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (index, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
-    }
-    Some(digest)
 }
 
 impl fmt::Debug for KeyDigest {
@@ -566,15 +556,6 @@ fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, key) = authorization.split_once(' ')?;
     let key = key.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(*byte)])
-        .collect()
 }
 
 #[cfg(unix)]

@@ -18,11 +18,22 @@ pub enum JournalCommand {
 record to its last, beside a running service or from a copy; nothing is written. Ends with 0 when all links hold, and \
 with 1 when one does not: the first bad record is named, or the one before it. 2: it could not be read.
 
-Example:
-  creditgate journal verify --data-dir ./data"
+Hashes alone do not show that an end was cut off, or that a tail or the whole was written anew. With the public key of the \
+service (`journal.signing_key_file`) its check points are held against the journals; with an anchor (`journal.anchor_file`) \
+those that it cannot take back.
+
+Examples:
+  creditgate journal verify --data-dir ./data
+  creditgate journal verify --data-dir ./copy --key journal-key.pub.pem --anchor /mnt/audit/anchor.jsonl"
 )]
 pub struct VerifyArgs {
     /// The data directory, or a copy of it.
     #[arg(long, value_name = "DIR", default_value = "./data")]
     pub data_dir: PathBuf,
+    /// Public key that signed check points; may be named again, for each key there was.
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
+    /// Check points that were kept elsewhere.
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    pub anchor: Option<PathBuf>,
 }

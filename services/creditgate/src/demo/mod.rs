@@ -12,9 +12,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use creditgate_measures::book::{Book, Deployment, SourceFile};
-use creditgate_registry::book as keys;
+use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{Config, Overrides, Sources};
+use creditgate_runtime::signing;
 
 use crate::app::{App, BookFiles};
 use crate::book;
@@ -82,16 +83,16 @@ async fn play(args: DemoArgs) -> Result<ExitCode, Failure> {
 /// The book, signed with a key of this demonstration alone.
 fn signed(files: Vec<SourceFile>, dir: &std::path::Path) -> Result<BookFiles, Failure> {
     let unmade = |error| Failure::new("sign the book", error);
-    let made = keys::generate().map_err(unmade)?;
+    let made = signing::generate().map_err(unmade)?;
     let [private, public] = ["key.pem", "key.pub.pem"].map(|name| dir.join(name));
     for (path, text) in [(&private, made.private_pem), (&public, made.public_pem)] {
         std::fs::write(path, text).map_err(|error| Failure::new("write a key", error))?;
     }
-    let key = keys::SigningKey::load(&private).map_err(unmade)?;
+    let key = signing::SigningKey::load(&private).map_err(unmade)?;
     Ok(BookFiles {
         named: true,
-        signature: Some(key.sign(&Book::content_hash(&files))),
-        trusted_keys: keys::TrustedKeys::load(&[public]).map_err(unmade)?,
+        signature: Some(Signature::of(&Book::content_hash(&files), &key)),
+        trusted_keys: TrustedKeys::load(&[public]).map_err(unmade)?,
         files,
         deployment: Deployment {
             confirmations: vec![SourceFile::new("demo/confirmations.yaml", CONFIRMATIONS)],

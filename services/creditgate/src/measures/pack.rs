@@ -4,8 +4,10 @@ use std::process::ExitCode;
 
 use creditgate_measures::book::{Book, Deployment, Signing};
 use creditgate_measures::time::Time;
-use creditgate_registry::book::{self as packed, SigningKey};
+use creditgate_registry::book as packed;
 use creditgate_runtime::clock::Clock;
+use creditgate_runtime::hex::hex;
+use creditgate_runtime::signing::SigningKey;
 
 use crate::book;
 use crate::cli::PackArgs;
@@ -89,8 +91,4 @@ fn packed_at() -> Result<Time, Failure> {
         .and_then(|seconds: i64| seconds.checked_mul(1_000_000))
         .map(Time::from_micros)
         .ok_or_else(|| Failure::plain(format!("{EPOCH_VARIABLE} must be seconds since 1970")))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

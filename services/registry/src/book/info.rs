@@ -5,9 +5,9 @@ use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::journal::v1::BookRecord;
 use creditgate_proto::v1;
+use creditgate_runtime::hex::hex;
 use creditgate_runtime::journal::Position;
 
-use super::hex;
 use crate::error::Error;
 use crate::log::{self, ChangeLog};
 

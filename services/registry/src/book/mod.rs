@@ -12,21 +12,12 @@ mod start;
 pub use confirmed::{Confirmation, Withdrawal};
 pub use error::{PublishError, Refusal};
 pub use force::{InForce, Publication};
-pub use keys::{KeyError, NewKeys, Signature, SigningKey, TrustedKeys, Untrusted, generate};
+pub use keys::{Signature, TrustedKeys, Untrusted};
 pub use pack::{Pack, PackError, open, seal};
 pub use service::{BooksService, Simulations};
 
 pub(crate) use force::{BookChange, load_after};
 pub(crate) use start::{Chosen, choose};
-
-/// Digits of some bytes.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
-}
 
 #[cfg(test)]
 mod tests;

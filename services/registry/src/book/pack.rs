@@ -7,9 +7,10 @@ use creditgate_measures::book::{Book, SourceFile};
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::{time_from_proto, time_to_proto};
 use creditgate_proto::journal::v1::{BookFile, BookPack};
+use creditgate_runtime::signing::SigningKey;
 use prost::Message;
 
-use super::keys::{Signature, SigningKey};
+use super::keys::Signature;
 
 /// The form that this version writes and reads.
 const FORM: u32 = 1;
@@ -59,7 +60,7 @@ pub fn seal(
     let mut files = files.to_vec();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     let content_hash = Book::content_hash(&files);
-    let signature = key.map(|key| key.sign(&content_hash));
+    let signature = key.map(|key| Signature::of(&content_hash, key));
     let (key_id, signature) = signature.map_or_else(Default::default, |signature| {
         (signature.key_id.to_string(), signature.bytes)
     });

@@ -7,11 +7,12 @@ use creditgate_measures::time::Date;
 use creditgate_proto::v1::books_server::{Books, BooksServer};
 use creditgate_proto::{Refused, Violation, status, v1};
 use creditgate_runtime::callers::{Permission, permitted};
+use creditgate_runtime::hex::hex;
 use tonic::{Request, Response, Status};
 
 use super::confirmed::{Confirmation, Withdrawal};
 use super::force::Publication;
-use super::{hex, info, pack};
+use super::{info, pack};
 use crate::registry::Registry;
 use crate::service::blocking;
 

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use creditgate_measures::book::{Book, Signing, SourceFile};
 use creditgate_measures::time::Time;
 use creditgate_proto::journal::v1::BookPack;
+use creditgate_runtime::hex::hex;
+use creditgate_runtime::signing::{KeyError, SigningKey, generate};
 use prost::Message;
 use tempfile::TempDir;
 
-use super::keys::{SigningKey, TrustedKeys, Untrusted, generate};
-use super::{KeyError, PackError, open, seal};
+use super::keys::{Signature, TrustedKeys, Untrusted};
+use super::{PackError, open, seal};
 
 const AT: Time = Time::from_micros(1_790_000_000_000_000);
 
@@ -77,7 +79,7 @@ fn what_is_packed_comes_out_and_the_same_gives_the_same_bytes() {
 fn without_trusted_keys_nobody_vouches_and_with_them_only_they_do() {
     let (ours, other) = (keys(), keys());
     let hash = Book::content_hash(&files());
-    let by = |keys: &Keys| Some(keys.key.sign(&hash));
+    let by = |keys: &Keys| Some(Signature::of(&hash, &keys.key));
     let nobody = TrustedKeys::default();
     assert_eq!(nobody.verify(&hash, None), Ok(Signing::Unsigned));
     assert_eq!(
@@ -100,7 +102,7 @@ fn without_trusted_keys_nobody_vouches_and_with_them_only_they_do() {
     borrowed.key_id = ours.key.key_id().into();
     let mut short = by(&ours).unwrap();
     short.bytes.pop();
-    let of_other_files = ours.key.sign(&Book::content_hash(&files()[1..]));
+    let of_other_files = Signature::of(&Book::content_hash(&files()[1..]), &ours.key);
     for wrong in [borrowed, short, of_other_files] {
         assert!(matches!(
             trusted.verify(&hash, Some(&wrong)),
@@ -183,10 +185,10 @@ fn keys_of_other_tools_are_read_and_signatures_stay() {
     let public: &Path = &write("key.pub.pem", public);
     let trusted = TrustedKeys::load(&[public.to_owned()]).unwrap();
     assert_eq!(key.key_id(), "21fe31dfa154a261");
-    let signature = key.sign(&[7; 32]);
+    let signature = Signature::of(&[7; 32], &key);
     assert!(trusted.verify(&[7; 32], Some(&signature)).is_ok());
     assert_eq!(
-        super::hex(&signature.bytes),
+        hex(&signature.bytes),
         "5f558688a48bd8e321ceb1c23802bf66c49a8ac5facd1e9f7960ee097c8260ce28b9db6567258cfae265d07c2bd1e167fa8e509734e03ce830ac3fb62b016c0b"
     );
 }

@@ -14,6 +14,7 @@ use creditgate_runtime::health::{Readiness, State};
 use creditgate_runtime::journal::{self, NewRecord, Position};
 use creditgate_runtime::kafka::Incoming;
 use creditgate_runtime::metrics::{Build, Metrics};
+use creditgate_runtime::signing::{SigningKey, generate};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ use super::record::tests::delivered;
 use super::record::{Chain, Sealed};
 use super::stand::{Feed, Term};
 use super::{Follower, Found, News, Opened, Source};
-use crate::book::{Publication, SigningKey, TrustedKeys, generate, seal};
+use crate::book::{Publication, TrustedKeys, seal};
 use crate::change::Change;
 use crate::keeper::{COMPONENT, Command};
 use crate::log::ChangeLog;

@@ -210,6 +210,30 @@ pub const KEYS: &[Key] = &[
         "Memory for records that wait for the disk, in MiB, 1 to 4096; when it is full, callers wait.",
     ),
     key(
+        "journal.signing_key_file",
+        "CREDITGATE_JOURNAL_SIGNING_KEY_FILE",
+        Form::Optional,
+        "",
+        "Private key (`creditgate keys journal`) that signs check points of the journals, into `check-points.jsonl` of the data \
+         directory: `creditgate journal verify --key` then proves that no end was cut off or written anew. Nothing: none are \
+         made.",
+    ),
+    key(
+        "journal.check_point_seconds",
+        "CREDITGATE_JOURNAL_CHECK_POINT_SECONDS",
+        Form::One,
+        "60",
+        "How long something recorded waits for a check point, in seconds, 1 to 86400; the last one is made at the stop.",
+    ),
+    key(
+        "journal.anchor_file",
+        "CREDITGATE_JOURNAL_ANCHOR_FILE",
+        Form::Optional,
+        "",
+        "A second file for check points, in a place where this machine can at most append: only against it an older copy of \
+         the data directory shows.",
+    ),
+    key(
         "kafka.brokers",
         "CREDITGATE_KAFKA_BROKERS",
         Form::Many,

@@ -176,6 +176,13 @@ pub struct Journal {
     pub segment_mib: u32,
     /// Memory for records that wait for the disk.
     pub queue_mib: u32,
+    /// The key that signs check points; none: none are made.
+    pub signing_key_file: Option<PathBuf>,
+    /// Longest wait for a check point.
+    #[serde(rename = "check_point_seconds", serialize_with = "as_seconds")]
+    pub check_point: Duration,
+    /// Where check points go, too.
+    pub anchor_file: Option<PathBuf>,
 }
 
 /// When an answer may leave.
@@ -391,6 +398,9 @@ impl Config {
                 ack: read.one("journal.ack", "must be `durable` or `written`", Ack::named),
                 segment_mib: read.number("journal.segment_mib", 1..=4096),
                 queue_mib: read.number("journal.queue_mib", 1..=4096),
+                signing_key_file: read.optional("journal.signing_key_file", PATH, path),
+                check_point: Duration::from_secs(read.number("journal.check_point_seconds", 1..=86_400)),
+                anchor_file: read.optional("journal.anchor_file", PATH, path),
             },
             kafka: Kafka {
                 brokers: read.many("kafka.brokers", "must be brokers such as `kafka-1:9092`", broker),
@@ -511,6 +521,26 @@ impl Config {
             read.refuse(
                 "tls.client_certificates",
                 "needs to know who vouches for callers: set `tls.client_ca_file`",
+            );
+        }
+        let journal = &self.journal;
+        if journal.anchor_file.is_some() && journal.signing_key_file.is_none() {
+            read.refuse(
+                "journal.anchor_file",
+                "gets check points, which need a key: set `journal.signing_key_file` (make one with `creditgate keys journal`)",
+            );
+        }
+        if journal.signing_key_file.is_some() && !self.kafka.brokers.is_empty() {
+            read.refuse(
+                "journal.signing_key_file",
+                "signs the journals of an embedded service; with `kafka.brokers` what is here are copies of topics, which \
+                 have no check points yet",
+            );
+        }
+        if journal.signing_key_file.is_some() && journal.ack == Ack::Written {
+            read.refuse(
+                "journal.signing_key_file",
+                "signs only what is durable: set `journal.ack` to `durable`",
             );
         }
         if self.grpc_addr == self.http_addr && self.grpc_addr.port() != 0 {
@@ -785,6 +815,10 @@ fn mib(number: u32) -> u64 {
 
 fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn as_seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_secs())
 }
 
 fn as_auto<S: Serializer>(number: &Option<u16>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -146,7 +146,7 @@ fn unknown_keys_are_all_named_with_their_lines() {
         "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
         "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
          `confirmations`, `keys_file`, `tls`, `book`, `journal`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
-         c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`\n\
+         c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`\n\
          c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
          `min_list_version_wait_ms`",
     );
@@ -174,7 +174,7 @@ fn every_fault_is_reported_with_key_value_place_and_rule() {
     );
     check_file(
         "journal: 7\n",
-        "c.yaml:1: `journal` must hold the keys `ack`, `segment_mib`, `queue_mib`",
+        "c.yaml:1: `journal` must hold the keys `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`",
     );
     check_file(
         "data_dir: [[a]]\n",
@@ -282,6 +282,28 @@ fn tls_needs_all_its_parts() {
     check_file(
         "tls: {client_certificates: asked}\n",
         "c.yaml:1: `tls.client_certificates` = `asked` must be `optional` or `required`",
+    );
+}
+
+#[test]
+fn check_points_need_a_key_and_a_durable_journal_of_their_own() {
+    check_file(
+        "journal: {anchor_file: a}\n",
+        "c.yaml:1: `journal.anchor_file` = `a` gets check points, which need a key: set `journal.signing_key_file` (make one \
+         with `creditgate keys journal`)",
+    );
+    check_file(
+        "journal: {signing_key_file: k}\nkafka: {brokers: [\"kafka-1:9092\"]}\n",
+        "c.yaml:1: `journal.signing_key_file` = `k` signs the journals of an embedded service; with `kafka.brokers` what is \
+         here are copies of topics, which have no check points yet",
+    );
+    check_file(
+        "journal: {signing_key_file: k, ack: written}\n",
+        "c.yaml:1: `journal.signing_key_file` = `k` signs only what is durable: set `journal.ack` to `durable`",
+    );
+    check_file(
+        "journal: {signing_key_file: k, check_point_seconds: 5}\n",
+        "  signing_key_file: k\n  check_point_seconds: 5",
     );
 }
 

@@ -400,11 +400,11 @@ impl Journal {
 
     /// Reads the whole log and returns the head it leads to, or the first broken link.
     pub fn verify(&self) -> Result<Head, VerifyError> {
-        self.verify_telling(|_| {})
+        self.verify_each(|_| {})
     }
 
-    /// [`Journal::verify`], telling from time to time how far it is.
-    pub fn verify_telling(&self, told: impl FnMut(Position)) -> Result<Head, VerifyError> {
+    /// [`Journal::verify`], telling the head after each record: what it was when that record was the last.
+    pub fn verify_each(&self, told: impl FnMut(&Head)) -> Result<Head, VerifyError> {
         reader::verify(self.shared(), told)
     }
 

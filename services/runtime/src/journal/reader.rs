@@ -135,38 +135,35 @@ pub(super) fn read_at(shared: &Shared, position: Position) -> Result<Record, Rea
     Ok(header.with_payload(payload))
 }
 
-/// Records after which it is told how far a walk is.
-const TOLD_EVERY: u64 = 4_096;
-
 /// Walks the whole log and checks that each record continues the one before it.
 pub(super) fn verify(
     shared: &Arc<Shared>,
-    mut told: impl FnMut(Position),
+    mut told: impl FnMut(&Head),
 ) -> Result<Head, VerifyError> {
     let mut reader = Reader::new(Arc::clone(shared), Position(0));
-    let mut hash = envelope::genesis_hash(&shared.log_id);
-    let mut sequence = 0;
+    let mut head = Head {
+        next_position: Position(0),
+        sequence: 0,
+        hash: envelope::genesis_hash(&shared.log_id),
+    };
     while let Some((header, bytes)) = reader.advance()? {
-        if header.previous_hash != hash || header.sequence != sequence + 1 {
+        if header.previous_hash != head.hash || header.sequence != head.sequence + 1 {
             return Err(VerifyError::Broken(BrokenLink {
                 position: Position(header.position),
                 sequence: header.sequence,
-                due_sequence: sequence + 1,
-                expected: hash,
+                due_sequence: head.sequence + 1,
+                expected: head.hash,
                 found: header.previous_hash,
             }));
         }
-        hash = envelope::hash(bytes);
-        sequence = header.sequence;
-        if sequence.is_multiple_of(TOLD_EVERY) {
-            told(Position(header.position));
-        }
+        head = Head {
+            next_position: Position(header.position + bytes.len() as u64),
+            sequence: header.sequence,
+            hash: envelope::hash(bytes),
+        };
+        told(&head);
     }
-    Ok(Head {
-        next_position: reader.position,
-        sequence,
-        hash,
-    })
+    Ok(head)
 }
 
 /// Which segments there are, and a few of their files held open.

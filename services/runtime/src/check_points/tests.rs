@@ -1,0 +1,303 @@
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::Clock;
+use crate::journal::{self, Journal};
+use crate::signing;
+
+const SEED: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
+const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+
+/// A data directory with one journal and its check points.
+struct Place {
+    dir: TempDir,
+    log: Journal,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("key.pem"), SEED).unwrap();
+        fs::write(dir.path().join("pub.pem"), PUBLIC).unwrap();
+        let log = open_log(&dir.path().join("verdicts"));
+        Self { dir, log }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn record(&self, records: usize) {
+        for _ in 0..records {
+            self.log.append_blocking(1, 0, "a verdict").unwrap();
+        }
+    }
+
+    fn open(&self, anchor: Option<&str>) -> Result<CheckPoints, Error> {
+        CheckPoints::open(Options {
+            data_dir: self.dir.path().to_owned(),
+            key: SigningKey::load(&self.path("key.pem")).unwrap(),
+            anchor: anchor.map(|name| self.path(name)),
+            journals: vec![("verdicts", self.log.clone())],
+            clock: Clock::stepped(1_795_000_000_000_000).0,
+        })
+    }
+
+    /// Records and a check point, so many times.
+    fn rounds(&self, anchor: Option<&str>, rounds: usize) {
+        let points = self.open(anchor).unwrap();
+        for _ in 0..rounds {
+            self.record(10);
+            points.put_blocking().unwrap();
+        }
+    }
+
+    fn keys(&self) -> PublicKeys {
+        PublicKeys::load(&[self.path("pub.pem")]).unwrap()
+    }
+
+    fn said(&self, kind: Kind, file: &str) -> Result<Said, SeriesError> {
+        Said::read(kind, &self.path(file), &self.keys()).map(Option::unwrap)
+    }
+
+    fn held(&self, said: &Said) -> Result<(), Mismatch> {
+        let mut compared = said.compare("verdicts", self.log.log_id());
+        let mut mismatch = Ok(());
+        let head = self
+            .log
+            .verify_each(|head| {
+                if mismatch.is_ok() {
+                    mismatch = compared.record(head);
+                }
+            })
+            .unwrap();
+        mismatch?;
+        compared.end(&head)
+    }
+
+    /// Puts another journal in the place of this one.
+    fn replace(&mut self, by: Journal) {
+        self.log.close_blocking().unwrap();
+        self.log = by;
+    }
+}
+
+fn open_log(dir: &Path) -> Journal {
+    let options = journal::Options {
+        preallocate: false,
+        log_id: Some([7; 16]),
+        ..journal::Options::default()
+    };
+    Journal::open(dir, options).unwrap().0
+}
+
+fn why(read: Result<Said, SeriesError>) -> (u64, Wrong) {
+    match read {
+        Err(SeriesError::Line { line, why, .. }) => (line, why),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_series_goes_on_after_a_stop_and_proves_the_journal() {
+    let place = Place::new();
+    place.rounds(None, 3);
+    place.rounds(None, 2);
+    // Nothing moved: nothing to sign.
+    place.open(None).unwrap().put_blocking().unwrap();
+    place.record(4);
+    let said = place.said(Kind::Own, FILE).unwrap();
+    assert_eq!(said.points, 5);
+    assert_eq!(said.reaches("verdicts"), Some(50));
+    assert_eq!(said.reaches("cases"), None);
+    assert_eq!(place.held(&said), Ok(()));
+}
+
+#[test]
+fn what_is_signed_stays_as_it_is() {
+    let key = Place::new();
+    let heads = [(
+        "verdicts".to_owned(),
+        LogHead {
+            log_id: [7; 16],
+            sequence: 12,
+            next_position: 3_456,
+            hash: [9; 32],
+        },
+    )];
+    let point = CheckPoint::new(
+        2,
+        "2026-11-23T21:00:00+08:00".to_owned(),
+        [5; 32],
+        heads.into(),
+        &SigningKey::load(&key.path("key.pem")).unwrap(),
+    );
+    let text = format!(
+        "creditgate check point v1\nnumber 2\nat 2026-11-23T21:00:00+08:00\nafter {}\nkey 21fe31dfa154a261\nverdicts {} 12 \
+         3456 {}\n",
+        "05".repeat(32),
+        "07".repeat(16),
+        "09".repeat(32)
+    );
+    assert_eq!(point.text(), text);
+    assert_eq!(point.verify(&key.keys()), Ok(()));
+    let line = point.line().unwrap();
+    assert_eq!(CheckPoint::parse(line.trim_end().as_bytes()), Ok(point));
+}
+
+#[test]
+fn a_line_that_was_never_finished_is_written_anew() {
+    let place = Place::new();
+    place.rounds(None, 2);
+    let file = place.path(FILE);
+    let mut text = fs::read_to_string(&file).unwrap();
+    text.push_str("{\"number\":3,\"at\"");
+    fs::write(&file, &text).unwrap();
+    assert_eq!(place.said(Kind::Own, FILE).unwrap().points, 2);
+    place.rounds(None, 1);
+    assert_eq!(place.said(Kind::Own, FILE).unwrap().points, 3);
+}
+
+#[test]
+fn whatever_is_done_to_check_points_is_found() {
+    let place = Place::new();
+    place.rounds(None, 4);
+    let file = place.path(FILE);
+    let text = fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let read = |lines: &[&str]| {
+        fs::write(&file, lines.join("\n") + "\n").unwrap();
+        why(place.said(Kind::Own, FILE))
+    };
+    let number = |due, found| Wrong::Number { due, found };
+    assert_eq!(read(&[lines[0], lines[2]]), (2, number(2, 3)));
+    assert_eq!(read(&[lines[1], lines[0]]), (1, number(1, 2)));
+    let changed = lines[1].replace("\"sequence\":20", "\"sequence\":19");
+    assert_eq!(read(&[lines[0], &changed]), (2, Wrong::Signature));
+    let (line, wrong) = read(&[lines[0], "{}", lines[1]]);
+    assert!(matches!((line, wrong), (2, Wrong::Form(_))));
+    // Signed by somebody else.
+    fs::write(
+        place.path("key.pem"),
+        signing::generate().unwrap().private_pem,
+    )
+    .unwrap();
+    fs::remove_file(&file).unwrap();
+    place.rounds(None, 1);
+    assert!(matches!(
+        why(place.said(Kind::Own, FILE)),
+        (1, Wrong::OtherKey(_))
+    ));
+    let forged = fs::read_to_string(&file).unwrap();
+    let id = SigningKey::load(&place.path("key.pem")).unwrap().key_id();
+    fs::write(&file, forged.replace(&id, "21fe31dfa154a261")).unwrap();
+    assert_eq!(why(place.said(Kind::Own, FILE)), (1, Wrong::Signature));
+}
+
+#[test]
+fn a_journal_that_was_cut_off_rewritten_or_begun_anew_is_found() {
+    let mut place = Place::new();
+    place.rounds(None, 2);
+    let said = place.said(Kind::Own, FILE).unwrap();
+
+    // The same records but the last ten, with all hashes.
+    let shorter = open_log(&place.path("shorter"));
+    place.replace(shorter);
+    place.record(10);
+    let cut_off = Mismatch::CutOff {
+        number: 2,
+        sequence: 20,
+        end: 10,
+    };
+    assert_eq!(place.held(&said), Err(cut_off));
+    assert!(matches!(
+        place.open(None),
+        Err(Error::Behind { number: 2, .. })
+    ));
+
+    // As long as it was, and longer.
+    place.log.append_blocking(1, 0, "another").unwrap();
+    place.record(9);
+    let rewritten = Mismatch::Rewritten {
+        number: 2,
+        sequence: 20,
+    };
+    assert_eq!(place.held(&said), Err(rewritten.clone()));
+    assert!(matches!(place.open(None), Err(Error::Behind { .. })));
+    place.record(1);
+    assert_eq!(place.held(&said), Err(rewritten));
+    assert!(matches!(place.open(None), Err(Error::Behind { .. })));
+
+    let options = journal::Options {
+        preallocate: false,
+        ..journal::Options::default()
+    };
+    let (other, _) = Journal::open(place.path("other"), options).unwrap();
+    place.replace(other);
+    place.record(30);
+    assert_eq!(place.held(&said), Err(Mismatch::Other { number: 1 }));
+    assert!(matches!(place.open(None), Err(Error::Behind { .. })));
+}
+
+#[test]
+fn an_anchor_gets_what_it_missed_and_shows_an_older_copy() {
+    let place = Place::new();
+    place.rounds(None, 2);
+    // Named later, it gets all that went before; and it goes on after a stop.
+    place.rounds(Some("anchor"), 1);
+    place.rounds(Some("anchor"), 1);
+    let bytes = fs::read(place.path("anchor")).unwrap();
+    assert_eq!(bytes, fs::read(place.path(FILE)).unwrap());
+
+    // While it cannot be written, check points go on here, and it gets them later.
+    let points = place.open(Some("anchor")).unwrap();
+    let away = place.path("away");
+    fs::rename(place.path("anchor"), &away).unwrap();
+    fs::create_dir(place.path("anchor")).unwrap();
+    for _ in 0..2 {
+        place.record(1);
+        assert!(matches!(
+            points.put_blocking(),
+            Err(Error::Io { .. } | Error::Series(_))
+        ));
+    }
+    fs::remove_dir(place.path("anchor")).unwrap();
+    // What failed may have left the beginning of a line, and nobody may be able to take it back.
+    let mut torn = fs::read(&away).unwrap();
+    let own = fs::read(place.path(FILE)).unwrap();
+    torn.extend_from_slice(&own[torn.len()..torn.len() + 40]);
+    fs::write(place.path("anchor"), torn).unwrap();
+    points.put_blocking().unwrap();
+    let anchored = place.said(Kind::Anchor, "anchor").unwrap();
+    assert_eq!(anchored.points, 6);
+    assert_eq!(place.held(&anchored), Ok(()));
+
+    // An anchor may begin later; what is kept here may not.
+    let text = fs::read_to_string(place.path(FILE)).unwrap();
+    let later: String = text
+        .lines()
+        .skip(2)
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    fs::write(place.path("later"), &later).unwrap();
+    assert_eq!(place.said(Kind::Anchor, "later").unwrap().points, 4);
+    assert_eq!(
+        why(place.said(Kind::Own, "later")),
+        (1, Wrong::Number { due: 1, found: 3 })
+    );
+
+    // An older copy of everything here.
+    let older: String = text
+        .lines()
+        .take(3)
+        .map(|line| line.to_owned() + "\n")
+        .collect();
+    fs::write(place.path(FILE), older).unwrap();
+    assert!(matches!(
+        place.open(Some("anchor")),
+        Err(Error::Ahead { number: 6, .. })
+    ));
+}
