@@ -61,7 +61,7 @@ fn verify_signed(dir: &Path, key: &Path, anchor: Option<&Path>) -> (Option<i32>,
     (answer.status.code(), told)
 }
 
-/// A service that signs check points every second.
+/// A service that signs check points at its start and at its end, and not between.
 fn start_signing(dir: &Path, keys: &Path) -> Service {
     let mut command = Command::new(binary());
     command
@@ -70,7 +70,7 @@ fn start_signing(dir: &Path, keys: &Path) -> Service {
             keys.join("journal-key.pem"),
         )
         .env("CREDITGATE_JOURNAL_ANCHOR_FILE", keys.join("anchor.jsonl"))
-        .env("CREDITGATE_JOURNAL_CHECK_POINT_SECONDS", "1");
+        .env("CREDITGATE_JOURNAL_CHECK_POINT_SECONDS", "86400");
     Service::launch(command, dir, &dir.join("service.log"), &[])
 }
 
@@ -82,6 +82,23 @@ async fn judge(service: &Service, name: &str, many: usize) {
         let asked = v1::CheckRequest { event: Some(event) };
         gate.check(asked).await.expect("a verdict");
     }
+}
+
+/// Verifies what an answer bore.
+fn verify_receipt(dir: &Path, receipt: &str) -> (Option<i32>, String) {
+    let dir = dir.display().to_string();
+    let answer = run(
+        &[
+            "journal",
+            "verify",
+            "--data-dir",
+            &dir,
+            "--receipt",
+            receipt,
+        ],
+        "",
+    );
+    (answer.status.code(), said(&answer))
 }
 
 /// A copy of a directory with all that is in it.
@@ -178,6 +195,10 @@ async fn whatever_is_done_to_a_record_is_found() {
             bytes.truncate(at[20].0 + 50)
         }),
     ];
+    let mut twentieth = 0;
+    let _ = copied(dir.path(), |_, at| twentieth = at[20].0 - FILE_HEAD);
+    // The record itself, or the one behind it, whose link is broken.
+    let place = [format!("position {twentieth}"), "record 22".to_owned()];
     for (what, tampering) in done {
         let copy = copied(dir.path(), tampering);
         let answer = verify(copy.path());
@@ -187,7 +208,7 @@ async fn whatever_is_done_to_a_record_is_found() {
             .lines()
             .find(|line| line.starts_with("verdicts  BROKEN"));
         assert!(
-            line.is_some_and(|line| line.contains("position")),
+            line.is_some_and(|line| place.iter().any(|place| line.contains(place))),
             "{what}: {told}"
         );
         assert!(told.contains("changes   none here"), "{what}: {told}");
@@ -270,6 +291,20 @@ async fn check_points_show_what_hashes_do_not() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("none of those that were named"), "{told}");
 
+    // Emptied, and with a torn end: what is missing is told, not what broke off.
+    std::fs::write(cut.path().join(points), "").expect("written");
+    let (code, told) = verify_signed(cut.path(), &key, None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("check points BROKEN: there is none"),
+        "{told}"
+    );
+    let torn = copied(dir.path(), |bytes, at| bytes.truncate(at[80].0 + 50));
+    std::fs::copy(dir.path().join(points), torn.path().join(points)).expect("copied");
+    let (code, told) = verify_signed(torn.path(), &key, None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("20 records were cut off"), "{told}");
+
     // An older copy of everything: only the anchor knows.
     let (code, told) = verify_signed(older.path(), &key, None);
     assert_eq!(code, Some(0), "{told}");
@@ -286,5 +321,96 @@ async fn check_points_show_what_hashes_do_not() {
     };
     let logged = refused.logged();
     assert!(!status.success(), "{logged}");
-    assert!(logged.contains("restored from an older copy"), "{logged}");
+    assert!(
+        logged.contains("anchor.jsonl` ends with check point"),
+        "{logged}"
+    );
+
+    // Killed, it goes on, and nothing is said to be missing.
+    let mut service = start_signing(dir.path(), keys.path());
+    service.wait_until_ready();
+    judge(&service, "third", 10).await;
+    service.kill();
+    let (code, told) = verify_signed(dir.path(), &key, Some(&anchor));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("up to record 100; 10 behind it"), "{told}");
+    let mut service = start_signing(dir.path(), keys.path());
+    service.wait_until_ready();
+    let (code, told) = verify_signed(dir.path(), &key, Some(&anchor));
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("up to record 110; 0 behind it"), "{told}");
+    service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_names_its_record_and_every_way_of_asking_gives_the_same() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let service = Service::start(dir.path());
+    import_entries(&service);
+    judge(&service, "event", CHECKS).await;
+    let mut gate = service.gate().await;
+    let asked = |name: &str| evaluation(name, &invented::uscc(7));
+    let check = |name: &str| v1::CheckRequest {
+        event: Some(asked(name)),
+    };
+
+    let first = gate.check(check("one")).await.expect("a verdict");
+    let first = first.into_inner();
+    assert!(
+        first.receipt.starts_with(&format!("{}:", CHECKS + 1)),
+        "{first:?}"
+    );
+    let again = gate
+        .check(check("one"))
+        .await
+        .expect("a verdict")
+        .into_inner();
+    assert_eq!((again.repeated, &again.receipt), (true, &first.receipt));
+    let verdict_id = first.verdict.expect("a verdict").verdict_id;
+    let shown = v1::GetVerdictRequest {
+        key: Some(v1::get_verdict_request::Key::VerdictId(verdict_id)),
+    };
+    let shown = gate
+        .get_verdict(shown)
+        .await
+        .expect("a verdict")
+        .into_inner();
+    assert_eq!(shown.receipt, first.receipt);
+    let batch = v1::CheckBatchRequest {
+        events: vec![asked("two"), asked("one"), asked("three")],
+    };
+    let batch = gate
+        .check_batch(batch)
+        .await
+        .expect("verdicts")
+        .into_inner();
+    let receipts: Vec<String> = batch.results.into_iter().map(|one| one.receipt).collect();
+    assert_eq!(receipts[1], first.receipt);
+    let requests = tokio_stream::iter([v1::CheckStreamRequest {
+        event: Some(asked("two")),
+        ..v1::CheckStreamRequest::default()
+    }]);
+    let mut stream = gate
+        .check_stream(requests)
+        .await
+        .expect("a stream")
+        .into_inner();
+    let streamed = stream.message().await.expect("an answer").expect("one");
+    assert_eq!(streamed.result.expect("a result").receipt, receipts[0]);
+    service.stop();
+
+    for receipt in &receipts {
+        let (code, told) = verify_receipt(dir.path(), receipt);
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("is the one it names"), "{told}");
+    }
+    let (number, hash) = first.receipt.split_once(':').expect("a receipt");
+    let other = format!("{}:{hash}", number.parse::<u64>().expect("a number") - 1);
+    let (code, told) = verify_receipt(dir.path(), &other);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("not the one that a receipt names"), "{told}");
+    let cut = copied(dir.path(), |bytes, at| bytes.truncate(at[CHECKS].0));
+    let (code, told) = verify_receipt(cut.path(), &first.receipt);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("records were cut off"), "{told}");
 }

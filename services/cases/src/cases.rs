@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     /// Whether this process keeps the cases.
     is_leading: AtomicBool,
     is_ready: AtomicBool,
+    /// Ready, with changes from before the start still to be looked through.
+    is_behind: AtomicBool,
     /// Everything that was recorded before the start is taken in, and this process keeps the cases.
     has_caught_up: AtomicBool,
     /// Everything was taken in once, whoever keeps the cases.
@@ -197,14 +199,23 @@ impl Shared {
     }
 
     /// Everything recorded so far is taken in.
-    pub fn caught_up(&self, readiness: &Readiness) {
+    ///
+    /// `behind`: changes of the lists from before the start are still to be looked through.
+    pub fn caught_up(&self, readiness: &Readiness, behind: bool) {
         self.has_read.store(true, Ordering::Release);
         self.metrics.set_cases_role(CasesRole::Leads);
         if !self.has_caught_up.swap(true, Ordering::AcqRel) {
             self.due.notify_one();
         }
-        if !self.is_ready.swap(true, Ordering::AcqRel) {
-            readiness.ready(COMPONENT);
+        let was_behind = self.is_behind.swap(behind, Ordering::AcqRel);
+        if !self.is_ready.swap(true, Ordering::AcqRel) || was_behind != behind {
+            match behind {
+                true => readiness.ready_but(
+                    COMPONENT,
+                    "cases are still to be judged by changes of the lists from before the start",
+                ),
+                false => readiness.ready(COMPONENT),
+            }
         }
     }
 
@@ -280,6 +291,7 @@ impl Cases {
             terms: Mutex::default(),
             is_leading: AtomicBool::new(topic.is_none()),
             is_ready: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
             has_caught_up: AtomicBool::new(false),
             has_read: AtomicBool::new(false),
         });

@@ -2,7 +2,8 @@
 //! (specification, 8).
 //!
 //! A review's slot has an id of its own, so one that is made twice, after a crash, is one verdict. Live
-//! checks go first: after each round the reviewer rests as long as it worked.
+//! checks go first: after each round the reviewer rests as long as it worked, but never for long, since
+//! somebody may be barred until his review is made.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -42,6 +43,8 @@ use crate::table::{Lookup, Pending};
 const ROUND: usize = 64;
 /// How long an idle reviewer waits before it looks again.
 const IDLE: Duration = Duration::from_secs(1);
+/// Longest rest after a round: most of a long one was spent waiting for others.
+const REST_MAX: Duration = Duration::from_millis(50);
 /// Pause after a round in which something failed.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -80,7 +83,7 @@ impl Reviewer {
             };
             let pause = match round {
                 Ok(0) => IDLE,
-                Ok(_) => begun.elapsed(),
+                Ok(_) => begun.elapsed().min(REST_MAX),
                 Err(error) => {
                     tracing::error!({ field::ERROR } = %Chain(&error), "cases could not be reviewed; trying again");
                     RETRY

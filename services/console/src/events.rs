@@ -196,9 +196,14 @@ async fn judge_batch(
 
 fn result(answer: Result<v1::CheckResponse, tonic::Status>) -> v1::CheckResult {
     match answer {
-        Ok(v1::CheckResponse { verdict, repeated }) => v1::CheckResult {
+        Ok(v1::CheckResponse {
+            verdict,
+            repeated,
+            receipt,
+        }) => v1::CheckResult {
             result: verdict.map(v1::check_result::Result::Verdict),
             repeated,
+            receipt,
         },
         Err(status) => failed(status::item_error(&status)),
     }
@@ -208,6 +213,7 @@ fn failed(error: v1::ItemError) -> v1::CheckResult {
     v1::CheckResult {
         result: Some(v1::check_result::Result::Error(error)),
         repeated: false,
+        receipt: String::new(),
     }
 }
 
@@ -218,8 +224,9 @@ fn answer(mode: Mode, judged: Judged) -> Response {
         Ok(v1::CheckResponse {
             verdict: Some(verdict),
             repeated,
+            receipt,
         }) => {
-            let event = Answer::new(&verdict, repeated, &trace);
+            let event = Answer::new(&verdict, repeated, &receipt, &trace);
             match mode {
                 Mode::Binary(payload) => event.binary(payload),
                 Mode::Structured | Mode::Batched => json_response(STRUCTURED, &event),
@@ -244,6 +251,9 @@ struct Answer<'a> {
     datacontenttype: &'static str,
     /// Extension: the event had been judged before, and this is the first verdict.
     repeated: bool,
+    /// Extension: the record of the verdict in the journal.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    receipt: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -252,7 +262,7 @@ struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    fn new(verdict: &'a v1::Verdict, repeated: bool, trace: &'a Trace) -> Self {
+    fn new(verdict: &'a v1::Verdict, repeated: bool, receipt: &'a str, trace: &'a Trace) -> Self {
         let evaluated_at = verdict.evaluated_at.as_ref();
         let trace_of = |wanted| trace.pairs().find(|(name, _)| *name == wanted);
         Self {
@@ -266,6 +276,7 @@ impl<'a> Answer<'a> {
                 .map(|time| time.to_string()),
             datacontenttype: "application/json",
             repeated,
+            receipt,
             traceparent: trace_of("traceparent").map(|(_, text)| text),
             tracestate: trace_of("tracestate").map(|(_, text)| text),
             data: verdict,
@@ -296,8 +307,10 @@ impl<'a> Answer<'a> {
         set("ce-source", self.source);
         set("ce-type", self.r#type);
         set("ce-repeated", if self.repeated { "true" } else { "false" });
-        if !self.subject.is_empty() {
-            set("ce-subject", self.subject);
+        for (name, text) in [("ce-subject", self.subject), ("ce-receipt", self.receipt)] {
+            if !text.is_empty() {
+                set(name, text);
+            }
         }
         if let Some(time) = &self.time {
             set("ce-time", time);

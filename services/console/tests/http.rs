@@ -15,7 +15,7 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use common::{FakeGate, PARENT, event, get, keyed, options, post, send, send_from};
+use common::{FakeGate, PARENT, RECEIPT, event, get, keyed, options, post, send, send_from};
 
 const JSON: &str = "application/json";
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -294,7 +294,7 @@ async fn a_structured_cloud_event_is_answered_structured() {
         json!({
             "specversion": "1.0", "id": "0198c0de-0000-8000-8000-000000000001",
             "source": "urn:creditgate:gate", "type": "cn.creditgate.verdict.v1", "subject": "办件 1%",
-            "time": "2026-03-01T09:30:00+08:00", "datacontenttype": JSON, "repeated": false,
+            "time": "2026-03-01T09:30:00+08:00", "datacontenttype": JSON, "repeated": false, "receipt": RECEIPT,
         })
     );
     let asked = gate.asked();
@@ -323,6 +323,7 @@ async fn a_binary_cloud_event_is_answered_binary() {
         assert_eq!(got.header("ce-subject"), "%E5%8A%9E%E4%BB%B6%201%25");
         assert_eq!(got.header("ce-time"), "2026-03-01T09:30:00+08:00");
         assert_eq!(got.header("ce-repeated"), "false");
+        assert_eq!(got.header("ce-receipt"), RECEIPT);
         let asked = gate.asked().remove(0).event;
         assert_eq!(asked.min_list_version, "17");
         (got, asked)

@@ -29,6 +29,7 @@ use creditgate_runtime::ports::{self, History};
 use creditgate_runtime::shutdown::{self, Shutdown, Signal, Supervisor, Tasks};
 use creditgate_runtime::signing::{KeyError, SigningKey};
 use creditgate_runtime::telemetry::names::field;
+use creditgate_runtime::threads;
 use creditgate_runtime::tls::{self, Tls};
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
@@ -198,6 +199,8 @@ impl App {
         metrics: Metrics,
     ) -> Result<Self, StartError> {
         check_roles(config)?;
+        let answers = [Role::Gate, Role::Stream];
+        threads::answers_checks(answers.iter().any(|role| config.roles.contains(role)));
         let callers = callers(config)?;
         let tls = tls(config)?;
         let signing_key = signing_key(config)?;

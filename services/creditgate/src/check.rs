@@ -40,6 +40,9 @@ pub async fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
             say!("judged before; this is the first verdict");
         }
         say_part!("{}", render::verdict(verdict));
+        if !answer.receipt.is_empty() {
+            say!("receipt {}", answer.receipt);
+        }
     }
     let passed = verdict.outcome == Outcome::Pass.code();
     Ok(if passed {

@@ -8,17 +8,21 @@ use std::time::{Duration, Instant};
 use creditgate_runtime::check_points::{self, Kind, Said, SeriesError};
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::hex::hex;
-use creditgate_runtime::journal::{Head, Journal, OpenError, Position, ReadError, VerifyError};
+use creditgate_runtime::journal::{
+    Head, Journal, OpenError, Position, ReadError, Receipt, VerifyError,
+};
 use creditgate_runtime::signing::PublicKeys;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{JournalCommand, VerifyArgs};
 use crate::failure::Failure;
 
+const VERDICTS: &str = "verdicts";
+
 /// The journals of a data directory, and where they lie in it.
 const JOURNALS: [(&str, &str); 3] = [
     ("changes", "changes"),
-    ("verdicts", "verdicts"),
+    (VERDICTS, "verdicts"),
     ("cases", "cases/journal"),
 ];
 
@@ -39,7 +43,8 @@ pub fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
 fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let dir = &args.data_dir;
     let kept = JOURNALS.map(|(name, place)| (name, dir.join(place)));
-    if !kept.iter().any(|(_, place)| place.is_dir()) {
+    let own = dir.join(check_points::FILE);
+    if !own.exists() && !kept.iter().any(|(_, place)| place.is_dir()) {
         return Err(Failure::plain(format!(
             "`{}` holds no journal: name the directory that `serve` was given by `--data-dir`, or a copy of it",
             dir.display()
@@ -47,7 +52,6 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     }
     let keys = PublicKeys::load(&args.keys)
         .map_err(|error| Failure::new("read the keys of check points", error))?;
-    let own = dir.join(check_points::FILE);
     let mut broken = false;
     let mut witnesses = Vec::new();
     if !keys.is_empty() {
@@ -63,9 +67,14 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    // They are of verdicts.
+    let receipts_of = |name: &str| match name {
+        VERDICTS => args.receipts.as_slice(),
+        _ => &[],
+    };
     for (name, place) in &kept {
         if place.is_dir() {
-            broken |= !hold(name, place, &witnesses)?;
+            broken |= !hold(name, place, &witnesses, receipts_of(name))?;
         } else if let Some(witness) = witnesses.iter().find(|witness| witness.knows(name)) {
             broken = true;
             say!(
@@ -77,6 +86,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         }
     }
     if broken {
+        say!("what is BROKEN proves nothing about what follows the place that is named");
         return Ok(ExitCode::from(1));
     }
     say!(
@@ -85,7 +95,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             (false, Some(_)) => "what lies behind the last check point of the anchor",
             (false, None) =>
                 "what lies behind the last check point, and that none of this is an older copy, or the work of \
-                 somebody who has the key: hold it against an anchor (`--anchor`)",
+                 somebody who has the key, or could write here while no service did: hold it against an anchor (`--anchor`)",
             (true, _) if own.is_file() =>
                 "that nothing was cut off behind the last, and that no tail, or the whole, was written anew with all its \
                  hashes; there are check points: name the public key of the service (`--key`)",
@@ -105,6 +115,7 @@ struct Witness {
 }
 
 impl Witness {
+    /// Whether it speaks of a journal.
     fn knows(&self, journal: &str) -> bool {
         self.said.reaches(journal).is_some()
     }
@@ -118,19 +129,27 @@ fn testify(
     keys: &PublicKeys,
 ) -> Result<Option<Witness>, Failure> {
     match Said::read(kind, file, keys) {
-        Ok(Some(said)) => {
-            match &said.last {
-                Some(last) => say!(
-                    "{what}: {} hold, the last, number {}, of {}, signed with key {}",
+        Ok(Some(said)) => match (&said.first, &said.last) {
+            (Some(first), Some(last)) => {
+                say!(
+                    "{what}: {} hold, from number {} of {} to number {} of {}, the last signed with key {}",
                     said.points,
+                    first.number,
+                    first.at,
                     last.number,
                     last.at,
                     last.key_id
-                ),
-                None => say!("{what}: none yet"),
+                );
+                Ok(Some(Witness { what, said }))
             }
-            Ok(Some(Witness { what, said }))
-        }
+            _ => {
+                say!(
+                    "{what} BROKEN: there is none in `{}`: a service signs the first at its start, so they were taken away",
+                    file.display()
+                );
+                Ok(None)
+            }
+        },
         Ok(None) => {
             say!(
                 "{what} BROKEN: `{}` is not there: none were made, or they were taken away",
@@ -150,9 +169,14 @@ fn testify(
 }
 
 /// Whether a journal holds, which is told.
-fn hold(name: &str, place: &Path, witnesses: &[Witness]) -> Result<bool, Failure> {
+fn hold(
+    name: &str,
+    place: &Path,
+    witnesses: &[Witness],
+    receipts: &[Receipt],
+) -> Result<bool, Failure> {
     let began = Instant::now();
-    let head = match walk(name, place, witnesses)? {
+    let head = match walk(name, place, witnesses, receipts)? {
         Ok(head) => head,
         Err(why) => {
             say!("{name:<9} BROKEN: {why}");
@@ -168,17 +192,30 @@ fn hold(name: &str, place: &Path, witnesses: &[Witness]) -> Result<bool, Failure
         hex(&head.hash)
     );
     for Witness { what, said } in witnesses {
-        let to = said.reaches(name).unwrap_or_default();
+        let Some(to) = said.reaches(name) else {
+            say!(
+                "{name:<9} BROKEN: the {what} do not name it: it was put there, or they are of another service"
+            );
+            return Ok(false);
+        };
         say!(
             "          {what}: it is what was signed up to record {to}; {} behind it",
             head.sequence - to
         );
     }
+    for Receipt { sequence, .. } in receipts {
+        say!("          receipt: record {sequence} is the one it names");
+    }
     Ok(true)
 }
 
 /// Reads a journal to its end: where that leads, or what is wrong with it.
-fn walk(name: &str, dir: &Path, witnesses: &[Witness]) -> Result<Result<Head, String>, Failure> {
+fn walk(
+    name: &str,
+    dir: &Path,
+    witnesses: &[Witness],
+    receipts: &[Receipt],
+) -> Result<Result<Head, String>, Failure> {
     let unreadable = || format!("read the journal of {name}");
     let mut tries = 0;
     let (journal, opened) = loop {
@@ -194,23 +231,20 @@ fn walk(name: &str, dir: &Path, witnesses: &[Witness]) -> Result<Result<Head, St
         // Somebody may be writing it at this moment.
         std::thread::sleep(LOOK_AGAIN);
     };
-    if let Some(torn) = opened.torn {
-        return Ok(Err(format!(
-            "behind record {} lie {} bytes, from position {} on, that are no record: what a crash interrupted, or what was \
-             done to it. A start of the service takes the former away and refuses what it can tell from it",
-            opened.head.sequence, torn.bytes, torn.position
-        )));
-    }
     let mut compared: Vec<_> = witnesses
         .iter()
         .map(|witness| (witness.what, witness.said.compare(name, opened.log_id)))
         .collect();
     let mut mismatch = None;
+    let mut other = None;
     let bar = bar(name, opened.head.next_position);
     let walked = journal.verify_each(|head| {
         if head.sequence.is_multiple_of(TOLD_EVERY) {
             bar.set_position(head.next_position.0);
         }
+        let wrong =
+            |receipt: &&Receipt| receipt.sequence == head.sequence && receipt.hash != head.hash;
+        other = other.or_else(|| receipts.iter().find(wrong));
         if mismatch.is_none() {
             mismatch = compared
                 .iter_mut()
@@ -225,13 +259,41 @@ fn walk(name: &str, dir: &Path, witnesses: &[Witness]) -> Result<Result<Head, St
         }
         Err(error) => return Ok(Err(Chain(&error).to_string())),
     };
+    let missing = receipts
+        .iter()
+        .find(|receipt| receipt.sequence > head.sequence);
+    if let Some(Receipt { sequence, .. }) = missing {
+        return Ok(Err(format!(
+            "it ends at record {}, but a receipt names record {sequence}: records were cut off, or an older copy was put in \
+             its place",
+            head.sequence
+        )));
+    }
+    if let Some(Receipt { sequence, .. }) = other {
+        return Ok(Err(format!(
+            "record {sequence} is not the one that a receipt names: it, or one before it, was written anew with all hashes"
+        )));
+    }
     let mut ends = compared.into_iter();
     let mismatch =
         mismatch.or_else(|| ends.find_map(|(what, with)| Some((what, with.end(&head).err()?))));
-    Ok(match mismatch {
-        Some((what, why)) => Err(format!("against the {what}: {why}")),
-        None => Ok(head),
-    })
+    if let Some((what, why)) = mismatch {
+        return Ok(Err(format!("against the {what}: {why}")));
+    }
+    let Some(torn) = opened.torn else {
+        return Ok(Ok(head));
+    };
+    let broken_off = format!(
+        "behind record {} lie {} bytes, from position {} on, that are no record: what a crash interrupted, or what was \
+         done to it. A start of the service takes the former away and refuses what it can tell from it",
+        head.sequence, torn.bytes, torn.position
+    );
+    if witnesses.is_empty() {
+        return Ok(Err(broken_off));
+    }
+    // Everything that was signed is there.
+    say!("{name:<9} {broken_off}");
+    Ok(Ok(head))
 }
 
 /// A line about how far it is, where somebody watches.

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use creditgate_runtime::journal::Receipt;
 use creditgate_runtime::metrics::Pending;
 use futures::future::join_all;
 
@@ -130,7 +131,7 @@ impl Inner {
 
     async fn go_on(&self, judging: Judging<'_>) -> Result<Answer, Failure> {
         match judging.await? {
-            Judged::Before(verdict) => self.repeated(verdict).await,
+            Judged::Before(before) => self.repeated(*before).await,
             Judged::Now(one) => self.keep(*one, None).await,
         }
     }
@@ -158,9 +159,12 @@ impl Inner {
                 Ok(()) => self.append(drafts).await,
                 Err(failure) => Err(failure),
             };
-            results.extend(answers.into_iter().map(|(index, answer, basis)| {
+            let answers = answers.into_iter().enumerate();
+            results.extend(answers.map(|(nth, (index, answer, basis))| {
                 let result = match &kept {
-                    Ok(()) => Ok(self.acknowledged(answer, basis)),
+                    Ok(receipts) => {
+                        Ok(self.acknowledged(answer, receipts.get(nth).copied(), basis))
+                    }
                     Err(failure) => Err(failure.again()),
                 };
                 (index, result)
@@ -176,14 +180,14 @@ impl Inner {
         }
     }
 
-    async fn append(&self, drafts: Vec<Draft>) -> Result<(), Failure> {
+    async fn append(&self, drafts: Vec<Draft>) -> Result<Vec<Receipt>, Failure> {
         match Arc::clone(&self.records).append_in_runs(drafts).await {
             Err(error) if self.outbox.is_some() => {
                 self.copy_failed(&error);
-                Ok(())
+                Ok(Vec::new())
             }
             Err(error) => Err(self.not_kept(error)),
-            Ok(()) => Ok(()),
+            Ok(receipts) => Ok(receipts),
         }
     }
 }

@@ -294,10 +294,10 @@ impl Follower {
             match self.records.claim(verdict) {
                 Claimed::Mine(claim) => {
                     let before = self.records.recorded_before(verdict).await;
-                    let Some((_, record)) = before.map_err(|error| unreadable(&error))? else {
+                    let Some(before) = before.map_err(|error| unreadable(&error))? else {
                         return Ok(Some(claim));
                     };
-                    let known = record.verdict.as_ref().map(AnswerDigest::of);
+                    let known = before.record.verdict.as_ref().map(AnswerDigest::of);
                     if known == Some(answer) {
                         return Ok(None);
                     }
@@ -370,7 +370,7 @@ impl Follower {
         let drafts = std::mem::take(&mut news.drafts);
         let records = Arc::clone(&self.records);
         match self.runtime.block_on(records.append_in_runs(drafts)) {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(AppendError::Closed) => Err(Untaken::Ended),
             Err(error @ AppendError::Stalled { .. }) => {
                 tracing::error!(%error, "the copy of the case state takes no records; trying again");

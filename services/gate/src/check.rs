@@ -12,10 +12,9 @@ use creditgate_measures::{Question, canonical, decide};
 use creditgate_proto::decode::{
     DecodedEvent, book_violations, event_from_proto, event_from_record,
 };
-use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::{MinListVersion, Refused, v1, verdict_id_from_text};
 use creditgate_runtime::errors::Chain;
-use creditgate_runtime::journal::AppendError;
+use creditgate_runtime::journal::{AppendError, Receipt};
 use creditgate_runtime::kafka;
 use creditgate_runtime::live::{Behind, Generation};
 use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
@@ -27,7 +26,7 @@ use crate::failure::Failure;
 use crate::final_check::Basis;
 use crate::gate::{COMPONENT, Inner};
 use crate::persist::Persistent;
-use crate::records::{self, Claim, Claimed, Draft, Fresh};
+use crate::records::{self, Claim, Claimed, Draft, Fresh, Recorded};
 
 /// An event as it came in.
 pub(crate) struct Arrival {
@@ -55,14 +54,23 @@ pub(crate) struct Answer {
     pub verdict: Box<v1::Verdict>,
     /// The counter of a new verdict; none for one that was there before.
     pub counter: Option<VerdictCounter>,
+    /// What proves the record; none before it is durable, and where Kafka keeps the journal.
+    pub receipt: Option<Receipt>,
 }
 
 /// What judging leads to.
 pub(crate) enum Judged {
     /// The event had its verdict before.
-    Before(Box<v1::Verdict>),
+    Before(Box<Before>),
     /// It has one now, which may not be told yet.
     Now(Box<Decided>),
+}
+
+/// A verdict that was recorded before.
+#[derive(Debug)]
+pub(crate) struct Before {
+    verdict: Box<v1::Verdict>,
+    receipt: Receipt,
 }
 
 /// A verdict that is not recorded yet.
@@ -101,7 +109,7 @@ impl Inner {
         }
         match self.judge(arrival).await? {
             // Boxed: as rare as the long way of judging.
-            Judged::Before(verdict) => Box::pin(self.repeated(verdict)).await,
+            Judged::Before(before) => Box::pin(self.repeated(*before)).await,
             Judged::Now(decided) => self.keep(*decided, Some(room)).await,
         }
     }
@@ -145,12 +153,12 @@ impl Inner {
     pub(crate) async fn judge_waiting(&self, asked: Asked) -> Result<Judged, Failure> {
         let lists_behind = match self.reach_lists(&asked).await {
             Ok(None) => false,
-            Ok(Some(verdict)) => return Ok(Judged::Before(verdict)),
+            Ok(Some(before)) => return Ok(Judged::Before(before)),
             Err(Failure::ListsBehind(_)) if asked.late_lists == LateLists::Review => true,
             Err(failure) => return Err(failure),
         };
         let claim = match self.known(&asked).await? {
-            Known::Before(verdict) => return Ok(Judged::Before(verdict)),
+            Known::Before(before) => return Ok(Judged::Before(before)),
             Known::First(claim) => claim,
         };
         let generation = self.live.load_full();
@@ -221,10 +229,10 @@ impl Inner {
         });
         let (kept, answer) = kept.await?;
         match kept {
-            Ok(()) => Ok(self.acknowledged(answer, basis)),
+            Ok(receipt) => Ok(self.acknowledged(answer, Some(receipt), basis)),
             Err(error) if self.outbox.is_some() => {
                 self.copy_failed(&error);
-                Ok(self.acknowledged(answer, basis))
+                Ok(self.acknowledged(answer, None, basis))
             }
             Err(error) => Err(self.not_kept(error)),
         }
@@ -284,7 +292,7 @@ impl Inner {
 
     /// Waits for the lists asked for, unless the event has its verdict already. No slot is claimed
     /// meanwhile: others with the same event need not wait for lists they did not ask for.
-    async fn reach_lists(&self, asked: &Asked) -> Result<Option<Box<v1::Verdict>>, Failure> {
+    async fn reach_lists(&self, asked: &Asked) -> Result<Option<Box<Before>>, Failure> {
         let Some(MinListVersion { log_id, seq }) = asked.min_list_version else {
             return Ok(None);
         };
@@ -292,8 +300,8 @@ impl Inner {
             return Ok(None);
         }
         let before = self.records.find(asked.verdict).await;
-        if let Some((_, record)) = before.map_err(unreadable)? {
-            return self.same_content(asked, record).map(Some);
+        if let Some(recorded) = before.map_err(unreadable)? {
+            return self.same_content(asked, recorded).map(Some);
         }
         let patience = asked.lists_until.saturating_duration_since(Instant::now());
         let reached = self.live.reach(log_id, seq, patience).await;
@@ -314,7 +322,7 @@ impl Inner {
                     let before = self.records.recorded_before(asked.verdict).await;
                     return match before.map_err(unreadable)? {
                         None => Ok(Known::First(claim)),
-                        Some((_, record)) => self.same_content(asked, record).map(Known::Before),
+                        Some(recorded) => self.same_content(asked, recorded).map(Known::Before),
                     };
                 }
                 // If the first fails, the next one is the first.
@@ -323,8 +331,8 @@ impl Inner {
                     return Err(Failure::OtherContent);
                 }
                 Claimed::Before(position, _) => {
-                    let record = self.records.read(position).await.map_err(unreadable)?;
-                    return self.same_content(asked, record).map(Known::Before);
+                    let recorded = self.records.read(position).await.map_err(unreadable)?;
+                    return self.same_content(asked, recorded).map(Known::Before);
                 }
                 Claimed::Unknown => return Err(Failure::Unknown),
             }
@@ -334,24 +342,36 @@ impl Inner {
     /// The recorded verdict, if the event's content is the recorded one.
     ///
     /// Digests made with another key say nothing, so the stored event has the last word.
-    fn same_content(
-        &self,
-        asked: &Asked,
-        record: VerdictRecord,
-    ) -> Result<Box<v1::Verdict>, Failure> {
+    fn same_content(&self, asked: &Asked, recorded: Recorded) -> Result<Box<Before>, Failure> {
+        let receipt = recorded.receipt();
+        let record = recorded.record;
         let same = record.content_digest == asked.digest.0
             || event_from_record(&record)
                 .is_ok_and(|event| self.content.digest(&event) == asked.digest);
         if !same {
             return Err(Failure::OtherContent);
         }
-        record.verdict.map(Box::new).ok_or(Failure::Unreadable)
+        let verdict = record.verdict.map(Box::new).ok_or(Failure::Unreadable)?;
+        Ok(Box::new(Before { verdict, receipt }))
     }
 
     /// The answer to a repeat.
-    pub(crate) async fn repeated(&self, mut verdict: Box<v1::Verdict>) -> Result<Answer, Failure> {
+    pub(crate) async fn repeated(&self, before: Before) -> Result<Answer, Failure> {
+        let Before {
+            mut verdict,
+            receipt,
+        } = before;
         self.tell_successor(&mut verdict).await?;
-        Ok(Answer::before(verdict))
+        Ok(Answer {
+            receipt: self.shown(receipt),
+            ..Answer::before(verdict)
+        })
+    }
+
+    /// A receipt as it may be told: none where Kafka keeps the journal, of which there are copies with numbers of their own
+    /// here.
+    pub(crate) fn shown(&self, receipt: Receipt) -> Option<Receipt> {
+        self.case_state.is_none().then_some(receipt)
     }
 
     /// Has a recorded verdict tell which one took its place since (spec 7). Neither its record nor
@@ -398,6 +418,7 @@ impl Inner {
         let answer = Answer {
             verdict: told,
             counter,
+            receipt: None,
         };
         let basis = Basis {
             event,
@@ -443,7 +464,7 @@ pub(crate) enum AtOnce {
 /// Whether the event is the first with its id.
 enum Known {
     First(Claim),
-    Before(Box<v1::Verdict>),
+    Before(Box<Before>),
 }
 
 impl Answer {
@@ -451,6 +472,7 @@ impl Answer {
         Self {
             verdict,
             counter: None,
+            receipt: None,
         }
     }
 }

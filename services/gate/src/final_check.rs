@@ -12,6 +12,7 @@ use creditgate_measures::event::Event;
 use creditgate_measures::lists::Lists;
 use creditgate_measures::verdict::Verdict;
 use creditgate_measures::{Question, decide};
+use creditgate_runtime::journal::Receipt;
 use creditgate_runtime::live::Generation;
 
 use crate::check::Answer;
@@ -27,7 +28,13 @@ pub(crate) struct Basis {
 
 impl Inner {
     /// The answer as it may be acknowledged. While the lists stay as they are this is one comparison.
-    pub(crate) fn acknowledged(&self, mut answer: Answer, basis: Option<Basis>) -> Answer {
+    pub(crate) fn acknowledged(
+        &self,
+        mut answer: Answer,
+        receipt: Option<Receipt>,
+        basis: Option<Basis>,
+    ) -> Answer {
+        answer.receipt = receipt.and_then(|receipt| self.shown(receipt));
         if let Some(basis) = basis
             && self.live.load().lists.version() != basis.generation.lists.version()
         {

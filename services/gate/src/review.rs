@@ -45,7 +45,7 @@ impl ports::Reviews for Gate {
         Box::pin(async move {
             let found = self.inner.records.find(verdict).await;
             found
-                .map(|found| found.map(|(position, _)| position))
+                .map(|found| found.map(|found| found.position()))
                 .map_err(ports::NotFound::from)
         })
     }
@@ -213,12 +213,12 @@ impl Inner {
     }
 
     async fn slot(&self, slot: VerdictId) -> Result<Slot, Failure> {
-        let record = loop {
+        let recorded = loop {
             match self.records.claim(slot) {
                 Claimed::Mine(claim) => {
                     match self.records.recorded_before(slot).await {
                         Ok(None) => return Ok(Slot::First(claim)),
-                        Ok(Some((_, record))) => break record,
+                        Ok(Some(recorded)) => break recorded,
                         Err(error) => return Err(unreadable(error)),
                     };
                 }
@@ -230,7 +230,7 @@ impl Inner {
                 Claimed::Unknown => return Err(Failure::Unknown),
             }
         };
-        let verdict = record.verdict.ok_or(Failure::Unreadable)?;
+        let verdict = recorded.record.verdict.ok_or(Failure::Unreadable)?;
         Ok(Slot::Before(Box::new(verdict)))
     }
 }

@@ -8,7 +8,6 @@ use creditgate_measures::canonical;
 use creditgate_measures::event::{EventId, Source};
 use creditgate_measures::verdict::{Cause, VerdictId};
 use creditgate_measures::vocabulary::Outcome;
-use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::v1::gate_server::{self, GateServer};
 use creditgate_proto::{BATCH_EVENTS_MAX, Refused, status, v1, verdict_id_from_text};
 use creditgate_runtime::callers::{Caller, Permission};
@@ -25,8 +24,9 @@ use crate::batch::Item;
 use crate::check::{Arrival, LateLists, settle, unreadable};
 use crate::failure::Failure;
 use crate::gate::Gate;
+use crate::records::Recorded;
 use crate::replay;
-use crate::stream::{Responses, result_to_proto};
+use crate::stream::{Responses, receipt_to_proto, result_to_proto};
 use crate::watch::Verdicts;
 
 /// What is left of a deadline for everything but waiting for lists.
@@ -85,16 +85,17 @@ impl Gate {
         match result {
             Ok(answer) => Ok(v1::CheckResponse {
                 repeated: answer.repeated(),
+                receipt: receipt_to_proto(answer.receipt),
                 verdict: Some(*answer.verdict),
             }),
             Err(failure) => Err(failure.status()),
         }
     }
 
-    async fn record(&self, verdict: VerdictId) -> Result<VerdictRecord, Status> {
+    async fn record(&self, verdict: VerdictId) -> Result<Recorded, Status> {
         let found = self.inner.records.find(verdict).await;
         match found.map_err(|error| unreadable(error).status())? {
-            Some((_, record)) => Ok(record),
+            Some(recorded) => Ok(recorded),
             None => Err(status::not_found_status(
                 "verdict_unknown",
                 "there is no such verdict",
@@ -220,13 +221,14 @@ impl gate_server::Gate for Gate {
                 return Err(status::refused_status(&refused));
             }
         };
-        let mut record = self.record(verdict).await?;
-        if let Some(verdict) = &mut record.verdict {
+        let mut recorded = self.record(verdict).await?;
+        if let Some(verdict) = &mut recorded.record.verdict {
             let told = self.inner.tell_successor(verdict).await;
             told.map_err(|failure| failure.status())?;
         }
         Ok(Response::new(v1::GetVerdictResponse {
-            verdict: record.verdict,
+            receipt: receipt_to_proto(self.inner.shown(recorded.receipt())),
+            verdict: recorded.record.verdict,
         }))
     }
 
@@ -239,7 +241,7 @@ impl gate_server::Gate for Gate {
         let verdict = verdict_id(&request.verdict_id)?;
         let span = tracing::info_span!(span::REPLAY, { field::VERDICT_ID } = %verdict);
         adopt(&span, extract_from(metadata.as_ref()));
-        let record = self.record(verdict).instrument(span.clone()).await?;
+        let record = self.record(verdict).instrument(span.clone()).await?.record;
         let history = Arc::clone(&self.inner.history);
         let work = move || span.in_scope(|| replay::replay(&record, &history));
         match tokio::task::spawn_blocking(work).await {

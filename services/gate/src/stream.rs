@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use creditgate_proto::codec::is_unreadable;
 use creditgate_proto::{Refused, v1};
+use creditgate_runtime::journal::Receipt;
 use creditgate_runtime::metrics::Transport;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc;
@@ -205,6 +206,11 @@ async fn check(
         .collect()
 }
 
+/// A receipt as messages bear it: empty where there is none.
+pub(crate) fn receipt_to_proto(receipt: Option<Receipt>) -> String {
+    receipt.map_or_else(String::new, |receipt| receipt.to_string())
+}
+
 /// What became of an item, as a message.
 pub(crate) fn result_to_proto(result: Result<Answer, Failure>) -> v1::CheckResult {
     use v1::check_result::Result as Outcome;
@@ -212,10 +218,12 @@ pub(crate) fn result_to_proto(result: Result<Answer, Failure>) -> v1::CheckResul
     match result {
         Ok(answer) => v1::CheckResult {
             repeated: answer.repeated(),
+            receipt: receipt_to_proto(answer.receipt),
             result: Some(Outcome::Verdict(*answer.verdict)),
         },
         Err(failure) => v1::CheckResult {
             repeated: false,
+            receipt: String::new(),
             result: Some(Outcome::Error(failure.item())),
         },
     }

@@ -108,6 +108,14 @@ impl SigningKey {
         key_id(self.0.public_key().as_ref())
     }
 
+    /// The public key to it alone.
+    #[must_use]
+    pub fn public(&self) -> PublicKeys {
+        let public = self.0.public_key().as_ref().try_into();
+        let key = public.map(|public: [u8; 32]| (key_id(&public).into(), public));
+        PublicKeys(key.into_iter().collect())
+    }
+
     /// The signature of a text, 64 bytes.
     #[must_use]
     pub fn sign(&self, text: &[u8]) -> Vec<u8> {

@@ -1,11 +1,21 @@
-//! Threads for work that can wait a moment: they stand back behind those that answer checks.
+//! Threads for work that can wait a moment: they stand back behind those that answer checks, in a process that answers any.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
+
+/// Whether this process answers checks.
+static ANSWERS: AtomicBool = AtomicBool::new(true);
 
 /// The furthest that Linux knows.
 #[cfg(target_os = "linux")]
 const NICE_MAX: i32 = 19;
+
+/// Says whether this process answers checks; until then it is taken to. In one that does not, what follows changes is what it
+/// is there for, and other processes of the machine are none that it would have to let pass.
+pub fn answers_checks(answers: bool) {
+    ANSWERS.store(answers, Ordering::Relaxed);
+}
 
 /// How far a thread stands back when there is more to do than processors. Where there is time left,
 /// each has all of it.
@@ -22,11 +32,12 @@ pub enum Rank {
 impl Rank {
     /// As `nice` counts, behind the process as it was started.
     #[cfg(target_os = "linux")]
-    const fn nice(self) -> i32 {
-        match self {
-            Self::Changes => 5,
-            Self::Upkeep => 10,
-            Self::Following => 15,
+    const fn nice(self, answers: bool) -> i32 {
+        match (self, answers) {
+            (Self::Changes, true) => 5,
+            (Self::Upkeep | Self::Following, true) => 10,
+            (Self::Upkeep, false) => 5,
+            (Self::Changes | Self::Following, false) => 0,
         }
     }
 
@@ -37,7 +48,7 @@ impl Rank {
         use rustix::process::{getpid, getpriority_process, setpriority_process};
         let own = rustix::thread::gettid();
         let nice = |thread| getpriority_process(Some(thread)).unwrap_or(0);
-        let behind = nice(getpid()) + self.nice();
+        let behind = nice(getpid()) + self.nice(ANSWERS.load(Ordering::Relaxed));
         let done = setpriority_process(Some(own), behind.max(nice(own)).min(NICE_MAX));
         if let Err(error) = done {
             tracing::debug!(%error, rank = ?self, "a thread keeps its priority");
@@ -79,7 +90,7 @@ mod tests {
             let (told, heard) = std::sync::mpsc::channel();
             let thread = spawn("t", rank, move || told.send(own()).expect("heard"));
             thread.expect("started").join().expect("ended");
-            let behind = (before + rank.nice()).min(super::NICE_MAX);
+            let behind = (before + rank.nice(true)).min(super::NICE_MAX);
             assert_eq!(heard.recv().expect("told"), behind);
         }
         assert_eq!(own(), before);

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use creditgate_proto::v1;
 use creditgate_proto::v1::lists_client::ListsClient;
-use creditgate_tests::faults::{BARRED_ENTRY, Places};
+use creditgate_tests::faults::{BARRED_ENTRY, Places, long};
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 
-/// Pause between two changes.
+/// Pause between two changes, and in the long form: each has all open cases of the firm judged again, which become more the
+/// longer the story is.
 const PAUSE: Duration = Duration::from_millis(150);
+const PAUSE_LONG: Duration = Duration::from_millis(1_500);
 /// Longest wait for one.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
@@ -49,7 +51,11 @@ impl Official {
                         newest.fetch_max(seq, Ordering::Relaxed);
                         confirmed.fetch_add(1, Ordering::Relaxed);
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(match long() {
+                        true => PAUSE_LONG,
+                        false => PAUSE,
+                    })
+                    .await;
                 }
             }
         });

@@ -235,13 +235,15 @@ impl Keeper {
                 scanned = Instant::now();
             }
             let is_well = taken_in && looked_through;
-            if is_well && (!more || (verdicts_in && followed >= changes_due)) {
+            if is_well && verdicts_in {
                 // How far they were read, the records told that are taken in now.
                 if !caught_up {
                     self.reports = self.start_reports();
                 }
                 caught_up = true;
-                self.shared.caught_up(&self.readiness);
+                // Cases are shown and acted on meanwhile, as they are while changes go on coming.
+                self.shared
+                    .caught_up(&self.readiness, more && followed < changes_due);
             }
             if caught_up && ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
                 let by_time = self.by_time();

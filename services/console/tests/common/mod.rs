@@ -113,6 +113,9 @@ impl Check for FakeGate {
     }
 }
 
+/// As an answer bears it.
+pub const RECEIPT: &str = "7:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
 pub fn pass(event: &v1::Event) -> v1::CheckResponse {
     let evaluated_at = creditgate_measures::time::Time::parse("2026-03-01T09:30:00+08:00").unwrap();
     v1::CheckResponse {
@@ -126,6 +129,7 @@ pub fn pass(event: &v1::Event) -> v1::CheckResponse {
             ..v1::Verdict::default()
         }),
         repeated: false,
+        receipt: RECEIPT.to_owned(),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::failure::Failure;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
+/// As long as those of the service.
+const RECEIPT: &str = "1234567:0000000000000000000000000000000000000000000000000000000000000000";
+
 /// Answers every check with the same verdict.
 struct Bare {
     verdict: v1::Verdict,
@@ -23,6 +26,7 @@ impl Bare {
         v1::CheckResult {
             result: Some(v1::check_result::Result::Verdict(self.verdict.clone())),
             repeated: false,
+            receipt: RECEIPT.to_owned(),
         }
     }
 }
@@ -37,6 +41,7 @@ impl Gate for Bare {
         Ok(Response::new(v1::CheckResponse {
             verdict,
             repeated: false,
+            receipt: RECEIPT.to_owned(),
         }))
     }
 

@@ -26,7 +26,9 @@ use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
 use creditgate_proto::v1;
-use creditgate_runtime::journal::{self, AppendError, Appended, Journal, Position, ReadError};
+use creditgate_runtime::journal::{
+    self, AppendError, Appended, Journal, Position, ReadError, Receipt,
+};
 use prost::Message;
 use tokio::sync::futures::OwnedNotified;
 
@@ -207,14 +209,14 @@ impl Records {
         }
         let is_it = move |record: &v1::Verdict| AnswerDigest::of(record) == answer;
         let found = self.blocking(move |records| records.indexed(verdict, is_it));
-        Ok(found.await?.map(|(position, _)| position))
+        Ok(found.await?.map(|found| found.position()))
     }
 
     /// The record of a slot that left memory. Reads only if the filter cannot say no.
     pub(crate) async fn recorded_before(
         self: &Arc<Self>,
         verdict: VerdictId,
-    ) -> Result<Option<(Position, VerdictRecord)>, Error> {
+    ) -> Result<Option<Recorded>, Error> {
         if !self.filters.verdicts.may_hold(verdict_key(verdict)) {
             return Ok(None);
         }
@@ -226,15 +228,15 @@ impl Records {
     pub(crate) async fn find(
         self: &Arc<Self>,
         verdict: VerdictId,
-    ) -> Result<Option<(Position, VerdictRecord)>, Error> {
+    ) -> Result<Option<Recorded>, Error> {
         match self.slots.recorded(verdict) {
-            Some(position) => self.read(position).await.map(|r| Some((position, r))),
+            Some(position) => self.read(position).await.map(Some),
             None => self.recorded_before(verdict).await,
         }
     }
 
     /// The record at a position.
-    pub(crate) async fn read(self: &Arc<Self>, position: Position) -> Result<VerdictRecord, Error> {
+    pub(crate) async fn read(self: &Arc<Self>, position: Position) -> Result<Recorded, Error> {
         self.blocking(move |records| records.read_blocking(position))
             .await
     }
@@ -270,7 +272,7 @@ impl Records {
     }
 
     /// Appends one draft; its slot is settled when this returns.
-    pub(crate) async fn append(self: Arc<Self>, draft: Draft) -> Result<(), AppendError> {
+    pub(crate) async fn append(self: Arc<Self>, draft: Draft) -> Result<Receipt, AppendError> {
         let Draft {
             claim,
             learned,
@@ -286,11 +288,12 @@ impl Records {
     }
 
     /// Appends drafts in runs that the journal's queue can take; the first run that fails ends it, and
-    /// the slots of those behind it are free again.
+    /// the slots of those behind it are free again. The receipts are in the order of the drafts.
     pub(crate) async fn append_in_runs(
         self: Arc<Self>,
         drafts: Vec<Draft>,
-    ) -> Result<(), AppendError> {
+    ) -> Result<Vec<Receipt>, AppendError> {
+        let mut receipts = Vec::with_capacity(drafts.len());
         let mut run = Vec::new();
         let mut bytes = 0;
         for draft in drafts {
@@ -298,29 +301,39 @@ impl Records {
             if bytes + more > self.run_bytes_max && !run.is_empty() {
                 bytes = 0;
                 Arc::clone(&self)
-                    .append_run(std::mem::take(&mut run))
+                    .append_run(std::mem::take(&mut run), &mut receipts)
                     .await?;
             }
             bytes += more;
             run.push(draft);
         }
-        self.append_run(run).await
+        self.append_run(run, &mut receipts).await?;
+        Ok(receipts)
     }
 
-    async fn append_run(self: Arc<Self>, mut run: Vec<Draft>) -> Result<(), AppendError> {
+    async fn append_run(
+        self: Arc<Self>,
+        mut run: Vec<Draft>,
+        receipts: &mut Vec<Receipt>,
+    ) -> Result<(), AppendError> {
         match run.pop() {
             // One record may be larger than the queue, a run may not.
-            Some(only) if run.is_empty() => self.append(only).await,
+            Some(only) if run.is_empty() => receipts.push(self.append(only).await?),
             Some(last) => {
                 run.push(last);
-                self.append_all(run).await
+                self.append_all(run, receipts).await?;
             }
-            None => Ok(()),
+            None => {}
         }
+        Ok(())
     }
 
     /// Appends drafts next to each other; their slots are settled when this returns.
-    pub(crate) async fn append_all(self: Arc<Self>, drafts: Vec<Draft>) -> Result<(), AppendError> {
+    async fn append_all(
+        self: Arc<Self>,
+        drafts: Vec<Draft>,
+        receipts: &mut Vec<Receipt>,
+    ) -> Result<(), AppendError> {
         let mut records = Vec::with_capacity(drafts.len());
         let mut waiting = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -330,7 +343,7 @@ impl Records {
         match self.journal.append_all(records).await {
             Ok(appended) => {
                 for ((claim, learned), appended) in waiting.into_iter().zip(appended) {
-                    claim.settle(Ok(appended), learned)?;
+                    receipts.push(claim.settle(Ok(appended), learned)?);
                 }
                 Ok(())
             }
@@ -364,17 +377,17 @@ impl Records {
         &self,
         verdict: VerdictId,
         wanted: impl Fn(&v1::Verdict) -> bool,
-    ) -> Result<Option<(Position, VerdictRecord)>, Error> {
+    ) -> Result<Option<Recorded>, Error> {
         let positions = self
             .lookup
             .verdict(verdict_key(verdict))
             .map_err(|source| self.index_error(source))?;
         let id = verdict.to_string();
         for position in positions {
-            let record = self.read_blocking(position)?;
-            let verdict = record.verdict.as_ref();
+            let found = self.read_blocking(position)?;
+            let verdict = found.record.verdict.as_ref();
             if verdict.is_some_and(|verdict| verdict.verdict_id == id && wanted(verdict)) {
-                return Ok(Some((position, record)));
+                return Ok(Some(found));
             }
         }
         Ok(None)
@@ -387,7 +400,7 @@ impl Records {
             .map_err(|source| self.index_error(source))?;
         let mut view = CaseView::default();
         for position in positions {
-            let record = self.read_blocking(position)?;
+            let record = self.read_blocking(position)?.record;
             let event =
                 event_from_record(&record).map_err(|_| Error::Part(position, "the event"))?;
             if event.case_id == case.id {
@@ -403,12 +416,14 @@ impl Records {
         Ok(view)
     }
 
-    pub(crate) fn read_blocking(&self, position: Position) -> Result<VerdictRecord, Error> {
-        let record = self.journal.read_at(position)?;
-        if record.kind != kind::VERDICT {
+    pub(crate) fn read_blocking(&self, position: Position) -> Result<Recorded, Error> {
+        let entry = self.journal.read_at(position)?;
+        if entry.kind != kind::VERDICT {
             return Err(Error::Part(position, "a verdict"));
         }
-        VerdictRecord::decode(record.payload).map_err(|source| Error::Record(position, source))
+        let record = VerdictRecord::decode(entry.payload.clone());
+        let record = record.map_err(|source| Error::Record(position, source))?;
+        Ok(Recorded { record, entry })
     }
 
     fn index_error(&self, source: std::io::Error) -> Error {
@@ -419,12 +434,28 @@ impl Records {
     }
 }
 
+/// A record of a verdict, and how it lies in the journal.
+pub(crate) struct Recorded {
+    pub record: VerdictRecord,
+    entry: journal::Record,
+}
+
+impl Recorded {
+    pub(crate) const fn position(&self) -> Position {
+        self.entry.position
+    }
+
+    pub(crate) fn receipt(&self) -> Receipt {
+        self.entry.receipt()
+    }
+}
+
 impl Claim {
     fn settle(
         mut self,
         appended: Result<Appended, AppendError>,
         learned: Learned,
-    ) -> Result<(), AppendError> {
+    ) -> Result<Receipt, AppendError> {
         self.open = false;
         let records = &self.records;
         match appended {
@@ -457,7 +488,7 @@ impl Claim {
                     To::Slot => records.slots.record(digest, answer, unindexed),
                     To::Beside => records.slots.record_other(answer, unindexed),
                 }
-                Ok(())
+                Ok(appended.receipt())
             }
             Err(error) => {
                 match (&error, self.to) {

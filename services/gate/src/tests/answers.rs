@@ -60,7 +60,7 @@ async fn assert_both(gate: &Gate, event: &v1::Event, first: &v1::Verdict, second
     assert!(repeated.repeated);
     assert_eq!(repeated.verdict.as_ref(), Some(first));
     let read = gate.inner.records.read(beside).await.unwrap();
-    assert_eq!(read.verdict.as_ref(), Some(second));
+    assert_eq!(read.record.verdict.as_ref(), Some(second));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -22,7 +22,7 @@ pub(super) const HOUR: i64 = 3_600_000_000;
 
 pub(super) async fn record(gate: &Gate, verdict_id: &str) -> VerdictRecord {
     let found = gate.inner.records.find(id(verdict_id)).await.unwrap();
-    found.expect("a record").1
+    found.expect("a record").record
 }
 
 pub(super) fn id(text: &str) -> VerdictId {

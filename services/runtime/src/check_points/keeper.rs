@@ -1,17 +1,20 @@
 //! Whoever writes check points beside the journals of a process.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::fs::{File, TryLockError};
+use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use creditgate_measures::time::Time;
 use parking_lot::Mutex;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
-use super::{CheckPoint, FILE, Kind, Last, Lines, LogHead, SeriesError};
+use super::anchor::Anchor;
+use super::{CheckPoint, FILE, Kind, Last, LogHead, SeriesError, last};
 use crate::clock::Clock;
 use crate::errors::Chain;
 use crate::health::Readiness;
@@ -22,6 +25,9 @@ use crate::telemetry::names::field;
 
 /// The name under which this speaks to readiness; only once something is wrong.
 const COMPONENT: &str = "check points";
+
+/// How long an anchor is waited for, which may lie on another machine. What takes longer goes on beside.
+const ANCHORED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What check points are about and where they go.
 pub struct Options {
@@ -51,13 +57,40 @@ pub enum Error {
         source: io::Error,
     },
     /// A file is not as it was written.
-    #[error(transparent)]
+    #[error(
+        "go on with check points: look what happened to the file. To begin a new series, move it away, keep it, and name \
+         a new anchor"
+    )]
     Series(#[from] SeriesError),
+    /// Another process writes them.
+    #[error("another process writes check points to `{}`: stop it first", file.display())]
+    Locked {
+        /// The file of check points.
+        file: PathBuf,
+    },
+    /// The last one is not what our own key signed.
+    #[error(
+        "check point {number}, the last in `{}`, is not what its key signed: it was changed, or somebody else wrote it. Put \
+         back what was there; or move the file away, keep it, and name a new anchor: a new series then begins",
+        file.display()
+    )]
+    Forged {
+        /// The check point.
+        number: u64,
+        /// The file of check points.
+        file: PathBuf,
+    },
+    /// The anchor does not answer.
+    #[error("the anchor `{}` takes longer than {} s; waiting", anchor.display(), ANCHORED_WITHIN.as_secs())]
+    Slow {
+        /// The anchor.
+        anchor: PathBuf,
+    },
     /// A journal is not the one that was spoken of.
     #[error(
         "the journal of {journal} does not hold what check point {number} names, its record {sequence}: it was cut off, \
-         written anew, or restored from an older copy. Put back what is missing. If the older copy is wanted, move \
-         `{}` and the anchor away and keep both, for they show what is missing: a new series then begins",
+         written anew, or restored from an older copy. Put back what is missing. If the older copy is wanted, move `{}` away, \
+         keep it, and name a new anchor: a new series then begins, and the old one shows what is missing",
         file.display()
     )]
     Behind {
@@ -100,35 +133,36 @@ pub enum Error {
 
 /// Writes check points; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct CheckPoints(Arc<Mutex<Keeper>>);
+pub struct CheckPoints {
+    keeper: Arc<Mutex<Keeper>>,
+    /// Apart, so that one that hangs holds up nothing here.
+    anchor: Option<(PathBuf, Arc<Mutex<Anchor>>)>,
+}
 
 #[derive(Debug)]
 struct Keeper {
     path: PathBuf,
+    /// Locked as long as this is here.
     file: File,
     /// Bytes of whole lines.
     bytes: u64,
     last: Option<Last>,
     /// What the last one said.
     heads: BTreeMap<String, LogHead>,
-    anchor: Option<Anchor>,
     key: SigningKey,
     journals: Vec<(&'static str, Journal)>,
     clock: Clock,
 }
 
-#[derive(Debug)]
-struct Anchor {
-    path: PathBuf,
-    /// Bytes of our own file that it has; none: to be looked up, for an attempt failed.
-    sent: Option<u64>,
-}
+/// A check point on its way to the anchor.
+type Sending = JoinHandle<Result<(), Error>>;
 
 impl CheckPoints {
     /// Goes on where the last one stands. Blocks on the disk.
     ///
     /// # Errors
-    /// When the journals or the anchor contradict what was written, or a file cannot be used.
+    /// When the journals or the anchor contradict what was written, or the file cannot be used. An anchor that cannot be
+    /// read is told, and tried again later.
     pub fn open(options: Options) -> Result<Self, Error> {
         let Options {
             data_dir,
@@ -138,48 +172,97 @@ impl CheckPoints {
             clock,
         } = options;
         let path = data_dir.join(FILE);
-        let open = File::options()
+        let file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path);
-        let file = open.map_err(io_error("open check points", &path))?;
-        let (bytes, point) = read(&path)?;
-        let anchor = anchor.map(|anchor| {
-            Ok::<_, Error>(Anchor {
-                sent: Some(sent(&path, &anchor)?),
-                path: anchor,
-            })
-        });
-        let anchor = anchor.transpose()?;
-        // A line that was never finished.
+            .open(&path)
+            .map_err(io_error("open check points", &path))?;
+        file.try_lock().map_err(|refused| match refused {
+            TryLockError::WouldBlock => Error::Locked { file: path.clone() },
+            TryLockError::Error(source) => io_error("lock check points", &path)(source),
+        })?;
+        let found = last(Kind::Own, &path)?;
+        let bytes = found.as_ref().map_or(0, |found| found.end);
+        // What was never finished.
         file.set_len(bytes)
-            .map_err(io_error("cut check points", &path))?;
+            .and_then(|()| File::open(&data_dir)?.sync_all())
+            .map_err(io_error("mend check points", &path))?;
+        let point = found.map(|found| found.point);
         if let Some(point) = &point {
-            for (journal, log) in &journals {
-                holds(point, journal, log, &path)?;
+            if point.key_id == key.key_id() && point.verify(&key.public()).is_err() {
+                return Err(Error::Forged {
+                    number: point.number,
+                    file: path,
+                });
             }
+            let mut since = 0;
+            for (journal, log) in &journals {
+                since += holds(point, journal, log, &path)?;
+            }
+            tracing::info!(
+                check_point = point.number,
+                { field::COUNT } = since,
+                "check points go on; so many records came after the last"
+            );
         }
-        Ok(Self(Arc::new(Mutex::new(Keeper {
+        let keeper = Keeper {
             path,
             file,
             bytes,
             last: point.as_ref().map(Last::of),
             heads: point.map(|point| point.heads).unwrap_or_default(),
-            anchor,
             key,
             journals,
             clock,
-        }))))
+        };
+        let anchor = anchor.map(|path| {
+            let anchor = Anchor::new(path.clone(), keeper.path.clone());
+            (path, Arc::new(Mutex::new(anchor)))
+        });
+        let this = Self {
+            keeper: Arc::new(Mutex::new(keeper)),
+            anchor,
+        };
+        this.compare()?;
+        Ok(this)
+    }
+
+    /// Refuses an anchor that knows more than is here; one that cannot be read now is told.
+    fn compare(&self) -> Result<(), Error> {
+        let Some((path, anchor)) = self.anchor.clone() else {
+            return Ok(());
+        };
+        let (tell, told) = mpsc::channel();
+        let look = thread::Builder::new()
+            .name("anchor".to_owned())
+            .spawn(move || {
+                // Nobody listens any more where it took too long.
+                let _ = tell.send(anchor.lock().missing());
+            });
+        look.map_err(io_error("look at the anchor", &path))?;
+        let looked = match told.recv_timeout(ANCHORED_WITHIN) {
+            Ok(looked) => looked.map(drop),
+            Err(_) => Err(Error::Slow { anchor: path }),
+        };
+        match looked {
+            Err(error @ Error::Ahead { .. }) => Err(error),
+            Err(error) => {
+                tracing::warn!({ field::ERROR } = %Chain(&error), "the anchor could not be looked at; it is tried again");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     /// Writes one whenever a journal moved, at most once in a while, until a stop is asked for. What fails is told and
     /// tried again.
     pub async fn run(self, every: Duration, readiness: Readiness, shutdown: Shutdown) {
         let mut failed = false;
+        let mut sending = None;
         loop {
-            match self.put().await {
+            match self.put_and_send(&mut sending).await {
                 Ok(()) if failed => {
                     failed = false;
                     readiness.ready(COMPONENT);
@@ -188,7 +271,10 @@ impl CheckPoints {
                 Err(error) => {
                     failed = true;
                     let why = Chain(&error).to_string();
-                    tracing::error!({ field::ERROR } = why, "no check point");
+                    tracing::error!(
+                        { field::ERROR } = why,
+                        "a check point is not where it should be"
+                    );
                     readiness.ready_but(COMPONENT, why);
                 }
             }
@@ -202,25 +288,52 @@ impl CheckPoints {
     /// Writes one, if a journal moved since the last.
     ///
     /// # Errors
-    /// When it could not be written, or did not get to the anchor; the next attempt makes up for it.
+    /// When it could not be written, or did not get to the anchor in time; the next attempt makes up for it.
     pub async fn put(&self) -> Result<(), Error> {
-        let this = self.clone();
-        match tokio::task::spawn_blocking(move || this.put_blocking()).await {
-            Ok(put) => put,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is ending; what was durable stays so.
-                Err(_) => Ok(()),
-            },
+        self.put_and_send(&mut None).await
+    }
+
+    /// [`CheckPoints::put`] for a thread that may block, however long it takes.
+    #[cfg(test)]
+    pub(super) fn put_blocking(&self) -> Result<(), Error> {
+        self.keeper.lock().put()?;
+        match &self.anchor {
+            Some((_, anchor)) => anchor.lock().send(),
+            None => Ok(()),
         }
     }
 
-    /// [`CheckPoints::put`] for a thread that may block.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn put_blocking(&self) -> Result<(), Error> {
-        self.0.lock().put()
+    async fn put_and_send(&self, sending: &mut Option<Sending>) -> Result<(), Error> {
+        let keeper = Arc::clone(&self.keeper);
+        ended(spawn_blocking(move || keeper.lock().put()).await)?;
+        let Some((path, anchor)) = &self.anchor else {
+            return Ok(());
+        };
+        let under_way = sending.get_or_insert_with(|| {
+            let anchor = Arc::clone(anchor);
+            spawn_blocking(move || anchor.lock().send())
+        });
+        match tokio::time::timeout(ANCHORED_WITHIN, under_way).await {
+            Ok(sent) => {
+                *sending = None;
+                ended(sent)
+            }
+            Err(_) => Err(Error::Slow {
+                anchor: path.clone(),
+            }),
+        }
+    }
+}
+
+/// What a blocking task ended with.
+fn ended(joined: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
+    match joined {
+        Ok(result) => result,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is ending; what was durable stays so.
+            Err(_) => Ok(()),
+        },
     }
 }
 
@@ -231,127 +344,45 @@ impl Keeper {
             .iter()
             .map(|(name, log)| ((*name).to_owned(), LogHead::of(log.log_id(), &log.head())))
             .collect();
-        if heads != self.heads {
-            self.write(heads)?;
+        if heads == self.heads {
+            return Ok(());
         }
-        self.send()
-    }
-
-    fn write(&mut self, heads: BTreeMap<String, LogHead>) -> Result<(), Error> {
         let (number, previous) = self
             .last
             .as_ref()
             .map_or((1, [0; 32]), |last| (last.number + 1, last.hash));
         let at = Time::from_micros(self.clock.now_micros()).to_string();
         let point = CheckPoint::new(number, at, previous, heads, &self.key);
-        let line = point
-            .line()
-            .map_err(io_error("write a check point to", &self.path))?;
-        // What an attempt that failed left behind is written over, or is no whole line.
-        self.file
-            .write_all_at(line.as_bytes(), self.bytes)
-            .and_then(|()| self.file.set_len(self.bytes + line.len() as u64))
-            .and_then(|()| self.file.sync_data())
-            .map_err(io_error("write a check point to", &self.path))?;
-        self.bytes += line.len() as u64;
+        let written = point.line().and_then(|line| {
+            // First what an attempt that failed left behind.
+            self.file.set_len(self.bytes)?;
+            self.file.write_all_at(line.as_bytes(), self.bytes)?;
+            self.file.sync_data()?;
+            Ok(line.len())
+        });
+        self.bytes += written.map_err(io_error("write a check point to", &self.path))? as u64;
         self.last = Some(Last::of(&point));
         self.heads = point.heads;
         Ok(())
     }
+}
 
-    /// Brings the anchor what it does not have yet.
-    fn send(&mut self) -> Result<(), Error> {
-        let Some(anchor) = &mut self.anchor else {
-            return Ok(());
-        };
-        let from = match anchor.sent.take() {
-            Some(from) => from,
-            None => sent(&self.path, &anchor.path)?,
-        };
-        if from < self.bytes {
-            let mut lines = Vec::new();
-            File::open(&self.path)
-                .and_then(|mut own| {
-                    own.seek(SeekFrom::Start(from))?;
-                    own.take(self.bytes - from).read_to_end(&mut lines)
-                })
-                .map_err(io_error("read check points", &self.path))?;
-            append(&anchor.path, &lines)
-                .map_err(io_error("bring a check point to the anchor", &anchor.path))?;
-        }
-        anchor.sent = Some(self.bytes);
-        Ok(())
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // By name: a child process that is being started holds a copy of the file until its `exec`.
+        drop(self.file.unlock());
     }
 }
 
-/// Adds lines to a file that perhaps can only be added to: behind a line that was never finished a new one begins, and
-/// who reads knows it by that.
-fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
-    let mut file = File::options()
-        .create(true)
-        .read(true)
-        .append(true)
-        .open(path)?;
-    let length = file.metadata()?.len();
-    let mut end = *b"\n";
-    if length > 0 {
-        file.read_exact_at(&mut end, length - 1)?;
-    }
-    let finish: &[u8] = if end == *b"\n" { b"" } else { b"\n" };
-    file.write_all(&[finish, lines].concat())?;
-    file.sync_data()
-}
-
-/// Where the whole lines of a file end, and the last check point.
-fn read(path: &Path) -> Result<(u64, Option<CheckPoint>), SeriesError> {
-    let mut last: Option<CheckPoint> = None;
-    let mut bytes = 0;
-    if let Some(mut lines) = Lines::open(Kind::Own, path)? {
-        while let Some(point) = lines.next()? {
-            point
-                .follows(last.as_ref().map(Last::of).as_ref())
-                .map_err(|why| lines.wrong(why))?;
-            last = Some(point);
-        }
-        bytes = lines.bytes;
-    }
-    Ok((bytes, last))
-}
-
-/// How many bytes of our own check points an anchor has.
-fn sent(own: &Path, anchor: &Path) -> Result<u64, Error> {
-    let mut anchored = None;
-    if let Some(mut lines) = Lines::open(Kind::Anchor, anchor)? {
-        while let Some(point) = lines.next()? {
-            anchored = Some(point);
-        }
-    }
-    let Some(anchored) = anchored else {
-        return Ok(0);
-    };
-    if let Some(mut lines) = Lines::open(Kind::Own, own)? {
-        while let Some(point) = lines.next()? {
-            if point == anchored {
-                return Ok(lines.bytes);
-            }
-        }
-    }
-    Err(Error::Ahead {
-        anchor: anchor.to_owned(),
-        file: own.to_owned(),
-        number: anchored.number,
-    })
-}
-
-/// Whether a journal holds what a check point says of it.
+/// How many records a journal has behind a check point, if it holds what that says of it.
 fn holds(
     point: &CheckPoint,
     journal: &'static str,
     log: &Journal,
     file: &Path,
-) -> Result<(), Error> {
+) -> Result<u64, Error> {
     let Some(claim) = point.heads.get(journal) else {
-        return Ok(());
+        return Ok(log.head().sequence);
     };
     let head = log.head();
     let same = log.log_id() == claim.log_id
@@ -362,7 +393,9 @@ fn holds(
                 let next = log.read_at(Position(claim.next_position));
                 let next = match next {
                     Ok(next) => next,
-                    Err(ReadError::Corrupt(_)) => return Err(behind(point, journal, claim, file)),
+                    Err(ReadError::Corrupt(_) | ReadError::BeyondHead { .. }) => {
+                        return Err(behind(point, journal, claim, file));
+                    }
                     Err(source) => {
                         return Err(Error::Read {
                             journal,
@@ -375,7 +408,7 @@ fn holds(
             }
         };
     match same {
-        true => Ok(()),
+        true => Ok(head.sequence - claim.sequence),
         false => Err(behind(point, journal, claim, file)),
     }
 }
@@ -389,7 +422,7 @@ fn behind(point: &CheckPoint, journal: &'static str, claim: &LogHead, file: &Pat
     }
 }
 
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io {
         action,

@@ -6,14 +6,17 @@
 //! in a file of the data directory, [`FILE`], and the same lines go to an anchor: a file in a place where those who can
 //! write here can at most append.
 //!
-//! The key lies on the machine that writes. Against somebody who can use it, or who puts an older copy of the whole
-//! directory in its place, only what is anchored is proof.
+//! The key lies on the machine that writes, and what stands behind the last check point is signed by the next. So whoever can
+//! use the key, or can write the directory while no service does, may bend what is here: an older copy of the whole, or an end
+//! cut off the journals and the check points alike and written anew, is signed from then on. Against that only what was
+//! anchored by then is proof.
 //!
 //! What is signed is [`CheckPoint::text`], so that a tool that knows nothing of us can verify it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, BufRead};
+use std::fs::File;
+use std::io::{self, BufRead as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -25,6 +28,7 @@ use crate::hex::{digits, hex};
 use crate::journal::Head;
 use crate::signing::{PublicKeys, Refused, SigningKey};
 
+mod anchor;
 mod keeper;
 mod proof;
 
@@ -268,41 +272,70 @@ pub enum Kind {
     Anchor,
 }
 
-/// The lines of a file of check points, one at a time.
+/// A check point and where its line stands.
+struct Found {
+    point: CheckPoint,
+    start: u64,
+    end: u64,
+}
+
+/// The lines of a file of check points, one at a time. Passed by are lines that were begun only and then written anew, as
+/// they are in an anchor that takes no correction, and one that stands there twice.
 struct Lines<'a> {
     kind: Kind,
     path: &'a Path,
-    file: io::BufReader<std::fs::File>,
+    file: io::BufReader<File>,
     line: u64,
-    /// Bytes of the lines that were read.
-    bytes: u64,
+    /// Where the next line begins.
+    at: u64,
+    last: Option<CheckPoint>,
 }
 
 impl<'a> Lines<'a> {
     /// Opens a file; none when it is not there.
     fn open(kind: Kind, path: &'a Path) -> Result<Option<Self>, SeriesError> {
-        match std::fs::File::open(path) {
+        match File::open(path) {
             Ok(file) => Ok(Some(Self {
                 kind,
                 path,
                 file: io::BufReader::new(file),
                 line: 0,
-                bytes: 0,
+                at: 0,
+                last: None,
             })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(SeriesError::Read {
-                path: path.to_owned(),
-                source,
-            }),
+            Err(source) => Err(unread(path, source)),
         }
     }
 
-    /// The next check point; none at the end, and where the last line was never finished. Lines that were begun and then
-    /// written anew, as they are in an anchor that takes no correction, are passed by.
+    /// As [`Lines::open`], but begins with the last lines: at least one, where there is any. Lines are counted from there.
+    fn open_at_end(kind: Kind, path: &'a Path) -> Result<Option<Self>, SeriesError> {
+        let Some(mut lines) = Self::open(kind, path)? else {
+            return Ok(None);
+        };
+        let seek = |lines: &mut Self| {
+            let length = lines.file.get_ref().metadata()?.len();
+            lines.at = length.saturating_sub(2 * LINE_BYTES_MAX);
+            lines.file.seek(io::SeekFrom::Start(lines.at))
+        };
+        seek(&mut lines).map_err(|source| unread(path, source))?;
+        if lines.at > 0 {
+            // It is the end of one.
+            lines.whole_line()?;
+        }
+        Ok(Some(lines))
+    }
+
+    /// The next check point; none at the end, and where the last line was never finished.
     fn next(&mut self) -> Result<Option<CheckPoint>, SeriesError> {
-        let mut begun = Vec::new();
+        Ok(self.next_found()?.map(|found| found.point))
+    }
+
+    fn next_found(&mut self) -> Result<Option<Found>, SeriesError> {
+        let mut begun: Vec<Vec<u8>> = Vec::new();
         let mut why = None;
         loop {
+            let start = self.at;
             let Some(line) = self.whole_line()? else {
                 return match (self.kind, why) {
                     (Kind::Own, Some(why)) => Err(why),
@@ -311,11 +344,19 @@ impl<'a> Lines<'a> {
             };
             match CheckPoint::parse(&line) {
                 Ok(point) => {
-                    let of_this = begun.iter().all(|begun: &Vec<u8>| line.starts_with(begun));
-                    return match (of_this, why) {
-                        (false, Some(why)) => Err(why),
-                        _ => Ok(Some(point)),
-                    };
+                    if let Some(why) = why
+                        && !begun.iter().all(|begun| line.starts_with(begun))
+                    {
+                        return Err(why);
+                    }
+                    if self.last.as_ref() == Some(&point) {
+                        begun.clear();
+                        why = None;
+                        continue;
+                    }
+                    self.last = Some(point.clone());
+                    let end = self.at;
+                    return Ok(Some(Found { point, start, end }));
                 }
                 Err(wrong) => {
                     let wrong = self.wrong(wrong);
@@ -323,7 +364,9 @@ impl<'a> Lines<'a> {
                         return Err(why.unwrap_or(wrong));
                     }
                     why.get_or_insert(wrong);
-                    begun.push(line.strip_suffix(b"\n").unwrap_or(&line).to_vec());
+                    // Where the power went, the rest of what was begun may be zeros.
+                    let written = line.iter().rposition(|byte| !matches!(byte, 0 | b'\n'));
+                    begun.push(line[..written.map_or(0, |last| last + 1)].to_vec());
                 }
             }
         }
@@ -332,15 +375,12 @@ impl<'a> Lines<'a> {
     fn whole_line(&mut self) -> Result<Option<Vec<u8>>, SeriesError> {
         let mut line = Vec::new();
         let read = io::Read::take(&mut self.file, LINE_BYTES_MAX).read_until(b'\n', &mut line);
-        let read = read.map_err(|source| SeriesError::Read {
-            path: self.path.to_owned(),
-            source,
-        })? as u64;
+        let read = read.map_err(|source| unread(self.path, source))? as u64;
         if line.last() != Some(&b'\n') && read < LINE_BYTES_MAX {
             return Ok(None);
         }
         self.line += 1;
-        self.bytes += read;
+        self.at += read;
         Ok(Some(line))
     }
 
@@ -350,6 +390,42 @@ impl<'a> Lines<'a> {
             path: self.path.to_owned(),
             line: self.line,
             why,
+        }
+    }
+}
+
+fn unread(path: &Path, source: io::Error) -> SeriesError {
+    SeriesError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The last check point of a file. A whole line behind it that is none was being written when something broke off; of
+/// more, something else was made.
+fn last(kind: Kind, path: &Path) -> Result<Option<Found>, SeriesError> {
+    let Some(mut lines) = Lines::open_at_end(kind, path)? else {
+        return Ok(None);
+    };
+    let mut found = None;
+    let mut spoiled = 0;
+    loop {
+        let start = lines.at;
+        let Some(line) = lines.whole_line()? else {
+            return Ok(found);
+        };
+        match CheckPoint::parse(&line) {
+            Ok(point) => {
+                let end = lines.at;
+                found = Some(Found { point, start, end });
+                spoiled = 0;
+            }
+            Err(why) => {
+                spoiled += 1;
+                if kind == Kind::Own && spoiled > 1 {
+                    return Err(lines.wrong(why));
+                }
+            }
         }
     }
 }

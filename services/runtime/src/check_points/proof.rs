@@ -12,6 +12,8 @@ use crate::signing::PublicKeys;
 pub struct Said {
     /// How many there are.
     pub points: u64,
+    /// The first one.
+    pub first: Option<CheckPoint>,
     /// The last one.
     pub last: Option<CheckPoint>,
     /// Of each journal, in order.
@@ -30,6 +32,8 @@ struct Claim {
 pub struct Compared<'a> {
     claims: &'a [Claim],
     log_id: [u8; 16],
+    /// The last record that was held against a check point.
+    agreed: u64,
 }
 
 /// A journal that is not what a check point says.
@@ -43,18 +47,22 @@ pub enum Mismatch {
     },
     /// It holds something else.
     #[error(
-        "record {sequence} is not what check point {number} names: it, or one before it, was written anew with all hashes"
+        "record {sequence} is not what check point {number} names: from one of the records {} to {sequence} on it was written \
+         anew with all hashes",
+        agreed + 1
     )]
     Rewritten {
         /// The check point.
         number: u64,
         /// The last record it names.
         sequence: u64,
+        /// The last record before it that is what a check point names.
+        agreed: u64,
     },
     /// It ends before that.
     #[error(
-        "it ends at record {end}, but check point {number} names record {sequence}: {} records were cut off, or an older copy \
-         was put in its place",
+        "it ends at record {end}, but check point {number} names record {sequence}: {} records were cut off, or this is an \
+         older copy, or one that was made before that check point: copy the anchor first, then the check points, then the rest",
         sequence - end
     )]
     CutOff {
@@ -100,6 +108,7 @@ impl Said {
             }
             last = Some(Last::of(&point));
             said.points += 1;
+            said.first.get_or_insert_with(|| point.clone());
             said.last = Some(point);
         }
         Ok(Some(said))
@@ -118,6 +127,7 @@ impl Said {
         Compared {
             claims: self.journals.get(journal).map_or(&[], Vec::as_slice),
             log_id,
+            agreed: 0,
         }
     }
 }
@@ -142,8 +152,10 @@ impl Compared<'_> {
                 return Err(Mismatch::Rewritten {
                     number: claim.number,
                     sequence: claim.head.sequence,
+                    agreed: self.agreed,
                 });
             }
+            self.agreed = claim.head.sequence;
             self.claims = later;
         }
         Ok(())

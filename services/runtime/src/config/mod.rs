@@ -530,6 +530,13 @@ impl Config {
                 "gets check points, which need a key: set `journal.signing_key_file` (make one with `creditgate keys journal`)",
             );
         }
+        let inside = |anchor: &PathBuf| anchor.starts_with(&self.data_dir);
+        if journal.anchor_file.as_ref().is_some_and(inside) {
+            read.refuse(
+                "journal.anchor_file",
+                "lies in `data_dir`, where it shows nothing that the check points there do not: name a place elsewhere",
+            );
+        }
         if journal.signing_key_file.is_some() && !self.kafka.brokers.is_empty() {
             read.refuse(
                 "journal.signing_key_file",

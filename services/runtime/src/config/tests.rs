@@ -298,6 +298,11 @@ fn check_points_need_a_key_and_a_durable_journal_of_their_own() {
          here are copies of topics, which have no check points yet",
     );
     check_file(
+        "data_dir: /d\njournal: {signing_key_file: k, anchor_file: /d/anchor}\n",
+        "c.yaml:2: `journal.anchor_file` = `/d/anchor` lies in `data_dir`, where it shows nothing that the check points there \
+         do not: name a place elsewhere",
+    );
+    check_file(
         "journal: {signing_key_file: k, ack: written}\n",
         "c.yaml:1: `journal.signing_key_file` = `k` signs only what is durable: set `journal.ack` to `durable`",
     );

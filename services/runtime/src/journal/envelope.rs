@@ -29,7 +29,7 @@ use std::fmt;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::Position;
+use super::{Position, Receipt};
 
 /// Bytes of the header before each payload.
 pub const HEADER_BYTES: usize = 96;
@@ -63,6 +63,29 @@ pub struct Record {
     pub key_id: u32,
     /// The caller's bytes.
     pub payload: Bytes,
+}
+
+impl Record {
+    /// What proves later that it was recorded.
+    #[must_use]
+    pub fn receipt(&self) -> Receipt {
+        let header = Header {
+            format: self.format,
+            kind: self.kind,
+            key_id: self.key_id,
+            position: self.position.0,
+            sequence: self.sequence,
+            time_micros: self.time_micros,
+            durable_before: self.durable_before.0,
+            writer: self.writer,
+            previous_hash: self.previous_hash,
+        };
+        let mut bytes = Vec::with_capacity(record_bytes(&self.payload));
+        Receipt {
+            sequence: self.sequence,
+            hash: encode(&mut bytes, &header, &self.payload),
+        }
+    }
 }
 
 /// The header without the two fields that follow from the bytes: length and checksum.

@@ -20,6 +20,7 @@ use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake};
@@ -29,6 +30,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
+
+use crate::hex::{from_hex, hex};
 
 pub mod disk;
 pub mod envelope;
@@ -197,6 +200,52 @@ pub struct Appended {
     pub position: Position,
     /// Its number.
     pub sequence: u64,
+    /// Its hash.
+    pub hash: [u8; 32],
+}
+
+impl Appended {
+    /// What proves later that it was recorded.
+    #[must_use]
+    pub const fn receipt(&self) -> Receipt {
+        Receipt {
+            sequence: self.sequence,
+            hash: self.hash,
+        }
+    }
+}
+
+/// The number and the hash of a record: whoever holds it can be shown that the journal still has that record, and with it
+/// all before. Written `SEQUENCE:HASH`, the hash in hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The number of the record.
+    pub sequence: u64,
+    /// The hash of the record.
+    pub hash: [u8; 32],
+}
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.sequence, hex(&self.hash))
+    }
+}
+
+/// A text that is no [`Receipt`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a receipt is a number, a colon and 64 hexadecimal digits")]
+pub struct NoReceipt;
+
+impl FromStr for Receipt {
+    type Err = NoReceipt;
+
+    fn from_str(text: &str) -> Result<Self, NoReceipt> {
+        let (sequence, hash) = text.trim().split_once(':').ok_or(NoReceipt)?;
+        Ok(Self {
+            sequence: sequence.parse().map_err(|_| NoReceipt)?,
+            hash: from_hex(hash).ok_or(NoReceipt)?,
+        })
+    }
 }
 
 /// Whether the journal takes records.

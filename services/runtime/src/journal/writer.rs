@@ -64,6 +64,8 @@ pub(super) struct Writer {
     durable: Position,
     last_sync: Instant,
     buffer: Vec<u8>,
+    /// Of the records in the buffer.
+    hashes: Vec<[u8; 32]>,
     /// Records that shared the last sync; none if they were of one caller.
     company: usize,
     /// Takes answers to whoever waits; none outside a runtime.
@@ -130,6 +132,7 @@ impl Writer {
             company: 0,
             answers: answers(),
             buffer: Vec::new(),
+            hashes: Vec::new(),
             preparation: None,
             preparation_tried: false,
             _lock: lock,
@@ -238,6 +241,7 @@ impl Writer {
     /// Fills the buffer and returns the head there will be.
     fn encode(&mut self, batch: &[Request]) -> Result<Head, Fault> {
         self.buffer.clear();
+        self.hashes.clear();
         let mut head = self.head;
         for record in batch.iter().flat_map(Request::records) {
             let bytes = envelope::record_bytes(&record.payload) as u64;
@@ -257,6 +261,7 @@ impl Writer {
                 previous_hash: head.hash,
             };
             let hash = envelope::encode(&mut self.buffer, &header, &record.payload);
+            self.hashes.push(hash);
             head = Head {
                 next_position: Position(next),
                 sequence,
@@ -313,10 +318,13 @@ impl Writer {
 
     fn publish(&mut self, head: Head, batch: Vec<Request>) {
         let mut at = self.head;
+        let mut hashes = self.hashes.iter().copied();
         let mut place = |record: &NewRecord| {
             let appended = Appended {
                 position: at.next_position,
                 sequence: at.sequence + 1,
+                // One was made for each record.
+                hash: hashes.next().unwrap_or_default(),
             };
             at.next_position.0 += envelope::record_bytes(&record.payload) as u64;
             at.sequence += 1;
