@@ -102,6 +102,7 @@ fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     file.sync_data()?;
     match path.parent() {
         // Its name, too.
+        Some(dir) if length == 0 && dir.as_os_str().is_empty() => File::open(".")?.sync_all(),
         Some(dir) if length == 0 => File::open(dir)?.sync_all(),
         _ => Ok(()),
     }

@@ -344,15 +344,14 @@ impl<'a> Lines<'a> {
             };
             match CheckPoint::parse(&line) {
                 Ok(point) => {
+                    // Also behind one that was begun: an attempt that failed is repeated from the last line on.
+                    if self.last.as_ref() == Some(&point) {
+                        continue;
+                    }
                     if let Some(why) = why
                         && !begun.iter().all(|begun| line.starts_with(begun))
                     {
                         return Err(why);
-                    }
-                    if self.last.as_ref() == Some(&point) {
-                        begun.clear();
-                        why = None;
-                        continue;
                     }
                     self.last = Some(point.clone());
                     let end = self.at;

@@ -289,8 +289,21 @@ fn an_anchor_gets_what_it_missed_and_shows_an_older_copy() {
     assert_eq!(place.said(Kind::Anchor, "anchor").unwrap().points, 8);
     drop(points);
 
-    // An anchor may begin later; what is kept here may not.
     let text = fs::read_to_string(place.path(FILE)).unwrap();
+    // An attempt that failed in the middle is repeated from the last whole line on.
+    let failed: Vec<&str> = text.lines().collect();
+    let again = [failed[0], failed[1], &failed[2][..50], failed[1], failed[2]];
+    fs::write(place.path("again"), again.join("\n") + "\n").unwrap();
+    assert_eq!(place.said(Kind::Anchor, "again").unwrap().points, 3);
+    // One that was begun and never finished in any line is not passed by.
+    let other = [failed[0], "{\"number\":9", failed[1]];
+    fs::write(place.path("other"), other.join("\n") + "\n").unwrap();
+    assert!(matches!(
+        why(place.said(Kind::Anchor, "other")),
+        (2, Wrong::Form(_))
+    ));
+
+    // An anchor may begin later; what is kept here may not.
     let lines = |from: usize, to: usize| -> String {
         let lines = text.lines().skip(from).take(to - from);
         lines.map(|line| line.to_owned() + "\n").collect()
