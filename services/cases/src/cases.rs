@@ -181,7 +181,8 @@ impl Shared {
     pub fn follows(&self, readiness: &Readiness) {
         self.has_read.store(true, Ordering::Release);
         self.metrics.set_cases_role(CasesRole::StandsBy);
-        if !self.is_ready.swap(true, Ordering::AcqRel) {
+        let was_behind = self.is_behind.swap(false, Ordering::AcqRel);
+        if !self.is_ready.swap(true, Ordering::AcqRel) || was_behind {
             readiness.ready(COMPONENT);
         }
     }

@@ -654,6 +654,8 @@ async fn open(
                 journals,
                 clock,
             })
+            // From the first moment on there is one.
+            .and_then(|points| points.put_blocking().map(|()| points))
             .map_err(|error| StartError::CheckPoints {
                 dir: dir(),
                 source: Box::new(error),
@@ -908,12 +910,17 @@ impl Ending {
                 None => Ok(()),
             };
             self.registry.close().await;
-            if let Some(check_points) = self.check_points
+            if let Some(check_points) = &self.check_points
                 && let Err(error) = check_points.put().await
             {
                 tracing::error!({ field::ERROR } = %Chain(&error), "no last check point");
             }
             drained.request();
+            if let Some(check_points) = &self.check_points
+                && let Err(error) = check_points.send().await
+            {
+                tracing::error!({ field::ERROR } = %Chain(&error), "the anchor does not have the last check point");
+            }
             closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
         });
     }

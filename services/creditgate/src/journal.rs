@@ -81,6 +81,9 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
                 "{name:<9} BROKEN: it is gone, and the {} name it",
                 witness.what
             );
+        } else if !receipts_of(name).is_empty() {
+            broken = true;
+            say!("{name:<9} BROKEN: it is gone, and a receipt names a record of it");
         } else {
             say!("{name:<9} none here: a process without that role keeps none, else it is gone");
         }

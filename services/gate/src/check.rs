@@ -369,9 +369,9 @@ impl Inner {
     }
 
     /// A receipt as it may be told: none where Kafka keeps the journal, of which there are copies with numbers of their own
-    /// here.
+    /// here, and none of a record that a power cut may take.
     pub(crate) fn shown(&self, receipt: Receipt) -> Option<Receipt> {
-        self.case_state.is_none().then_some(receipt)
+        self.gives_receipts.then_some(receipt)
     }
 
     /// Has a recorded verdict tell which one took its place since (spec 7). Neither its record nor

@@ -127,6 +127,8 @@ pub(crate) struct Inner {
     pub outbox: Option<Arc<Outbox>>,
     /// What others have decided, when Kafka keeps the journal.
     pub case_state: Option<Arc<CaseState>>,
+    /// Whether a record stays what and where it is once it is answered.
+    pub gives_receipts: bool,
     /// The records of simulations.
     pub simulations: Kept,
     /// Held by the simulation that runs.
@@ -174,6 +176,7 @@ impl Gate {
             metrics: metrics.clone(),
             readiness: readiness.clone(),
         };
+        let gives_receipts = kafka.is_none() && journal.ack == journal::Ack::Durable;
         let (records, indexer) = Records::open(&data_dir, journal, watched)?;
         // Before others' verdicts are read into it.
         let opened_with = records.journal().head().sequence;
@@ -224,6 +227,7 @@ impl Gate {
             lists_were_late: Mutex::default(),
             outbox,
             case_state: state,
+            gives_receipts,
             simulations: Kept::new(&data_dir),
             simulating: tokio::sync::Mutex::default(),
             shadow,

@@ -17,7 +17,8 @@ pub enum JournalCommand {
 #[command(
     after_help = "Each record carries the hash of the one before it. The journals of changes, verdicts and cases are read from \
 their first record to their last, beside a running service or from a copy; nothing is written. (Simulations and shadow runs \
-are not among them.) Ends with 0 when all links hold, and with 1 when one does not: the first bad record is named, or the one before it. 2: it could not be read.
+are not among them.) Ends with 0 when all links hold, and with 1 when one does not: the first bad record is named, or the one before it. What broke off behind the last record counts \
+as one that does not, unless check points show that everything signed is there. 2: it could not be read.
 
 Hashes alone do not show that an end was cut off, or that a tail or the whole was written anew. With the public key of the \
 service (`journal.signing_key_file`) its check points are held against the journals; with an anchor (`journal.anchor_file`) \

@@ -14,7 +14,7 @@ pub(super) struct Anchor {
     path: PathBuf,
     /// The file whose lines it gets.
     own: PathBuf,
-    /// Whether an attempt failed: what is there may not be durable.
+    /// Whether what it has last may not be durable.
     in_doubt: bool,
 }
 
@@ -43,18 +43,19 @@ impl Anchor {
         }
     }
 
-    /// Brings it what it does not have.
-    pub(super) fn send(&mut self) -> Result<(), Error> {
+    /// Brings it what it does not have of so many bytes, which are durable here.
+    pub(super) fn send(&mut self, durable: u64) -> Result<(), Error> {
         let from = self.missing()?;
-        let lines =
-            whole_lines(&self.own, from).map_err(io_error("read check points", &self.own))?;
-        if !lines.is_empty() {
-            // Until it is known better; what is sent twice is read once.
+        if from < durable {
+            let lines =
+                part(&self.own, from, durable).map_err(io_error("read check points", &self.own))?;
+            let failed = || io_error("bring a check point to the anchor", &self.path);
+            let file = append(&self.path, &lines).map_err(failed())?;
+            // A sync that failed says nothing the next time; what is sent twice is read once.
             self.in_doubt = true;
-            append(&self.path, &lines)
-                .map_err(io_error("bring a check point to the anchor", &self.path))?;
+            file.sync_data().map_err(failed())?;
+            self.in_doubt = false;
         }
-        self.in_doubt = false;
         Ok(())
     }
 }
@@ -74,19 +75,16 @@ fn place(path: &Path, wanted: &CheckPoint) -> Result<Option<Found>, SeriesError>
     Ok(None)
 }
 
-/// The lines from a place on that are finished.
-fn whole_lines(path: &Path, from: u64) -> io::Result<Vec<u8>> {
+fn part(path: &Path, from: u64, to: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(from))?;
     let mut lines = Vec::new();
-    file.read_to_end(&mut lines)?;
-    let end = lines.iter().rposition(|byte| *byte == b'\n');
-    lines.truncate(end.map_or(0, |end| end + 1));
+    file.take(to - from).read_to_end(&mut lines)?;
     Ok(lines)
 }
 
 /// Adds lines. Behind a line that was never finished a new one begins, and who reads knows it by that.
-fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
+fn append(path: &Path, lines: &[u8]) -> io::Result<File> {
     let mut file = File::options()
         .create(true)
         .read(true)
@@ -94,16 +92,17 @@ fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
         .open(path)?;
     let length = file.metadata()?.len();
     let mut end = *b"\n";
-    if length > 0 {
-        file.read_exact_at(&mut end, length - 1)?;
+    match length {
+        // Its name is to stay, too.
+        0 => sync_parent(path)?,
+        _ => file.read_exact_at(&mut end, length - 1)?,
     }
     let finish: &[u8] = if end == *b"\n" { b"" } else { b"\n" };
     file.write_all(&[finish, lines].concat())?;
-    file.sync_data()?;
-    match path.parent() {
-        // Its name, too.
-        Some(dir) if length == 0 && dir.as_os_str().is_empty() => File::open(".")?.sync_all(),
-        Some(dir) if length == 0 => File::open(dir)?.sync_all(),
-        _ => Ok(()),
-    }
+    Ok(file)
+}
+
+fn sync_parent(path: &Path) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }

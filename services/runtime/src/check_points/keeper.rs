@@ -186,7 +186,18 @@ impl CheckPoints {
         let found = last(Kind::Own, &path)?;
         let bytes = found.as_ref().map_or(0, |found| found.end);
         // What was never finished.
+        let length = file
+            .metadata()
+            .map_err(io_error("read check points", &path))?
+            .len();
+        if length > bytes {
+            tracing::warn!(
+                bytes = length - bytes,
+                "check points ended in a line that was never finished; it was removed"
+            );
+        }
         file.set_len(bytes)
+            .and_then(|()| file.sync_all())
             .and_then(|()| File::open(&data_dir)?.sync_all())
             .map_err(io_error("mend check points", &path))?;
         let point = found.map(|found| found.point);
@@ -260,9 +271,13 @@ impl CheckPoints {
     /// tried again.
     pub async fn run(self, every: Duration, readiness: Readiness, shutdown: Shutdown) {
         let mut failed = false;
-        let mut sending = None;
+        let mut under_way = None;
         loop {
-            match self.put_and_send(&mut sending).await {
+            let put = async {
+                self.put().await?;
+                self.anchored(&mut under_way).await
+            };
+            match put.await {
                 Ok(()) if failed => {
                     failed = false;
                     readiness.ready(COMPONENT);
@@ -278,49 +293,78 @@ impl CheckPoints {
                     readiness.ready_but(COMPONENT, why);
                 }
             }
+            // Whether one that takes long has got there, is to be known soon.
+            let pause = match under_way {
+                Some(_) => every.min(ANCHORED_WITHIN),
+                None => every,
+            };
             tokio::select! {
                 () = shutdown.wait() => return,
-                () = tokio::time::sleep(every) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// Writes one, if a journal moved since the last.
+    /// Writes one here, if a journal moved since the last.
     ///
     /// # Errors
-    /// When it could not be written, or did not get to the anchor in time; the next attempt makes up for it.
+    /// When it could not be written; the next attempt makes up for it.
     pub async fn put(&self) -> Result<(), Error> {
-        self.put_and_send(&mut None).await
+        let this = self.clone();
+        ended(spawn_blocking(move || this.put_blocking()).await)
     }
 
-    /// [`CheckPoints::put`] for a thread that may block, however long it takes.
-    #[cfg(test)]
-    pub(super) fn put_blocking(&self) -> Result<(), Error> {
-        self.keeper.lock().put()?;
-        match &self.anchor {
-            Some((_, anchor)) => anchor.lock().send(),
-            None => Ok(()),
-        }
+    /// [`CheckPoints::put`] for a thread that may block.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn put_blocking(&self) -> Result<(), Error> {
+        self.keeper.lock().put()
     }
 
-    async fn put_and_send(&self, sending: &mut Option<Sending>) -> Result<(), Error> {
-        let keeper = Arc::clone(&self.keeper);
-        ended(spawn_blocking(move || keeper.lock().put()).await)?;
+    /// Brings the anchor what it does not have.
+    ///
+    /// # Errors
+    /// When that failed, or takes long; the next attempt makes up for it.
+    pub async fn send(&self) -> Result<(), Error> {
+        self.anchored(&mut None).await
+    }
+
+    /// As [`CheckPoints::send`]; one that is under way is waited for first.
+    async fn anchored(&self, under_way: &mut Option<Sending>) -> Result<(), Error> {
         let Some((path, anchor)) = &self.anchor else {
             return Ok(());
         };
-        let under_way = sending.get_or_insert_with(|| {
-            let anchor = Arc::clone(anchor);
-            spawn_blocking(move || anchor.lock().send())
-        });
-        match tokio::time::timeout(ANCHORED_WITHIN, under_way).await {
-            Ok(sent) => {
-                *sending = None;
-                ended(sent)
+        let begin = || {
+            let (anchor, durable) = (Arc::clone(anchor), self.keeper.lock().bytes);
+            spawn_blocking(move || anchor.lock().send(durable))
+        };
+        let sent = async {
+            if let Some(before) = under_way.as_mut() {
+                let sent = before.await;
+                *under_way = None;
+                ended(sent)?;
             }
-            Err(_) => Err(Error::Slow {
-                anchor: path.clone(),
-            }),
+            let sent = under_way.insert(begin()).await;
+            *under_way = None;
+            ended(sent)
+        };
+        tokio::time::timeout(ANCHORED_WITHIN, sent)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::Slow {
+                    anchor: path.clone(),
+                })
+            })
+    }
+
+    #[cfg(test)]
+    pub(super) fn put_and_send(&self) -> Result<(), Error> {
+        self.put_blocking()?;
+        let durable = self.keeper.lock().bytes;
+        match &self.anchor {
+            Some((_, anchor)) => anchor.lock().send(durable),
+            None => Ok(()),
         }
     }
 }

@@ -337,15 +337,13 @@ impl<'a> Lines<'a> {
         loop {
             let start = self.at;
             let Some(line) = self.whole_line()? else {
-                return match (self.kind, why) {
-                    (Kind::Own, Some(why)) => Err(why),
-                    _ => Ok(None),
-                };
+                return Ok(None);
             };
             match CheckPoint::parse(&line) {
                 Ok(point) => {
                     // Also behind one that was begun: an attempt that failed is repeated from the last line on.
                     if self.last.as_ref() == Some(&point) {
+                        begun.retain(|begun| !line.starts_with(begun));
                         continue;
                     }
                     if let Some(why) = why
@@ -359,6 +357,9 @@ impl<'a> Lines<'a> {
                 }
                 Err(wrong) => {
                     let wrong = self.wrong(wrong);
+                    if self.kind == Kind::Own && !broke_off(&line) {
+                        return Err(wrong);
+                    }
                     if begun.len() == BEGUN_MAX {
                         return Err(why.unwrap_or(wrong));
                     }
@@ -400,31 +401,34 @@ fn unread(path: &Path, source: io::Error) -> SeriesError {
     }
 }
 
-/// The last check point of a file. A whole line behind it that is none was being written when something broke off; of
-/// more, something else was made.
+/// Whether a line that is no check point was being written when the power went: what did not get to the disk reads as zeros.
+fn broke_off(line: &[u8]) -> bool {
+    line.contains(&0)
+}
+
+/// The last check point of a file; behind it may stand what broke off.
 fn last(kind: Kind, path: &Path) -> Result<Option<Found>, SeriesError> {
     let Some(mut lines) = Lines::open_at_end(kind, path)? else {
         return Ok(None);
     };
     let mut found = None;
-    let mut spoiled = 0;
     loop {
         let start = lines.at;
         let Some(line) = lines.whole_line()? else {
-            return Ok(found);
+            return match (&found, lines.at > LINE_BYTES_MAX) {
+                (None, true) => {
+                    Err(lines.wrong(Wrong::Form("none of the last lines is one".to_owned())))
+                }
+                _ => Ok(found),
+            };
         };
         match CheckPoint::parse(&line) {
             Ok(point) => {
                 let end = lines.at;
                 found = Some(Found { point, start, end });
-                spoiled = 0;
             }
-            Err(why) => {
-                spoiled += 1;
-                if kind == Kind::Own && spoiled > 1 {
-                    return Err(lines.wrong(why));
-                }
-            }
+            Err(why) if kind == Kind::Own && !broke_off(&line) => return Err(lines.wrong(why)),
+            Err(_) => {}
         }
     }
 }

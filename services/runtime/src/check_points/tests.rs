@@ -51,7 +51,7 @@ impl Place {
         let points = self.open(anchor).unwrap();
         for _ in 0..rounds {
             self.record(10);
-            points.put_blocking().unwrap();
+            points.put_and_send().unwrap();
         }
     }
 
@@ -107,7 +107,7 @@ fn a_series_goes_on_after_a_stop_and_proves_the_journal() {
     place.rounds(None, 3);
     place.rounds(None, 2);
     // Nothing moved: nothing to sign.
-    place.open(None).unwrap().put_blocking().unwrap();
+    place.open(None).unwrap().put_and_send().unwrap();
     place.record(4);
     let said = place.said(Kind::Own, FILE).unwrap();
     assert_eq!(said.points, 5);
@@ -260,7 +260,7 @@ fn an_anchor_gets_what_it_missed_and_shows_an_older_copy() {
     fs::create_dir(place.path("anchor")).unwrap();
     for _ in 0..2 {
         place.record(1);
-        assert!(points.put_blocking().is_err());
+        assert!(points.put_and_send().is_err());
     }
     fs::remove_dir(place.path("anchor")).unwrap();
     // What failed may have left one line whole and the beginning of the next, and nobody may be able to take it back.
@@ -273,7 +273,7 @@ fn an_anchor_gets_what_it_missed_and_shows_an_older_copy() {
     torn.extend_from_slice(&own[torn.len()..torn.len() + line + 40]);
     torn.extend_from_slice(&[0; 8]);
     fs::write(place.path("anchor"), torn).unwrap();
-    points.put_blocking().unwrap();
+    points.put_and_send().unwrap();
     let anchored = place.said(Kind::Anchor, "anchor").unwrap();
     assert_eq!(anchored.points, 6);
     assert_eq!(place.held(&anchored), Ok(()));
@@ -281,11 +281,11 @@ fn an_anchor_gets_what_it_missed_and_shows_an_older_copy() {
     // A place that was not mounted for a while has its own file; the one before has no gap afterwards.
     fs::rename(place.path("anchor"), &away).unwrap();
     place.record(1);
-    points.put_blocking().unwrap();
+    points.put_and_send().unwrap();
     assert_eq!(place.said(Kind::Anchor, "anchor").unwrap().points, 7);
     fs::rename(&away, place.path("anchor")).unwrap();
     place.record(1);
-    points.put_blocking().unwrap();
+    points.put_and_send().unwrap();
     assert_eq!(place.said(Kind::Anchor, "anchor").unwrap().points, 8);
     drop(points);
 
@@ -293,6 +293,10 @@ fn an_anchor_gets_what_it_missed_and_shows_an_older_copy() {
     // An attempt that failed in the middle is repeated from the last whole line on.
     let failed: Vec<&str> = text.lines().collect();
     let again = [failed[0], failed[1], &failed[2][..50], failed[1], failed[2]];
+    fs::write(place.path("again"), again.join("\n") + "\n").unwrap();
+    assert_eq!(place.said(Kind::Anchor, "again").unwrap().points, 3);
+    // And again, the line that was sent twice being torn, too.
+    let again = [failed[0], failed[1], &failed[1][..50], failed[1], failed[2]];
     fs::write(place.path("again"), again.join("\n") + "\n").unwrap();
     assert_eq!(place.said(Kind::Anchor, "again").unwrap().points, 3);
     // One that was begun and never finished in any line is not passed by.
@@ -325,7 +329,7 @@ fn an_anchor_gets_what_it_missed_and_shows_an_older_copy() {
     fs::create_dir(place.path("unreadable")).unwrap();
     let points = place.open(Some("unreadable")).unwrap();
     place.record(1);
-    assert!(points.put_blocking().is_err());
+    assert!(points.put_and_send().is_err());
     assert_eq!(place.said(Kind::Own, FILE).unwrap().points, 4);
 }
 
@@ -335,7 +339,7 @@ fn a_process_has_them_alone_and_notices_a_last_one_that_was_changed() {
     let points = place.open(None).unwrap();
     assert!(matches!(place.open(None), Err(Error::Locked { .. })));
     place.record(3);
-    points.put_blocking().unwrap();
+    points.put_and_send().unwrap();
     drop(points);
     let text = fs::read_to_string(place.path(FILE)).unwrap();
     let changed = text.replace("\"sequence\":3", "\"sequence\":2");
@@ -358,5 +362,14 @@ fn a_process_has_them_alone_and_notices_a_last_one_that_was_changed() {
     fs::write(place.path(FILE), bytes).unwrap();
     place.rounds(Some("anchor"), 1);
     assert_eq!(place.said(Kind::Own, FILE).unwrap().points, 303);
+    // Without a zero it was done by somebody.
+    let good = fs::read_to_string(place.path(FILE)).unwrap();
+    fs::write(place.path(FILE), good.clone() + "{}\n").unwrap();
+    assert!(matches!(place.open(None), Err(Error::Series(_))));
+    assert!(matches!(
+        why(place.said(Kind::Own, FILE)),
+        (304, Wrong::Form(_))
+    ));
+    fs::write(place.path(FILE), good).unwrap();
     assert_eq!(place.said(Kind::Anchor, "anchor").unwrap().points, 303);
 }

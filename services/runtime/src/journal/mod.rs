@@ -18,6 +18,7 @@ use std::fmt;
 use std::fs;
 use std::future::Future;
 use std::io;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::str::FromStr;
@@ -241,8 +242,9 @@ impl FromStr for Receipt {
 
     fn from_str(text: &str) -> Result<Self, NoReceipt> {
         let (sequence, hash) = text.trim().split_once(':').ok_or(NoReceipt)?;
+        let sequence: NonZeroU64 = sequence.parse().map_err(|_| NoReceipt)?;
         Ok(Self {
-            sequence: sequence.parse().map_err(|_| NoReceipt)?,
+            sequence: sequence.get(),
             hash: from_hex(hash).ok_or(NoReceipt)?,
         })
     }
