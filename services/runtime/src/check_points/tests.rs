@@ -1,3 +1,5 @@
+//! A series goes on, proves its journals, and whatever is done to either is found.
+
 use std::fs;
 use std::path::PathBuf;
 
