@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
@@ -18,6 +18,7 @@ const FILES: [&str; 15] = [
     "creditgate/v1/identity.proto",
     "creditgate/v1/cases.proto",
     "creditgate/v1/deliveries.proto",
+    "creditgate/v1/access.proto",
     "creditgate/journal/v1/cases.proto",
     "creditgate/journal/v1/desk.proto",
     "creditgate/journal/v1/records.proto",

@@ -22,6 +22,8 @@ pub mod kind {
     /// A [`CaseRecord`](crate::journal::v1::CaseRecord): something that happened to a case besides its
     /// verdicts.
     pub const CASE: u16 = 5;
+    /// A [`CallRecord`](crate::v1::CallRecord): somebody called.
+    pub const CALL: u16 = 6;
     /// A [`SimulationRecord`](crate::v1::SimulationRecord): recorded events decided with another book.
     pub const SIMULATION: u16 = 20;
     /// A [`ShadowDifference`](crate::v1::ShadowDifference): a verdict for which the shadow says

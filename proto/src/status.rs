@@ -43,17 +43,23 @@ const PUSHBACK: &str = "grpc-retry-pushback-ms";
 /// Libraries of gRPC that try again by themselves take the delay from [`PUSHBACK`].
 #[must_use]
 pub fn overloaded_status(retry: Duration) -> Status {
+    let message = "overloaded: try again after the delay";
+    exhausted(retry, "overloaded", message)
+}
+
+/// RESOURCE_EXHAUSTED with `google.rpc.RetryInfo`: more than was agreed with this caller.
+#[must_use]
+pub fn too_many_status(retry: Duration, message: &str) -> Status {
+    exhausted(retry.max(Duration::from_millis(1)), "too_many", message)
+}
+
+fn exhausted(retry: Duration, reason: &str, message: &str) -> Status {
     let mut details = ErrorDetails::with_retry_info(Some(retry));
-    details.set_error_info("overloaded", ERROR_DOMAIN, HashMap::new());
+    details.set_error_info(reason, ERROR_DOMAIN, HashMap::new());
     let mut metadata = MetadataMap::new();
     let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
     metadata.insert(PUSHBACK, millis.into());
-    Status::with_error_details_and_metadata(
-        Code::ResourceExhausted,
-        "overloaded: try again after the delay",
-        details,
-        metadata,
-    )
+    Status::with_error_details_and_metadata(Code::ResourceExhausted, message, details, metadata)
 }
 
 /// UNAVAILABLE for a reason in a word, such as `lists_behind`.

@@ -104,7 +104,8 @@ fn the_descriptors_hold_every_service() {
             "creditgate.v1.Subscriptions",
             "creditgate.v1.Identity",
             "creditgate.v1.Cases",
-            "creditgate.v1.Deliveries"
+            "creditgate.v1.Deliveries",
+            "creditgate.v1.Access"
         ]
     );
 }

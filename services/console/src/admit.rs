@@ -1,11 +1,13 @@
 //! Who calls, and whether they may: by bearer key, or by being on this machine.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
 use axum::http::header;
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
+use axum::http::uri::{Authority, PathAndQuery};
+use creditgate_runtime::access::Call;
 use creditgate_runtime::callers::{Caller, Permission, Refused, Shown};
 use creditgate_runtime::metrics::Refusal;
 use creditgate_runtime::tls::Certificate;
@@ -33,6 +35,14 @@ pub(crate) fn admit(
         .headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap_or_default());
+    let call = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let call = call.map(|ConnectInfo(peer)| {
+        let path = head.uri.path_and_query().cloned();
+        Arc::new(Call {
+            address: peer.ip(),
+            path: path.unwrap_or_else(|| PathAndQuery::from_static("/")),
+        })
+    });
     let shown = Shown {
         authorization,
         // A proxy's own certificate would speak for everybody behind it.
@@ -41,19 +51,19 @@ pub(crate) fn admit(
             .get::<Certificate>()
             .filter(|_| !is_proxied(head)),
         is_local: is_local(head),
+        call: call.as_ref(),
     };
     let caller = options
         .callers
         .authenticate(&shown)
         .map_err(|refused| unrecognised(refused, head))?;
-    if caller.may(permission) {
-        return Ok(caller);
+    match caller.permit(permission) {
+        Ok(()) => Ok(caller),
+        Err(refused) => Err(Early {
+            reason: Refusal::Forbidden,
+            problem: Problem::new(Kind::PermissionDenied, refused.to_string()),
+        }),
     }
-    let detail = format!("this key may not `{}`", permission.word());
-    Err(Early {
-        reason: Refusal::Forbidden,
-        problem: Problem::new(Kind::PermissionDenied, detail),
-    })
 }
 
 /// Whether the request was made on this machine, by somebody who meant this service.

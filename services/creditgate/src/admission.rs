@@ -1,46 +1,85 @@
 //! Who calls over gRPC: every request gets its caller, or is refused before anything reads it.
 
-use creditgate_runtime::callers::{Callers, Refused, Shown};
-use tonic::service::Interceptor;
-use tonic::{Request, Status};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use creditgate_runtime::access::Call;
+use creditgate_runtime::callers::{Caller, Callers, Refused, Shown};
+use futures::future::{Either, Ready, ready};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::{Service, http};
+use tonic::server::NamedService;
 
 use crate::incoming::Peer;
 
-/// Puts the caller into each request.
+/// Stands before a service and puts the caller into each request.
 #[derive(Debug, Clone)]
-pub struct Admission {
+pub struct Admitted<S> {
+    inner: S,
     callers: Callers,
 }
 
-impl Admission {
-    /// Admits these callers.
-    pub const fn new(callers: Callers) -> Self {
-        Self { callers }
+impl<S> Admitted<S> {
+    /// The service, for these callers only.
+    pub const fn new(inner: S, callers: Callers) -> Self {
+        Self { inner, callers }
+    }
+
+    fn caller<B>(&self, request: &http::Request<B>) -> Result<Caller, Status> {
+        let peer = request.extensions().get::<Peer>();
+        // A value that is no text is no key; it must not pass for none.
+        let authorization = request
+            .headers()
+            .get(http::header::AUTHORIZATION)
+            .map(|value| value.to_str().unwrap_or_default());
+        let call = Arc::new(Call {
+            address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Peer::ip),
+            path: request
+                .uri()
+                .path_and_query()
+                .cloned()
+                .unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
+        });
+        let shown = Shown {
+            authorization,
+            certificate: peer.and_then(|peer| peer.certificate.as_ref()),
+            is_local: peer.is_some_and(Peer::is_loopback),
+            call: Some(&call),
+        };
+        self.callers
+            .authenticate(&shown)
+            .map_err(|refused| match refused {
+                Refused::NotLocal => Status::permission_denied(refused.to_string()),
+                _ => Status::unauthenticated(refused.to_string()),
+            })
     }
 }
 
-impl Interceptor for Admission {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let peer = request.extensions().get::<Peer>();
-        let is_local = peer.is_some_and(Peer::is_loopback);
-        // A value that is no text is no key; it must not pass for none.
-        let authorization = request
-            .metadata()
-            .get("authorization")
-            .map(|value| value.to_str().unwrap_or_default());
-        let certificate = peer.and_then(|peer| peer.certificate.as_ref());
-        let shown = Shown {
-            authorization,
-            certificate,
-            is_local,
-        };
-        match self.callers.authenticate(&shown) {
+impl<S: NamedService> NamedService for Admitted<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S, B> Service<http::Request<B>> for Admitted<S>
+where
+    S: Service<http::Request<B>, Response = http::Response<Body>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<S::Response, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
+        match self.caller(&request) {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
-                Ok(request)
+                Either::Left(self.inner.call(request))
             }
-            Err(refused @ Refused::NotLocal) => Err(Status::permission_denied(refused.to_string())),
-            Err(refused) => Err(Status::unauthenticated(refused.to_string())),
+            Err(refused) => Either::Right(ready(Ok(refused.into_http()))),
         }
     }
 }

@@ -15,7 +15,8 @@ use creditgate_proto::v1::gate_server::GateServer;
 use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::subscriptions::Webhooks;
 use creditgate_registry::{self as registry, Registry};
-use creditgate_runtime::callers::{self, Caller, Callers};
+use creditgate_runtime::access::{self, AccessService, Calls, Policy};
+use creditgate_runtime::callers::{self, Caller, Callers, Loaded};
 use creditgate_runtime::check_points::{self, CheckPoints};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
@@ -34,11 +35,10 @@ use creditgate_runtime::tls::{self, Tls};
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
-use crate::admission::Admission;
+use crate::admission::Admitted;
 use crate::incoming::{connections_max, incoming};
 
 /// The files of the book, and what the deployment says about it.
@@ -57,7 +57,7 @@ pub struct BookFiles {
 }
 
 /// The services whose health is told.
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "Gate",
     "Lists",
     "Books",
@@ -66,6 +66,7 @@ const SERVICES: [&str; 8] = [
     "Subscriptions",
     "Cases",
     "Deliveries",
+    "Access",
 ];
 /// Largest message with the files of a book.
 const BOOK_BYTES_MAX: usize = 32 << 20;
@@ -97,6 +98,18 @@ pub enum StartError {
     /// The keys file is not right.
     #[error("read the callers")]
     Callers(#[source] callers::Error),
+    /// The access policy is not right.
+    #[error("read the access policy")]
+    Access(#[source] access::Error),
+    /// The record of calls does not open.
+    #[error("open the record of calls in `{dir}`")]
+    Calls {
+        /// The data directory.
+        dir: String,
+        /// The cause.
+        #[source]
+        source: Box<journal::OpenError>,
+    },
     /// Certificates cannot be used.
     #[error("set up TLS")]
     Tls(#[source] tls::Error),
@@ -201,7 +214,10 @@ impl App {
         check_roles(config)?;
         let answers = [Role::Gate, Role::Stream];
         threads::answers_checks(answers.iter().any(|role| config.roles.contains(role)));
-        let callers = callers(config)?;
+        let (loaded, policy) = callers(config)?;
+        for warning in &loaded.warnings {
+            tracing::warn!(reason = %warning, "keys file");
+        }
         let tls = tls(config)?;
         let signing_key = signing_key(config)?;
         // Before the data is opened: a second start of the same service ends here.
@@ -219,6 +235,7 @@ impl App {
             cases,
             stream,
             case_log,
+            calls,
             check_points,
         } = open(
             config.clone(),
@@ -231,6 +248,12 @@ impl App {
         )
         .await?;
 
+        let callers = loaded.callers.noted_by(calls.clone());
+        if let Some(policy) = policy {
+            for unknown in policy.unknown_to(&registry.live().load().book) {
+                tracing::warn!(reason = %unknown, "access policy");
+            }
+        }
         let grpc_addr = grpc.local_addr().unwrap_or(config.grpc_addr);
         let http_addr = http.as_ref().and_then(|http| http.local_addr().ok());
 
@@ -251,7 +274,8 @@ impl App {
             cases: cases.clone(),
             deliveries: deliveries.clone(),
             readiness: readiness.clone(),
-            admission: Admission::new(callers.clone()),
+            callers: callers.clone(),
+            calls: calls.clone(),
             tls: tls.clone(),
             message_bytes,
             embedded: config.kafka.brokers.is_empty(),
@@ -264,6 +288,11 @@ impl App {
                 Ok::<_, std::io::Error>(())
             });
         }
+        let noted = calls.clone().run(tasks.shutdown().clone());
+        tasks.spawn_named("calls", async move {
+            noted.await;
+            Ok::<_, std::io::Error>(())
+        });
         if let Some(check_points) = check_points.clone() {
             let every = config.journal.check_point;
             let (readiness, shutdown) = (readiness.clone(), tasks.shutdown().clone());
@@ -332,6 +361,7 @@ impl App {
             cases,
             gate,
             registry: registry.clone(),
+            calls,
             check_points,
         };
         ending.in_order(&tasks, config.shutdown.drain_timeout, drained);
@@ -515,15 +545,22 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     Tls::load(&files).map(Some).map_err(StartError::Tls)
 }
 
-fn callers(config: &Config) -> Result<Callers, StartError> {
+/// Who may call, and the policy that says what they may do, where there is one.
+pub(crate) fn callers(config: &Config) -> Result<(Loaded, Option<Policy>), StartError> {
     let Some(path) = &config.keys_file else {
-        return Ok(Callers::loopback_only());
+        let loaded = Loaded {
+            callers: Callers::loopback_only(),
+            warnings: Vec::new(),
+        };
+        return Ok((loaded, None));
     };
-    let loaded = Callers::load(path).map_err(StartError::Callers)?;
-    for warning in &loaded.warnings {
-        tracing::warn!(reason = %warning, "keys file");
-    }
-    Ok(loaded.callers)
+    let policy = config.access.policy_file.as_deref();
+    let policy = policy
+        .map(Policy::load)
+        .transpose()
+        .map_err(StartError::Access)?;
+    let loaded = Callers::load_under(path, policy.as_ref()).map_err(StartError::Callers)?;
+    Ok((loaded, policy))
 }
 
 /// What a process has opened.
@@ -534,6 +571,7 @@ struct Opened {
     stream: Option<Stream>,
     /// What cases tell the lists, wherever they are kept.
     case_log: Option<CaseLog>,
+    calls: Calls,
     /// None where no key signs them.
     check_points: Option<CheckPoints>,
 }
@@ -581,6 +619,16 @@ async fn open(
             source_rules: source_rules(&config),
         })
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
+        let calls = Calls::open(
+            &config.data_dir,
+            journal(),
+            clock.clone(),
+            readiness.clone(),
+        )
+        .map_err(|source| StartError::Calls {
+            dir: dir(),
+            source: Box::new(source),
+        })?;
         let history: Arc<dyn History> = Arc::new(registry.past().clone());
         if !judges(&config) {
             return Ok(Opened {
@@ -589,6 +637,7 @@ async fn open(
                 cases: None,
                 stream: None,
                 case_log: kafka.map(|kafka| CaseLog::on(kafka.cluster)),
+                calls,
                 check_points: None,
             });
         }
@@ -647,6 +696,7 @@ async fn open(
                 ("verdicts", gate.journal().clone()),
             ];
             journals.extend(cases.iter().map(|cases| ("cases", cases.journal().clone())));
+            journals.extend(calls.journal());
             CheckPoints::open(check_points::Options {
                 data_dir: config.data_dir.clone(),
                 key,
@@ -684,6 +734,7 @@ async fn open(
             cases,
             stream,
             case_log,
+            calls,
             check_points,
         })
     });
@@ -744,7 +795,8 @@ struct Grpc {
     /// As `cases`.
     deliveries: Option<Deliveries>,
     readiness: Readiness,
-    admission: Admission,
+    callers: Callers,
+    calls: Calls,
     tls: Option<Tls>,
     message_bytes: usize,
     /// Whether this process is the whole service: no other keeps simulations.
@@ -795,25 +847,25 @@ impl Grpc {
             let server = gate
                 .simulation_service()
                 .max_decoding_message_size(self.message_bytes.max(BOOK_BYTES_MAX));
-            InterceptedService::new(server, self.admission.clone())
+            Admitted::new(server, self.callers.clone())
         });
         let simulations = self.gate.clone().filter(|_| self.embedded).map(|gate| {
             Arc::new(move |id: &str| gate.simulated(id)) as registry::book::Simulations
         });
         let cases = self.cases.map(|cases| {
             let server = CasesService::server(cases).max_decoding_message_size(self.message_bytes);
-            InterceptedService::new(server, self.admission.clone())
+            Admitted::new(server, self.callers.clone())
         });
         let deliveries = self.deliveries.map(|deliveries| {
             let server = deliveries
                 .server()
                 .max_decoding_message_size(self.message_bytes);
-            InterceptedService::new(server, self.admission.clone())
+            Admitted::new(server, self.callers.clone())
         });
         let gate = self.gate.map(|gate| {
             let server =
                 GateServer::new(gate.clone()).max_decoding_message_size(self.message_bytes);
-            InterceptedService::new(TurnAway::before(server, gate), self.admission.clone())
+            Admitted::new(TurnAway::before(server, gate), self.callers.clone())
         });
         let lists = registry::Service::server(self.registry.clone())
             .max_decoding_message_size(self.message_bytes);
@@ -826,6 +878,7 @@ impl Grpc {
             .webhooks
             .server()
             .max_decoding_message_size(self.message_bytes);
+        let access = AccessService::server(self.callers.clone(), self.calls);
         let server = Server::builder()
             // Small items of an eager stream are bounded by the window in bytes, and by a share of it
             // in frames; the default lets one stream end its connection.
@@ -835,14 +888,12 @@ impl Grpc {
             .add_optional_service(simulation)
             .add_optional_service(cases)
             .add_optional_service(deliveries)
-            .add_service(InterceptedService::new(lists, self.admission.clone()))
-            .add_service(InterceptedService::new(
-                subscriptions,
-                self.admission.clone(),
-            ))
-            .add_service(InterceptedService::new(procedures, self.admission.clone()))
-            .add_service(InterceptedService::new(identity, self.admission.clone()))
-            .add_service(InterceptedService::new(books, self.admission))
+            .add_service(Admitted::new(lists, self.callers.clone()))
+            .add_service(Admitted::new(subscriptions, self.callers.clone()))
+            .add_service(Admitted::new(procedures, self.callers.clone()))
+            .add_service(Admitted::new(identity, self.callers.clone()))
+            .add_service(Admitted::new(books, self.callers.clone()))
+            .add_service(Admitted::new(access, self.callers))
             .add_service(health)
             .add_service(reflection_v1)
             .add_service(reflection_v1alpha)
@@ -872,6 +923,7 @@ struct Ending {
     cases: Option<Cases>,
     gate: Option<Gate>,
     registry: Registry,
+    calls: Calls,
     check_points: Option<CheckPoints>,
 }
 
@@ -910,6 +962,7 @@ impl Ending {
                 None => Ok(()),
             };
             self.registry.close().await;
+            self.calls.close().await;
             if let Some(check_points) = &self.check_points
                 && let Err(error) = check_points.put().await
             {

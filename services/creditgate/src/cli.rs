@@ -1,5 +1,6 @@
 //! What can be typed: every command with its help and examples.
 
+mod access;
 pub mod bench;
 pub mod cases;
 pub mod deliveries;
@@ -20,6 +21,7 @@ use creditgate_runtime::config::{
     CA_VARIABLE, CERTIFICATE_VARIABLE, KEY_VARIABLE, SERVER_VARIABLE,
 };
 
+pub use access::{AccessCommand, CallsArgs, ExplainAccessArgs, LintAccessArgs, PolicyArgs};
 pub use follow::{
     AckArgs, ListSubscriptionsArgs, NamedArgs, PutSubscriptionArgs, ResumeArgs,
     SubscriptionsCommand, WatchArgs,
@@ -90,6 +92,9 @@ pub enum Command {
     Deliveries(deliveries::DeliveriesCommand),
     /// Make a bearer key for a caller and the lines for the keys file.
     Keys(KeysArgs),
+    /// Say who may ask what: check an access policy, and see who called.
+    #[command(subcommand)]
+    Access(AccessCommand),
     /// Measure this machine, this build and this service.
     Bench(BenchArgs),
 }

@@ -5,7 +5,7 @@
 //! wait to be accepted, and readiness says so.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -198,6 +198,11 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Its address.
+    pub const fn ip(&self) -> IpAddr {
+        self.address.ip()
+    }
+
     /// Whether it is on this machine.
     pub fn is_loopback(&self) -> bool {
         self.address.ip().to_canonical().is_loopback()

@@ -20,10 +20,11 @@ use crate::failure::Failure;
 const VERDICTS: &str = "verdicts";
 
 /// The journals of a data directory, and where they lie in it.
-const JOURNALS: [(&str, &str); 3] = [
+const JOURNALS: [(&str, &str); 4] = [
     ("changes", "changes"),
     (VERDICTS, "verdicts"),
     ("cases", "cases/journal"),
+    ("calls", "calls"),
 ];
 
 /// How often an end that is no record is looked at before it is believed, and after which pause.

@@ -24,6 +24,7 @@ macro_rules! note_part {
     ($($part:tt)*) => { $crate::terminal::note(format_args!($($part)*)) };
 }
 
+mod access;
 mod admission;
 pub mod app;
 mod bench;
@@ -113,6 +114,7 @@ pub fn run() -> ExitCode {
         Command::Cases(command) => block_on(cases::run(command)),
         Command::Deliveries(command) => block_on(deliveries::run(command)),
         Command::Keys(args) => keys::run(&args),
+        Command::Access(command) => access::run(&command),
         Command::Bench(args) => bench::run(args),
     };
     done.unwrap_or_else(|failure| failure.report())

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use creditgate_measures::book::{Book, Deployment, SourceFile};
 use creditgate_registry::book::{Signature, TrustedKeys};
-use creditgate_runtime::callers::Callers;
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{
     Config, Overrides, ProcessEnvironment, Sources, unknown_variables,
@@ -14,7 +13,7 @@ use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::tls::Tls;
 use creditgate_runtime::{errors::Chain, telemetry};
 
-use crate::app::{App, BookFiles, check_roles, metrics, signing_key};
+use crate::app::{App, BookFiles, callers, check_roles, metrics, signing_key};
 use crate::book;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
@@ -160,15 +159,12 @@ fn named_files(config: &Config) -> Result<(Vec<SourceFile>, Option<Signature>), 
 /// Checks what a start would read, without starting.
 fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
     check_roles(config).map_err(|error| Failure::plain(error.to_string()))?;
-    if let Some(path) = &config.keys_file {
-        let loaded =
-            Callers::load(path).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+    let (loaded, policy) =
+        callers(config).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+    if config.keys_file.is_some() {
         say!("callers: {}", loaded.callers.names().join(", "));
-        loaded
-            .warnings
-            .iter()
-            .for_each(|warning| eprintln!("warning: {warning}"));
     }
+    let mut warnings = loaded.warnings;
     if let Some(tls) = config.tls.files() {
         Tls::load(&tls).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
         say!("TLS: {}", tls.certificate.display());
@@ -190,6 +186,14 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
         book.version(),
         book.measures().len()
     );
+    warnings.extend(
+        policy
+            .map(|policy| policy.unknown_to(&book))
+            .unwrap_or_default(),
+    );
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
     say!("the configuration is sound");
     Ok(ExitCode::SUCCESS)
 }

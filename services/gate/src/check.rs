@@ -13,6 +13,7 @@ use creditgate_proto::decode::{
     DecodedEvent, book_violations, event_from_proto, event_from_record,
 };
 use creditgate_proto::{MinListVersion, Refused, v1, verdict_id_from_text};
+use creditgate_runtime::callers::Caller;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{AppendError, Receipt};
 use creditgate_runtime::kafka;
@@ -31,7 +32,7 @@ use crate::records::{self, Claim, Claimed, Draft, Fresh, Recorded};
 /// An event as it came in.
 pub(crate) struct Arrival {
     pub event: v1::Event,
-    pub caller: Arc<str>,
+    pub caller: Caller,
     pub transport: Transport,
     /// When the answer is due, as far as waiting for lists goes.
     pub lists_until: Instant,
@@ -88,7 +89,7 @@ pub(crate) struct Asked {
     min_list_version: Option<MinListVersion>,
     verdict: VerdictId,
     digest: ContentDigest,
-    caller: Arc<str>,
+    caller: Caller,
     transport: Transport,
     lists_until: Instant,
     late_lists: LateLists,
@@ -277,6 +278,8 @@ impl Inner {
             event,
             min_list_version,
         } = event_from_proto(&given, &self.limits.event, self.now())?;
+        caller.asks_about(&event)?;
+        caller.take_one().map_err(Failure::TooMany)?;
         Ok(Asked {
             verdict: canonical::verdict_id(&event.source, &event.id, &Cause::Event),
             digest: self.content.digest(&event),
@@ -411,7 +414,7 @@ impl Inner {
             digest,
             case,
             book,
-            caller: &caller,
+            caller: caller.name(),
             transport: recorded_transport(transport),
         };
         let (draft, told) = fresh.draft(claim);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use creditgate_proto::{Refused, status, v1};
+use creditgate_runtime::callers::NotPermitted;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::AppendError;
 use creditgate_runtime::kafka;
@@ -32,9 +33,12 @@ pub enum Failure {
     /// The process is ending.
     #[error("the service is stopping")]
     ShuttingDown,
-    /// The caller may not do this.
-    #[error("the caller is not permitted to do this")]
-    Forbidden,
+    /// The caller may not do this, or not about that.
+    #[error(transparent)]
+    NotPermitted(#[from] NotPermitted),
+    /// The caller asks more than was agreed; there is room for one after this time.
+    #[error("more checks a second than agreed with this caller: try again after the delay")]
+    TooMany(Duration),
     /// Nobody said who calls.
     #[error("the caller is not known")]
     Unauthenticated,
@@ -62,10 +66,10 @@ impl Failure {
         match self {
             Self::Invalid(_) => Refusal::Invalid,
             Self::OtherContent => Refusal::Conflict,
-            Self::Overloaded => Refusal::Overloaded,
+            Self::Overloaded | Self::TooMany(_) => Refusal::Overloaded,
             Self::ListsBehind(_) => Refusal::ListsBehind,
             Self::ShuttingDown | Self::NotRecorded(AppendError::Closed) => Refusal::NotReady,
-            Self::Forbidden => Refusal::Forbidden,
+            Self::NotPermitted(_) => Refusal::Forbidden,
             Self::Unauthenticated => Refusal::Unauthenticated,
             Self::NotRecorded(AppendError::PayloadTooLarge { .. }) => Refusal::TooLarge,
             Self::NotPublished(why) if is_overload(why) => Refusal::Overloaded,
@@ -104,7 +108,8 @@ impl Failure {
             Self::ShuttingDown | Self::NotRecorded(AppendError::Closed) => {
                 status::unavailable_status("shutting_down", &message)
             }
-            Self::Forbidden => Status::permission_denied(message),
+            Self::NotPermitted(_) => Status::permission_denied(message),
+            Self::TooMany(wait) => status::too_many_status(*wait, &message),
             Self::Unauthenticated => Status::unauthenticated(message),
             Self::NotRecorded(AppendError::PayloadTooLarge { .. }) => too_large(),
             Self::NotPublished(why) if is_too_large(why) => too_large(),
@@ -143,6 +148,9 @@ const fn is_overload(error: &kafka::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use creditgate_runtime::access::Outside;
+    use creditgate_runtime::callers::Permission;
+
     use super::*;
 
     #[test]
@@ -182,6 +190,16 @@ mod tests {
             AppendError::Unanswered.into(),
             "Unavailable journal_unavailable internal",
         );
-        check(Failure::Forbidden, "PermissionDenied  forbidden");
+        let lacks = NotPermitted::Lacks(&[Permission::Check]);
+        check(Failure::NotPermitted(lacks), "PermissionDenied  forbidden");
+        let outside = NotPermitted::Outside(Outside::Region);
+        check(
+            Failure::NotPermitted(outside),
+            "PermissionDenied  forbidden",
+        );
+        check(
+            Failure::TooMany(RETRY),
+            "ResourceExhausted too_many overloaded",
+        );
     }
 }

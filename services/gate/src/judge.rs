@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use creditgate_proto::v1;
+use creditgate_runtime::callers::{Caller, KAFKA};
 use creditgate_runtime::journal::AppendError;
 use creditgate_runtime::metrics::{Pending, Transport, VerdictCounter};
 use creditgate_runtime::ports::{self, Answer, Asked, NotJudged};
@@ -15,9 +16,6 @@ use crate::check::{self, Arrival, Decided, LateLists, settle};
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::records::Draft;
-
-/// Who asks, as records name it: Kafka does not tell who published an event.
-const CALLER: &str = "kafka";
 
 /// Longest wait of one event for the lists it asks for; the partition waits with it.
 const LISTS_WAIT: Duration = Duration::from_millis(500);
@@ -95,7 +93,7 @@ impl ports::Judge for Gate {
         };
         let arrival = Arrival {
             event,
-            caller: Arc::from(CALLER),
+            caller: Caller::kafka(),
             transport: Transport::Kafka,
             lists_until: Instant::now() + wait,
             late_lists: LateLists::Review,
@@ -183,7 +181,7 @@ impl ports::Judge for Gate {
 fn traced(given: Vec<(String, String)>) -> (tracing::Span, Vec<(String, String)>) {
     let span = tracing::debug_span!(
         span::CHECK,
-        { field::CALLER } = CALLER,
+        { field::CALLER } = KAFKA,
         { field::TRANSPORT } = Transport::Kafka.label()
     );
     let value = |name: &str| {
@@ -215,7 +213,8 @@ fn refused(pending: Pending, failure: &Failure) -> NotJudged {
         Failure::Overloaded
         | Failure::ListsBehind(_)
         | Failure::ShuttingDown
-        | Failure::Forbidden
+        | Failure::NotPermitted(_)
+        | Failure::TooMany(_)
         | Failure::Unauthenticated
         | Failure::NotRecorded(_)
         | Failure::NotPublished(_)

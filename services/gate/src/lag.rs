@@ -2,9 +2,10 @@
 //!
 //! A processor that has more to do than it can shows nowhere else: no queue of ours grows, each request waits in the
 //! runtime's own before anything of it is looked at. A task that wakes at fixed times and then stands in that line sees how
-//! long it is. When it is long twice in a row while many checks come, fewer of the further ones are taken, half of them
-//! each time, and bit by bit more again while the line is short. One late time alone is a pause of the machine, after which
-//! everything goes on as before; and where few checks come, they are not what keeps the processor busy.
+//! long it is. When it is long twice in a row while many checks come, fewer of the further ones are taken, the fewer the
+//! longer it is, and bit by bit more again while the line is short. By little at a time: whoever is turned away comes back
+//! a second later, and if many are at once, they come back at once. One late time alone is a pause of the machine, after
+//! which everything goes on as before; and where few checks come, they are not what keeps the processor busy.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -18,7 +19,17 @@ use tokio::runtime::Handle;
 const EVERY: Duration = Duration::from_millis(5);
 
 /// A wait this long, as often in a row as [`TIMES`] says, is too much work.
-const LATE: Duration = Duration::from_millis(40);
+const LATE: Duration = Duration::from_millis(15);
+
+/// A wait longer than [`LATE`] by this would be answered with taking none, if not at least [`KEPT_PERMILLE`] of the share
+/// were kept each time.
+const NONE_AT: u32 = 60;
+
+/// What is kept of the share at a look that was late, at least and at most, in thousandths.
+const KEPT_PERMILLE: std::ops::RangeInclusive<u32> = 500..=980;
+
+/// A shorter wait leaves time for more.
+const IN_TIME: Duration = Duration::from_millis(8);
 
 /// See [`LATE`].
 const TIMES: u32 = 2;
@@ -136,14 +147,24 @@ impl Seen {
         if late_by >= LATE && many {
             self.late_in_a_row += 1;
             if self.late_in_a_row >= TIMES {
-                self.share = (self.share / 2).max(LEAST);
+                self.share = (self.share * kept_permille(late_by) / 1_000).max(LEAST);
             }
         } else {
             self.late_in_a_row = 0;
-            self.share = (self.share + MORE).min(ALL);
+            if late_by < IN_TIME || !many {
+                self.share = (self.share + MORE).min(ALL);
+            }
         }
         self.share
     }
+}
+
+/// What is kept of the share after a wait that was too long.
+fn kept_permille(late_by: Duration) -> u32 {
+    let over = late_by.saturating_sub(LATE).as_millis();
+    let over = u32::try_from(over).unwrap_or(NONE_AT).min(NONE_AT);
+    let kept = 1_000 - 1_000 * over / NONE_AT;
+    kept.clamp(*KEPT_PERMILLE.start(), *KEPT_PERMILLE.end())
 }
 
 #[cfg(test)]
@@ -154,14 +175,15 @@ mod tests {
     fn one_pause_is_no_overload_and_several_in_a_row_are() {
         let mut seen = Seen::default();
         let mut note = |(millis, arrived)| seen.note(Duration::from_millis(millis), arrived);
-        let many = [500, 2, 40, 40, 40].map(|millis| (millis, 1_000));
-        assert_eq!(many.map(&mut note), [256, 256, 256, 128, 64]);
-        let many = [39, 40, 1].map(|millis| (millis, 1_000));
-        assert_eq!(many.map(&mut note), [65, 65, 66]);
+        let many = [500, 2, 15, 15, 30, 45, 900].map(|millis| (millis, 1_000));
+        assert_eq!(many.map(&mut note), [256, 256, 256, 250, 187, 93, 46]);
+        // Between late and in time it stays.
+        let many = [14, 15, 14, 8, 7].map(|millis| (millis, 1_000));
+        assert_eq!(many.map(&mut note), [46, 46, 46, 46, 47]);
         // 22 in 45 ms are fewer than 500 a second.
-        assert_eq!([(40, 22); 3].map(&mut note), [67, 68, 69]);
-        assert_eq!([(40, 23); 2].map(&mut note), [69, 34]);
-        let never_none = [(40, 1_000); 20].map(&mut note);
+        assert_eq!([(40, 22); 3].map(&mut note), [48, 49, 50]);
+        assert_eq!([(40, 23); 2].map(&mut note), [50, 29]);
+        let never_none = [(45, 1_000); 20].map(&mut note);
         assert_eq!(never_none[19], LEAST);
     }
 

@@ -67,7 +67,7 @@ impl Gate {
         });
         let arrival = Arrival {
             event,
-            caller: caller.shared_name(),
+            caller: caller.clone(),
             transport,
             lists_until: pending.started() + wait,
             late_lists: LateLists::Refuse,
@@ -92,15 +92,16 @@ impl Gate {
         }
     }
 
-    async fn record(&self, verdict: VerdictId) -> Result<Recorded, Status> {
+    /// The record of a verdict. One that is not the caller's to read is as if it were not there.
+    async fn record(&self, verdict: VerdictId, reader: &Caller) -> Result<Recorded, Status> {
         let found = self.inner.records.find(verdict).await;
-        match found.map_err(|error| unreadable(error).status())? {
-            Some(recorded) => Ok(recorded),
-            None => Err(status::not_found_status(
-                "verdict_unknown",
-                "there is no such verdict",
-            )),
-        }
+        let found = found.map_err(|error| unreadable(error).status())?;
+        let readable = found.filter(|recorded| {
+            let event = recorded.record.event.as_ref();
+            event.is_some_and(|event| reader.reads(&event.scenario, &event.stage, &event.region))
+        });
+        readable
+            .ok_or_else(|| status::not_found_status("verdict_unknown", "there is no such verdict"))
     }
 }
 
@@ -148,7 +149,6 @@ impl gate_server::Gate for Gate {
             return Err(status::refused_status(&Refused::one("events", rule)));
         }
         let count = events.len();
-        let name = caller.shared_name();
         let cap = self.inner.limits.min_list_version_wait;
         let wait = deadline(&metadata).map_or(cap, |deadline| {
             cap.min(deadline.saturating_sub(ANSWER_TIME))
@@ -157,7 +157,7 @@ impl gate_server::Gate for Gate {
         let arrive = |event| {
             let arrival = Arrival {
                 event,
-                caller: Arc::clone(&name),
+                caller: caller.clone(),
                 transport,
                 lists_until,
                 late_lists: LateLists::Refuse,
@@ -197,7 +197,7 @@ impl gate_server::Gate for Gate {
             .admission
             .open()
             .map_err(|failure| failure.status())?;
-        let responses = self.answer_stream(requests, caller.shared_name(), span);
+        let responses = self.answer_stream(requests, caller.clone(), span);
         Ok(Response::new(responses))
     }
 
@@ -208,7 +208,7 @@ impl gate_server::Gate for Gate {
         use v1::get_verdict_request::Key;
 
         let (_, extensions, request) = request.into_parts();
-        reads(&extensions, Permission::Read)?;
+        let reader = permits(&extensions, Permission::Read)?;
         let verdict = match request.key {
             Some(Key::VerdictId(text)) => verdict_id(&text)?,
             Some(Key::Event(key)) => canonical::verdict_id(
@@ -221,7 +221,7 @@ impl gate_server::Gate for Gate {
                 return Err(status::refused_status(&refused));
             }
         };
-        let mut recorded = self.record(verdict).await?;
+        let mut recorded = self.record(verdict, reader).await?;
         if let Some(verdict) = &mut recorded.record.verdict {
             let told = self.inner.tell_successor(verdict).await;
             told.map_err(|failure| failure.status())?;
@@ -237,11 +237,15 @@ impl gate_server::Gate for Gate {
         request: Request<v1::ReplayRequest>,
     ) -> Result<Response<v1::ReplayResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        reads(&extensions, Permission::Read)?;
+        let reader = permits(&extensions, Permission::Read)?;
         let verdict = verdict_id(&request.verdict_id)?;
         let span = tracing::info_span!(span::REPLAY, { field::VERDICT_ID } = %verdict);
         adopt(&span, extract_from(metadata.as_ref()));
-        let record = self.record(verdict).instrument(span.clone()).await?.record;
+        let record = self
+            .record(verdict, reader)
+            .instrument(span.clone())
+            .await?
+            .record;
         let history = Arc::clone(&self.inner.history);
         let work = move || span.in_scope(|| replay::replay(&record, &history));
         match tokio::task::spawn_blocking(work).await {
@@ -258,7 +262,7 @@ impl gate_server::Gate for Gate {
         request: Request<v1::WatchVerdictsRequest>,
     ) -> Result<Response<Verdicts>, Status> {
         let (_, extensions, request) = request.into_parts();
-        reads(&extensions, Permission::Watch)?;
+        let reader = permits(&extensions, Permission::Watch)?.clone();
         let known = |outcome: &String| Outcome::parse(outcome).is_some();
         if let Some(at) = request.outcomes.iter().position(|outcome| !known(outcome)) {
             let known: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.code()).collect();
@@ -266,7 +270,7 @@ impl gate_server::Gate for Gate {
             let refused = Refused::one(format!("outcomes[{at}]"), rule);
             return Err(status::refused_status(&refused));
         }
-        Ok(Response::new(self.watch(request)))
+        Ok(Response::new(self.watch(request, reader)))
     }
 }
 
@@ -292,17 +296,13 @@ pub(crate) fn permitted(
     permission: Permission,
 ) -> Result<&Caller, Failure> {
     let caller = caller.ok_or(Failure::Unauthenticated)?;
-    if caller.may(permission) {
-        Ok(caller)
-    } else {
-        Err(Failure::Forbidden)
-    }
+    caller.permit(permission)?;
+    Ok(caller)
 }
 
-fn reads(extensions: &Extensions, permission: Permission) -> Result<(), Status> {
-    permitted(extensions.get(), permission)
-        .map(|_| ())
-        .map_err(|failure| failure.status())
+/// As [`permitted`], for a call that is refused by its status.
+fn permits(extensions: &Extensions, permission: Permission) -> Result<&Caller, Status> {
+    permitted(extensions.get(), permission).map_err(|failure| failure.status())
 }
 
 fn verdict_id(text: &str) -> Result<VerdictId, Status> {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use creditgate_proto::codec::is_unreadable;
 use creditgate_proto::{Refused, v1};
+use creditgate_runtime::callers::Caller;
 use creditgate_runtime::journal::Receipt;
 use creditgate_runtime::metrics::Transport;
 use futures::stream::{self, Stream, StreamExt};
@@ -48,7 +49,7 @@ impl Gate {
     pub(crate) fn answer_stream(
         &self,
         requests: impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Send + Unpin + 'static,
-        caller: Arc<str>,
+        caller: Caller,
         span: Span,
     ) -> Responses {
         let (groups, in_order) = mpsc::channel::<Result<Group, Status>>(GROUPS);
@@ -70,7 +71,7 @@ impl Gate {
 async fn read(
     inner: Arc<Inner>,
     mut requests: impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Unpin,
-    caller: Arc<str>,
+    caller: Caller,
     groups: mpsc::Sender<Result<Group, Status>>,
 ) {
     loop {
@@ -117,7 +118,7 @@ async fn gather(
     first: Option<Result<v1::CheckStreamRequest, Status>>,
     requests: &mut (impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Unpin),
     inner: &Inner,
-    caller: &Arc<str>,
+    caller: &Caller,
 ) -> (Gathered, Option<Result<(), Status>>) {
     let mut group = Gathered::default();
     let mut next = first;
@@ -144,7 +145,7 @@ async fn gather(
 }
 
 impl Gathered {
-    fn push(&mut self, request: v1::CheckStreamRequest, inner: &Inner, caller: &Arc<str>) {
+    fn push(&mut self, request: v1::CheckStreamRequest, inner: &Inner, caller: &Caller) {
         let transport = Transport::GrpcStream;
         let pending = inner.metrics.received(transport);
         let unreadable = is_unreadable(&request);
@@ -176,7 +177,7 @@ impl Gathered {
             Some(event) => {
                 let arrival = Arrival {
                     event,
-                    caller: Arc::clone(caller),
+                    caller: caller.clone(),
                     transport,
                     lists_until: pending.started() + LISTS_WAIT,
                     late_lists: LateLists::Refuse,

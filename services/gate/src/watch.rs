@@ -9,6 +9,7 @@ use std::time::Duration;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
 use creditgate_proto::v1;
+use creditgate_runtime::callers::Caller;
 use creditgate_runtime::journal::{Journal, Position, ReadError};
 use prost::Message;
 use tokio::sync::mpsc;
@@ -32,10 +33,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) type Verdicts = ReceiverStream<Result<v1::WatchVerdictsResponse, Status>>;
 
 impl Gate {
-    /// Streams recorded verdicts.
-    pub(crate) fn watch(&self, request: v1::WatchVerdictsRequest) -> Verdicts {
+    /// Streams recorded verdicts, as far as they are the reader's to read.
+    pub(crate) fn watch(&self, request: v1::WatchVerdictsRequest, reader: Caller) -> Verdicts {
         let (sender, verdicts) = mpsc::channel(AHEAD);
-        tokio::spawn(pump(Arc::clone(&self.inner), request, sender));
+        tokio::spawn(pump(Arc::clone(&self.inner), request, reader, sender));
         ReceiverStream::new(verdicts)
     }
 }
@@ -43,16 +44,17 @@ impl Gate {
 async fn pump(
     inner: Arc<Inner>,
     request: v1::WatchVerdictsRequest,
+    reader: Caller,
     sender: mpsc::Sender<Result<v1::WatchVerdictsResponse, Status>>,
 ) {
-    let request = Arc::new(request);
+    let wanted = Arc::new(Wanted { request, reader });
     let mut head = inner.records.journal().subscribe();
-    let mut next = From::Asked(request.from_position);
+    let mut next = From::Asked(wanted.request.from_position);
     loop {
         head.mark_unchanged();
-        let (records, wanted) = (Arc::clone(&inner.records), Arc::clone(&request));
+        let (records, looked_for) = (Arc::clone(&inner.records), Arc::clone(&wanted));
         let read =
-            tokio::task::spawn_blocking(move || read(records.journal(), next, &wanted)).await;
+            tokio::task::spawn_blocking(move || read(records.journal(), next, &looked_for)).await;
         let found = match read {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
@@ -73,7 +75,7 @@ async fn pump(
         if !found.at_head {
             continue;
         }
-        if !request.follow {
+        if !wanted.request.follow {
             return;
         }
         tokio::select! {
@@ -106,11 +108,7 @@ struct Found {
 }
 
 /// Reads a stretch. Blocks.
-fn read(
-    journal: &Journal,
-    from: From,
-    wanted: &v1::WatchVerdictsRequest,
-) -> Result<Found, records::Error> {
+fn read(journal: &Journal, from: From, wanted: &Wanted) -> Result<Found, records::Error> {
     let start = match from {
         From::Record(position) => position,
         From::Asked(position) => boundary(journal, position)?,
@@ -127,10 +125,9 @@ fn read(
             continue;
         }
         let position = record.position;
-        let verdict = VerdictRecord::decode(record.payload)
-            .map_err(|source| records::Error::Record(position, source))?
-            .verdict;
-        if let Some(verdict) = verdict.filter(|verdict| passes(verdict, wanted)) {
+        let record = VerdictRecord::decode(record.payload)
+            .map_err(|source| records::Error::Record(position, source))?;
+        if let Some(verdict) = wanted.of(record) {
             verdicts.push(v1::WatchVerdictsResponse {
                 position: position.0,
                 verdict: Some(verdict),
@@ -168,6 +165,25 @@ pub(crate) fn boundary(journal: &Journal, position: u64) -> Result<Position, Rea
         }
     }
     Ok(from_the_first.position())
+}
+
+/// What is looked for, and by whom.
+struct Wanted {
+    request: v1::WatchVerdictsRequest,
+    reader: Caller,
+}
+
+impl Wanted {
+    /// The verdict of a record, if it is asked for and the reader's to read.
+    fn of(&self, record: VerdictRecord) -> Option<v1::Verdict> {
+        let verdict = record
+            .verdict
+            .filter(|verdict| passes(verdict, &self.request))?;
+        let event = record.event?;
+        let reader = &self.reader;
+        let theirs = reader.deals_with(&event.scenario, &event.stage, &event.region);
+        theirs.then_some(verdict)
+    }
 }
 
 fn passes(verdict: &v1::Verdict, wanted: &v1::WatchVerdictsRequest) -> bool {

@@ -1,17 +1,20 @@
 //! Who may call and what: names in a file, each with the SHA-256 of its bearer key or the name in its certificate; the
-//! keys themselves are kept nowhere.
+//! keys themselves are kept nowhere. What they may do stands in the same file, or in an access policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use creditgate_measures::event::Region;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tonic::{Request, Status};
 
+use crate::access::{Call, Calls, Noted, Outcome, Outside, Policy, Question, Scope};
 use crate::config::Secret;
 use crate::hex::{from_hex, hex};
 use crate::tls::Certificate;
@@ -21,6 +24,9 @@ pub const LOCAL: &str = "local";
 
 /// The name that records bear for what the watched folder imports; no file may give it away.
 pub const INBOX: &str = "inbox";
+
+/// The name that records bear for events from Kafka, which does not tell who published them.
+pub const KAFKA: &str = "kafka";
 
 /// What every generated key begins with, so that scanners for leaked secrets can know one.
 const KEY_PREFIX: &str = "cgk_";
@@ -45,19 +51,40 @@ pub enum Permission {
     Cases,
     /// Report how measures were carried out, and acknowledge lift orders.
     Feedback,
+    /// Look after the systems that changes, verdicts and notices are sent to.
+    Operate,
+    /// See who may do what.
+    Secure,
+    /// See who called.
+    Audit,
 }
 
 /// A set of permissions.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Permissions(u8);
+pub struct Permissions(u16);
 
-/// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] is no call.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] and
+/// [`Caller::kafka`] are no calls.
+#[derive(Clone, Debug)]
 pub struct Caller {
     name: Arc<str>,
     may: Permissions,
     shared: bool,
+    /// None where no access policy says more than the permissions.
+    scope: Option<Arc<Scope>>,
+    /// What this is: none where it is no call.
+    call: Option<Arc<Call>>,
+    calls: Calls,
 }
+
+/// Nobody else has the name.
+impl PartialEq for Caller {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Caller {}
 
 /// What a call shows of its caller.
 #[derive(Clone, Copy, Debug, Default)]
@@ -68,6 +95,8 @@ pub struct Shown<'a> {
     pub certificate: Option<&'a Certificate>,
     /// Whether the call comes from this machine.
     pub is_local: bool,
+    /// From where it comes, and what it calls, for the record of calls.
+    pub call: Option<&'a Arc<Call>>,
 }
 
 impl<'a> Shown<'a> {
@@ -76,6 +105,7 @@ impl<'a> Shown<'a> {
         authorization: None,
         certificate: None,
         is_local: true,
+        call: None,
     };
 
     /// The value of `authorization`, from another machine.
@@ -85,6 +115,7 @@ impl<'a> Shown<'a> {
             authorization: Some(value),
             certificate: None,
             is_local: false,
+            call: None,
         }
     }
 }
@@ -114,9 +145,23 @@ pub enum Refused {
     NotLocal,
 }
 
+/// A recognised caller may not do this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPermitted {
+    /// It lacks the permission.
+    #[error("this caller may not do this: it needs the permission {}", in_words(.0))]
+    Lacks(&'static [Permission]),
+    /// It does not deal with it.
+    #[error(transparent)]
+    Outside(#[from] Outside),
+}
+
 /// Everybody who may call.
 #[derive(Clone, Debug)]
-pub struct Callers(Arc<Known>);
+pub struct Callers {
+    known: Arc<Known>,
+    calls: Calls,
+}
 
 #[derive(Debug)]
 enum Known {
@@ -176,51 +221,113 @@ impl Callers {
     /// Without a keys file: callers on loopback are `local` and may do everything, all others nothing.
     pub fn loopback_only() -> Callers {
         let local = Caller {
-            name: LOCAL.into(),
-            may: Permissions::ALL,
             shared: true,
+            ..Caller::new(LOCAL.into(), Permissions::ALL)
         };
-        Callers(Arc::new(Known::Loopback(local)))
+        Callers::of(Known::Loopback(local))
     }
 
-    /// Reads a keys file.
+    /// Reads a keys file that says what its callers may do.
     pub fn load(path: &Path) -> Result<Loaded, Error> {
+        Callers::load_under(path, None)
+    }
+
+    /// Reads a keys file whose callers may do what the policy says, or, where there is none, what the file says.
+    pub fn load_under(path: &Path, policy: Option<&Policy>) -> Result<Loaded, Error> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
-        let callers = Callers::parse(&text).map_err(|faults| Error::Invalid {
+        let callers = Callers::parse(&text, policy).map_err(|faults| Error::Invalid {
             path: path.to_owned(),
             faults,
         })?;
-        let warnings = exposure(path).into_iter().collect();
+        let mut warnings: Vec<String> = exposure(path).into_iter().collect();
+        warnings.extend(
+            policy
+                .map(|policy| callers.unlike(policy))
+                .unwrap_or_default(),
+        );
         Ok(Loaded { callers, warnings })
+    }
+
+    fn of(known: Known) -> Callers {
+        Callers {
+            known: Arc::new(known),
+            calls: Calls::default(),
+        }
+    }
+
+    /// The same callers, whose calls are noted.
+    #[must_use]
+    pub fn noted_by(self, calls: Calls) -> Callers {
+        Callers { calls, ..self }
+    }
+
+    /// Whom only one of the two files names.
+    fn unlike(&self, policy: &Policy) -> Vec<String> {
+        let names = self.names();
+        let without_key = policy
+            .members()
+            .filter(|(name, _)| !names.contains(name))
+            .map(|(name, member)| {
+                let line = member.line;
+                format!("line {line} of the access policy: the keys file does not name `{name}`")
+            });
+        let without_role = names
+            .iter()
+            .filter(|name| policy.member(name).is_none())
+            .map(|name| format!("the access policy does not name `{name}`: it may do nothing"));
+        without_key.chain(without_role).collect()
     }
 
     /// Says who calls. With a keys file the key or the certificate decides, wherever the call comes from, and both must
     /// mean the same caller; without one the address does.
     pub fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
-        match &*self.0 {
-            Known::Loopback(local) if shown.is_local => Ok(local.clone()),
+        let recognised = match &*self.known {
+            Known::Loopback(local) if shown.is_local => Ok(local),
             Known::Loopback(_) => Err(Refused::NotLocal),
             Known::Registered(registered) => registered.authenticate(shown),
+        };
+        match recognised {
+            Ok(caller) => Ok(Caller {
+                call: shown.call.cloned(),
+                calls: self.calls.clone(),
+                ..caller.clone()
+            }),
+            Err(refused) => {
+                let why = refused.to_string();
+                self.calls.note(Noted::of(
+                    shown.call.map(Arc::as_ref),
+                    Outcome::Unauthenticated,
+                    why,
+                ));
+                Err(refused)
+            }
+        }
+    }
+
+    /// The caller of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Caller> {
+        match &*self.known {
+            Known::Loopback(local) => Some(local).filter(|local| local.name() == name),
+            Known::Registered(registered) => registered.all().find(|one| one.name() == name),
         }
     }
 
     /// The names, for a report at start.
     pub fn names(&self) -> Vec<&str> {
-        match &*self.0 {
+        match &*self.known {
             Known::Loopback(local) => vec![local.name()],
             Known::Registered(registered) => {
-                let with_key = registered.keys.iter().map(|(_, caller)| caller);
-                let all = with_key.chain(registered.certificates.values());
-                let names: BTreeSet<&str> = all.map(Caller::name).collect();
+                let names: BTreeSet<&str> = registered.all().map(Caller::name).collect();
                 names.into_iter().collect()
             }
         }
     }
 
-    fn parse(text: &str) -> Result<Callers, Vec<String>> {
+    fn parse(text: &str, policy: Option<&Policy>) -> Result<Callers, Vec<String>> {
         let written: Written = serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map_or(0, |location| location.line());
             let message = error.without_snippet().to_string();
@@ -229,12 +336,18 @@ impl Callers {
                 message.lines().next().unwrap_or_default()
             )]
         })?;
-        written.validate()
+        written.validate(policy)
     }
 }
 
 impl Registered {
-    fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
+    /// Everybody; who has a key and a certificate comes twice.
+    fn all(&self) -> impl Iterator<Item = &Caller> {
+        let with_key = self.keys.iter().map(|(_, caller)| caller);
+        with_key.chain(self.certificates.values())
+    }
+
+    fn authenticate(&self, shown: &Shown<'_>) -> Result<&Caller, Refused> {
         let by_key = shown.authorization.map(|text| self.by_key(text));
         let by_key = by_key.transpose()?;
         let mut callers = by_key.into_iter().chain(
@@ -248,7 +361,7 @@ impl Registered {
             None => Refused::KeyMissing,
         })?;
         match callers.all(|other| other == caller) {
-            true => Ok(caller.clone()),
+            true => Ok(caller),
             false => Err(Refused::TwoCallers),
         }
     }
@@ -277,13 +390,32 @@ impl Registered {
 }
 
 impl Caller {
+    fn new(name: Arc<str>, may: Permissions) -> Caller {
+        Caller {
+            name,
+            may,
+            shared: false,
+            scope: None,
+            call: None,
+            calls: Calls::default(),
+        }
+    }
+
     /// The watched folder of this process: it brings lists, and may do nothing else. Who may put files there, the
     /// operating system decides.
     pub fn inbox() -> Caller {
         Caller {
-            name: INBOX.into(),
-            may: [Permission::Lists].into_iter().collect(),
             shared: true,
+            ..Caller::new(INBOX.into(), [Permission::Lists].into_iter().collect())
+        }
+    }
+
+    /// Whoever published an event on Kafka: it has events decided, and may do nothing else. Who may publish there, the
+    /// broker decides.
+    pub fn kafka() -> Caller {
+        Caller {
+            shared: true,
+            ..Caller::new(KAFKA.into(), [Permission::Check].into_iter().collect())
         }
     }
 
@@ -304,15 +436,112 @@ impl Caller {
         self.shared
     }
 
+    /// The department it belongs to, as the access policy says.
+    #[must_use]
+    pub fn department(&self) -> Option<&str> {
+        self.scope.as_ref().map(|scope| &*scope.department)
+    }
+
     /// Whether this caller may do that.
     pub fn may(&self, permission: Permission) -> bool {
         self.may.contains(permission)
+    }
+
+    /// Lets this caller do that, and takes note of it; of checks only where they are refused, for they leave verdicts.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn permit(&self, permission: Permission) -> Result<(), NotPermitted> {
+        self.permit_by(permission.alone())
+    }
+
+    /// As [`Caller::permit`], where each of several permissions is enough.
+    ///
+    /// # Errors
+    /// When it has none of them.
+    pub fn permit_by(&self, permissions: &'static [Permission]) -> Result<(), NotPermitted> {
+        if permissions.iter().any(|one| self.may(*one)) {
+            if permissions != [Permission::Check] {
+                self.note(Outcome::Allowed, String::new);
+            }
+            return Ok(());
+        }
+        let refused = NotPermitted::Lacks(permissions);
+        self.note(Outcome::PermissionDenied, || refused.to_string());
+        Err(refused)
+    }
+
+    /// Lets this caller have an event decided, as far as what it is about goes, and takes note when not.
+    ///
+    /// # Errors
+    /// When it does not deal with that.
+    pub fn asks_about<'a>(&self, question: impl Into<Question<'a>>) -> Result<(), NotPermitted> {
+        self.covers(&question.into()).map_err(|outside| {
+            self.note(Outcome::Outside, || outside.to_string());
+            outside.into()
+        })
+    }
+
+    /// Whether it deals with this.
+    pub(crate) fn covers(&self, question: &Question<'_>) -> Result<(), Outside> {
+        match &self.scope {
+            Some(scope) => scope.covers(question),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a verdict on such an event is this caller's to read; takes note when not.
+    #[must_use]
+    pub fn reads(&self, scenario: &str, stage: &str, region: &str) -> bool {
+        let deals = self.deals_with(scenario, stage, region);
+        if !deals {
+            self.note(Outcome::Outside, || {
+                "asked for a verdict of matters that it does not deal with".to_owned()
+            });
+        }
+        deals
+    }
+
+    /// Whether it deals with such events, whatever for.
+    #[must_use]
+    pub fn deals_with(&self, scenario: &str, stage: &str, region: &str) -> bool {
+        self.scope.as_ref().is_none_or(|scope| {
+            Region::parse(region).is_some_and(|region| scope.reads(scenario, stage, region))
+        })
+    }
+
+    /// Counts one check against what was agreed with this caller.
+    ///
+    /// # Errors
+    /// When that is used up: how long to wait.
+    pub fn take_one(&self) -> Result<(), Duration> {
+        let Some(scope) = &self.scope else {
+            return Ok(());
+        };
+        scope.take_one().inspect_err(|_| {
+            self.note(Outcome::TooMany, || {
+                "more checks a second than the access policy allows".to_owned()
+            });
+        })
+    }
+
+    fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
+        // What is no call is recorded by those who do it.
+        let Some(call) = &self.call else { return };
+        self.calls.note(Noted {
+            caller: Some(self.shared_name()),
+            department: self
+                .scope
+                .as_ref()
+                .map(|scope| Arc::clone(&scope.department)),
+            ..Noted::of(Some(call), outcome, why())
+        });
     }
 }
 
 impl Permissions {
     /// Every permission there is.
-    pub const ALL: Permissions = Permissions(u8::MAX);
+    pub const ALL: Permissions = Permissions(u16::MAX);
 
     /// Whether the permission is in the set.
     pub fn contains(self, permission: Permission) -> bool {
@@ -322,7 +551,7 @@ impl Permissions {
 
 impl Permission {
     /// Every one there is.
-    pub const EVERY: [Permission; 8] = [
+    pub const EVERY: [Permission; 11] = [
         Permission::Check,
         Permission::Lists,
         Permission::Read,
@@ -331,6 +560,9 @@ impl Permission {
         Permission::Simulate,
         Permission::Cases,
         Permission::Feedback,
+        Permission::Operate,
+        Permission::Secure,
+        Permission::Audit,
     ];
 
     /// The word for it, as a keys file writes it.
@@ -345,20 +577,20 @@ impl Permission {
             Permission::Simulate => "simulate",
             Permission::Cases => "cases",
             Permission::Feedback => "feedback",
+            Permission::Operate => "operate",
+            Permission::Secure => "secure",
+            Permission::Audit => "audit",
         }
     }
 
-    fn bit(self) -> u8 {
-        match self {
-            Permission::Check => 1,
-            Permission::Lists => 2,
-            Permission::Read => 4,
-            Permission::Watch => 8,
-            Permission::Publish => 32,
-            Permission::Simulate => 16,
-            Permission::Cases => 64,
-            Permission::Feedback => 128,
-        }
+    /// A list of this one.
+    fn alone(self) -> &'static [Permission] {
+        static EVERY: [Permission; 11] = Permission::EVERY;
+        std::slice::from_ref(&EVERY[self as usize])
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
 
@@ -386,15 +618,31 @@ impl fmt::Debug for Permissions {
 /// # Errors
 /// `UNAUTHENTICATED` and `PERMISSION_DENIED`, with the permission that it lacks.
 pub fn permitted<T>(request: &Request<T>, permission: Permission) -> Result<Caller, Status> {
+    permitted_by(request, permission.alone())
+}
+
+/// As [`permitted`], where each of several permissions is enough.
+///
+/// # Errors
+/// As there.
+pub fn permitted_by<T>(
+    request: &Request<T>,
+    permissions: &'static [Permission],
+) -> Result<Caller, Status> {
     let caller = request.extensions().get::<Caller>();
     let caller = caller.ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
-    if caller.may(permission) {
-        return Ok(caller.clone());
+    match caller.permit_by(permissions) {
+        Ok(()) => Ok(caller.clone()),
+        Err(refused) => Err(Status::permission_denied(refused.to_string())),
     }
-    let (name, word) = (caller.name(), permission.word());
-    Err(Status::permission_denied(format!(
-        "caller `{name}` may not do this: it needs the permission `{word}`"
-    )))
+}
+
+fn in_words(permissions: &[Permission]) -> String {
+    let words: Vec<String> = permissions
+        .iter()
+        .map(|one| format!("`{}`", one.word()))
+        .collect();
+    words.join(" or ")
 }
 
 /// The SHA-256 of a key in hexadecimal digits, as a keys file holds it.
@@ -455,14 +703,16 @@ struct WrittenCaller {
     key_sha256: Option<Spanned<String>>,
     #[serde(default)]
     certificate: Option<Spanned<String>>,
-    may: Vec<Permission>,
+    /// Left out where an access policy says it.
+    #[serde(default)]
+    may: Option<Vec<Permission>>,
     /// Several officials call with this key: their names alone tell them apart.
     #[serde(default)]
     shared: bool,
 }
 
 impl Written {
-    fn validate(self) -> Result<Callers, Vec<String>> {
+    fn validate(self, policy: Option<&Policy>) -> Result<Callers, Vec<String>> {
         let mut faults = Vec::new();
         let mut names: BTreeMap<String, u64> = BTreeMap::new();
         let mut digests: BTreeMap<KeyDigest, u64> = BTreeMap::new();
@@ -478,6 +728,10 @@ impl Written {
                 faults.push(format!(
                     "line {line}: `{INBOX}` is the name of the watched folder; choose another"
                 ));
+            } else if name == KAFKA {
+                faults.push(format!(
+                    "line {line}: `{KAFKA}` is the name of whoever published an event there; choose another"
+                ));
             } else if !is_name(&name) {
                 faults.push(format!(
                     "line {line}: `{name}` must be 1 to 64 of the characters a-z, 0-9, `-`, `_`, `.`"
@@ -488,20 +742,33 @@ impl Written {
                     "line {line}: `{name}` is also the caller of line {first}"
                 ));
             }
-            if caller.may.is_empty() {
-                faults.push(format!(
+            match (&caller.may, policy) {
+                (Some(_), Some(_)) => faults.push(format!(
+                    "line {line}: the access policy says what `{name}` may do; leave out `may`"
+                )),
+                (None, None) => faults.push(format!(
+                    "line {line}: `{name}` may do nothing; name at least one permission in `may`, or an access policy in the \
+                     configuration"
+                )),
+                (Some(may), None) if may.is_empty() => faults.push(format!(
                     "line {line}: `{name}` may do nothing; name at least one permission in `may`"
-                ));
+                )),
+                (Some(_), None) | (None, Some(_)) => {}
             }
             if caller.key_sha256.is_none() && caller.certificate.is_none() {
                 faults.push(format!(
                     "line {line}: nobody could tell who `{name}` is; give it a `key_sha256` or a `certificate`"
                 ));
             }
+            let member = policy.and_then(|policy| policy.member(&name));
+            let may = match member {
+                Some(member) => member.permissions(),
+                None => caller.may.into_iter().flatten().collect(),
+            };
             let known = Caller {
-                name: name.into(),
-                may: caller.may.into_iter().collect(),
                 shared: caller.shared,
+                scope: member.map(|member| Arc::clone(&member.scope)),
+                ..Caller::new(name.into(), may)
             };
             if let Some(key) = caller.key_sha256 {
                 let line = key.referenced.line();
@@ -538,7 +805,7 @@ impl Written {
             }
         }
         if faults.is_empty() {
-            Ok(Callers(Arc::new(Known::Registered(registered))))
+            Ok(Callers::of(Known::Registered(registered)))
         } else {
             Err(faults)
         }
@@ -583,9 +850,13 @@ mod tests {
     /// SHA-256 of `abc`, as FIPS 180 prints it.
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
+    fn parse(text: &str) -> Result<Callers, Vec<String>> {
+        Callers::parse(text, None)
+    }
+
     fn two() -> Callers {
         let other = hash_key("other-key");
-        Callers::parse(&format!(
+        parse(&format!(
             "callers:\n- {{name: tender-platform, key_sha256: {ABC}, may: [check, read]}}\n\
              - {{name: registry.feed, key_sha256: {other}, may: [lists]}}\n"
         ))
@@ -604,6 +875,7 @@ mod tests {
                 authorization: header,
                 certificate: None,
                 is_local: loopback,
+                call: None,
             });
             assert_eq!(
                 answer
@@ -631,7 +903,7 @@ mod tests {
 
     #[test]
     fn a_certificate_is_as_good_as_a_key_and_both_must_mean_the_same_caller() {
-        let callers = Callers::parse(&format!(
+        let callers = parse(&format!(
             "callers:\n- {{name: land, certificate: \"spiffe://city.example/land\", key_sha256: {ABC}, may: [check]}}\n\
              - {{name: tender, certificate: \"sha256:{}\", may: [check]}}\n",
             "07".repeat(32)
@@ -643,6 +915,7 @@ mod tests {
                     authorization: key,
                     certificate: Some(&Certificate::with([fingerprint; 32], names)),
                     is_local: false,
+                    call: None,
                 });
                 let name = answer.as_ref().map(Caller::name);
                 assert_eq!(
@@ -670,6 +943,13 @@ mod tests {
     }
 
     #[test]
+    fn each_permission_is_found_by_its_place() {
+        for permission in Permission::EVERY {
+            assert_eq!(permission.alone(), [permission]);
+        }
+    }
+
+    #[test]
     fn a_caller_may_only_what_the_file_says() {
         let caller = two()
             .authenticate(&Shown::authorization("Bearer abc"))
@@ -678,17 +958,16 @@ mod tests {
             .iter()
             .map(|one| caller.may(*one))
             .collect();
-        assert_eq!(may, [true, false, true, false, false, false, false, false]);
-        assert_eq!(
-            Permission::EVERY.into_iter().collect::<Permissions>(),
-            Permissions::ALL
-        );
+        let expected = [Permission::Check, Permission::Read];
+        assert_eq!(may, Permission::EVERY.map(|one| expected.contains(&one)));
+        let every = Permission::EVERY.into_iter().collect::<Permissions>();
+        assert_eq!(every.0.count_ones() as usize, Permission::EVERY.len());
     }
 
     #[test]
     fn a_key_is_of_one_official_unless_the_file_says_that_it_is_shared() {
         let other = hash_key("other-key");
-        let callers = Callers::parse(&format!(
+        let callers = parse(&format!(
             "callers:\n- {{name: desk.system, key_sha256: {ABC}, may: [cases], shared: true}}\n\
              - {{name: wang.wu, key_sha256: {other}, may: [cases]}}\n"
         ))
@@ -729,7 +1008,7 @@ mod tests {
                 .iter()
                 .any(|one| inbox.may(*one) && *one != Permission::Lists)
         );
-        let faults = Callers::parse(&format!(
+        let faults = parse(&format!(
             "callers:\n- {{name: inbox, key_sha256: {ABC}, may: [lists]}}\n"
         ))
         .unwrap_err();
@@ -741,7 +1020,7 @@ mod tests {
 
     #[test]
     fn a_file_without_callers_recognises_nobody() {
-        let callers = Callers::parse("callers: []\n").unwrap();
+        let callers = parse("callers: []\n").unwrap();
         assert_eq!(
             callers.authenticate(&Shown::authorization("Bearer abc")),
             Err(Refused::KeyUnknown)
@@ -755,7 +1034,7 @@ mod tests {
     #[test]
     fn a_bad_file_is_refused_with_every_fault() {
         let check = |yaml: &str, expected: &[&str]| {
-            let faults = Callers::parse(yaml).unwrap_err();
+            let faults = parse(yaml).unwrap_err();
             assert_eq!(faults.len(), expected.len(), "{faults:?}");
             for (fault, part) in faults.iter().zip(expected) {
                 assert!(fault.contains(part), "`{fault}` should contain `{part}`");
@@ -815,8 +1094,8 @@ mod tests {
 
     #[test]
     fn a_key_pasted_for_its_hash_is_not_repeated_in_the_error() {
-        let faults = Callers::parse("callers:\n- {name: a, key_sha256: cgk_secret, may: [read]}\n")
-            .unwrap_err();
+        let faults =
+            parse("callers:\n- {name: a, key_sha256: cgk_secret, may: [read]}\n").unwrap_err();
         assert!(!faults.concat().contains("cgk_secret"), "{faults:?}");
     }
 
@@ -855,5 +1134,82 @@ mod tests {
             crate::errors::Chain(&error).to_string(),
             "read keys file `/nowhere/keys.yaml`: No such file or directory (os error 2)"
         );
+    }
+
+    const POLICY: &str = "callers:\n- name: tender-platform\n  department: 示例市公共资源交易中心\n  roles: [business]\n  \
+                          matters: [{scenario: tender, regions: [\"329900\"]}]\n- {name: gone, department: 市, roles: \
+                          [list_source]}\n";
+
+    #[test]
+    fn under_a_policy_it_alone_says_what_a_caller_may() {
+        let policy = Policy::parse(POLICY).unwrap();
+        let other = hash_key("other-key");
+        let callers = Callers::parse(
+            &format!(
+                "callers:\n- {{name: tender-platform, key_sha256: {ABC}}}\n- {{name: new, key_sha256: {other}}}\n"
+            ),
+            Some(&policy),
+        )
+        .unwrap();
+        let known = |key: &str| callers.authenticate(&Shown::authorization(key)).unwrap();
+        let platform = known("Bearer abc");
+        assert_eq!(platform.permit(Permission::Check), Ok(()));
+        assert_eq!(
+            platform.permit(Permission::Read),
+            Err(NotPermitted::Lacks(&[Permission::Read]))
+        );
+        let question = |region: &str| Question {
+            source: "tender-platform",
+            scenario: "tender",
+            stage: "evaluate",
+            region: Region::parse(region).unwrap(),
+            purpose: None,
+            item: None,
+        };
+        assert_eq!(platform.asks_about(question("329905")), Ok(()));
+        assert_eq!(
+            platform.asks_about(question("320100")),
+            Err(NotPermitted::Outside(Outside::Region))
+        );
+        assert!(platform.reads("tender", "award", "329900"));
+        assert!(!platform.reads("tender", "award", "?"));
+        assert!(
+            !Permission::EVERY
+                .iter()
+                .any(|one| known("Bearer other-key").may(*one))
+        );
+        assert_eq!(
+            callers.unlike(&policy),
+            [
+                "line 6 of the access policy: the keys file does not name `gone`",
+                "the access policy does not name `new`: it may do nothing"
+            ]
+        );
+        let faults = Callers::parse(
+            &format!("callers:\n- {{name: tender-platform, key_sha256: {ABC}, may: [read]}}\n"),
+            Some(&policy),
+        )
+        .unwrap_err();
+        assert!(faults[0].contains("leave out `may`"), "{faults:?}");
+    }
+
+    #[test]
+    fn without_a_policy_permissions_are_all_that_limits() {
+        let caller = two()
+            .authenticate(&Shown::authorization("Bearer abc"))
+            .unwrap();
+        let question = Question {
+            source: "any",
+            scenario: "any",
+            stage: "any",
+            region: Region::NATION,
+            purpose: None,
+            item: None,
+        };
+        assert_eq!(caller.asks_about(question), Ok(()));
+        assert!(caller.reads("any", "any", "any"));
+        assert_eq!(caller.take_one(), Ok(()));
+        assert!(Caller::kafka().may(Permission::Check));
+        assert_eq!(Caller::kafka().asks_about(question), Ok(()));
     }
 }

@@ -1,5 +1,6 @@
 //! What every role needs: configuration, telemetry, shutdown, health, callers, journal.
 
+pub mod access;
 pub mod callers;
 pub mod check_points;
 pub mod clock;

@@ -6,7 +6,7 @@ use creditgate_measures::time::Time;
 use creditgate_proto::encode::{time_from_proto, time_to_proto};
 use creditgate_proto::v1::deliveries_server::Deliveries as Service;
 use creditgate_proto::{Refused, status, v1};
-use creditgate_runtime::callers::{Permission, permitted};
+use creditgate_runtime::callers::{Permission, permitted_by};
 use tonic::{Request, Response, Status};
 
 use super::known::{self, Known, Letter};
@@ -14,6 +14,11 @@ use super::{Inner, change};
 use crate::error::ActError;
 use crate::pages;
 use crate::service::{form, invalid, told, unreadable};
+
+/// Who may put, end, stop and resume deliveries, and send again.
+const CHANGE: [Permission; 2] = [Permission::Cases, Permission::Operate];
+/// Who may see them.
+const SEE: [Permission; 2] = [Permission::Read, Permission::Operate];
 
 /// Longest name and reason, in characters.
 const TEXT_MAX: usize = 256;
@@ -64,7 +69,7 @@ impl Service for DeliveriesService {
         &self,
         request: Request<v1::PutDeliveryRequest>,
     ) -> Result<Response<v1::DeliveryResponse>, Status> {
-        let caller = permitted(&request, Permission::Cases)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let asked = request.into_inner();
         let name = asked.name.clone();
         let (inner, looked_at) = (Arc::clone(&self.inner), asked.clone());
@@ -84,7 +89,7 @@ impl Service for DeliveriesService {
         &self,
         request: Request<v1::EndDeliveryRequest>,
     ) -> Result<Response<v1::DeliveryResponse>, Status> {
-        let caller = permitted(&request, Permission::Cases)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let v1::EndDeliveryRequest { name, reason } = request.into_inner();
         form(&[("reason", &reason, true, TEXT_MAX)])?;
         self.ready().await?;
@@ -98,7 +103,7 @@ impl Service for DeliveriesService {
         &self,
         request: Request<v1::ListDeliveriesRequest>,
     ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        permitted_by(&request, &SEE)?;
         let ended = request.get_ref().ended;
         self.ready().await?;
         let found = self
@@ -117,7 +122,7 @@ impl Service for DeliveriesService {
         &self,
         request: Request<v1::PauseDeliveryRequest>,
     ) -> Result<Response<v1::DeliveryResponse>, Status> {
-        let caller = permitted(&request, Permission::Cases)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let v1::PauseDeliveryRequest { name, reason } = request.into_inner();
         form(&[("reason", &reason, true, TEXT_MAX)])?;
         self.ready().await?;
@@ -131,7 +136,7 @@ impl Service for DeliveriesService {
         &self,
         request: Request<v1::ResumeDeliveryRequest>,
     ) -> Result<Response<v1::DeliveryResponse>, Status> {
-        let caller = permitted(&request, Permission::Cases)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let asked = request.into_inner();
         form(&[("reason", &asked.reason, false, TEXT_MAX)])?;
         let since = asked
@@ -154,7 +159,7 @@ impl Service for DeliveriesService {
         &self,
         request: Request<v1::ListDeadLettersRequest>,
     ) -> Result<Response<v1::ListDeadLettersResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        permitted_by(&request, &SEE)?;
         let asked = request.into_inner();
         let size = pages::size(asked.page_size)?;
         self.ready().await?;
@@ -174,7 +179,7 @@ impl Service for DeliveriesService {
         &self,
         request: Request<v1::ResendRequest>,
     ) -> Result<Response<v1::ResendResponse>, Status> {
-        let caller = permitted(&request, Permission::Cases)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let asked = request.into_inner();
         self.ready().await?;
         let known = self.known(&asked.name).await?;

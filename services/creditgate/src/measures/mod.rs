@@ -56,7 +56,7 @@ fn load(args: &BookArgs) -> Result<Book, Failure> {
     Book::load(&files, &deployment).map_err(refused)
 }
 
-fn load_named(book: &WhichBook) -> Result<Book, Failure> {
+pub(crate) fn load_named(book: &WhichBook) -> Result<Book, Failure> {
     let (files, deployment) = compose(book.dir.as_deref(), &book.supplement, &book.confirmations)?;
     Book::load(&files, &deployment).map_err(refused)
 }

@@ -14,7 +14,7 @@ fn firm(n: u64) -> v1::Entry {
 async fn decided(gate: &Gate, n: u64) -> Decided {
     let arrival = Arrival {
         event: evaluation(n, vec![bidder("USCC", invented::uscc(n), "")]),
-        caller: Arc::from("test"),
+        caller: Caller::kafka(),
         transport: Transport::GrpcCheck,
         lists_until: Instant::now(),
         late_lists: LateLists::Refuse,

@@ -96,7 +96,7 @@ async fn a_stream_keeps_its_order_whatever_delays_there_are() {
         }
     });
     let requests = ReceiverStream::new(requests);
-    let responses = gate.answer_stream(requests, "test".into(), tracing::Span::none());
+    let responses = gate.answer_stream(requests, caller(), tracing::Span::none());
     let responses: Vec<_> = responses.collect().await;
     assert_eq!(responses.len(), 3_000);
     for (n, response) in responses.into_iter().enumerate() {
@@ -127,7 +127,7 @@ async fn bad_items_get_their_own_error_and_the_stream_goes_on() {
     ];
     let requests = tokio_stream::iter(items.map(Ok));
     let responses: Vec<_> = gate
-        .answer_stream(requests, "test".into(), tracing::Span::none())
+        .answer_stream(requests, caller(), tracing::Span::none())
         .collect()
         .await;
     let told: Vec<_> = responses
@@ -162,7 +162,7 @@ async fn an_event_that_waits_for_lists_keeps_no_later_group_from_claiming_it() {
     let (sender, requests) = mpsc::channel(8);
     let responses = gate.answer_stream(
         ReceiverStream::new(requests),
-        "test".into(),
+        caller(),
         tracing::Span::none(),
     );
     let mut waiting = event(1, 1, "evaluate");
@@ -190,7 +190,7 @@ async fn a_reader_who_stops_reading_blocks_only_himself() {
     let gate = world.open();
     let requests =
         tokio_stream::iter((0..5_000).map(|n| Ok(item(Some(event(n, n, "evaluate")), ""))));
-    let mut responses = gate.answer_stream(requests, "test".into(), tracing::Span::none());
+    let mut responses = gate.answer_stream(requests, caller(), tracing::Span::none());
     let first = responses.next().await.unwrap().unwrap();
     assert_eq!(told(&first.result.unwrap()), "e0");
     // Not read any further, yet whatever it has claimed is settled.
@@ -206,7 +206,7 @@ async fn a_stream_ends_with_its_answers_when_the_gate_closes() {
     let (sender, requests) = mpsc::channel(8);
     let mut responses = gate.answer_stream(
         ReceiverStream::new(requests),
-        "test".into(),
+        caller(),
         tracing::Span::none(),
     );
     sender

@@ -79,7 +79,7 @@ async fn every_answer_to_a_repeat_tells_it() {
             ..Default::default()
         };
         let items = tokio_stream::iter([Ok(item)]);
-        let answers = gate.answer_stream(items, "test".into(), tracing::Span::none());
+        let answers = gate.answer_stream(items, caller(), tracing::Span::none());
         let answers: Vec<_> = answers.collect().await;
         let answer = answers.into_iter().next().unwrap().unwrap();
         assert_eq!(of_item(answer.result.unwrap()), expected);

@@ -6,12 +6,17 @@ use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_proto::v1::subscriptions_server::Subscriptions;
-use creditgate_runtime::callers::{Permission, permitted};
+use creditgate_runtime::callers::{Permission, permitted, permitted_by};
 use tonic::{Request, Response, Status};
 
 use super::{Inner, change};
 use crate::desk::{Standing, Subscription};
 use crate::error::ChangeError;
+
+/// Who may put, end and resume subscriptions.
+const CHANGE: [Permission; 2] = [Permission::Lists, Permission::Operate];
+/// Who may see them.
+const SEE: [Permission; 2] = [Permission::Read, Permission::Operate];
 
 /// The service; cheap to clone.
 #[derive(Clone)]
@@ -43,7 +48,7 @@ impl Subscriptions for SubscriptionsService {
         &self,
         request: Request<v1::PutSubscriptionRequest>,
     ) -> Result<Response<v1::PutSubscriptionResponse>, Status> {
-        let caller = permitted(&request, Permission::Lists)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let asked = request.into_inner();
         let name = asked.name.clone();
         let version = change::put(&self.inner, asked, &caller).await;
@@ -58,7 +63,7 @@ impl Subscriptions for SubscriptionsService {
         &self,
         request: Request<v1::EndSubscriptionRequest>,
     ) -> Result<Response<v1::EndSubscriptionResponse>, Status> {
-        let caller = permitted(&request, Permission::Lists)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let asked = request.into_inner();
         let name = asked.name.clone();
         let version = change::end(&self.inner, asked, &caller).await;
@@ -73,7 +78,7 @@ impl Subscriptions for SubscriptionsService {
         &self,
         request: Request<v1::ListSubscriptionsRequest>,
     ) -> Result<Response<v1::ListSubscriptionsResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        permitted_by(&request, &SEE)?;
         let ended = request.get_ref().ended;
         let desk = self.inner.registry.desk();
         let wanted = desk.subscriptions.all();
@@ -89,7 +94,7 @@ impl Subscriptions for SubscriptionsService {
         &self,
         request: Request<v1::ResumeSubscriptionRequest>,
     ) -> Result<Response<v1::ResumeSubscriptionResponse>, Status> {
-        let caller = permitted(&request, Permission::Lists)?;
+        let caller = permitted_by(&request, &CHANGE)?;
         let asked = request.into_inner();
         let name = asked.name.clone();
         let version = change::resume(&self.inner, asked, &caller).await;

@@ -136,6 +136,14 @@ pub const KEYS: &[Key] = &[
          only loopback may call, as `local`.",
     ),
     key(
+        "access.policy_file",
+        "CREDITGATE_ACCESS_POLICY_FILE",
+        Form::Optional,
+        "",
+        "File that gives callers their roles and the matters they deal with; whom and what it does not name is refused \
+         (`creditgate access --help`). Nothing: each caller may do what `keys_file` says, about everything.",
+    ),
+    key(
         "tls.certificate_file",
         "CREDITGATE_TLS_CERTIFICATE_FILE",
         Form::Optional,

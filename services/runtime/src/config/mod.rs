@@ -95,6 +95,8 @@ pub struct Config {
     pub confirmations: Vec<PathBuf>,
     /// The callers and their keys; none: loopback only.
     pub keys_file: Option<PathBuf>,
+    /// What callers may do.
+    pub access: Access,
     /// TLS towards callers.
     pub tls: Tls,
     /// The book.
@@ -131,6 +133,13 @@ pub enum Role {
     Stream,
     /// Cases: reviewed, measures reported and lifted.
     Cases,
+}
+
+/// What callers may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Access {
+    /// Their roles and matters; none: the keys file says what each may do.
+    pub policy_file: Option<PathBuf>,
 }
 
 /// TLS towards callers; without a certificate both interfaces speak in clear.
@@ -379,6 +388,9 @@ impl Config {
             catalogue_dir: read.optional("catalogue_dir", PATH, path),
             confirmations: read.many("confirmations", "must be a list of paths", path),
             keys_file: read.optional("keys_file", PATH, path),
+            access: Access {
+                policy_file: read.optional("access.policy_file", PATH, path),
+            },
             tls: Tls {
                 certificate_file: read.optional("tls.certificate_file", PATH, path),
                 key_file: read.optional("tls.key_file", PATH, path),
@@ -509,6 +521,12 @@ impl Config {
             read.refuse(
                 "tls.client_ca_file",
                 "is heeded only over TLS: set `tls.certificate_file` and `tls.key_file`",
+            );
+        }
+        if self.access.policy_file.is_some() && self.keys_file.is_none() {
+            read.refuse(
+                "access.policy_file",
+                "says what callers may do, and nothing says who they are: set `keys_file`",
             );
         }
         if tls.client_ca_file.is_some() && self.keys_file.is_none() {

@@ -1,0 +1,198 @@
+//! `creditgate access`: who may ask what, checked without a service, and who called.
+
+use std::process::ExitCode;
+
+use creditgate_measures::event::Region;
+use creditgate_measures::time::Time;
+use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::v1::CallRecord;
+use creditgate_runtime::access::{self, Answered, Asked, Matter, Member, Policy, Question, Tried};
+use creditgate_runtime::callers::{Callers, Permission};
+use creditgate_runtime::errors::Chain;
+use serde_json::json;
+
+use crate::cli::{AccessCommand, CallsArgs, ExplainAccessArgs, LintAccessArgs, PolicyArgs};
+use crate::failure::Failure;
+use crate::measures::load_named;
+
+/// Runs a command about access.
+pub fn run(command: &AccessCommand) -> Result<ExitCode, Failure> {
+    match command {
+        AccessCommand::Lint(args) => lint(args),
+        AccessCommand::Test(args) => test(args),
+        AccessCommand::Explain(args) => explain(args),
+        AccessCommand::Calls(args) => calls(args),
+    }
+}
+
+fn load(path: &std::path::Path) -> Result<Policy, Failure> {
+    Policy::load(path).map_err(|error| Failure::plain(Chain(&error).to_string()))
+}
+
+fn lint(args: &LintAccessArgs) -> Result<ExitCode, Failure> {
+    let policy = load(&args.policy)?;
+    let book = load_named(&args.book)?;
+    let mut faults = policy.unknown_to(&book);
+    if let Some(path) = &args.keys_file {
+        let loaded = Callers::load_under(path, Some(&policy))
+            .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+        faults.extend(loaded.warnings);
+    }
+    for (name, member) in policy.members() {
+        tell_member(name, member);
+    }
+    let (callers, cases) = (policy.members().count(), policy.trials().len());
+    say!("{callers} callers, {cases} cases");
+    for fault in &faults {
+        say!("{}: {fault}", args.policy.display());
+    }
+    Ok(match faults.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(1),
+    })
+}
+
+fn tell_member(name: &str, member: &Member) {
+    let roles: Vec<_> = member.roles.iter().map(|role| role.word()).collect();
+    let scope = &member.scope;
+    say!("{name}  {}  {}", scope.department, roles.join(", "));
+    if let Some(sources) = &scope.sources {
+        say!("  sources  {}", joined(sources));
+    }
+    for matter in &scope.matters {
+        say!("  {}", in_words(matter));
+    }
+    if let Some(rate) = scope.checks_per_second() {
+        say!("  at most {rate} checks a second");
+    }
+}
+
+fn joined<'a>(words: impl IntoIterator<Item = &'a std::sync::Arc<str>>) -> String {
+    let words: Vec<&str> = words.into_iter().map(AsRef::as_ref).collect();
+    words.join(", ")
+}
+
+/// A matter in one line.
+fn in_words(matter: &Matter) -> String {
+    let regions: Vec<String> = matter.regions.iter().map(Region::to_string).collect();
+    let mut line = format!(
+        "{} in {}",
+        matter.scenario.as_deref().unwrap_or("every scenario"),
+        regions.join(", ")
+    );
+    let lists = [
+        ("at", &matter.stages),
+        ("for", &matter.purposes),
+        ("about", &matter.items),
+    ];
+    for (word, list) in lists {
+        if let Some(list) = list {
+            line.push_str(&format!(", {word} {}", joined(list)));
+        }
+    }
+    line
+}
+
+fn test(args: &PolicyArgs) -> Result<ExitCode, Failure> {
+    let policy = load(&args.policy)?;
+    let mut failed = 0;
+    for trial in policy.trials() {
+        let got = match trial.put_to(&policy) {
+            Tried::Held => continue,
+            Tried::Differs(answered) => {
+                format!("expected {}, got {}", trial.expect, answered.word())
+            }
+            Tried::Unclear(why) => why,
+        };
+        failed += 1;
+        say!("{}: case `{}`: {got}", args.policy.display(), trial.name);
+    }
+    let cases = policy.trials().len();
+    if failed == 0 {
+        say!("{cases} cases hold");
+        return Ok(ExitCode::SUCCESS);
+    }
+    say!("{failed} of {cases} cases do not hold");
+    Ok(ExitCode::from(1))
+}
+
+fn explain(args: &ExplainAccessArgs) -> Result<ExitCode, Failure> {
+    let policy = load(&args.policy)?;
+    let region = Region::parse(&args.region).ok_or_else(|| {
+        Failure::plain(format!(
+            "`{}` is no region: six digits of GB/T 2260, such as 329900",
+            args.region
+        ))
+    })?;
+    let question = Question {
+        source: args.source.as_deref().unwrap_or(&args.caller),
+        scenario: &args.scenario,
+        stage: &args.stage,
+        region,
+        purpose: args.purpose.as_deref(),
+        item: args.item.as_deref(),
+    };
+    let answered = policy.answer(&args.caller, Permission::Check, Some(&question));
+    match answered {
+        Answered::Allowed => {
+            say!("allowed");
+            return Ok(ExitCode::SUCCESS);
+        }
+        refused => say!("refused: {refused}"),
+    }
+    if let Some(member) = policy.member(&args.caller) {
+        tell_member(&args.caller, member);
+    }
+    Ok(ExitCode::from(1))
+}
+
+fn calls(args: &CallsArgs) -> Result<ExitCode, Failure> {
+    let calls = access::calls_of(&args.data_dir).map_err(|error| {
+        let dir = args.data_dir.display();
+        Failure::new(format!("read who called in `{dir}`"), error)
+    })?;
+    let wanted = Asked {
+        caller: args.caller.clone(),
+        refused: args.refused,
+    };
+    for call in calls {
+        let call = call.map_err(|error| Failure::new("read who called", error))?;
+        if wanted.takes(&call) {
+            tell_call(&call, args.json);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_call(call: &CallRecord, as_json: bool) {
+    let at = |stamp: Option<&pbjson_types::Timestamp>| {
+        let time = stamp.and_then(time_from_proto);
+        time.map_or_else(String::new, |time: Time| time.to_string())
+    };
+    let (first, last) = (at(call.first.as_ref()), at(call.last.as_ref()));
+    if as_json {
+        let line = json!({
+            "first": first, "last": last, "times": call.times, "caller": call.caller,
+            "department": call.department, "address": call.address, "call": call.call,
+            "outcome": call.outcome, "why": call.why,
+        });
+        say!("{line}");
+        return;
+    }
+    let or_dash = |text: &str| match text.is_empty() {
+        true => "-".to_owned(),
+        false => text.to_owned(),
+    };
+    say!(
+        "{first}  {:<17}  {:<16}  {:<15}  {} × {}{}",
+        call.outcome,
+        or_dash(&call.caller),
+        or_dash(&call.address),
+        call.times,
+        or_dash(&call.call),
+        match call.why.is_empty() {
+            true => String::new(),
+            false => format!("  ({})", call.why),
+        }
+    );
+}

@@ -1,0 +1,500 @@
+//! The policy file: read, and refused with every fault it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use creditgate_measures::book::Book;
+use creditgate_measures::event::Region;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::scope::{Matter, Scope};
+use super::trial::Trial;
+use crate::callers::{Permission, Permissions};
+
+/// What stands for every scenario.
+const EVERY: &str = "*";
+
+/// What each caller may do. Whom it does not name may do nothing.
+#[derive(Debug, Default)]
+pub struct Policy {
+    members: BTreeMap<String, Member>,
+    trials: Vec<Trial>,
+}
+
+/// One caller of a policy.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its roles, without repetition.
+    pub roles: BTreeSet<Role>,
+    /// What it deals with.
+    pub scope: Arc<Scope>,
+    /// Line in the file.
+    pub line: u64,
+}
+
+/// A duty in the work with public credit, and the permissions that go with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// A business system: has events decided, and reports what was carried out.
+    Business,
+    /// Brings lists.
+    ListSource,
+    /// Decides what is proposed.
+    Reviewer,
+    /// Puts measures in force.
+    Publisher,
+    /// Looks after systems that something is sent to (系统管理员).
+    SystemAdministrator,
+    /// Sees who may do what (安全管理员).
+    SecurityAdministrator,
+    /// Sees who did what (审计管理员).
+    Auditor,
+}
+
+/// Why a policy is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be read.
+    #[error("read access policy `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// What it says is not right.
+    #[error("access policy `{}`: {}", path.display(), faults.join("; "))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Every fault with its line.
+        faults: Vec<String>,
+    },
+}
+
+impl Role {
+    /// Every one there is.
+    pub const EVERY: [Self; 7] = [
+        Self::Business,
+        Self::ListSource,
+        Self::Reviewer,
+        Self::Publisher,
+        Self::SystemAdministrator,
+        Self::SecurityAdministrator,
+        Self::Auditor,
+    ];
+
+    /// The word for it, as a policy writes it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Business => "business",
+            Self::ListSource => "list_source",
+            Self::Reviewer => "reviewer",
+            Self::Publisher => "publisher",
+            Self::SystemAdministrator => "system_administrator",
+            Self::SecurityAdministrator => "security_administrator",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// What it may do.
+    #[must_use]
+    pub const fn permissions(self) -> &'static [Permission] {
+        match self {
+            Self::Business => &[Permission::Check, Permission::Feedback],
+            Self::ListSource => &[Permission::Lists],
+            Self::Reviewer => &[Permission::Read, Permission::Cases],
+            Self::Publisher => &[Permission::Read, Permission::Publish, Permission::Simulate],
+            Self::SystemAdministrator => &[Permission::Operate],
+            Self::SecurityAdministrator => &[Permission::Secure],
+            Self::Auditor => &[Permission::Read, Permission::Watch, Permission::Audit],
+        }
+    }
+
+    /// Whether it is one of the three that no one person may hold two of (GB/T 22239, level 3).
+    #[must_use]
+    pub const fn is_administrators(self) -> bool {
+        matches!(
+            self,
+            Self::SystemAdministrator | Self::SecurityAdministrator | Self::Auditor
+        )
+    }
+
+    /// Whether what it may do depends on the matters it deals with.
+    const fn has_matters(self) -> bool {
+        matches!(
+            self,
+            Self::Business | Self::Reviewer | Self::Publisher | Self::Auditor
+        )
+    }
+}
+
+impl Member {
+    /// What all its roles may do.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        let roles = self.roles.iter();
+        roles.flat_map(|role| role.permissions()).copied().collect()
+    }
+}
+
+impl Policy {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has faults: then with all of them.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text).map_err(|faults| Error::Invalid {
+            path: path.to_owned(),
+            faults,
+        })
+    }
+
+    /// Reads the text of a policy.
+    ///
+    /// # Errors
+    /// Every fault with its line.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let written: Written = serde_saphyr::from_str(text).map_err(|error| {
+            let line = error.location().map_or(0, |location| location.line());
+            let message = error.without_snippet().to_string();
+            let first = message.lines().next().unwrap_or_default();
+            vec![format!("line {line}: {first}")]
+        })?;
+        written.validate()
+    }
+
+    /// What it says of a caller.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.get(name)
+    }
+
+    /// Whom it names.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &Member)> {
+        let members = self.members.iter();
+        members.map(|(name, member)| (name.as_str(), member))
+    }
+
+    /// Its cases.
+    #[must_use]
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// Scenarios and stages that the book does not know: what is said of them never applies.
+    #[must_use]
+    pub fn unknown_to(&self, book: &Book) -> Vec<String> {
+        let mut unknown = BTreeSet::new();
+        for (name, member) in &self.members {
+            let line = member.line;
+            for matter in &member.scope.matters {
+                let Some(code) = matter.scenario.as_deref() else {
+                    continue;
+                };
+                let Some(scenario) = book.scenario(code) else {
+                    unknown.insert((line, format!("`{name}`: the book has no scenario `{code}`")));
+                    continue;
+                };
+                let stages = matter.stages.iter().flatten();
+                for stage in stages.filter(|stage| scenario.stage(stage).is_none()) {
+                    let what = format!("`{name}`: the scenario `{code}` has no stage `{stage}`");
+                    unknown.insert((line, what));
+                }
+            }
+        }
+        let told = unknown.into_iter();
+        told.map(|(line, what)| format!("line {line}: {what}"))
+            .collect()
+    }
+}
+
+/// The file as people write it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    callers: Vec<WrittenMember>,
+    #[serde(default)]
+    cases: Vec<Trial>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenMember {
+    name: Spanned<String>,
+    department: String,
+    roles: Vec<Role>,
+    #[serde(default)]
+    sources: Option<Vec<String>>,
+    #[serde(default)]
+    matters: Vec<WrittenMatter>,
+    #[serde(default)]
+    checks_per_second: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenMatter {
+    scenario: Spanned<String>,
+    #[serde(default)]
+    stages: Option<Vec<String>>,
+    regions: Vec<String>,
+    #[serde(default)]
+    purposes: Option<Vec<String>>,
+    #[serde(default)]
+    items: Option<Vec<String>>,
+}
+
+impl Written {
+    fn validate(self) -> Result<Policy, Vec<String>> {
+        let mut faults = Vec::new();
+        let mut members = BTreeMap::<String, Member>::new();
+        for written in self.callers {
+            let name = written.name.value.clone();
+            let member = written.validate(&mut faults);
+            if let Some(first) = members.get(&name) {
+                faults.push(format!(
+                    "line {}: `{name}` is also the caller of line {}",
+                    member.line, first.line
+                ));
+                continue;
+            }
+            members.insert(name, member);
+        }
+        match faults.is_empty() {
+            true => Ok(Policy {
+                members,
+                trials: self.cases,
+            }),
+            false => Err(faults),
+        }
+    }
+}
+
+impl WrittenMember {
+    fn validate(self, faults: &mut Vec<String>) -> Member {
+        let (name, line) = (self.name.value, self.name.referenced.line());
+        let mut fault = |what: String| faults.push(format!("line {line}: `{name}` {what}"));
+        if self.department.trim().is_empty() {
+            fault("needs the `department` that it belongs to or works for".to_owned());
+        }
+        let roles: BTreeSet<Role> = self.roles.into_iter().collect();
+        if roles.is_empty() {
+            fault("may do nothing; name at least one of its `roles`".to_owned());
+        }
+        let duties: Vec<_> = roles
+            .iter()
+            .filter(|role| role.is_administrators())
+            .map(|role| format!("`{}`", role.word()))
+            .collect();
+        if duties.len() > 1 {
+            let duties = duties.join(" and ");
+            fault(format!(
+                "is {duties}: nobody may look after the system, say who may do what, and look into what was done; \
+                 give each to somebody else"
+            ));
+        }
+        let depends = roles.iter().any(|role| role.has_matters());
+        if depends && self.matters.is_empty() {
+            fault(
+                "deals with nothing; name its `matters`, each with a scenario (`*` for every one) and regions"
+                    .to_owned(),
+            );
+        }
+        if !depends && !roles.is_empty() && !self.matters.is_empty() {
+            fault("has `matters` and no role that looks at them".to_owned());
+        }
+        if self.sources.as_ref().is_some_and(Vec::is_empty) {
+            fault("has `sources` without any; leave it out for every source".to_owned());
+        }
+        let checks_per_second = self.checks_per_second.map(NonZeroU32::new);
+        if checks_per_second == Some(None) {
+            fault(
+                "has `checks_per_second: 0`; leave out its role `business` to refuse them all"
+                    .to_owned(),
+            );
+        }
+        let matters = self.matters.into_iter();
+        let matters = matters.map(|matter| matter.validate(faults)).collect();
+        let scope = Scope::new(
+            self.department.into(),
+            self.sources.map(words),
+            matters,
+            checks_per_second.flatten(),
+        );
+        Member {
+            roles,
+            scope: Arc::new(scope),
+            line,
+        }
+    }
+}
+
+impl WrittenMatter {
+    fn validate(self, faults: &mut Vec<String>) -> Matter {
+        let line = self.scenario.referenced.line();
+        let scenario = self.scenario.value;
+        let mut fault = |what: String| faults.push(format!("line {line}: {what}"));
+        if self.regions.is_empty() {
+            fault("a matter needs `regions`; `100000` is the whole country".to_owned());
+        }
+        let mut regions = Vec::new();
+        for text in self.regions {
+            match Region::parse(&text) {
+                Some(region) => regions.push(region),
+                None => fault(format!(
+                    "`{text}` is no region: six digits of GB/T 2260, in quotation marks"
+                )),
+            }
+        }
+        if scenario == EVERY && self.stages.is_some() {
+            fault("stages are of one scenario; leave them out with `*`".to_owned());
+        }
+        let lists = [
+            ("stages", &self.stages),
+            ("purposes", &self.purposes),
+            ("items", &self.items),
+        ];
+        for (key, list) in lists {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                fault(format!("`{key}` is empty; leave it out for any"));
+            }
+        }
+        Matter {
+            scenario: (scenario != EVERY).then(|| scenario.into()),
+            stages: self.stages.map(words),
+            regions,
+            purposes: self.purposes.map(words),
+            items: self.items.map(words),
+        }
+    }
+}
+
+fn words(written: Vec<String>) -> BTreeSet<Arc<str>> {
+    written.into_iter().map(Arc::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(yaml: &str) -> Vec<String> {
+        Policy::parse(yaml).expect_err(yaml)
+    }
+
+    #[test]
+    fn a_policy_says_roles_and_matters() {
+        let policy = Policy::parse(
+            r#"
+callers:
+- name: tender-platform
+  department: 示例市公共资源交易中心
+  roles: [business, business]
+  sources: [tender-platform]
+  matters:
+  - {scenario: tender, stages: [evaluate], regions: ["329900"]}
+  checks_per_second: 50
+- name: li.si
+  department: 示例市信用中心
+  roles: [auditor]
+  matters:
+  - {scenario: "*", regions: ["100000"]}
+"#,
+        )
+        .unwrap();
+        let platform = policy.member("tender-platform").unwrap();
+        assert_eq!(platform.roles, [Role::Business].into());
+        assert!(platform.permissions().contains(Permission::Check));
+        assert!(!platform.permissions().contains(Permission::Read));
+        assert_eq!(platform.scope.checks_per_second(), NonZeroU32::new(50));
+        assert_eq!(
+            platform.scope.matters[0].scenario.as_deref(),
+            Some("tender")
+        );
+        let auditor = policy.member("li.si").unwrap();
+        assert!(auditor.permissions().contains(Permission::Audit));
+        assert_eq!(auditor.scope.matters[0].scenario, None);
+        assert!(policy.member("somebody").is_none());
+        assert_eq!(policy.members().count(), 2);
+    }
+
+    #[test]
+    fn each_permission_belongs_to_a_role() {
+        let given: Permissions = Role::EVERY
+            .iter()
+            .flat_map(|role| role.permissions())
+            .copied()
+            .collect();
+        for permission in Permission::EVERY {
+            assert!(given.contains(permission), "{permission:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_holds_two_duties_of_administrators() {
+        let told = faults(
+            "callers:\n- {name: a, department: 市, roles: [system_administrator, auditor], matters: [{scenario: \"*\", regions: [\"100000\"]}]}\n",
+        );
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with("line 2: `a` is `system_administrator` and `auditor`"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn every_fault_is_told_with_its_line() {
+        let told = faults(
+            r#"
+callers:
+- {name: a, department: "", roles: []}
+- name: b
+  department: 市
+  roles: [business]
+- {name: b, department: 市, roles: [list_source], matters: [{scenario: tender, regions: ["329900"]}]}
+- name: c
+  department: 市
+  roles: [reviewer]
+  sources: []
+  checks_per_second: 0
+  matters:
+  - {scenario: tender, regions: []}
+  - {scenario: "*", stages: [evaluate], regions: ["32990", "329900"], purposes: []}
+"#,
+        );
+        let expected = [
+            "line 3: `a` needs the `department`",
+            "line 3: `a` may do nothing",
+            "line 4: `b` deals with nothing",
+            "line 7: `b` has `matters` and no role",
+            "line 7: `b` is also the caller of line 4",
+            "line 8: `c` has `sources` without any",
+            "line 8: `c` has `checks_per_second: 0`",
+            "line 14: a matter needs `regions`",
+            "line 15: `32990` is no region",
+            "line 15: stages are of one scenario",
+            "line 15: `purposes` is empty",
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(
+                told.starts_with(expected),
+                "`{told}` should begin with `{expected}`"
+            );
+        }
+        assert!(
+            faults("callers:\n- {name: a, department: 市, roles: [king]}\n")[0]
+                .starts_with("line 2: ")
+        );
+        assert!(faults("caller: []\n")[0].contains("caller"));
+    }
+}

@@ -1,0 +1,404 @@
+//! The matters that a caller deals with: only about those it may have events decided, and only their verdicts it may read.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use creditgate_measures::event::{Event, Region};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota};
+
+/// What one caller deals with, as the policy says.
+#[derive(Debug)]
+pub struct Scope {
+    /// The department it belongs to, or works for.
+    pub department: Arc<str>,
+    /// The sources whose events it sends; none: any.
+    pub sources: Option<BTreeSet<Arc<str>>>,
+    /// A question is covered when one of these covers it.
+    pub matters: Vec<Matter>,
+    pace: Option<Pace>,
+}
+
+/// One kind of matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matter {
+    /// Code of the scenario; none: every one.
+    pub scenario: Option<Arc<str>>,
+    /// Stages of it; none: all.
+    pub stages: Option<BTreeSet<Arc<str>>>,
+    /// Regions, each with what lies in it.
+    pub regions: Vec<Region>,
+    /// Purposes of which the question must state one; none: any, or no purpose.
+    pub purposes: Option<BTreeSet<Arc<str>>>,
+    /// Matter codes (事项编码) of which the question must state one; none: any, or no code.
+    pub items: Option<BTreeSet<Arc<str>>>,
+}
+
+/// What is asked, as far as a policy looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question<'a> {
+    /// The business system that the event is of.
+    pub source: &'a str,
+    /// The scenario.
+    pub scenario: &'a str,
+    /// The stage.
+    pub stage: &'a str,
+    /// Where it takes place.
+    pub region: Region,
+    /// Why the caller asks.
+    pub purpose: Option<&'a str>,
+    /// The matter code.
+    pub item: Option<&'a str>,
+}
+
+/// What of a question no matter covers, of the matter that comes closest. In the order in which they are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Outside {
+    /// The source is another's.
+    #[error("this caller does not send events of that source")]
+    Source,
+    /// No matter of that scenario.
+    #[error("this caller does not deal with that scenario")]
+    Scenario,
+    /// Not at that stage.
+    #[error("this caller does not deal with that stage of the scenario")]
+    Stage,
+    /// Not there.
+    #[error("this caller does not deal with that region")]
+    Region,
+    /// Not for that purpose.
+    #[error("this caller may not ask for that purpose, or must state one")]
+    Purpose,
+    /// Not for that item.
+    #[error("this caller does not deal with that item code, or must state one")]
+    Item,
+}
+
+impl Outside {
+    /// Every one there is.
+    pub const EVERY: [Self; 6] = [
+        Self::Source,
+        Self::Scenario,
+        Self::Stage,
+        Self::Region,
+        Self::Purpose,
+        Self::Item,
+    ];
+
+    /// The word for it, as the cases of a policy write it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Scenario => "scenario",
+            Self::Stage => "stage",
+            Self::Region => "region",
+            Self::Purpose => "purpose",
+            Self::Item => "item",
+        }
+    }
+}
+
+impl<'a> From<&'a Event> for Question<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self {
+            source: event.source.as_str(),
+            scenario: event.scenario.as_str(),
+            stage: event.stage.as_str(),
+            region: event.region,
+            purpose: event.purpose.as_deref(),
+            item: event.item_code.as_deref(),
+        }
+    }
+}
+
+impl Matter {
+    /// What it does not cover of the question.
+    fn misses(&self, question: &Question<'_>) -> Result<(), Outside> {
+        self.misses_place(question.scenario, question.stage, question.region)?;
+        let states = |allowed: &Option<BTreeSet<Arc<str>>>, stated: Option<&str>| {
+            allowed
+                .as_ref()
+                .is_none_or(|allowed| stated.is_some_and(|stated| allowed.contains(stated)))
+        };
+        if !states(&self.purposes, question.purpose) {
+            return Err(Outside::Purpose);
+        }
+        if !states(&self.items, question.item) {
+            return Err(Outside::Item);
+        }
+        Ok(())
+    }
+
+    fn misses_place(&self, scenario: &str, stage: &str, region: Region) -> Result<(), Outside> {
+        if self.scenario.as_deref().is_some_and(|own| own != scenario) {
+            return Err(Outside::Scenario);
+        }
+        if let Some(stages) = &self.stages
+            && !stages.contains(stage)
+        {
+            return Err(Outside::Stage);
+        }
+        match self.regions.iter().any(|own| own.contains(region)) {
+            true => Ok(()),
+            false => Err(Outside::Region),
+        }
+    }
+}
+
+impl Scope {
+    /// A scope of these matters.
+    #[must_use]
+    pub fn new(
+        department: Arc<str>,
+        sources: Option<BTreeSet<Arc<str>>>,
+        matters: Vec<Matter>,
+        checks_per_second: Option<NonZeroU32>,
+    ) -> Self {
+        Self {
+            department,
+            sources,
+            matters,
+            pace: checks_per_second.map(Pace::new),
+        }
+    }
+
+    /// Whether the caller may have this decided.
+    ///
+    /// # Errors
+    /// What of it the closest matter does not cover.
+    pub fn covers(&self, question: &Question<'_>) -> Result<(), Outside> {
+        if let Some(sources) = &self.sources
+            && !sources.contains(question.source)
+        {
+            return Err(Outside::Source);
+        }
+        let mut closest = Outside::Scenario;
+        for matter in &self.matters {
+            match matter.misses(question) {
+                Ok(()) => return Ok(()),
+                Err(missed) => closest = closest.max(missed),
+            }
+        }
+        Err(closest)
+    }
+
+    /// Whether a verdict on such an event is the caller's to read: whoever asked, and why, does not matter.
+    #[must_use]
+    pub fn reads(&self, scenario: &str, stage: &str, region: Region) -> bool {
+        self.matters
+            .iter()
+            .any(|matter| matter.misses_place(scenario, stage, region).is_ok())
+    }
+
+    /// Counts one check.
+    ///
+    /// # Errors
+    /// When they are too many: how long until there is room for one.
+    pub fn take_one(&self) -> Result<(), Duration> {
+        match &self.pace {
+            None => Ok(()),
+            Some(Pace { limiter, .. }) => limiter
+                .check()
+                .map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now())),
+        }
+    }
+
+    /// How many checks a second it may have; none: as many as there is room for.
+    #[must_use]
+    pub fn checks_per_second(&self) -> Option<NonZeroU32> {
+        self.pace.as_ref().map(|pace| pace.per_second)
+    }
+}
+
+/// So many checks a second, and as many at once.
+struct Pace {
+    per_second: NonZeroU32,
+    limiter: DefaultDirectRateLimiter,
+}
+
+impl Pace {
+    fn new(per_second: NonZeroU32) -> Self {
+        Self {
+            per_second,
+            limiter: DefaultDirectRateLimiter::direct(Quota::per_second(per_second)),
+        }
+    }
+}
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} a second", self.per_second)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(words: &[&str]) -> Option<BTreeSet<Arc<str>>> {
+        Some(words.iter().map(|word| Arc::from(*word)).collect())
+    }
+
+    fn region(text: &str) -> Region {
+        Region::parse(text).expect("a region")
+    }
+
+    fn tender() -> Scope {
+        let of_the_city = Matter {
+            scenario: Some("tender".into()),
+            stages: set(&["register", "evaluate"]),
+            regions: vec![region("329900")],
+            purposes: set(&["bid_review"]),
+            items: None,
+        };
+        let of_a_district = Matter {
+            scenario: Some("procurement".into()),
+            stages: None,
+            regions: vec![region("329901")],
+            purposes: None,
+            items: set(&["P-1"]),
+        };
+        let matters = vec![of_the_city, of_a_district];
+        Scope::new(
+            "示例市公共资源交易中心".into(),
+            set(&["tender-platform"]),
+            matters,
+            None,
+        )
+    }
+
+    const ASKED: Question<'static> = Question {
+        source: "tender-platform",
+        scenario: "tender",
+        stage: "evaluate",
+        region: Region::NATION,
+        purpose: Some("bid_review"),
+        item: None,
+    };
+
+    #[test]
+    fn what_the_closest_matter_misses_is_told() {
+        let here = Question {
+            region: region("329905"),
+            ..ASKED
+        };
+        let check = |question: Question<'_>, expected| {
+            assert_eq!(tender().covers(&question), expected, "{question:?}")
+        };
+        check(here, Ok(()));
+        check(
+            Question {
+                source: "land-platform",
+                ..here
+            },
+            Err(Outside::Source),
+        );
+        check(
+            Question {
+                scenario: "land",
+                ..here
+            },
+            Err(Outside::Scenario),
+        );
+        check(
+            Question {
+                stage: "award",
+                ..here
+            },
+            Err(Outside::Stage),
+        );
+        check(
+            Question {
+                region: region("320100"),
+                ..here
+            },
+            Err(Outside::Region),
+        );
+        check(ASKED, Err(Outside::Region));
+        check(
+            Question {
+                purpose: Some("curiosity"),
+                ..here
+            },
+            Err(Outside::Purpose),
+        );
+        check(
+            Question {
+                purpose: None,
+                ..here
+            },
+            Err(Outside::Purpose),
+        );
+        let bought = Question {
+            scenario: "procurement",
+            region: region("329901"),
+            purpose: None,
+            ..here
+        };
+        check(bought, Err(Outside::Item));
+        check(
+            Question {
+                item: Some("P-2"),
+                ..bought
+            },
+            Err(Outside::Item),
+        );
+        check(
+            Question {
+                item: Some("P-1"),
+                ..bought
+            },
+            Ok(()),
+        );
+        check(
+            Question {
+                item: Some("P-1"),
+                region: region("329902"),
+                ..bought
+            },
+            Err(Outside::Region),
+        );
+    }
+
+    #[test]
+    fn a_verdict_is_read_by_where_it_belongs() {
+        let scope = tender();
+        assert!(scope.reads("tender", "evaluate", region("329905")));
+        assert!(scope.reads("procurement", "anything", region("329901")));
+        assert!(!scope.reads("procurement", "anything", region("329902")));
+        assert!(!scope.reads("tender", "award", region("329905")));
+        assert!(!scope.reads("land", "evaluate", region("329905")));
+    }
+
+    #[test]
+    fn whoever_deals_with_nothing_asks_nothing() {
+        let scope = Scope::new("示例市".into(), None, Vec::new(), None);
+        assert_eq!(scope.covers(&ASKED), Err(Outside::Scenario));
+        assert!(!scope.reads("tender", "evaluate", Region::NATION));
+        let everything = Matter {
+            scenario: None,
+            stages: None,
+            regions: vec![Region::NATION],
+            purposes: None,
+            items: None,
+        };
+        let scope = Scope::new("示例市".into(), None, vec![everything], None);
+        assert_eq!(scope.covers(&ASKED), Ok(()));
+        assert!(scope.reads("tender", "evaluate", region("110000")));
+    }
+
+    #[test]
+    fn more_checks_than_agreed_wait() {
+        let scope = Scope::new("示例市".into(), None, Vec::new(), NonZeroU32::new(2));
+        assert_eq!((scope.take_one(), scope.take_one()), (Ok(()), Ok(())));
+        let wait = scope
+            .take_one()
+            .expect_err("two a second, and as many at once");
+        assert!(wait <= Duration::from_millis(500), "{wait:?}");
+        let unbounded = Scope::new("示例市".into(), None, Vec::new(), None);
+        assert!((0..1_000).all(|_| unbounded.take_one().is_ok()));
+    }
+}

@@ -1,0 +1,129 @@
+//! Service `Access` over gRPC: who may ask what, and who called.
+
+use creditgate_measures::event::Region;
+use creditgate_proto::v1::access_server::{Access, AccessServer};
+use creditgate_proto::{Refused, status, v1};
+use tonic::{Request, Response, Status};
+
+use super::calls::{Asked, Calls};
+use super::scope::Question;
+use super::trial::Answered;
+use crate::callers::{Caller, Callers, Permission, permitted};
+use crate::errors::Chain;
+use crate::telemetry::names::field;
+
+/// Calls of one answer where nobody says how many.
+const CALLS: u32 = 100;
+/// Most calls of one answer.
+const CALLS_MAX: u32 = 1_000;
+
+/// The service; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AccessService {
+    callers: Callers,
+    calls: Calls,
+}
+
+impl AccessService {
+    /// The service about these callers and their calls.
+    #[must_use]
+    pub fn server(callers: Callers, calls: Calls) -> AccessServer<Self> {
+        AccessServer::new(Self { callers, calls })
+    }
+}
+
+#[tonic::async_trait]
+impl Access for AccessService {
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainAccessRequest>,
+    ) -> Result<Response<v1::ExplainAccessResponse>, Status> {
+        permitted(&request, Permission::Secure)?;
+        let asked = request.into_inner();
+        let needs = match asked.permission.as_str() {
+            "" => Permission::Check,
+            word => Permission::EVERY
+                .into_iter()
+                .find(|one| one.word() == word)
+                .ok_or_else(|| invalid("permission", "no such permission"))?,
+        };
+        let region = match needs {
+            Permission::Check => Region::parse(&asked.region)
+                .ok_or_else(|| invalid("region", "six digits of GB/T 2260"))?,
+            _ => Region::NATION,
+        };
+        let stated = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
+        let (purpose, item) = (stated(&asked.purpose), stated(&asked.item_code));
+        let question = Question {
+            source: &asked.source,
+            scenario: &asked.scenario,
+            stage: &asked.stage,
+            region,
+            purpose: purpose.as_deref(),
+            item: item.as_deref(),
+        };
+        let caller = self.callers.named(&asked.caller);
+        let question = (needs == Permission::Check).then_some(&question);
+        let answered = answer(caller, needs, question);
+        Ok(Response::new(v1::ExplainAccessResponse {
+            answer: answered.word().to_owned(),
+            why: answered.to_string(),
+            department: caller
+                .and_then(Caller::department)
+                .unwrap_or_default()
+                .to_owned(),
+        }))
+    }
+
+    async fn list_calls(
+        &self,
+        request: Request<v1::ListCallsRequest>,
+    ) -> Result<Response<v1::ListCallsResponse>, Status> {
+        permitted(&request, Permission::Audit)?;
+        let asked = request.into_inner();
+        let limit = match asked.limit {
+            0 => CALLS,
+            limit if limit <= CALLS_MAX => limit,
+            _ => return Err(invalid("limit", "at most 1000")),
+        };
+        let calls = self.calls.clone();
+        let wanted = Asked {
+            caller: Some(asked.caller).filter(|name| !name.is_empty()),
+            refused: asked.refused,
+        };
+        let from = asked.from_position;
+        let reading = tokio::task::spawn_blocking(move || {
+            if !calls.is_place(from) {
+                return Err(invalid(
+                    "from_position",
+                    "the `next_position` of an answer, or 0",
+                ));
+            }
+            calls.page(&wanted, from, limit as usize).map_err(|error| {
+                tracing::error!({ field::ERROR } = %Chain(&error), "the record of calls cannot be read");
+                status::unavailable_status("records_unreadable", "what was recorded cannot be read now")
+            })
+        });
+        let page = reading.await;
+        page.map_err(|_| Status::internal("the work ended without an answer"))?
+            .map(Response::new)
+    }
+}
+
+/// What a caller that is known here may do: by the policy, or by the keys file where there is none.
+fn answer(caller: Option<&Caller>, needs: Permission, question: Option<&Question<'_>>) -> Answered {
+    let Some(caller) = caller else {
+        return Answered::Unknown;
+    };
+    if !caller.may(needs) {
+        return Answered::Role;
+    }
+    match question.map_or(Ok(()), |question| caller.covers(question)) {
+        Ok(()) => Answered::Allowed,
+        Err(outside) => Answered::Outside(outside),
+    }
+}
+
+fn invalid(field: &str, rule: &str) -> Status {
+    status::refused_status(&Refused::one(field, rule))
+}
