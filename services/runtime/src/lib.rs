@@ -19,4 +19,5 @@ pub mod targets;
 pub mod telemetry;
 pub mod threads;
 pub mod tls;
+pub mod trust;
 pub mod webhook;
