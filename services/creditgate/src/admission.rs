@@ -40,6 +40,7 @@ impl Interceptor for Admission {
                 Ok(request)
             }
             Err(refused @ Refused::NotLocal) => Err(Status::permission_denied(refused.to_string())),
+            Err(refused) if refused.passes() => Err(Status::unavailable(refused.to_string())),
             Err(refused) => Err(Status::unauthenticated(refused.to_string())),
         }
     }

@@ -31,6 +31,7 @@ use creditgate_runtime::signing::{KeyError, SigningKey};
 use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::threads;
 use creditgate_runtime::tls::{self, Tls};
+use creditgate_runtime::tokens::{self, Tokens};
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -97,6 +98,9 @@ pub enum StartError {
     /// The keys file is not right.
     #[error("read the callers")]
     Callers(#[source] callers::Error),
+    /// Tokens cannot be verified as configured.
+    #[error("set up tokens")]
+    Tokens(#[source] tokens::Error),
     /// Certificates cannot be used.
     #[error("set up TLS")]
     Tls(#[source] tls::Error),
@@ -201,7 +205,8 @@ impl App {
         check_roles(config)?;
         let answers = [Role::Gate, Role::Stream];
         threads::answers_checks(answers.iter().any(|role| config.roles.contains(role)));
-        let callers = callers(config)?;
+        let tokens = tokens(config, &clock)?;
+        let callers = callers(config, tokens.clone())?;
         let tls = tls(config)?;
         let signing_key = signing_key(config)?;
         // Before the data is opened: a second start of the same service ends here.
@@ -261,6 +266,13 @@ impl App {
             let shutdown = tasks.shutdown().clone();
             tasks.spawn_named("certificates", async move {
                 tls.follow(shutdown).await;
+                Ok::<_, std::io::Error>(())
+            });
+        }
+        if let Some(tokens) = tokens {
+            let (readiness, shutdown) = (readiness.clone(), tasks.shutdown().clone());
+            tasks.spawn_named("tokens", async move {
+                tokens.follow(readiness, shutdown).await;
                 Ok::<_, std::io::Error>(())
             });
         }
@@ -515,11 +527,20 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     Tls::load(&files).map(Some).map_err(StartError::Tls)
 }
 
-fn callers(config: &Config) -> Result<Callers, StartError> {
+/// Whose tokens are taken, where any are.
+pub(crate) fn tokens(config: &Config, clock: &Clock) -> Result<Option<Tokens>, StartError> {
+    let settings = config.tokens.settings();
+    settings
+        .map(|settings| Tokens::load(settings, clock.clone()))
+        .transpose()
+        .map_err(StartError::Tokens)
+}
+
+fn callers(config: &Config, tokens: Option<Tokens>) -> Result<Callers, StartError> {
     let Some(path) = &config.keys_file else {
         return Ok(Callers::loopback_only());
     };
-    let loaded = Callers::load(path).map_err(StartError::Callers)?;
+    let loaded = Callers::load_with(path, tokens).map_err(StartError::Callers)?;
     for warning in &loaded.warnings {
         tracing::warn!(reason = %warning, "keys file");
     }

@@ -14,7 +14,7 @@ use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::tls::Tls;
 use creditgate_runtime::{errors::Chain, telemetry};
 
-use crate::app::{App, BookFiles, check_roles, metrics, signing_key};
+use crate::app::{App, BookFiles, check_roles, metrics, signing_key, tokens};
 use crate::book;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
@@ -160,14 +160,19 @@ fn named_files(config: &Config) -> Result<(Vec<SourceFile>, Option<Signature>), 
 /// Checks what a start would read, without starting.
 fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
     check_roles(config).map_err(|error| Failure::plain(error.to_string()))?;
+    let tokens = tokens(config, &Clock::system())
+        .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
     if let Some(path) = &config.keys_file {
-        let loaded =
-            Callers::load(path).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+        let loaded = Callers::load_with(path, tokens)
+            .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
         say!("callers: {}", loaded.callers.names().join(", "));
         loaded
             .warnings
             .iter()
             .for_each(|warning| eprintln!("warning: {warning}"));
+    }
+    if let Some(issuer) = &config.tokens.issuer {
+        say!("tokens: of {issuer}");
     }
     if let Some(tls) = config.tls.files() {
         Tls::load(&tls).map_err(|error| Failure::plain(Chain(&error).to_string()))?;

@@ -1,5 +1,5 @@
-//! Who may call and what: names in a file, each with the SHA-256 of its bearer key or the name in its certificate; the
-//! keys themselves are kept nowhere.
+//! Who may call and what: names in a file, each with the SHA-256 of its bearer key or the name in its certificate or its
+//! tokens; the keys themselves are kept nowhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,6 +15,7 @@ use tonic::{Request, Status};
 use crate::config::Secret;
 use crate::hex::{from_hex, hex};
 use crate::tls::Certificate;
+use crate::tokens::{self, Tokens};
 
 /// The name that journal records bear for callers on loopback when there is no keys file; no file may give it away.
 pub const LOCAL: &str = "local";
@@ -106,7 +107,13 @@ pub enum Refused {
         "the certificate names no caller that is known here; send a key, or have the certificate's name registered"
     )]
     CertificateUnknown,
-    /// Key and certificate, or two names of one certificate, are of different callers.
+    /// The token does not hold.
+    #[error(transparent)]
+    Token(#[from] tokens::Refused),
+    /// The token holds, and is nobody's.
+    #[error("the token names no caller that is known here; have what it names registered")]
+    SubjectUnknown,
+    /// Key or token and certificate, or two names of one certificate, are of different callers.
     #[error("what the call shows names two different callers")]
     TwoCallers,
     /// There is no keys file and the caller is on another machine.
@@ -131,6 +138,10 @@ struct Registered {
     /// In the order of the file.
     keys: Vec<(KeyDigest, Caller)>,
     certificates: BTreeMap<CertificateName, Caller>,
+    /// By what their tokens say.
+    subjects: BTreeMap<String, Caller>,
+    /// None: no token is taken.
+    tokens: Option<Tokens>,
 }
 
 /// How a certificate is known.
@@ -183,22 +194,33 @@ impl Callers {
         Callers(Arc::new(Known::Loopback(local)))
     }
 
-    /// Reads a keys file.
+    /// Reads a keys file, where no tokens are taken.
     pub fn load(path: &Path) -> Result<Loaded, Error> {
+        Callers::load_with(path, None)
+    }
+
+    /// Reads a keys file, with whose tokens are taken.
+    pub fn load_with(path: &Path, tokens: Option<Tokens>) -> Result<Loaded, Error> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
-        let callers = Callers::parse(&text).map_err(|faults| Error::Invalid {
+        let callers = Callers::read(&text, tokens).map_err(|faults| Error::Invalid {
             path: path.to_owned(),
             faults,
         })?;
-        let warnings = exposure(path).into_iter().collect();
+        let mut warnings: Vec<String> = exposure(path).into_iter().collect();
+        if callers.take_tokens_of_nobody() {
+            warnings.push(format!(
+                "`tokens.issuer` is set, and no caller of keys file `{}` has a `token`: every token is refused",
+                path.display()
+            ));
+        }
         Ok(Loaded { callers, warnings })
     }
 
-    /// Says who calls. With a keys file the key or the certificate decides, wherever the call comes from, and both must
-    /// mean the same caller; without one the address does.
+    /// Says who calls. With a keys file the key, the token or the certificate decides, wherever the call comes from, and
+    /// all must mean the same caller; without one the address does.
     pub fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
         match &*self.0 {
             Known::Loopback(local) if shown.is_local => Ok(local.clone()),
@@ -214,13 +236,19 @@ impl Callers {
             Known::Registered(registered) => {
                 let with_key = registered.keys.iter().map(|(_, caller)| caller);
                 let all = with_key.chain(registered.certificates.values());
+                let all = all.chain(registered.subjects.values());
                 let names: BTreeSet<&str> = all.map(Caller::name).collect();
                 names.into_iter().collect()
             }
         }
     }
 
-    fn parse(text: &str) -> Result<Callers, Vec<String>> {
+    /// Whether tokens are taken, and none can name anybody.
+    fn take_tokens_of_nobody(&self) -> bool {
+        matches!(&*self.0, Known::Registered(known) if known.tokens.is_some() && known.subjects.is_empty())
+    }
+
+    fn read(text: &str, tokens: Option<Tokens>) -> Result<Callers, Vec<String>> {
         let written: Written = serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map_or(0, |location| location.line());
             let message = error.without_snippet().to_string();
@@ -229,15 +257,15 @@ impl Callers {
                 message.lines().next().unwrap_or_default()
             )]
         })?;
-        written.validate()
+        written.validate(tokens)
     }
 }
 
 impl Registered {
     fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
-        let by_key = shown.authorization.map(|text| self.by_key(text));
-        let by_key = by_key.transpose()?;
-        let mut callers = by_key.into_iter().chain(
+        let by_bearer = shown.authorization.map(|text| self.by_bearer(text));
+        let by_bearer = by_bearer.transpose()?;
+        let mut callers = by_bearer.into_iter().chain(
             shown
                 .certificate
                 .into_iter()
@@ -253,10 +281,22 @@ impl Registered {
         }
     }
 
+    /// A key that is known is one, whatever its form; else it may be a token.
+    fn by_bearer(&self, authorization: &str) -> Result<&Caller, Refused> {
+        let value = bearer(authorization).ok_or(Refused::NotBearer)?;
+        match (self.by_key(value), &self.tokens) {
+            (Err(Refused::KeyUnknown), Some(tokens)) if Tokens::is_form_of(value) => {
+                let subject = tokens.subject_of(value)?;
+                self.subjects.get(&*subject).ok_or(Refused::SubjectUnknown)
+            }
+            (by_key, _) => by_key,
+        }
+    }
+
     /// The digests of all keys are compared to the end and in constant time, so that an answer's timing tells nothing
     /// of how much of a digest was right or whose it was.
-    fn by_key(&self, authorization: &str) -> Result<&Caller, Refused> {
-        let presented = KeyDigest::of(bearer(authorization).ok_or(Refused::NotBearer)?);
+    fn by_key(&self, key: &str) -> Result<&Caller, Refused> {
+        let presented = KeyDigest::of(key);
         let mut found = NOBODY;
         for (index, (digest, _)) in (0..NOBODY).zip(&self.keys) {
             found.conditional_assign(&index, digest.0.ct_eq(&presented.0));
@@ -273,6 +313,14 @@ impl Registered {
         std::iter::once(CertificateName::Fingerprint(*certificate.fingerprint()))
             .chain(names.collect::<Vec<_>>())
             .filter_map(|name| self.certificates.get(&name))
+    }
+}
+
+impl Refused {
+    /// Whether it passes by itself, so that the caller may try again with what it has.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Refused::Token(tokens::Refused::KeysAwaited))
     }
 }
 
@@ -455,6 +503,8 @@ struct WrittenCaller {
     key_sha256: Option<Spanned<String>>,
     #[serde(default)]
     certificate: Option<Spanned<String>>,
+    #[serde(default)]
+    token: Option<Spanned<String>>,
     may: Vec<Permission>,
     /// Several officials call with this key: their names alone tell them apart.
     #[serde(default)]
@@ -462,12 +512,16 @@ struct WrittenCaller {
 }
 
 impl Written {
-    fn validate(self) -> Result<Callers, Vec<String>> {
+    fn validate(self, tokens: Option<Tokens>) -> Result<Callers, Vec<String>> {
         let mut faults = Vec::new();
         let mut names: BTreeMap<String, u64> = BTreeMap::new();
         let mut digests: BTreeMap<KeyDigest, u64> = BTreeMap::new();
         let mut certificates: BTreeMap<CertificateName, u64> = BTreeMap::new();
-        let mut registered = Registered::default();
+        let mut subjects: BTreeMap<String, u64> = BTreeMap::new();
+        let mut registered = Registered {
+            tokens,
+            ..Registered::default()
+        };
         for caller in self.callers {
             let (name, line) = (caller.name.value, caller.name.referenced.line());
             if name == LOCAL {
@@ -493,9 +547,10 @@ impl Written {
                     "line {line}: `{name}` may do nothing; name at least one permission in `may`"
                 ));
             }
-            if caller.key_sha256.is_none() && caller.certificate.is_none() {
+            if caller.key_sha256.is_none() && caller.certificate.is_none() && caller.token.is_none()
+            {
                 faults.push(format!(
-                    "line {line}: nobody could tell who `{name}` is; give it a `key_sha256` or a `certificate`"
+                    "line {line}: nobody could tell who `{name}` is; give it a `key_sha256`, a `certificate` or a `token`"
                 ));
             }
             let known = Caller {
@@ -534,7 +589,29 @@ impl Written {
                         "line {line}: the certificate is also the certificate of line {first}"
                     ));
                 }
-                registered.certificates.insert(certificate, known);
+                registered.certificates.insert(certificate, known.clone());
+            }
+            if let Some(token) = caller.token {
+                let (subject, line) = (token.value, token.referenced.line());
+                if registered.tokens.is_none() {
+                    faults.push(format!(
+                        "line {line}: `token` says whose tokens are taken, and none are: set `tokens.issuer` and \
+                         `tokens.audience`"
+                    ));
+                }
+                if !is_subject(&subject) {
+                    faults.push(format!(
+                        "line {line}: `token` must be what the claim `tokens.claim` of the caller's tokens says: 1 to 255 \
+                         characters, never a token itself"
+                    ));
+                    continue;
+                }
+                if let Some(first) = subjects.insert(subject.clone(), line) {
+                    faults.push(format!(
+                        "line {line}: the token is also the token of line {first}"
+                    ));
+                }
+                registered.subjects.insert(subject, known);
             }
         }
         if faults.is_empty() {
@@ -551,7 +628,12 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// The key in an `authorization` header. The scheme's name is compared without case, as HTTP asks.
+/// What a token may name. A token is longer than that, unless it was made to be short.
+fn is_subject(text: &str) -> bool {
+    (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// The key or token in an `authorization` header. The scheme's name is compared without case, as HTTP asks.
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, key) = authorization.split_once(' ')?;
     let key = key.trim();
@@ -582,6 +664,12 @@ mod tests {
 
     /// SHA-256 of `abc`, as FIPS 180 prints it.
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    impl Callers {
+        fn parse(text: &str) -> Result<Callers, Vec<String>> {
+            Callers::read(text, None)
+        }
+    }
 
     fn two() -> Callers {
         let other = hash_key("other-key");

@@ -19,5 +19,6 @@ pub mod targets;
 pub mod telemetry;
 pub mod threads;
 pub mod tls;
+pub mod tokens;
 pub mod trust;
 pub mod webhook;
