@@ -2,7 +2,7 @@
 # Installs what the tests need and runs all of them. Ends only what it started itself.
 #
 #   tests/all.sh           everything
-#   tests/all.sh --quick   without the long comparison of the decision, without Kafka and without clients of others
+#   tests/all.sh --quick   without the long comparison of the decision, without Kafka, clients and providers of others
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,7 +20,8 @@ step() { # step NAME COMMAND…
 }
 
 # What a fresh machine may lack: a compiler for SQLite, for the allocator and (with make and C++) for Kafka's library,
-# Python and kcat for the clients of others. Java and Maven, for the broker, are the business of tests/kafka/fetch.sh.
+# Python and kcat for the clients of others. Java and Maven, for the broker, are the business of tests/kafka/fetch.sh, Node
+# that of tests/oidc/fetch.sh.
 missing=()
 command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v c++ >/dev/null || missing+=(g++)
@@ -62,6 +63,12 @@ with_kafka() {
     cargo test --workspace --no-fail-fast --test broker --test kafka -- --ignored --test-threads=1 --nocapture
 }
 
+# Ignored without this, so that `cargo test` needs no Node.
+with_provider() {
+    tests/oidc/fetch.sh
+    cargo test --workspace --no-fail-fast --test tokens -- --ignored --nocapture
+}
+
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --workspace --all-targets -- -D warnings
 step "the binary" cargo build -p creditgate
@@ -76,6 +83,7 @@ if ! $quick; then
     step "the broker's jars" tests/kafka/fetch.sh
     step "with a real Kafka broker" with_kafka
     step "clients not ours (Python grpcio, curl)" python_clients
+    step "tokens of a provider not ours (oidc-provider)" with_provider
 fi
 
 printf '\n== ran\n'

@@ -1,4 +1,4 @@
-//! Who calls, and whether they may: by bearer key, or by being on this machine.
+//! Who calls, and whether they may: by bearer key, token or certificate, or by being on this machine.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -106,10 +106,13 @@ fn unrecognised(refused: Refused, head: &Parts) -> Early {
             "without a keys file only calls to `localhost` or an address, not through a proxy, are served",
         ),
         Refused::NotLocal => Problem::new(Kind::PermissionDenied, refused.to_string()),
+        _ if refused.passes() => Problem::new(Kind::Unavailable, refused.to_string()),
         Refused::KeyMissing
         | Refused::NotBearer
         | Refused::KeyUnknown
         | Refused::CertificateUnknown
+        | Refused::Token(_)
+        | Refused::SubjectUnknown
         | Refused::TwoCallers => Problem::new(Kind::Unauthenticated, refused.to_string()),
     };
     Early {

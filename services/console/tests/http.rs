@@ -15,7 +15,9 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 
-use common::{FakeGate, PARENT, RECEIPT, event, get, keyed, options, post, send, send_from};
+use common::{
+    FakeGate, PARENT, RECEIPT, awaiting_keys, event, get, keyed, options, post, send, send_from,
+};
 
 const JSON: &str = "application/json";
 const STRUCTURED: &str = "application/cloudevents+json";
@@ -456,6 +458,18 @@ async fn a_stranger_needs_a_key_that_may_check() {
     check(FAR, None, "401 unauthenticated").await;
     // With a keys file nobody is known by address.
     check("127.0.0.1:1", None, "401 unauthenticated").await;
+}
+
+#[tokio::test]
+async fn a_token_whose_issuer_has_not_told_its_keys_may_come_again() {
+    let mut options = options(FakeGate::passing());
+    options.callers = awaiting_keys();
+    let mut request = post("/v1/check", JSON, event().to_string());
+    let token = "Bearer e30.e30.c2lnbmVk".parse().unwrap();
+    request.headers_mut().insert("authorization", token);
+    let got = send_from(options, "192.0.2.1:50000", request).await;
+    assert_eq!(got.problem(), "503 unavailable");
+    assert_eq!(got.header("retry-after"), "1");
 }
 
 #[tokio::test]

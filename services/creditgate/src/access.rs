@@ -7,7 +7,7 @@ use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::v1::CallRecord;
 use creditgate_runtime::access::{self, Answered, Asked, Matter, Member, Policy, Question, Tried};
-use creditgate_runtime::callers::{Callers, Permission};
+use creditgate_runtime::callers::Permission;
 use creditgate_runtime::errors::Chain;
 use serde_json::json;
 
@@ -32,12 +32,7 @@ fn load(path: &std::path::Path) -> Result<Policy, Failure> {
 fn lint(args: &LintAccessArgs) -> Result<ExitCode, Failure> {
     let policy = load(&args.policy)?;
     let book = load_named(&args.book)?;
-    let mut faults = policy.unknown_to(&book);
-    if let Some(path) = &args.keys_file {
-        let loaded = Callers::load_under(path, Some(&policy))
-            .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
-        faults.extend(loaded.warnings);
-    }
+    let faults = policy.unknown_to(&book);
     for (name, member) in policy.members() {
         tell_member(name, member);
     }

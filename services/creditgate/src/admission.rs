@@ -52,6 +52,7 @@ impl<S> Admitted<S> {
             .authenticate(&shown)
             .map_err(|refused| match refused {
                 Refused::NotLocal => Status::permission_denied(refused.to_string()),
+                _ if refused.passes() => Status::unavailable(refused.to_string()),
                 _ => Status::unauthenticated(refused.to_string()),
             })
     }

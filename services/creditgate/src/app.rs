@@ -16,7 +16,7 @@ use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::subscriptions::Webhooks;
 use creditgate_registry::{self as registry, Registry};
 use creditgate_runtime::access::{self, AccessService, Calls, Policy};
-use creditgate_runtime::callers::{self, Caller, Callers, Loaded};
+use creditgate_runtime::callers::{self, Caller, Callers, Given, Loaded};
 use creditgate_runtime::check_points::{self, CheckPoints};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
@@ -32,6 +32,7 @@ use creditgate_runtime::signing::{KeyError, SigningKey};
 use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::threads;
 use creditgate_runtime::tls::{self, Tls};
+use creditgate_runtime::tokens::{self, Tokens};
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -110,6 +111,9 @@ pub enum StartError {
         #[source]
         source: Box<journal::OpenError>,
     },
+    /// Tokens cannot be verified as configured.
+    #[error("set up tokens")]
+    Tokens(#[source] tokens::Error),
     /// Certificates cannot be used.
     #[error("set up TLS")]
     Tls(#[source] tls::Error),
@@ -214,7 +218,8 @@ impl App {
         check_roles(config)?;
         let answers = [Role::Gate, Role::Stream];
         threads::answers_checks(answers.iter().any(|role| config.roles.contains(role)));
-        let (loaded, policy) = callers(config)?;
+        let tokens = tokens(config, &clock)?;
+        let (loaded, policy) = callers(config, tokens.clone())?;
         for warning in &loaded.warnings {
             tracing::warn!(reason = %warning, "keys file");
         }
@@ -293,6 +298,13 @@ impl App {
             noted.await;
             Ok::<_, std::io::Error>(())
         });
+        if let Some(tokens) = tokens {
+            let (readiness, shutdown) = (readiness.clone(), tasks.shutdown().clone());
+            tasks.spawn_named("tokens", async move {
+                tokens.follow(readiness, shutdown).await;
+                Ok::<_, std::io::Error>(())
+            });
+        }
         if let Some(check_points) = check_points.clone() {
             let every = config.journal.check_point;
             let (readiness, shutdown) = (readiness.clone(), tasks.shutdown().clone());
@@ -545,8 +557,20 @@ fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     Tls::load(&files).map(Some).map_err(StartError::Tls)
 }
 
+/// Whose tokens are taken, where any are.
+pub(crate) fn tokens(config: &Config, clock: &Clock) -> Result<Option<Tokens>, StartError> {
+    let settings = config.tokens.settings();
+    settings
+        .map(|settings| Tokens::load(settings, clock.clone()))
+        .transpose()
+        .map_err(StartError::Tokens)
+}
+
 /// Who may call, and the policy that says what they may do, where there is one.
-pub(crate) fn callers(config: &Config) -> Result<(Loaded, Option<Policy>), StartError> {
+pub(crate) fn callers(
+    config: &Config,
+    tokens: Option<Tokens>,
+) -> Result<(Loaded, Option<Policy>), StartError> {
     let Some(path) = &config.keys_file else {
         let loaded = Loaded {
             callers: Callers::loopback_only(),
@@ -559,7 +583,11 @@ pub(crate) fn callers(config: &Config) -> Result<(Loaded, Option<Policy>), Start
         .map(Policy::load)
         .transpose()
         .map_err(StartError::Access)?;
-    let loaded = Callers::load_under(path, policy.as_ref()).map_err(StartError::Callers)?;
+    let given = Given {
+        policy: policy.as_ref(),
+        tokens,
+    };
+    let loaded = Callers::load_with(path, given).map_err(StartError::Callers)?;
     Ok((loaded, policy))
 }
 

@@ -13,7 +13,7 @@ use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::tls::Tls;
 use creditgate_runtime::{errors::Chain, telemetry};
 
-use crate::app::{App, BookFiles, callers, check_roles, metrics, signing_key};
+use crate::app::{App, BookFiles, callers, check_roles, metrics, signing_key, tokens};
 use crate::book;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
@@ -159,12 +159,17 @@ fn named_files(config: &Config) -> Result<(Vec<SourceFile>, Option<Signature>), 
 /// Checks what a start would read, without starting.
 fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
     check_roles(config).map_err(|error| Failure::plain(error.to_string()))?;
+    let tokens = tokens(config, &Clock::system())
+        .map_err(|error| Failure::plain(Chain(&error).to_string()))?;
     let (loaded, policy) =
-        callers(config).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
+        callers(config, tokens).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
     if config.keys_file.is_some() {
         say!("callers: {}", loaded.callers.names().join(", "));
     }
     let mut warnings = loaded.warnings;
+    if let Some(issuer) = &config.tokens.issuer {
+        say!("tokens: of {issuer}");
+    }
     if let Some(tls) = config.tls.files() {
         Tls::load(&tls).map_err(|error| Failure::plain(Chain(&error).to_string()))?;
         say!("TLS: {}", tls.certificate.display());

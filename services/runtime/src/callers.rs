@@ -1,5 +1,5 @@
-//! Who may call and what: names in a file, each with the SHA-256 of its bearer key or the name in its certificate; the
-//! keys themselves are kept nowhere. What they may do stands in the same file, or in an access policy.
+//! Who may call and what: names in a file, each with the SHA-256 of its bearer key or the name in its certificate or its
+//! tokens; the keys themselves are kept nowhere. What they may do stands in the same file, or in an access policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -18,6 +18,7 @@ use crate::access::{Call, Calls, Noted, Outcome, Outside, Policy, Question, Scop
 use crate::config::Secret;
 use crate::hex::{from_hex, hex};
 use crate::tls::Certificate;
+use crate::tokens::{self, Tokens};
 
 /// The name that journal records bear for callers on loopback when there is no keys file; no file may give it away.
 pub const LOCAL: &str = "local";
@@ -137,7 +138,13 @@ pub enum Refused {
         "the certificate names no caller that is known here; send a key, or have the certificate's name registered"
     )]
     CertificateUnknown,
-    /// Key and certificate, or two names of one certificate, are of different callers.
+    /// The token does not hold.
+    #[error(transparent)]
+    Token(#[from] tokens::Refused),
+    /// The token holds, and is nobody's.
+    #[error("the token names no caller that is known here; have what it names registered")]
+    SubjectUnknown,
+    /// Key or token and certificate, or two names of one certificate, are of different callers.
     #[error("what the call shows names two different callers")]
     TwoCallers,
     /// There is no keys file and the caller is on another machine.
@@ -154,6 +161,15 @@ pub enum NotPermitted {
     /// It does not deal with it.
     #[error(transparent)]
     Outside(#[from] Outside),
+}
+
+/// What a keys file is read with.
+#[derive(Clone, Debug, Default)]
+pub struct Given<'a> {
+    /// What its callers may do; none: the file says it.
+    pub policy: Option<&'a Policy>,
+    /// Whose tokens are taken; none: nobody's.
+    pub tokens: Option<Tokens>,
 }
 
 /// Everybody who may call.
@@ -176,6 +192,10 @@ struct Registered {
     /// In the order of the file.
     keys: Vec<(KeyDigest, Caller)>,
     certificates: BTreeMap<CertificateName, Caller>,
+    /// By what their tokens say.
+    subjects: BTreeMap<String, Caller>,
+    /// None: no token is taken.
+    tokens: Option<Tokens>,
 }
 
 /// How a certificate is known.
@@ -227,18 +247,19 @@ impl Callers {
         Callers::of(Known::Loopback(local))
     }
 
-    /// Reads a keys file that says what its callers may do.
+    /// Reads a keys file that says what its callers may do, where no tokens are taken.
     pub fn load(path: &Path) -> Result<Loaded, Error> {
-        Callers::load_under(path, None)
+        Callers::load_with(path, Given::default())
     }
 
-    /// Reads a keys file whose callers may do what the policy says, or, where there is none, what the file says.
-    pub fn load_under(path: &Path, policy: Option<&Policy>) -> Result<Loaded, Error> {
+    /// Reads a keys file, with what else is given.
+    pub fn load_with(path: &Path, given: Given<'_>) -> Result<Loaded, Error> {
+        let policy = given.policy;
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
         })?;
-        let callers = Callers::parse(&text, policy).map_err(|faults| Error::Invalid {
+        let callers = Callers::parse(&text, given).map_err(|faults| Error::Invalid {
             path: path.to_owned(),
             faults,
         })?;
@@ -248,6 +269,12 @@ impl Callers {
                 .map(|policy| callers.unlike(policy))
                 .unwrap_or_default(),
         );
+        if callers.take_tokens_of_nobody() {
+            warnings.push(format!(
+                "`tokens.issuer` is set, and no caller of keys file `{}` has a `token`: every token is refused",
+                path.display()
+            ));
+        }
         Ok(Loaded { callers, warnings })
     }
 
@@ -281,8 +308,8 @@ impl Callers {
         without_key.chain(without_role).collect()
     }
 
-    /// Says who calls. With a keys file the key or the certificate decides, wherever the call comes from, and both must
-    /// mean the same caller; without one the address does.
+    /// Says who calls. With a keys file the key, the token or the certificate decides, wherever the call comes from, and
+    /// all must mean the same caller; without one the address does.
     pub fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
         let recognised = match &*self.known {
             Known::Loopback(local) if shown.is_local => Ok(local),
@@ -327,7 +354,12 @@ impl Callers {
         }
     }
 
-    fn parse(text: &str, policy: Option<&Policy>) -> Result<Callers, Vec<String>> {
+    /// Whether tokens are taken, and none can name anybody.
+    fn take_tokens_of_nobody(&self) -> bool {
+        matches!(&*self.known, Known::Registered(known) if known.tokens.is_some() && known.subjects.is_empty())
+    }
+
+    fn parse(text: &str, given: Given<'_>) -> Result<Callers, Vec<String>> {
         let written: Written = serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map_or(0, |location| location.line());
             let message = error.without_snippet().to_string();
@@ -336,21 +368,24 @@ impl Callers {
                 message.lines().next().unwrap_or_default()
             )]
         })?;
-        written.validate(policy)
+        written.validate(given)
     }
 }
 
 impl Registered {
-    /// Everybody; who has a key and a certificate comes twice.
+    /// Everybody; who is known in several ways comes several times.
     fn all(&self) -> impl Iterator<Item = &Caller> {
         let with_key = self.keys.iter().map(|(_, caller)| caller);
-        with_key.chain(self.certificates.values())
+        let with_certificate = self.certificates.values();
+        with_key
+            .chain(with_certificate)
+            .chain(self.subjects.values())
     }
 
     fn authenticate(&self, shown: &Shown<'_>) -> Result<&Caller, Refused> {
-        let by_key = shown.authorization.map(|text| self.by_key(text));
-        let by_key = by_key.transpose()?;
-        let mut callers = by_key.into_iter().chain(
+        let by_bearer = shown.authorization.map(|text| self.by_bearer(text));
+        let by_bearer = by_bearer.transpose()?;
+        let mut callers = by_bearer.into_iter().chain(
             shown
                 .certificate
                 .into_iter()
@@ -366,10 +401,22 @@ impl Registered {
         }
     }
 
+    /// A key that is known is one, whatever its form; else it may be a token.
+    fn by_bearer(&self, authorization: &str) -> Result<&Caller, Refused> {
+        let value = bearer(authorization).ok_or(Refused::NotBearer)?;
+        match (self.by_key(value), &self.tokens) {
+            (Err(Refused::KeyUnknown), Some(tokens)) if Tokens::is_form_of(value) => {
+                let subject = tokens.subject_of(value)?;
+                self.subjects.get(&*subject).ok_or(Refused::SubjectUnknown)
+            }
+            (by_key, _) => by_key,
+        }
+    }
+
     /// The digests of all keys are compared to the end and in constant time, so that an answer's timing tells nothing
     /// of how much of a digest was right or whose it was.
-    fn by_key(&self, authorization: &str) -> Result<&Caller, Refused> {
-        let presented = KeyDigest::of(bearer(authorization).ok_or(Refused::NotBearer)?);
+    fn by_key(&self, key: &str) -> Result<&Caller, Refused> {
+        let presented = KeyDigest::of(key);
         let mut found = NOBODY;
         for (index, (digest, _)) in (0..NOBODY).zip(&self.keys) {
             found.conditional_assign(&index, digest.0.ct_eq(&presented.0));
@@ -386,6 +433,14 @@ impl Registered {
         std::iter::once(CertificateName::Fingerprint(*certificate.fingerprint()))
             .chain(names.collect::<Vec<_>>())
             .filter_map(|name| self.certificates.get(&name))
+    }
+}
+
+impl Refused {
+    /// Whether it passes by itself, so that the caller may try again with what it has.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Refused::Token(tokens::Refused::KeysAwaited))
     }
 }
 
@@ -703,6 +758,8 @@ struct WrittenCaller {
     key_sha256: Option<Spanned<String>>,
     #[serde(default)]
     certificate: Option<Spanned<String>>,
+    #[serde(default)]
+    token: Option<Spanned<String>>,
     /// Left out where an access policy says it.
     #[serde(default)]
     may: Option<Vec<Permission>>,
@@ -712,12 +769,17 @@ struct WrittenCaller {
 }
 
 impl Written {
-    fn validate(self, policy: Option<&Policy>) -> Result<Callers, Vec<String>> {
+    fn validate(self, given: Given<'_>) -> Result<Callers, Vec<String>> {
+        let Given { policy, tokens } = given;
         let mut faults = Vec::new();
         let mut names: BTreeMap<String, u64> = BTreeMap::new();
         let mut digests: BTreeMap<KeyDigest, u64> = BTreeMap::new();
         let mut certificates: BTreeMap<CertificateName, u64> = BTreeMap::new();
-        let mut registered = Registered::default();
+        let mut subjects: BTreeMap<String, u64> = BTreeMap::new();
+        let mut registered = Registered {
+            tokens,
+            ..Registered::default()
+        };
         for caller in self.callers {
             let (name, line) = (caller.name.value, caller.name.referenced.line());
             if name == LOCAL {
@@ -755,9 +817,10 @@ impl Written {
                 )),
                 (Some(_), None) | (None, Some(_)) => {}
             }
-            if caller.key_sha256.is_none() && caller.certificate.is_none() {
+            if caller.key_sha256.is_none() && caller.certificate.is_none() && caller.token.is_none()
+            {
                 faults.push(format!(
-                    "line {line}: nobody could tell who `{name}` is; give it a `key_sha256` or a `certificate`"
+                    "line {line}: nobody could tell who `{name}` is; give it a `key_sha256`, a `certificate` or a `token`"
                 ));
             }
             let member = policy.and_then(|policy| policy.member(&name));
@@ -801,7 +864,29 @@ impl Written {
                         "line {line}: the certificate is also the certificate of line {first}"
                     ));
                 }
-                registered.certificates.insert(certificate, known);
+                registered.certificates.insert(certificate, known.clone());
+            }
+            if let Some(token) = caller.token {
+                let (subject, line) = (token.value, token.referenced.line());
+                if registered.tokens.is_none() {
+                    faults.push(format!(
+                        "line {line}: `token` says whose tokens are taken, and none are: set `tokens.issuer` and \
+                         `tokens.audience`"
+                    ));
+                }
+                if !is_subject(&subject) {
+                    faults.push(format!(
+                        "line {line}: `token` must be what the claim `tokens.claim` of the caller's tokens says: 1 to 255 \
+                         characters, never a token itself"
+                    ));
+                    continue;
+                }
+                if let Some(first) = subjects.insert(subject.clone(), line) {
+                    faults.push(format!(
+                        "line {line}: the token is also the token of line {first}"
+                    ));
+                }
+                registered.subjects.insert(subject, known);
             }
         }
         if faults.is_empty() {
@@ -818,7 +903,12 @@ fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(plain)
 }
 
-/// The key in an `authorization` header. The scheme's name is compared without case, as HTTP asks.
+/// What a token may name. A token is longer than that, unless it was made to be short.
+fn is_subject(text: &str) -> bool {
+    (1..=255).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+}
+
+/// The key or token in an `authorization` header. The scheme's name is compared without case, as HTTP asks.
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, key) = authorization.split_once(' ')?;
     let key = key.trim();
@@ -851,7 +941,7 @@ mod tests {
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     fn parse(text: &str) -> Result<Callers, Vec<String>> {
-        Callers::parse(text, None)
+        Callers::parse(text, Given::default())
     }
 
     fn two() -> Callers {
@@ -1140,6 +1230,13 @@ mod tests {
                           matters: [{scenario: tender, regions: [\"329900\"]}]\n- {name: gone, department: 市, roles: \
                           [list_source]}\n";
 
+    fn under(policy: &Policy) -> Given<'_> {
+        Given {
+            policy: Some(policy),
+            tokens: None,
+        }
+    }
+
     #[test]
     fn under_a_policy_it_alone_says_what_a_caller_may() {
         let policy = Policy::parse(POLICY).unwrap();
@@ -1148,7 +1245,7 @@ mod tests {
             &format!(
                 "callers:\n- {{name: tender-platform, key_sha256: {ABC}}}\n- {{name: new, key_sha256: {other}}}\n"
             ),
-            Some(&policy),
+            under(&policy),
         )
         .unwrap();
         let known = |key: &str| callers.authenticate(&Shown::authorization(key)).unwrap();
@@ -1187,7 +1284,7 @@ mod tests {
         );
         let faults = Callers::parse(
             &format!("callers:\n- {{name: tender-platform, key_sha256: {ABC}, may: [read]}}\n"),
-            Some(&policy),
+            under(&policy),
         )
         .unwrap_err();
         assert!(faults[0].contains("leave out `may`"), "{faults:?}");

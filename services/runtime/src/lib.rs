@@ -20,4 +20,6 @@ pub mod targets;
 pub mod telemetry;
 pub mod threads;
 pub mod tls;
+pub mod tokens;
+pub mod trust;
 pub mod webhook;

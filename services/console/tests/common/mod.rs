@@ -16,13 +16,14 @@ use creditgate_console::{Limits, Options};
 use creditgate_measures::book::{Book, Deployment};
 use creditgate_measures::lists::Lists;
 use creditgate_proto::v1;
-use creditgate_runtime::callers::{Caller, Callers, hash_key};
+use creditgate_runtime::callers::{Caller, Callers, Given, hash_key};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::{Build, Metrics, Transport};
 use creditgate_runtime::ports::{Answer, Check, Reports};
 use creditgate_runtime::telemetry::{inject, passed_on};
+use creditgate_runtime::tokens::{self, Tokens};
 use serde_json::{Value, json};
 use tonic::Status;
 use tower::ServiceExt as _;
@@ -206,6 +207,33 @@ pub fn keyed(callers: &[(&str, &str)]) -> Callers {
     let lines: String = callers.iter().map(line).collect();
     std::fs::write(path, format!("callers:\n{lines}")).unwrap();
     Callers::load(path).unwrap().callers
+}
+
+/// Callers of an issuer that is never asked for its keys.
+pub fn awaiting_keys() -> Callers {
+    let settings = tokens::Settings {
+        issuer: "https://id.city.example".to_owned(),
+        audience: "creditgate".to_owned(),
+        claim: "sub".to_owned(),
+        clock_skew: Duration::ZERO,
+        keys: tokens::Keys::Issuer {
+            ca_file: None,
+            pace: tokens::Pace::default(),
+        },
+    };
+    let tokens = Tokens::load(settings, Clock::system()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.yaml");
+    std::fs::write(
+        &path,
+        "callers:\n- {name: land, token: land, may: [check]}\n",
+    )
+    .unwrap();
+    let given = Given {
+        tokens: Some(tokens),
+        ..Given::default()
+    };
+    Callers::load_with(&path, given).unwrap().callers
 }
 
 /// An answer, read to its end.

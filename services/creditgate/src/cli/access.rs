@@ -46,20 +46,18 @@ pub struct PolicyArgs {
   auditor                 read, watch, audit   sees who did what
 The last three are duties of administrators: nobody may hold two of them.
 
-Exit code: 0 sound; 1 it speaks of scenarios or stages that the book does not know, or its callers and those of the keys file
-are not the same; 2 it is refused.
+Whether it and the keys file name the same callers, `creditgate serve --config FILE --check-config` tells.
+
+Exit code: 0 sound, 1 it speaks of scenarios or stages that the book does not know, 2 it is refused.
 
 Examples:
   creditgate access lint deploy/access.yaml
-  creditgate access lint access.yaml --keys-file keys.yaml --book measures/catalogue"
+  creditgate access lint access.yaml --book measures/catalogue"
 )]
 pub struct LintAccessArgs {
     /// The access policy.
     #[arg(value_name = "POLICY")]
     pub policy: PathBuf,
-    /// The keys file of the same service.
-    #[arg(long, value_name = "FILE")]
-    pub keys_file: Option<PathBuf>,
     /// The book that knows scenarios and stages.
     #[command(flatten)]
     pub book: WhichBook,

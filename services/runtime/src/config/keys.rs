@@ -132,8 +132,8 @@ pub const KEYS: &[Key] = &[
         "CREDITGATE_KEYS_FILE",
         Form::Optional,
         "",
-        "File that names the callers, with the SHA-256 of their bearer keys or the name in their certificates. Nothing: \
-         only loopback may call, as `local`.",
+        "File that names the callers, with the SHA-256 of their bearer keys, the name in their certificates or in their tokens. \
+         Nothing: only loopback may call, as `local`.",
     ),
     key(
         "access.policy_file",
@@ -171,6 +171,50 @@ pub const KEYS: &[Key] = &[
         Form::One,
         "optional",
         "optional: who shows no certificate may call with a key; required: who shows none is not heard.",
+    ),
+    key(
+        "tokens.issuer",
+        "CREDITGATE_TOKENS_ISSUER",
+        Form::Optional,
+        "",
+        "Issuer of JSON Web Tokens by which callers of `keys_file` are known (`token`): their `iss`, to the letter. Nothing: \
+         no token is taken.",
+    ),
+    key(
+        "tokens.audience",
+        "CREDITGATE_TOKENS_AUDIENCE",
+        Form::Optional,
+        "",
+        "The name of this service, which must be in the `aud` of a token.",
+    ),
+    key(
+        "tokens.claim",
+        "CREDITGATE_TOKENS_CLAIM",
+        Form::One,
+        "sub",
+        "The claim of a token that names the caller, such as sub, client_id or azp.",
+    ),
+    key(
+        "tokens.jwks_file",
+        "CREDITGATE_TOKENS_JWKS_FILE",
+        Form::Optional,
+        "",
+        "File with the public keys of the issuer, a JWK set. Read again when it changes. Nothing: the issuer is asked for them \
+         (`<issuer>/.well-known/openid-configuration`) at the start, every five minutes, and for a token of an unknown key.",
+    ),
+    key(
+        "tokens.ca_file",
+        "CREDITGATE_TOKENS_CA_FILE",
+        Form::Optional,
+        "",
+        "Certificates (PEM) of those who may vouch for the issuer over https. Nothing: those that the system trusts.",
+    ),
+    key(
+        "tokens.clock_skew_seconds",
+        "CREDITGATE_TOKENS_CLOCK_SKEW_SECONDS",
+        Form::One,
+        "60",
+        "By how much the issuer's clock may differ from this machine's when a token begins and ends, in seconds, 0 to 300.",
     ),
     key(
         "book.pack",

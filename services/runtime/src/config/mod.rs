@@ -28,6 +28,7 @@ use self::written::Written;
 
 use crate::targets::Allowed;
 use crate::tls::Files;
+use crate::tokens;
 
 /// Where a configuration comes from. A later source replaces an earlier one key by key.
 pub struct Sources<'a> {
@@ -99,6 +100,8 @@ pub struct Config {
     pub access: Access,
     /// TLS towards callers.
     pub tls: Tls,
+    /// Tokens of callers.
+    pub tokens: Tokens,
     /// The book.
     pub book: Book,
     /// The journal.
@@ -163,6 +166,24 @@ pub enum ClientCertificates {
     Optional,
     /// Who shows none is not heard.
     Required,
+}
+
+/// JSON Web Tokens of callers; without an issuer none is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tokens {
+    /// Who issues them.
+    pub issuer: Option<String>,
+    /// The name of this service in them.
+    pub audience: Option<String>,
+    /// The claim that names the caller.
+    pub claim: String,
+    /// The issuer's public keys; none: the issuer is asked.
+    pub jwks_file: Option<PathBuf>,
+    /// Who vouches for the issuer over https; none: whom the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// By how much its clock may differ.
+    #[serde(rename = "clock_skew_seconds", serialize_with = "as_seconds")]
+    pub clock_skew: Duration,
 }
 
 /// The book besides `catalogue_dir`.
@@ -375,6 +396,7 @@ impl Config {
     fn validate(mut read: Reader) -> Result<(Config, Vec<&'static str>), Errors> {
         const ADDRESS: &str = "must be an address and a port such as `127.0.0.1:7420`";
         const PATH: &str = "must be a path";
+        const TEXT: &str = "must be a text without spaces";
         const COLLECTOR: &str = "must be an address such as `http://127.0.0.1:4317`, without user or password; \
              a collector beside the service can carry it on over TLS, and `telemetry.otlp_headers` takes an authorization";
         let config = Config {
@@ -400,6 +422,14 @@ impl Config {
                     "must be `optional` or `required`",
                     ClientCertificates::named,
                 ),
+            },
+            tokens: Tokens {
+                issuer: read.optional("tokens.issuer", TEXT, text),
+                audience: read.optional("tokens.audience", TEXT, text),
+                claim: read.one("tokens.claim", TEXT, text),
+                jwks_file: read.optional("tokens.jwks_file", PATH, path),
+                ca_file: read.optional("tokens.ca_file", PATH, path),
+                clock_skew: Duration::from_secs(read.number("tokens.clock_skew_seconds", 0..=300)),
             },
             book: Book {
                 pack: read.optional("book.pack", PATH, path),
@@ -541,6 +571,7 @@ impl Config {
                 "needs to know who vouches for callers: set `tls.client_ca_file`",
             );
         }
+        self.refuse_bad_tokens(read);
         let journal = &self.journal;
         if journal.anchor_file.is_some() && journal.signing_key_file.is_none() {
             read.refuse(
@@ -618,6 +649,48 @@ impl Config {
                 "telemetry.otlp_headers",
                 "must hold header names and printable ASCII values",
             );
+        }
+    }
+}
+
+impl Config {
+    fn refuse_bad_tokens(&self, read: &mut Reader) {
+        let tokens = &self.tokens;
+        let Some(issuer) = &tokens.issuer else {
+            for (key, is_set) in [
+                ("tokens.audience", tokens.audience.is_some()),
+                ("tokens.jwks_file", tokens.jwks_file.is_some()),
+                ("tokens.ca_file", tokens.ca_file.is_some()),
+            ] {
+                if is_set {
+                    read.refuse(key, "is of the tokens of an issuer: set `tokens.issuer`");
+                }
+            }
+            return;
+        };
+        if tokens.audience.is_none() {
+            read.refuse(
+                "tokens.issuer",
+                "issues tokens for others, too: set `tokens.audience`, the name of this service in them",
+            );
+        }
+        if self.keys_file.is_none() {
+            read.refuse(
+                "tokens.issuer",
+                "names nobody by itself: set `keys_file`, which says whose each token is",
+            );
+        }
+        match &tokens.jwks_file {
+            None => {
+                if let Err(rule) = tokens::discovery(issuer) {
+                    read.refuse("tokens.issuer", rule);
+                }
+            }
+            Some(_) if tokens.ca_file.is_some() => read.refuse(
+                "tokens.ca_file",
+                "vouches for the issuer when it is asked for its keys, which `tokens.jwks_file` holds; keep one of them",
+            ),
+            Some(_) => {}
         }
     }
 }
@@ -732,6 +805,26 @@ impl Tls {
     }
 }
 
+impl Tokens {
+    /// Whose tokens are taken, where any are.
+    #[must_use]
+    pub fn settings(&self) -> Option<tokens::Settings> {
+        Some(tokens::Settings {
+            issuer: self.issuer.clone()?,
+            audience: self.audience.clone()?,
+            claim: self.claim.clone(),
+            clock_skew: self.clock_skew,
+            keys: match &self.jwks_file {
+                Some(file) => tokens::Keys::File(file.clone()),
+                None => tokens::Keys::Issuer {
+                    ca_file: self.ca_file.clone(),
+                    pace: tokens::Pace::default(),
+                },
+            },
+        })
+    }
+}
+
 impl ClientCertificates {
     fn named(text: &str) -> Option<Self> {
         match text {
@@ -774,6 +867,11 @@ impl LogFormat {
 
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| PathBuf::from(text))
+}
+
+fn text(text: &str) -> Option<String> {
+    let plain = |one: char| !one.is_whitespace() && !one.is_control();
+    (!text.is_empty() && text.chars().all(plain)).then(|| text.to_owned())
 }
 
 fn broker(text: &str) -> Option<String> {

@@ -145,7 +145,7 @@ fn unknown_keys_are_all_named_with_their_lines() {
     check_file(
         "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
         "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
-         `confirmations`, `keys_file`, `access`, `tls`, `book`, `journal`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
+         `confirmations`, `keys_file`, `access`, `tls`, `tokens`, `book`, `journal`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
          c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`\n\
          c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
          `min_list_version_wait_ms`",
@@ -283,6 +283,61 @@ fn tls_needs_all_its_parts() {
         "tls: {client_certificates: asked}\n",
         "c.yaml:1: `tls.client_certificates` = `asked` must be `optional` or `required`",
     );
+}
+
+#[test]
+fn tokens_need_an_issuer_an_audience_and_callers() {
+    let whole = "keys_file: k\ntokens: {issuer: \"https://id.city.example\", audience: creditgate";
+    check_file(
+        &format!("{whole}, claim: client_id, clock_skew_seconds: 5}}\n"),
+        "keys_file: k\n  issuer: https://id.city.example\n  audience: creditgate\n  claim: client_id\n  \
+         clock_skew_seconds: 5",
+    );
+    check_file(
+        "tokens: {issuer: \"https://id.city.example\"}\n",
+        "c.yaml:1: `tokens.issuer` = `https://id.city.example` issues tokens for others, too: set `tokens.audience`, the name \
+         of this service in them\n\
+         c.yaml:1: `tokens.issuer` = `https://id.city.example` names nobody by itself: set `keys_file`, which says whose \
+         each token is",
+    );
+    check_file(
+        "tokens: {audience: creditgate}\n",
+        "c.yaml:1: `tokens.audience` = `creditgate` is of the tokens of an issuer: set `tokens.issuer`",
+    );
+    check_file(
+        &format!("{whole}, jwks_file: j, ca_file: c}}\n"),
+        "c.yaml:2: `tokens.ca_file` = `c` vouches for the issuer when it is asked for its keys, which `tokens.jwks_file` \
+         holds; keep one of them",
+    );
+    check_file(
+        &format!("{whole}, clock_skew_seconds: 301}}\n"),
+        "c.yaml:2: `tokens.clock_skew_seconds` = `301` must be a number from 0 to 300",
+    );
+}
+
+#[test]
+fn an_issuer_that_is_asked_has_an_https_address_unless_it_is_on_this_machine() {
+    let check = |issuer: &str, more: &str, expected: &str| {
+        let yaml = format!("keys_file: k\ntokens: {{issuer: \"{issuer}\", audience: a{more}}}\n");
+        let expected = match expected {
+            "" => format!("keys_file: k\n  issuer: {issuer}\n  audience: a"),
+            rule => format!("c.yaml:2: `tokens.issuer` = `{issuer}` {rule}"),
+        };
+        let jwks = if more.is_empty() {
+            ""
+        } else {
+            "\n  jwks_file: j"
+        };
+        check_file(&yaml, &format!("{expected}{jwks}"));
+    };
+    let rule = "must be an https address such as `https://id.city.example`, without user, query or fragment; http only on this \
+                machine";
+    check("http://id.city.example", "", rule);
+    check("https://id.city.example/?x=1", "", rule);
+    check("id.city.example", "", rule);
+    check("http://id.city.example", ", jwks_file: j", "");
+    check("http://localhost:8080/realms/city", "", "");
+    check("http://127.0.0.1:8080", "", "");
 }
 
 #[test]

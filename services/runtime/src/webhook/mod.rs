@@ -8,9 +8,11 @@ mod target;
 
 use std::time::Duration;
 
-pub use send::{Answer, CertificatesError, SendError, Sender};
+pub use send::{Answer, SendError, Sender};
 pub use sign::{SecretError, Secrets, signature};
 pub use target::Target;
+
+pub use crate::trust::CertificatesError;
 
 /// The pause after so many failures in a row: it doubles with each, between two bounds, and is at least
 /// what the receiver asked for.

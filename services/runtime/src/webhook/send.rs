@@ -12,15 +12,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use hyper_util::rt::TokioIo;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::target::Target;
 use crate::targets::{Allowed, NotAllowed, check_address, check_host, is_public};
+use crate::trust::{CertificatesError, connector};
 
 /// Most of an answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -28,14 +27,6 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const ACKNOWLEDGED: &str = "creditgate-acknowledged";
 /// A receiver may not ask for a longer pause.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
-
-/// Why the certificates are not right.
-#[derive(Debug, thiserror::Error)]
-#[error("read the certificates for webhooks from `{path}`: {why}")]
-pub struct CertificatesError {
-    path: String,
-    why: String,
-}
 
 /// What was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,35 +89,10 @@ impl Sender {
         timeout: Duration,
         ca_file: Option<&Path>,
     ) -> Result<Self, CertificatesError> {
-        let mut roots = RootCertStore::empty();
-        match ca_file {
-            Some(path) => add_file(&mut roots, path)?,
-            None => {
-                let loaded = rustls_native_certs::load_native_certs();
-                let (_, refused) = roots.add_parsable_certificates(loaded.certs);
-                if roots.is_empty() || refused > 0 || !loaded.errors.is_empty() {
-                    tracing::debug!(
-                        trusted = roots.len(),
-                        refused,
-                        errors = loaded.errors.len(),
-                        "not all certificates of the system could be read"
-                    );
-                }
-            }
-        }
-        let provider = Arc::new(crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| CertificatesError {
-                path: String::new(),
-                why: error.to_string(),
-            })?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         Ok(Self {
             allow: allow.into(),
             timeout,
-            tls: TlsConnector::from(Arc::new(config)),
+            tls: connector(ca_file)?,
         })
     }
 
@@ -249,23 +215,6 @@ impl Sender {
             .map_err(|error| SendError::Tls(std::io::Error::other(error)))?;
         let stream = self.tls.connect(name, stream).await;
         Ok(Box::new(stream.map_err(SendError::Tls)?))
-    }
-}
-
-fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), CertificatesError> {
-    let failed = |why: String| CertificatesError {
-        path: path.display().to_string(),
-        why,
-    };
-    let read = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-    for certificate in read {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        let added = roots.add(certificate);
-        added.map_err(|error| failed(error.to_string()))?;
-    }
-    match roots.is_empty() {
-        true => Err(failed("it holds no certificate".to_owned())),
-        false => Ok(()),
     }
 }
 
