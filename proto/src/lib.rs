@@ -54,3 +54,24 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 
 /// Most events in one batch.
 pub const BATCH_EVENTS_MAX: usize = 10_000;
+
+/// Every call of the contract, as a path such as `/creditgate.v1.Gate/Check`.
+///
+/// # Panics
+/// Never: the descriptors are those that this crate was built from.
+#[must_use]
+pub fn calls() -> std::collections::HashSet<String> {
+    use prost::Message as _;
+
+    let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).expect("descriptors");
+    let mut calls = std::collections::HashSet::new();
+    for file in &set.file {
+        for service in &file.service {
+            for method in &service.method {
+                let (package, service) = (file.package(), service.name());
+                calls.insert(format!("/{package}.{service}/{}", method.name()));
+            }
+        }
+    }
+    calls
+}

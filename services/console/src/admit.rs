@@ -1,13 +1,11 @@
 //! Who calls, and whether they may: by bearer key, token or certificate, or by being on this machine.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
 use axum::http::header;
 use axum::http::request::Parts;
 use axum::http::uri::{Authority, PathAndQuery};
-use creditgate_runtime::access::Call;
 use creditgate_runtime::callers::{Caller, Permission, Refused, Shown};
 use creditgate_runtime::metrics::Refusal;
 use creditgate_runtime::tls::Certificate;
@@ -35,14 +33,12 @@ pub(crate) fn admit(
         .headers
         .get(header::AUTHORIZATION)
         .map(|value| value.to_str().unwrap_or_default());
-    let call = head.extensions.get::<ConnectInfo<SocketAddr>>();
-    let call = call.map(|ConnectInfo(peer)| {
-        let path = head.uri.path_and_query().cloned();
-        Arc::new(Call {
-            address: peer.ip(),
-            path: path.unwrap_or_else(|| PathAndQuery::from_static("/")),
-        })
-    });
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>();
+    let path = head.uri.path_and_query().cloned();
+    let call = options.callers.call(
+        peer.map(|ConnectInfo(peer)| peer.ip()),
+        path.unwrap_or_else(|| PathAndQuery::from_static("/")),
+    );
     let shown = Shown {
         authorization,
         // A proxy's own certificate would speak for everybody behind it.
@@ -51,7 +47,7 @@ pub(crate) fn admit(
             .get::<Certificate>()
             .filter(|_| !is_proxied(head)),
         is_local: is_local(head),
-        call: call.as_ref(),
+        call: Some(&call),
     };
     let caller = options
         .callers

@@ -1,14 +1,14 @@
 //! Who calls over gRPC: every request gets its caller, or is refused before anything reads it.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
-use creditgate_runtime::access::Call;
 use creditgate_runtime::callers::{Caller, Callers, Refused, Shown};
 use futures::future::{Either, Ready, ready};
 use tonic::Status;
 use tonic::body::Body;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
@@ -34,14 +34,7 @@ impl<S> Admitted<S> {
             .headers()
             .get(http::header::AUTHORIZATION)
             .map(|value| value.to_str().unwrap_or_default());
-        let call = Arc::new(Call {
-            address: peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), Peer::ip),
-            path: request
-                .uri()
-                .path_and_query()
-                .cloned()
-                .unwrap_or_else(|| http::uri::PathAndQuery::from_static("/")),
-        });
+        let call = self.callers.call(peer.map(Peer::ip), called(request.uri()));
         let shown = Shown {
             authorization,
             certificate: peer.and_then(|peer| peer.certificate.as_ref()),
@@ -55,6 +48,15 @@ impl<S> Admitted<S> {
                 _ if refused.passes() => Status::unavailable(refused.to_string()),
                 _ => Status::unauthenticated(refused.to_string()),
             })
+    }
+}
+
+/// What is called, if the contract has it: anything else a caller may have made up.
+fn called(uri: &http::Uri) -> PathAndQuery {
+    static CONTRACT: LazyLock<HashSet<String>> = LazyLock::new(creditgate_proto::calls);
+    match uri.path_and_query() {
+        Some(path) if CONTRACT.contains(path.as_str()) => path.clone(),
+        _ => PathAndQuery::from_static("/unknown"),
     }
 }
 

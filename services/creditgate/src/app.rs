@@ -293,9 +293,9 @@ impl App {
                 Ok::<_, std::io::Error>(())
             });
         }
-        let noted = calls.clone().run(tasks.shutdown().clone());
+        let noted = calls.clone();
         tasks.spawn_named("calls", async move {
-            noted.await;
+            noted.run().await;
             Ok::<_, std::io::Error>(())
         });
         if let Some(tokens) = tokens {
@@ -616,6 +616,10 @@ async fn open(
 ) -> Result<Opened, StartError> {
     let opening = tokio::task::spawn_blocking(move || {
         let dir = || config.data_dir.display().to_string();
+        let own_ack = match config.journal.ack {
+            config::Ack::Durable => journal::Ack::Durable,
+            config::Ack::Written => journal::Ack::Written,
+        };
         let journal = || journal::Options {
             segment_bytes: config.journal.segment_bytes(),
             // A queue larger than the address space has no other bound than memory.
@@ -623,8 +627,7 @@ async fn open(
             ack: match config.journal.ack {
                 // The topics are durable; what is here are copies, and each knows when it has lost its end.
                 _ if kafka.is_some() => journal::Ack::Written,
-                config::Ack::Durable => journal::Ack::Durable,
-                config::Ack::Written => journal::Ack::Written,
+                _ => own_ack,
             },
             ..journal::Options::default()
         };
@@ -647,9 +650,13 @@ async fn open(
             source_rules: source_rules(&config),
         })
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
+        // No copy of anything, wherever the others come from.
         let calls = Calls::open(
             &config.data_dir,
-            journal(),
+            journal::Options {
+                ack: own_ack,
+                ..journal()
+            },
             clock.clone(),
             readiness.clone(),
         )
@@ -961,48 +968,61 @@ impl Ending {
     fn in_order(self, tasks: &Tasks, patience: Duration, drained: Shutdown) {
         let shutdown = tasks.shutdown().clone();
         tasks.spawn_named("journals", async move {
-            let streamed = async {
-                match self.stream {
-                    Some(stream) => stream.run(shutdown).await,
-                    None => {
-                        shutdown.wait().await;
-                        Ok(())
-                    }
-                }
-            };
-            tokio::select! {
-                streamed = streamed => streamed?,
-                () = self.registry.ended() => {
-                    return Err("the writer of the lists ended".into());
-                }
-                () = worth_starting_anew(self.gate.as_ref()) => {
-                    return Err("the disk did not confirm a verdict's record, and takes records again: \
-                                whoever starts this service anew finds what was recorded".into());
-                }
-            }
-            if let Some(cases) = self.cases
-                && let Err(error) = cases.close().await
-            {
-                tracing::error!({ field::ERROR } = %error, "the journal of cases had failed before it was closed");
-            }
-            let closed = match self.gate {
-                Some(gate) => gate.close(patience).await,
-                None => Ok(()),
-            };
-            self.registry.close().await;
-            self.calls.close().await;
-            if let Some(check_points) = &self.check_points
-                && let Err(error) = check_points.put().await
-            {
-                tracing::error!({ field::ERROR } = %Chain(&error), "no last check point");
-            }
-            drained.request();
-            if let Some(check_points) = &self.check_points
-                && let Err(error) = check_points.send().await
-            {
-                tracing::error!({ field::ERROR } = %Chain(&error), "the anchor does not have the last check point");
-            }
-            closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
+            let calls = self.calls.clone();
+            let ended = self.all(shutdown, patience, drained).await;
+            // However it ends.
+            calls.close().await;
+            ended
         });
+    }
+
+    async fn all(
+        self,
+        shutdown: Shutdown,
+        patience: Duration,
+        drained: Shutdown,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let streamed = async {
+            match self.stream {
+                Some(stream) => stream.run(shutdown).await,
+                None => {
+                    shutdown.wait().await;
+                    Ok(())
+                }
+            }
+        };
+        tokio::select! {
+            streamed = streamed => streamed?,
+            () = self.registry.ended() => {
+                return Err("the writer of the lists ended".into());
+            }
+            () = worth_starting_anew(self.gate.as_ref()) => {
+                return Err("the disk did not confirm a verdict's record, and takes records again: \
+                            whoever starts this service anew finds what was recorded".into());
+            }
+        }
+        if let Some(cases) = self.cases
+            && let Err(error) = cases.close().await
+        {
+            tracing::error!({ field::ERROR } = %error, "the journal of cases had failed before it was closed");
+        }
+        let closed = match self.gate {
+            Some(gate) => gate.close(patience).await,
+            None => Ok(()),
+        };
+        self.registry.close().await;
+        self.calls.record().await;
+        if let Some(check_points) = &self.check_points
+            && let Err(error) = check_points.put().await
+        {
+            tracing::error!({ field::ERROR } = %Chain(&error), "no last check point");
+        }
+        drained.request();
+        if let Some(check_points) = &self.check_points
+            && let Err(error) = check_points.send().await
+        {
+            tracing::error!({ field::ERROR } = %Chain(&error), "the anchor does not have the last check point");
+        }
+        closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
     }
 }

@@ -274,12 +274,13 @@ impl Inner {
             lists_until,
             late_lists,
         } = arrival;
+        // First: whoever tries what it likes does not try it as often as it likes.
+        caller.take_one().map_err(Failure::TooMany)?;
         let DecodedEvent {
             event,
             min_list_version,
         } = event_from_proto(&given, &self.limits.event, self.now())?;
         caller.asks_about(&event)?;
-        caller.take_one().map_err(Failure::TooMany)?;
         Ok(Asked {
             verdict: canonical::verdict_id(&event.source, &event.id, &Cause::Event),
             digest: self.content.digest(&event),

@@ -66,7 +66,8 @@ impl Failure {
         match self {
             Self::Invalid(_) => Refusal::Invalid,
             Self::OtherContent => Refusal::Conflict,
-            Self::Overloaded | Self::TooMany(_) => Refusal::Overloaded,
+            Self::Overloaded => Refusal::Overloaded,
+            Self::TooMany(_) => Refusal::TooMany,
             Self::ListsBehind(_) => Refusal::ListsBehind,
             Self::ShuttingDown | Self::NotRecorded(AppendError::Closed) => Refusal::NotReady,
             Self::NotPermitted(_) => Refusal::Forbidden,
@@ -199,7 +200,7 @@ mod tests {
         );
         check(
             Failure::TooMany(RETRY),
-            "ResourceExhausted too_many overloaded",
+            "ResourceExhausted too_many too_many",
         );
     }
 }

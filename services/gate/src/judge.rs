@@ -206,14 +206,13 @@ fn refused(pending: Pending, failure: &Failure) -> NotJudged {
     pending.refused(failure.refusal());
     let why = failure.to_string();
     match failure {
-        Failure::Invalid(_) | Failure::NotRecorded(AppendError::PayloadTooLarge { .. }) => {
-            NotJudged::Refused(why)
-        }
+        Failure::Invalid(_)
+        | Failure::NotPermitted(_)
+        | Failure::NotRecorded(AppendError::PayloadTooLarge { .. }) => NotJudged::Refused(why),
         Failure::OtherContent => NotJudged::Conflict(why),
         Failure::Overloaded
         | Failure::ListsBehind(_)
         | Failure::ShuttingDown
-        | Failure::NotPermitted(_)
         | Failure::TooMany(_)
         | Failure::Unauthenticated
         | Failure::NotRecorded(_)

@@ -96,10 +96,7 @@ impl Gate {
     async fn record(&self, verdict: VerdictId, reader: &Caller) -> Result<Recorded, Status> {
         let found = self.inner.records.find(verdict).await;
         let found = found.map_err(|error| unreadable(error).status())?;
-        let readable = found.filter(|recorded| {
-            let event = recorded.record.event.as_ref();
-            event.is_some_and(|event| reader.reads(&event.scenario, &event.stage, &event.region))
-        });
+        let readable = found.filter(|recorded| reader.reads(recorded.record.event.as_ref()));
         readable
             .ok_or_else(|| status::not_found_status("verdict_unknown", "there is no such verdict"))
     }

@@ -179,10 +179,9 @@ impl Wanted {
         let verdict = record
             .verdict
             .filter(|verdict| passes(verdict, &self.request))?;
-        let event = record.event?;
-        let reader = &self.reader;
-        let theirs = reader.deals_with(&event.scenario, &event.stage, &event.region);
-        theirs.then_some(verdict)
+        self.reader
+            .deals_with(record.event.as_ref())
+            .then_some(verdict)
     }
 }
 

@@ -3,18 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use creditgate_measures::event::Region;
+use creditgate_proto::v1;
+use http::uri::PathAndQuery;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tonic::{Request, Status};
 
-use crate::access::{Call, Calls, Noted, Outcome, Outside, Policy, Question, Scope};
+use crate::access::{Answered, Call, Calls, Noted, Outcome, Outside, Policy, Question, Scope};
 use crate::config::Secret;
 use crate::hex::{from_hex, hex};
 use crate::tls::Certificate;
@@ -60,6 +63,9 @@ pub enum Permission {
     Audit,
 }
 
+/// Duties of administrators, of whom nobody may hold two (GB/T 22239, level 3).
+const DUTIES: [Permission; 3] = [Permission::Operate, Permission::Secure, Permission::Audit];
+
 /// A set of permissions.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions(u16);
@@ -68,20 +74,25 @@ pub struct Permissions(u16);
 /// [`Caller::kafka`] are no calls.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    known: Arc<KnownAs>,
+    /// What this is: none where it is no call.
+    call: Option<Arc<Call>>,
+}
+
+/// What is known of a caller.
+#[derive(Debug)]
+struct KnownAs {
     name: Arc<str>,
     may: Permissions,
     shared: bool,
-    /// None where no access policy says more than the permissions.
+    /// None where there is no access policy: then permissions are all that limits.
     scope: Option<Arc<Scope>>,
-    /// What this is: none where it is no call.
-    call: Option<Arc<Call>>,
-    calls: Calls,
 }
 
 /// Nobody else has the name.
 impl PartialEq for Caller {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.known.name == other.known.name
     }
 }
 
@@ -240,10 +251,7 @@ pub enum Error {
 impl Callers {
     /// Without a keys file: callers on loopback are `local` and may do everything, all others nothing.
     pub fn loopback_only() -> Callers {
-        let local = Caller {
-            shared: true,
-            ..Caller::new(LOCAL.into(), Permissions::ALL)
-        };
+        let local = Caller::shared_by_all(LOCAL, Permissions::ALL);
         Callers::of(Known::Loopback(local))
     }
 
@@ -291,6 +299,16 @@ impl Callers {
         Callers { calls, ..self }
     }
 
+    /// A call that comes in from an address, to be shown with what else it shows.
+    #[must_use]
+    pub fn call(&self, address: Option<IpAddr>, path: PathAndQuery) -> Arc<Call> {
+        Arc::new(Call {
+            address,
+            path,
+            calls: self.calls.clone(),
+        })
+    }
+
     /// Whom only one of the two files names.
     fn unlike(&self, policy: &Policy) -> Vec<String> {
         let names = self.names();
@@ -319,16 +337,16 @@ impl Callers {
         match recognised {
             Ok(caller) => Ok(Caller {
                 call: shown.call.cloned(),
-                calls: self.calls.clone(),
-                ..caller.clone()
+                known: Arc::clone(&caller.known),
             }),
             Err(refused) => {
-                let why = refused.to_string();
-                self.calls.note(Noted::of(
-                    shown.call.map(Arc::as_ref),
-                    Outcome::Unauthenticated,
-                    why,
-                ));
+                if let Some(call) = shown.call {
+                    call.note(Noted::of(
+                        call,
+                        Outcome::Unauthenticated,
+                        refused.to_string(),
+                    ));
+                }
                 Err(refused)
             }
         }
@@ -445,61 +463,64 @@ impl Refused {
 }
 
 impl Caller {
-    fn new(name: Arc<str>, may: Permissions) -> Caller {
+    fn new(known: KnownAs) -> Caller {
         Caller {
-            name,
-            may,
-            shared: false,
-            scope: None,
+            known: Arc::new(known),
             call: None,
-            calls: Calls::default(),
         }
+    }
+
+    /// Somebody who is not one person.
+    fn shared_by_all(name: &str, may: Permissions) -> Caller {
+        Caller::new(KnownAs {
+            name: name.into(),
+            may,
+            shared: true,
+            scope: None,
+        })
     }
 
     /// The watched folder of this process: it brings lists, and may do nothing else. Who may put files there, the
     /// operating system decides.
     pub fn inbox() -> Caller {
-        Caller {
-            shared: true,
-            ..Caller::new(INBOX.into(), [Permission::Lists].into_iter().collect())
-        }
+        Caller::shared_by_all(INBOX, [Permission::Lists].into_iter().collect())
     }
 
     /// Whoever published an event on Kafka: it has events decided, and may do nothing else. Who may publish there, the
     /// broker decides.
     pub fn kafka() -> Caller {
-        Caller {
-            shared: true,
-            ..Caller::new(KAFKA.into(), [Permission::Check].into_iter().collect())
-        }
+        static ANYBODY: LazyLock<Caller> = LazyLock::new(|| {
+            Caller::shared_by_all(KAFKA, [Permission::Check].into_iter().collect())
+        });
+        ANYBODY.clone()
     }
 
     /// The name, as kept with every record.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.known.name
     }
 
     /// The name, shared.
     pub fn shared_name(&self) -> Arc<str> {
-        self.name.clone()
+        self.known.name.clone()
     }
 
     /// Whether several people call by this name: then it tells nobody from another, and whoever holds the key
     /// answers for the names of officials that it sends. Who calls without a key is one of them.
     #[must_use]
-    pub const fn is_shared(&self) -> bool {
-        self.shared
+    pub fn is_shared(&self) -> bool {
+        self.known.shared
     }
 
     /// The department it belongs to, as the access policy says.
     #[must_use]
     pub fn department(&self) -> Option<&str> {
-        self.scope.as_ref().map(|scope| &*scope.department)
+        self.known.scope.as_ref().map(|scope| &*scope.department)
     }
 
     /// Whether this caller may do that.
     pub fn may(&self, permission: Permission) -> bool {
-        self.may.contains(permission)
+        self.known.may.contains(permission)
     }
 
     /// Lets this caller do that, and takes note of it; of checks only where they are refused, for they leave verdicts.
@@ -531,24 +552,24 @@ impl Caller {
     /// # Errors
     /// When it does not deal with that.
     pub fn asks_about<'a>(&self, question: impl Into<Question<'a>>) -> Result<(), NotPermitted> {
-        self.covers(&question.into()).map_err(|outside| {
+        let Some(scope) = &self.known.scope else {
+            return Ok(());
+        };
+        scope.covers(&question.into()).map_err(|outside| {
             self.note(Outcome::Outside, || outside.to_string());
             outside.into()
         })
     }
 
-    /// Whether it deals with this.
-    pub(crate) fn covers(&self, question: &Question<'_>) -> Result<(), Outside> {
-        match &self.scope {
-            Some(scope) => scope.covers(question),
-            None => Ok(()),
-        }
+    /// What it may do.
+    pub(crate) fn answer(&self, needs: Permission, question: Option<&Question<'_>>) -> Answered {
+        Answered::of(self.known.may, self.known.scope.as_deref(), needs, question)
     }
 
-    /// Whether a verdict on such an event is this caller's to read; takes note when not.
+    /// Whether the verdict on this event is this caller's to read; takes note when not.
     #[must_use]
-    pub fn reads(&self, scenario: &str, stage: &str, region: &str) -> bool {
-        let deals = self.deals_with(scenario, stage, region);
+    pub fn reads(&self, event: Option<&v1::Event>) -> bool {
+        let deals = self.deals_with(event);
         if !deals {
             self.note(Outcome::Outside, || {
                 "asked for a verdict of matters that it does not deal with".to_owned()
@@ -557,11 +578,20 @@ impl Caller {
         deals
     }
 
-    /// Whether it deals with such events, whatever for.
+    /// Whether it deals with such events, whatever for. Without an event nobody knows, and only those may have it to whom no
+    /// policy sets limits.
     #[must_use]
-    pub fn deals_with(&self, scenario: &str, stage: &str, region: &str) -> bool {
-        self.scope.as_ref().is_none_or(|scope| {
-            Region::parse(region).is_some_and(|region| scope.reads(scenario, stage, region))
+    pub fn deals_with(&self, event: Option<&v1::Event>) -> bool {
+        let Some(scope) = &self.known.scope else {
+            return true;
+        };
+        event.is_some_and(|event| {
+            let region = Region::parse(&event.region);
+            region.is_some_and(|region| {
+                scope
+                    .covers_reading(&event.scenario, &event.stage, region)
+                    .is_ok()
+            })
         })
     }
 
@@ -570,7 +600,7 @@ impl Caller {
     /// # Errors
     /// When that is used up: how long to wait.
     pub fn take_one(&self) -> Result<(), Duration> {
-        let Some(scope) = &self.scope else {
+        let Some(scope) = &self.known.scope else {
             return Ok(());
         };
         scope.take_one().inspect_err(|_| {
@@ -583,13 +613,11 @@ impl Caller {
     fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
         // What is no call is recorded by those who do it.
         let Some(call) = &self.call else { return };
-        self.calls.note(Noted {
+        let scope = self.known.scope.as_ref();
+        call.note(Noted {
             caller: Some(self.shared_name()),
-            department: self
-                .scope
-                .as_ref()
-                .map(|scope| Arc::clone(&scope.department)),
-            ..Noted::of(Some(call), outcome, why())
+            department: scope.map(|scope| Arc::clone(&scope.department)),
+            ..Noted::of(call, outcome, why())
         });
     }
 }
@@ -828,11 +856,23 @@ impl Written {
                 Some(member) => member.permissions(),
                 None => caller.may.into_iter().flatten().collect(),
             };
-            let known = Caller {
-                shared: caller.shared,
-                scope: member.map(|member| Arc::clone(&member.scope)),
-                ..Caller::new(name.into(), may)
+            if DUTIES.iter().filter(|duty| may.contains(**duty)).count() > 1 {
+                faults.push(format!(
+                    "line {line}: `{name}` may do two of {}: give each to somebody else",
+                    in_words(&DUTIES)
+                ));
+            }
+            let scope = match (policy, member) {
+                (None, _) => None,
+                (Some(_), Some(member)) => Some(Arc::clone(&member.scope)),
+                (Some(_), None) => Some(Arc::new(Scope::nothing())),
             };
+            let known = Caller::new(KnownAs {
+                name: name.into(),
+                may,
+                shared: caller.shared,
+                scope,
+            });
             if let Some(key) = caller.key_sha256 {
                 let line = key.referenced.line();
                 let Some(digest) = KeyDigest::from_hex(&key.value) else {
@@ -1164,6 +1204,10 @@ mod tests {
             &format!("callers:\n- {{name: a, key_sha256: {ABC}, may: [read], key: x}}\n"),
             &["line 2"],
         );
+        check(
+            &format!("callers:\n- {{name: a, key_sha256: {ABC}, may: [audit, operate]}}\n"),
+            &["line 2: `a` may do two of `operate` or `secure` or `audit`"],
+        );
         check("calers: []\n", &["calers"]);
         check(
             "callers:\n- {name: a, may: [read]}\n",
@@ -1268,8 +1312,19 @@ mod tests {
             platform.asks_about(question("320100")),
             Err(NotPermitted::Outside(Outside::Region))
         );
-        assert!(platform.reads("tender", "award", "329900"));
-        assert!(!platform.reads("tender", "award", "?"));
+        let event = |region: &str| v1::Event {
+            scenario: "tender".to_owned(),
+            stage: "award".to_owned(),
+            region: region.to_owned(),
+            ..v1::Event::default()
+        };
+        assert!(platform.reads(Some(&event("329900"))));
+        assert!(!platform.reads(Some(&event("?"))));
+        assert!(!platform.reads(None));
+        assert_eq!(
+            known("Bearer other-key").asks_about(question("329905")),
+            Err(NotPermitted::Outside(Outside::Scenario))
+        );
         assert!(
             !Permission::EVERY
                 .iter()
@@ -1304,7 +1359,7 @@ mod tests {
             item: None,
         };
         assert_eq!(caller.asks_about(question), Ok(()));
-        assert!(caller.reads("any", "any", "any"));
+        assert!(caller.reads(None));
         assert_eq!(caller.take_one(), Ok(()));
         assert!(Caller::kafka().may(Permission::Check));
         assert_eq!(Caller::kafka().asks_about(question), Ok(()));

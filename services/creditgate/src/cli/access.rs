@@ -44,7 +44,10 @@ pub struct PolicyArgs {
   system_administrator    operate              looks after systems that something is sent to
   security_administrator  secure               sees who may do what
   auditor                 read, watch, audit   sees who did what
-The last three are duties of administrators: nobody may hold two of them.
+The last three are duties of administrators: nobody may hold two of them. Matters bound what business callers ask, and
+which verdicts others read; entries of lists, cases, simulations and deliveries are open to whoever has the role.
+
+A policy whose cases do not hold is refused, by the service, too.
 
 Whether it and the keys file name the same callers, `creditgate serve --config FILE --check-config` tells.
 
@@ -102,7 +105,7 @@ pub struct ExplainAccessArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Calls of one second that are alike are one line with their number. Read beside the running service or from a \
-copy; `creditgate journal verify` proves that no line was changed or taken out.
+copy; `creditgate journal verify` proves it like the other journals.
 
 Examples:
   creditgate access calls --data-dir ./data --refused

@@ -1,8 +1,8 @@
 //! Who called: everybody who was refused, and everybody who did something else than have an event decided.
 //!
 //! A check leaves its verdict in the journal of verdicts, with who asked. All other calls leave a record here, in a journal
-//! of its own, chained and covered by check points like the others. Calls of one second that are alike become one record
-//! with their number, so that whoever is refused a million times fills no disk.
+//! of its own, chained like the others, and covered by check points where there are any. Calls of one second that are alike
+//! become one record with their number, so that whoever is refused a million times fills no disk.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use prost::Message as _;
 use crate::clock::Clock;
 use crate::errors::Chain;
 use crate::health::Readiness;
-use crate::journal::{self, Journal, NewRecord, Position, ReadError, Reader};
+use crate::journal::{self, AppendError, Journal, NewRecord, Position, ReadError, Reader};
 use crate::shutdown::Shutdown;
 use crate::telemetry::names::field;
 
@@ -35,18 +35,30 @@ const COUNTED_FOR: Duration = Duration::from_secs(1);
 const APART_MAX: usize = 4_096;
 /// Records looked at for one answer.
 const LOOKED_AT: usize = 65_536;
-/// Bytes of what was called that are kept.
-const CALL_BYTES_MAX: usize = 128;
+/// The same of callers that nobody knows. They are few, so that whoever calls from many addresses fills no disk, and hides
+/// nobody who is known.
+const STRANGERS_APART_MAX: usize = 32;
+/// Records that are appended at once.
+const RUN: usize = 256;
 /// Size of its files: far fewer records come here than elsewhere.
 const SEGMENT_BYTES: u64 = 4 << 20;
 
 /// Where a call comes from, and what it calls.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// The address of the peer.
-    pub address: IpAddr,
-    /// What is called.
+    /// The address of the peer; none: not known.
+    pub address: Option<IpAddr>,
+    /// What is called: a call or route that there is. What callers make up would make records without end.
     pub path: PathAndQuery,
+    /// Who takes note of it.
+    pub calls: Calls,
+}
+
+impl Call {
+    /// Takes note of what became of it.
+    pub fn note(&self, noted: Noted) {
+        self.calls.note(noted);
+    }
 }
 
 /// What became of a call.
@@ -96,24 +108,27 @@ pub struct Noted {
 }
 
 impl Noted {
-    /// About this call.
+    /// About this call. Of its path the query is no part: it may hold anything.
     #[must_use]
-    pub fn of(call: Option<&Call>, outcome: Outcome, why: String) -> Self {
+    pub fn of(call: &Call, outcome: Outcome, why: String) -> Self {
+        Self {
+            address: call.address.map(|address| address.to_canonical()),
+            call: call.path.path().to_owned(),
+            ..Self::many(outcome, why)
+        }
+    }
+
+    /// About calls that are not told apart.
+    fn many(outcome: Outcome, why: String) -> Self {
         Self {
             caller: None,
             department: None,
-            address: call.map(|call| call.address.to_canonical()),
-            call: call.map_or_else(String::new, |call| shortened(call.path.path())),
+            address: None,
+            call: String::new(),
             outcome,
             why,
         }
     }
-}
-
-/// Only the path, of which the query is no part: it may hold anything.
-fn shortened(path: &str) -> String {
-    let end = path.floor_char_boundary(CALL_BYTES_MAX);
-    path[..end].to_owned()
 }
 
 /// Takes note of calls. Cheap to clone; the default keeps nothing.
@@ -122,7 +137,8 @@ pub struct Calls(Option<Arc<Kept>>);
 
 #[derive(Debug)]
 struct Kept {
-    counted: Mutex<HashMap<Noted, Counted>>,
+    counted: Mutex<Alike>,
+    closed: Shutdown,
     journal: Journal,
     clock: Clock,
     readiness: Readiness,
@@ -154,6 +170,7 @@ impl Calls {
         let (journal, _) = Journal::open(directory(data_dir), options)?;
         Ok(Self(Some(Arc::new(Kept {
             counted: Mutex::default(),
+            closed: Shutdown::new(),
             journal,
             clock,
             readiness,
@@ -176,14 +193,15 @@ impl Calls {
             first: now,
             last: now,
         };
-        kept.count(noted, once);
+        kept.counted.lock().count(noted, once);
     }
 
-    /// Records what was noted, once a second, until a stop is asked for.
-    pub async fn run(self, shutdown: Shutdown) {
+    /// Records what was noted, once a second, until it is closed.
+    pub async fn run(self) {
+        let Some(kept) = &self.0 else { return };
         loop {
             tokio::select! {
-                () = shutdown.wait() => return,
+                () = kept.closed.wait() => return,
                 () = tokio::time::sleep(COUNTED_FOR) => {}
             }
             self.record().await;
@@ -192,31 +210,35 @@ impl Calls {
 
     /// Records what was noted and closes the journal.
     pub async fn close(&self) {
+        let Some(kept) = &self.0 else { return };
+        kept.closed.request();
         self.record().await;
-        if let Some(kept) = &self.0
-            && let Err(error) = kept.journal.close().await
-        {
+        if let Err(error) = kept.journal.close().await {
             tracing::error!({ field::ERROR } = %error, "the record of calls had failed before it was closed");
         }
     }
 
-    async fn record(&self) {
+    /// Records what was noted.
+    pub async fn record(&self) {
         let Some(kept) = &self.0 else { return };
-        let counted = std::mem::take(&mut *kept.counted.lock());
-        if counted.is_empty() {
-            return;
-        }
-        let mut calls: Vec<_> = counted.into_iter().collect();
+        let mut calls: Vec<_> = std::mem::take(&mut *kept.counted.lock()).all();
         calls.sort_by_key(|(_, counted)| counted.first);
-        let records = calls.iter().map(|(noted, counted)| record(noted, *counted));
-        match kept.journal.append_all(records.collect()).await {
-            Ok(_) => kept.readiness.ready(COMPONENT),
-            Err(error) => {
-                tracing::error!({ field::ERROR } = %Chain(&error), "calls could not be recorded; they are counted until they are");
-                kept.readiness
-                    .not_ready(COMPONENT, "who called cannot be recorded: look at the disk");
-                for (noted, counted) in calls {
-                    kept.count(noted, counted);
+        while !calls.is_empty() {
+            let run: Vec<_> = calls.drain(..calls.len().min(RUN)).collect();
+            let records = run.iter().map(|(noted, counted)| record(noted, *counted));
+            match kept.journal.append_all(records.collect()).await {
+                Ok(_) => kept.recovered(),
+                Err(error) => {
+                    kept.failed(&error);
+                    // They may have been recorded: better once than twice, and the log tells.
+                    let open = matches!(
+                        error,
+                        AppendError::Indefinite { .. } | AppendError::Unanswered
+                    );
+                    let mut counted = kept.counted.lock();
+                    let again = run.into_iter().filter(|_| !open).chain(calls);
+                    again.for_each(|(noted, more)| counted.count(noted, more));
+                    return;
                 }
             }
         }
@@ -224,13 +246,45 @@ impl Calls {
 }
 
 impl Kept {
-    fn count(&self, noted: Noted, more: Counted) {
-        let mut counted = self.counted.lock();
-        let noted = match counted.len() < APART_MAX || counted.contains_key(&noted) {
+    fn recovered(&self) {
+        self.readiness.ready(COMPONENT);
+    }
+
+    /// Tells that records wait. Callers go on: whoever checks must not stand still because a refusal cannot be written.
+    fn failed(&self, error: &AppendError) {
+        let mend = match error {
+            AppendError::Failed { .. }
+            | AppendError::Indefinite { .. }
+            | AppendError::Unanswered => {
+                "the disk did not confirm a record: restart, to find what is there"
+            }
+            _ => "look at the disk",
+        };
+        let reason = format!("who called cannot be recorded: {mend}");
+        tracing::error!({ field::ERROR } = %Chain(error), "calls could not be recorded; further ones are counted until they are");
+        self.readiness.not_ready(COMPONENT, reason);
+    }
+}
+
+/// Calls that wait to be recorded.
+#[derive(Debug, Default)]
+struct Alike {
+    /// Of callers that are known.
+    known: HashMap<Noted, Counted>,
+    /// Of others.
+    strangers: HashMap<Noted, Counted>,
+}
+
+impl Alike {
+    fn count(&mut self, noted: Noted, more: Counted) {
+        let (counted, most) = match noted.caller {
+            Some(_) => (&mut self.known, APART_MAX),
+            None => (&mut self.strangers, STRANGERS_APART_MAX),
+        };
+        let noted = match counted.len() < most || counted.contains_key(&noted) {
             true => noted,
             // Not told apart any more, but counted, and by what became of them.
-            false => Noted::of(
-                None,
+            false => Noted::many(
                 noted.outcome,
                 "more callers, addresses and calls in one second than are told apart".to_owned(),
             ),
@@ -239,6 +293,10 @@ impl Kept {
         all.times += more.times;
         all.first = all.first.min(more.first);
         all.last = all.last.max(more.last);
+    }
+
+    fn all(self) -> Vec<(Noted, Counted)> {
+        self.known.into_iter().chain(self.strangers).collect()
     }
 }
 
@@ -355,14 +413,19 @@ impl Iterator for CallRecords {
 mod tests {
     use super::*;
 
-    fn noted(caller: &str, outcome: Outcome) -> Noted {
+    fn stranger(last: u8, outcome: Outcome) -> Noted {
         let call = Call {
-            address: "192.0.2.7".parse().unwrap(),
+            address: Some(IpAddr::from([192, 0, 2, last])),
             path: PathAndQuery::from_static("/creditgate.v1.Gate/GetVerdict?id=secret"),
+            calls: Calls::default(),
         };
+        Noted::of(&call, outcome, String::new())
+    }
+
+    fn noted(caller: &str, outcome: Outcome) -> Noted {
         Noted {
             caller: Some(caller.into()),
-            ..Noted::of(Some(&call), outcome, String::new())
+            ..stranger(7, outcome)
         }
     }
 
@@ -431,6 +494,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn strangers_hide_nobody_who_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let calls = open(dir.path());
+        for last in 0..=u8::MAX {
+            calls.note(stranger(last, Outcome::Unauthenticated));
+        }
+        calls.note(noted("li.si", Outcome::Allowed));
+        calls.close().await;
+        let kept: Vec<_> = calls_of(dir.path()).unwrap().map(Result::unwrap).collect();
+        assert_eq!(kept.len(), STRANGERS_APART_MAX + 2);
+        assert!(kept.iter().any(|call| call.caller == "li.si"));
+        assert_eq!(kept.iter().map(|call| call.times).sum::<u64>(), 257);
+    }
+
+    #[tokio::test]
     async fn what_cannot_be_recorded_yet_is_counted_until_it_can() {
         let dir = tempfile::tempdir().unwrap();
         let calls = open(dir.path());
@@ -440,7 +518,8 @@ mod tests {
         calls.record().await;
         assert!(!kept.readiness.snapshot().ready);
         calls.note(noted("li.si", Outcome::Allowed));
-        let counted: Vec<u64> = kept.counted.lock().values().map(|all| all.times).collect();
+        let counted = kept.counted.lock();
+        let counted: Vec<u64> = counted.known.values().map(|all| all.times).collect();
         assert_eq!(counted, [2]);
     }
 

@@ -11,10 +11,10 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::scope::{Matter, Scope};
-use super::trial::Trial;
+use super::trial::{Trial, Tried};
 use crate::callers::{Permission, Permissions};
 
-/// What stands for every scenario.
+/// What stands for every scenario, or every source.
 const EVERY: &str = "*";
 
 /// What each caller may do. Whom it does not name may do nothing.
@@ -144,11 +144,27 @@ impl Member {
 }
 
 impl Policy {
-    /// Reads a policy.
+    /// Reads a policy whose cases hold.
     ///
     /// # Errors
     /// When it cannot be read, or has faults: then with all of them.
     pub fn load(path: &Path) -> Result<Self, Error> {
+        let policy = Self::read(path)?;
+        let faults = policy.untrue();
+        match faults.is_empty() {
+            true => Ok(policy),
+            false => Err(Error::Invalid {
+                path: path.to_owned(),
+                faults,
+            }),
+        }
+    }
+
+    /// Reads a policy whose cases need not hold.
+    ///
+    /// # Errors
+    /// As [`Policy::load`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
             path: path.to_owned(),
             source,
@@ -157,6 +173,22 @@ impl Policy {
             path: path.to_owned(),
             faults,
         })
+    }
+
+    /// Its cases that do not hold, in words.
+    #[must_use]
+    pub fn untrue(&self) -> Vec<String> {
+        let told = self.trials.iter().filter_map(|trial| {
+            let got = match trial.put_to(self) {
+                Tried::Held => return None,
+                Tried::Differs(answered) => {
+                    format!("expected {}, got {}", trial.expect, answered.word())
+                }
+                Tried::Unclear(why) => why,
+            };
+            Some(format!("case `{}`: {got}", trial.name))
+        });
+        told.collect()
     }
 
     /// Reads the text of a policy.
@@ -314,7 +346,10 @@ impl WrittenMember {
             fault("has `matters` and no role that looks at them".to_owned());
         }
         if self.sources.as_ref().is_some_and(Vec::is_empty) {
-            fault("has `sources` without any; leave it out for every source".to_owned());
+            fault(
+                "has `sources` without any; leave it out for the one of its own name, or name `*` for every one"
+                    .to_owned(),
+            );
         }
         let checks_per_second = self.checks_per_second.map(NonZeroU32::new);
         if checks_per_second == Some(None) {
@@ -325,9 +360,15 @@ impl WrittenMember {
         }
         let matters = self.matters.into_iter();
         let matters = matters.map(|matter| matter.validate(faults)).collect();
+        let sources = match self.sources {
+            // Somebody else's events are somebody else's to send.
+            None => Some([Arc::from(name.as_str())].into()),
+            Some(all) if all == [EVERY] => None,
+            Some(some) => Some(words(some)),
+        };
         let scope = Scope::new(
             self.department.into(),
-            self.sources.map(words),
+            sources,
             matters,
             checks_per_second.flatten(),
         );

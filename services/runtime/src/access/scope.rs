@@ -165,6 +165,12 @@ impl Scope {
         }
     }
 
+    /// Of whom the policy does not name.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::new("".into(), None, Vec::new(), None)
+    }
+
     /// Whether the caller may have this decided.
     ///
     /// # Errors
@@ -175,22 +181,31 @@ impl Scope {
         {
             return Err(Outside::Source);
         }
+        self.closest(|matter| matter.misses(question))
+    }
+
+    /// Whether a verdict on such an event is the caller's to read: whoever asked, and why, does not matter.
+    ///
+    /// # Errors
+    /// What of it the closest matter does not cover.
+    pub fn covers_reading(
+        &self,
+        scenario: &str,
+        stage: &str,
+        region: Region,
+    ) -> Result<(), Outside> {
+        self.closest(|matter| matter.misses_place(scenario, stage, region))
+    }
+
+    fn closest(&self, misses: impl Fn(&Matter) -> Result<(), Outside>) -> Result<(), Outside> {
         let mut closest = Outside::Scenario;
         for matter in &self.matters {
-            match matter.misses(question) {
+            match misses(matter) {
                 Ok(()) => return Ok(()),
                 Err(missed) => closest = closest.max(missed),
             }
         }
         Err(closest)
-    }
-
-    /// Whether a verdict on such an event is the caller's to read: whoever asked, and why, does not matter.
-    #[must_use]
-    pub fn reads(&self, scenario: &str, stage: &str, region: Region) -> bool {
-        self.matters
-            .iter()
-            .any(|matter| matter.misses_place(scenario, stage, region).is_ok())
     }
 
     /// Counts one check.
@@ -366,18 +381,37 @@ mod tests {
     #[test]
     fn a_verdict_is_read_by_where_it_belongs() {
         let scope = tender();
-        assert!(scope.reads("tender", "evaluate", region("329905")));
-        assert!(scope.reads("procurement", "anything", region("329901")));
-        assert!(!scope.reads("procurement", "anything", region("329902")));
-        assert!(!scope.reads("tender", "award", region("329905")));
-        assert!(!scope.reads("land", "evaluate", region("329905")));
+        assert_eq!(
+            scope.covers_reading("tender", "evaluate", region("329905")),
+            Ok(())
+        );
+        assert_eq!(
+            scope.covers_reading("procurement", "anything", region("329901")),
+            Ok(())
+        );
+        assert_eq!(
+            scope.covers_reading("procurement", "anything", region("329902")),
+            Err(Outside::Region)
+        );
+        assert_eq!(
+            scope.covers_reading("tender", "award", region("329905")),
+            Err(Outside::Stage)
+        );
+        assert_eq!(
+            scope.covers_reading("land", "evaluate", region("329905")),
+            Err(Outside::Scenario)
+        );
     }
 
     #[test]
     fn whoever_deals_with_nothing_asks_nothing() {
-        let scope = Scope::new("示例市".into(), None, Vec::new(), None);
+        let scope = Scope::nothing();
         assert_eq!(scope.covers(&ASKED), Err(Outside::Scenario));
-        assert!(!scope.reads("tender", "evaluate", Region::NATION));
+        assert!(
+            scope
+                .covers_reading("tender", "evaluate", Region::NATION)
+                .is_err()
+        );
         let everything = Matter {
             scenario: None,
             stages: None,
@@ -387,7 +421,10 @@ mod tests {
         };
         let scope = Scope::new("示例市".into(), None, vec![everything], None);
         assert_eq!(scope.covers(&ASKED), Ok(()));
-        assert!(scope.reads("tender", "evaluate", region("110000")));
+        assert_eq!(
+            scope.covers_reading("tender", "evaluate", region("110000")),
+            Ok(())
+        );
     }
 
     #[test]

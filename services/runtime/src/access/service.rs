@@ -47,10 +47,11 @@ impl Access for AccessService {
                 .find(|one| one.word() == word)
                 .ok_or_else(|| invalid("permission", "no such permission"))?,
         };
-        let region = match needs {
-            Permission::Check => Region::parse(&asked.region)
+        let about = needs == Permission::Check || !asked.scenario.is_empty();
+        let region = match about {
+            true => Region::parse(&asked.region)
                 .ok_or_else(|| invalid("region", "six digits of GB/T 2260"))?,
-            _ => Region::NATION,
+            false => Region::NATION,
         };
         let stated = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
         let (purpose, item) = (stated(&asked.purpose), stated(&asked.item_code));
@@ -63,8 +64,9 @@ impl Access for AccessService {
             item: item.as_deref(),
         };
         let caller = self.callers.named(&asked.caller);
-        let question = (needs == Permission::Check).then_some(&question);
-        let answered = answer(caller, needs, question);
+        let answered = caller.map_or(Answered::Unknown, |caller| {
+            caller.answer(needs, about.then_some(&question))
+        });
         Ok(Response::new(v1::ExplainAccessResponse {
             answer: answered.word().to_owned(),
             why: answered.to_string(),
@@ -107,20 +109,6 @@ impl Access for AccessService {
         let page = reading.await;
         page.map_err(|_| Status::internal("the work ended without an answer"))?
             .map(Response::new)
-    }
-}
-
-/// What a caller that is known here may do: by the policy, or by the keys file where there is none.
-fn answer(caller: Option<&Caller>, needs: Permission, question: Option<&Question<'_>>) -> Answered {
-    let Some(caller) = caller else {
-        return Answered::Unknown;
-    };
-    if !caller.may(needs) {
-        return Answered::Role;
-    }
-    match question.map_or(Ok(()), |question| caller.covers(question)) {
-        Ok(()) => Answered::Allowed,
-        Err(outside) => Answered::Outside(outside),
     }
 }
 

@@ -4,8 +4,8 @@ use creditgate_measures::event::Region;
 use serde::Deserialize;
 
 use super::policy::Policy;
-use super::scope::{Outside, Question};
-use crate::callers::Permission;
+use super::scope::{Outside, Question, Scope};
+use crate::callers::{Permission, Permissions};
 
 /// One case, as a policy file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -18,7 +18,7 @@ pub struct Trial {
     /// The permission that what they do needs; `check` when left out.
     #[serde(default)]
     pub needs: Option<Permission>,
-    /// The event they would have decided; with the permission `check` only.
+    /// The event they would have decided, or with the permission `read` or `watch` the event whose verdict they would see.
     #[serde(default)]
     pub asks: Option<Asks>,
     /// `allowed`; `unknown` for a caller the policy does not name; `role`; or what their matters do not cover: `source`,
@@ -87,6 +87,27 @@ impl Answered {
         }
     }
 
+    /// What somebody with these permissions, who deals with this, may do.
+    #[must_use]
+    pub(crate) fn of(
+        may: Permissions,
+        scope: Option<&Scope>,
+        needs: Permission,
+        question: Option<&Question<'_>>,
+    ) -> Self {
+        if !may.contains(needs) {
+            return Self::Role;
+        }
+        let (Some(scope), Some(question)) = (scope, question) else {
+            return Self::Allowed;
+        };
+        let covers = match needs {
+            Permission::Check => scope.covers(question),
+            _ => scope.covers_reading(question.scenario, question.stage, question.region),
+        };
+        covers.map_or_else(Self::Outside, |()| Self::Allowed)
+    }
+
     fn parse(word: &str) -> Option<Self> {
         [Self::Allowed, Self::Unknown, Self::Role]
             .into_iter()
@@ -111,12 +132,15 @@ impl Trial {
 
     fn answer(&self, policy: &Policy) -> Result<Answered, String> {
         let needs = self.needs.unwrap_or(Permission::Check);
-        if self.asks.is_some() != (needs == Permission::Check) {
-            let what = match self.asks {
-                Some(_) => "`asks` goes with the permission `check` only",
-                None => "`asks` is missing: the event that is to be decided",
-            };
-            return Err(what.to_owned());
+        let is_about_events = matches!(
+            needs,
+            Permission::Check | Permission::Read | Permission::Watch
+        );
+        if self.asks.is_some() && !is_about_events {
+            return Err("`asks` goes with the permissions `check`, `read` and `watch`".to_owned());
+        }
+        if self.asks.is_none() && needs == Permission::Check {
+            return Err("`asks` is missing: the event that is to be decided".to_owned());
         }
         let Some(asks) = &self.asks else {
             return Ok(policy.answer(&self.caller, needs, None));
@@ -144,15 +168,11 @@ impl Policy {
         needs: Permission,
         question: Option<&Question<'_>>,
     ) -> Answered {
-        let Some(member) = self.member(caller) else {
-            return Answered::Unknown;
-        };
-        if !member.permissions().contains(needs) {
-            return Answered::Role;
-        }
-        match question.map_or(Ok(()), |question| member.scope.covers(question)) {
-            Ok(()) => Answered::Allowed,
-            Err(outside) => Answered::Outside(outside),
+        match self.member(caller) {
+            None => Answered::Unknown,
+            Some(member) => {
+                Answered::of(member.permissions(), Some(&member.scope), needs, question)
+            }
         }
     }
 }
@@ -169,12 +189,15 @@ callers:
   sources: [tender-platform]
   matters:
   - {scenario: tender, regions: ["329900"]}
+- {name: zhao.liu, department: 示例市信用中心, roles: [reviewer], matters: [{scenario: "*", regions: ["329900"]}]}
 cases:
 - {name: 本市招标, caller: tender-platform, asks: {scenario: tender, stage: evaluate, region: "329905"}, expect: allowed}
 - {name: 外地, caller: tender-platform, asks: {scenario: tender, stage: evaluate, region: "320100"}, expect: region}
 - {name: 冒用来源, caller: tender-platform, asks: {source: land, scenario: tender, stage: evaluate, region: "329905"}, expect: source}
 - {name: 不得发布, caller: tender-platform, needs: publish, expect: role}
 - {name: 无名, caller: nobody, needs: publish, expect: unknown}
+- {name: 复核, caller: zhao.liu, needs: read, asks: {scenario: land, stage: deal, region: "329905"}, expect: allowed}
+- {name: 外地复核, caller: zhao.liu, needs: read, asks: {scenario: land, stage: deal, region: "110000"}, expect: region}
 "#;
 
     #[test]
@@ -185,7 +208,7 @@ cases:
             .iter()
             .map(|trial| trial.put_to(&policy))
             .collect();
-        assert_eq!(tried, vec![Tried::Held; 5]);
+        assert_eq!(tried, vec![Tried::Held; 7]);
     }
 
     #[test]
@@ -211,10 +234,10 @@ cases:
         );
         unclear(
             Trial {
-                needs: Some(Permission::Read),
+                needs: Some(Permission::Publish),
                 ..local.clone()
             },
-            "goes with the permission `check`",
+            "goes with the permissions `check`",
         );
         unclear(
             Trial {

@@ -65,6 +65,8 @@ labels! {
         ListsBehind = "lists_behind",
         /// More checks under way than allowed.
         Overloaded = "overloaded",
+        /// More checks a second than agreed with the caller.
+        TooMany = "too_many",
         /// The service is starting or stopping.
         NotReady = "not_ready",
         /// The caller's deadline passed.
