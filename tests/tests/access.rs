@@ -248,8 +248,19 @@ impl Place {
         }
     }
 
-    /// The status that a route answers to an empty body.
+    /// The status that a route answers to an empty object.
     fn http(&self, method: &str, path: &str, key: Option<&str>) -> String {
+        let json = "application/json";
+        self.send(
+            method,
+            path,
+            key,
+            (json, if method == "POST" { "{}" } else { "" }),
+        )
+    }
+
+    /// The status that a route answers to a body of this type.
+    fn send(&self, method: &str, path: &str, key: Option<&str>, body: (&str, &str)) -> String {
         let mut curl = Command::new("curl");
         curl.args([
             "--silent",
@@ -262,9 +273,10 @@ impl Place {
             "--request",
             method,
             "--header",
-            "content-type: application/json",
-        ])
-        .args(["--data", if method == "POST" { "{}" } else { "" }]);
+            &format!("content-type: {}", body.0),
+            "--data",
+            body.1,
+        ]);
         if let Some(key) = key {
             curl.args(["--header", &format!("authorization: Bearer k-{key}")]);
         }
@@ -297,6 +309,15 @@ async fn every_call_is_for_the_roles_that_the_policy_says() {
     let listed: BTreeSet<String> = matrix.keys().cloned().collect();
     assert_eq!(listed, contract(), "the matrix and the contract");
     let mut refused = Vec::new();
+    for path in matrix.keys() {
+        for key in [None, Some("nobody")] {
+            assert_eq!(
+                place.call(path, key).await,
+                Code::Unauthenticated,
+                "{path} as {key:?}"
+            );
+        }
+    }
     for (path, may) in &matrix {
         for role in ROLES {
             let code = place.call(path, Some(role)).await;
@@ -307,19 +328,12 @@ async fn every_call_is_for_the_roles_that_the_policy_says() {
                 refused.push((path.as_str(), role, "permission_denied"));
             }
         }
-        for key in [None, Some("nobody")] {
-            assert_eq!(
-                place.call(path, key).await,
-                Code::Unauthenticated,
-                "{path} as {key:?}"
-            );
-        }
-        refused.push((path.as_str(), "", "unauthenticated"));
     }
     let last = refused.last().copied().expect("some were refused");
     let is = |call: &v1::CallRecord, (path, caller, outcome): (&str, &str, &str)| {
         call.call == path && call.caller == caller && call.outcome == outcome
     };
+    let strangers = |call: &&v1::CallRecord| call.outcome == "unauthenticated";
     let calls = place.calls_until(|call| is(call, last)).await;
     for one in refused {
         assert!(
@@ -327,6 +341,9 @@ async fn every_call_is_for_the_roles_that_the_policy_says() {
             "{one:?} is not in the record of calls"
         );
     }
+    // Not all of them are told apart, but all are counted.
+    let turned_away: u64 = calls.iter().filter(strangers).map(|call| call.times).sum();
+    assert_eq!(turned_away, 2 * matrix.len() as u64);
     for (path, may) in &matrix {
         let noted = |role: &str| calls.iter().any(|call| is(call, (path, role, "allowed")));
         let is_check = path.starts_with("/creditgate.v1.Gate/Check");
@@ -516,6 +533,69 @@ async fn whoever_asks_outside_of_their_matters_learns_nothing() {
     assert!(
         !shown.contains(FIRM) && !shown.contains("curiosity"),
         "{shown}"
+    );
+    place.service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_http_the_same_matters_count() {
+    let place = Place::new().await;
+    let event = |id: &str, region: &str| {
+        format!(
+            r#"{{"source": "tests", "id": "{id}", "case_id": "case-{id}", "scenario": "tender", "stage": "evaluate",
+               "region": "{region}", "purpose": "review", "attributes": {{"mandatory_tender": true}},
+               "subjects": [{{"role": "bidder", "id_type": "USCC", "id": "{FIRM}", "kind": "enterprise"}}]}}"#
+        )
+    };
+    let cloud_event = |id: &str, region: &str| {
+        format!(
+            r#"{{"specversion": "1.0", "type": "tender.evaluate", "source": "tests", "id": "{id}", "data": {}}}"#,
+            event(id, region)
+        )
+    };
+    let check = |path: &str, media: &str, body: &str, expected: &str| {
+        let status = place.send("POST", path, Some("business"), (media, body));
+        assert_eq!(status, expected, "{path} {body}");
+    };
+    let (json, structured) = ("application/json", "application/cloudevents+json");
+    check("/v1/check", json, &event("h-1", "320505"), "200");
+    check("/v1/check", json, &event("h-2", "329900"), "403");
+    check(
+        "/v1/events",
+        structured,
+        &cloud_event("h-3", "320505"),
+        "200",
+    );
+    check(
+        "/v1/events",
+        structured,
+        &cloud_event("h-4", "329900"),
+        "403",
+    );
+    let tried = |call: &v1::CallRecord| call.call == "/v1/events" && call.outcome == "outside";
+    let calls = place.calls_until(tried).await;
+    let checked = |call: &&v1::CallRecord| call.call == "/v1/check" && call.outcome == "outside";
+    assert_eq!(calls.iter().filter(checked).count(), 1, "{calls:?}");
+    place.service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stranger_makes_up_is_not_recorded() {
+    let place = Place::new().await;
+    for n in 0..3 {
+        let code = place
+            .call(&format!("/creditgate.v1.Gate/Invented{n}"), None)
+            .await;
+        assert_eq!(code, Code::Unauthenticated);
+    }
+    let refused = |call: &v1::CallRecord| call.outcome == "unauthenticated";
+    let calls = place.calls_until(refused).await;
+    assert!(
+        calls
+            .iter()
+            .filter(|call| refused(call))
+            .all(|call| call.call == "/unknown"),
+        "{calls:?}"
     );
     place.service.stop();
 }

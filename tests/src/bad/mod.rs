@@ -15,6 +15,7 @@ mod journal;
 mod lists;
 mod messages;
 mod texts;
+mod tokens;
 
 pub use change::Changes;
 
@@ -30,7 +31,7 @@ pub struct Target {
 }
 
 /// Every decoder of input that others write, and of what lies on our own disk.
-pub const TARGETS: [Target; 23] = [
+pub const TARGETS: [Target; 25] = [
     target("identifier", texts::identifier),
     target("name", texts::name),
     target("time", texts::time),
@@ -54,6 +55,8 @@ pub const TARGETS: [Target; 23] = [
     target("mapping", files::mapping),
     target("book", books::book),
     target("pack", books::pack),
+    target("token", tokens::token),
+    target("jwk_set", tokens::jwk_set),
 ];
 
 const fn target(name: &'static str, check: fn(&[u8])) -> Target {

@@ -1,0 +1,7 @@
+//! See `creditgate_tests::bad`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(
+    init: creditgate_fuzz::begin(),
+    |input: &[u8]| creditgate_tests::bad::check("token", input)
+);
