@@ -547,6 +547,7 @@ pub struct TailArgs {
 
 Examples:
   creditgate keys tender-platform --may check,read --file keys.yaml
+  creditgate keys tender-platform --by-policy --file keys.yaml
   creditgate keys book --out ./signing
   creditgate keys journal --out ./signing"
 )]
@@ -557,9 +558,12 @@ pub struct KeysArgs {
     /// Name of the caller.
     #[arg(required = true)]
     pub name: Option<String>,
-    /// What it may do: check, lists, read, watch, publish, simulate, cases, feedback.
+    /// What it may do: check, lists, read, watch, publish, simulate, cases, feedback, operate, secure, audit.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
+    /// An access policy says what it may do: write no `may`.
+    #[arg(long, conflicts_with = "may")]
+    pub by_policy: bool,
     /// Add the lines to this keys file, which is made when it is missing; else print them.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,

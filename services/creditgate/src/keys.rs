@@ -25,11 +25,14 @@ pub fn run(args: &KeysArgs) -> Result<ExitCode, Failure> {
     }
     let name = args.name.as_deref().unwrap_or_default();
     let key = callers::generate_key().map_err(|error| Failure::new("make a key", error))?;
+    let may = match args.by_policy {
+        true => String::new(),
+        false => format!("    may: [{}]\n", args.may.join(", ")),
+    };
     let lines = format!(
-        "  - name: {}\n    key_sha256: {}\n    may: [{}]\n",
+        "  - name: {}\n    key_sha256: {}\n{may}",
         serde_json::Value::from(name),
         callers::hash_key(key.reveal()),
-        args.may.join(", ")
     );
     match &args.file {
         Some(file) => add(file, &lines)
