@@ -720,7 +720,10 @@ fn the_example_policy_is_sound_and_its_cases_hold() {
     };
     let (code, lines) = on(&["keys", "tender-platform", "--by-policy"]);
     assert_eq!(code, Some(0));
-    assert!(lines.contains("key_sha256") && !lines.contains("may"), "{lines}");
+    assert!(
+        lines.contains("key_sha256") && !lines.contains("may"),
+        "{lines}"
+    );
     assert_eq!(explain("329905"), (Some(0), "allowed\n".to_owned()));
     let (code, said) = explain("320100");
     assert_eq!(code, Some(1));

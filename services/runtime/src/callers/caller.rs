@@ -1,0 +1,218 @@
+//! Somebody who was recognised: what they may do, and what is noted of it.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use creditgate_measures::event::Region;
+use creditgate_proto::v1;
+
+use super::permission::in_words;
+use super::{INBOX, KAFKA, Permission, Permissions};
+use crate::access::{Answered, Call, Noted, Outcome, Outside, Question, Scope};
+
+/// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] and
+/// [`Caller::kafka`] are no calls.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    known: Arc<KnownAs>,
+    /// What this is: none where it is no call.
+    call: Option<Arc<Call>>,
+}
+
+/// What is known of a caller.
+#[derive(Debug)]
+pub(super) struct KnownAs {
+    pub name: Arc<str>,
+    pub may: Permissions,
+    pub shared: bool,
+    /// None where there is no access policy: then permissions are all that limits.
+    pub scope: Option<Arc<Scope>>,
+}
+
+/// Nobody else has the name.
+impl PartialEq for Caller {
+    fn eq(&self, other: &Self) -> bool {
+        self.known.name == other.known.name
+    }
+}
+
+impl Eq for Caller {}
+
+/// A recognised caller may not do this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPermitted {
+    /// It lacks the permission.
+    #[error("this caller may not do this: it needs the permission {}", in_words(.0))]
+    Lacks(&'static [Permission]),
+    /// It does not deal with it.
+    #[error(transparent)]
+    Outside(#[from] Outside),
+}
+
+impl Caller {
+    pub(super) fn new(known: KnownAs) -> Caller {
+        Caller {
+            known: Arc::new(known),
+            call: None,
+        }
+    }
+
+    /// Somebody who is not one person.
+    pub(super) fn shared_by_all(name: &str, may: Permissions) -> Caller {
+        Caller::new(KnownAs {
+            name: name.into(),
+            may,
+            shared: true,
+            scope: None,
+        })
+    }
+
+    /// The same caller, in this call.
+    pub(super) fn calling(&self, call: Option<Arc<Call>>) -> Caller {
+        Caller {
+            known: Arc::clone(&self.known),
+            call,
+        }
+    }
+
+    /// The watched folder of this process: it brings lists, and may do nothing else. Who may put files there, the
+    /// operating system decides.
+    pub fn inbox() -> Caller {
+        Caller::shared_by_all(INBOX, [Permission::Lists].into_iter().collect())
+    }
+
+    /// Whoever published an event on Kafka: it has events decided, and may do nothing else. Who may publish there, the
+    /// broker decides.
+    pub fn kafka() -> Caller {
+        static ANYBODY: LazyLock<Caller> = LazyLock::new(|| {
+            Caller::shared_by_all(KAFKA, [Permission::Check].into_iter().collect())
+        });
+        ANYBODY.clone()
+    }
+
+    /// The name, as kept with every record.
+    pub fn name(&self) -> &str {
+        &self.known.name
+    }
+
+    /// The name, shared.
+    pub fn shared_name(&self) -> Arc<str> {
+        self.known.name.clone()
+    }
+
+    /// Whether several people call by this name: then it tells nobody from another, and whoever holds the key
+    /// answers for the names of officials that it sends. Who calls without a key is one of them.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.known.shared
+    }
+
+    /// The department it belongs to, as the access policy says.
+    #[must_use]
+    pub fn department(&self) -> Option<&str> {
+        self.known.scope.as_ref().map(|scope| &*scope.department)
+    }
+
+    /// Whether this caller may do that.
+    pub fn may(&self, permission: Permission) -> bool {
+        self.known.may.contains(permission)
+    }
+
+    /// Lets this caller do that, and takes note of it; of checks only where they are refused, for they leave verdicts.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn permit(&self, permission: Permission) -> Result<(), NotPermitted> {
+        self.permit_by(permission.alone())
+    }
+
+    /// As [`Caller::permit`], where each of several permissions is enough.
+    ///
+    /// # Errors
+    /// When it has none of them.
+    pub fn permit_by(&self, permissions: &'static [Permission]) -> Result<(), NotPermitted> {
+        if permissions.iter().any(|one| self.may(*one)) {
+            if permissions != [Permission::Check] {
+                self.note(Outcome::Allowed, String::new);
+            }
+            return Ok(());
+        }
+        let refused = NotPermitted::Lacks(permissions);
+        self.note(Outcome::PermissionDenied, || refused.to_string());
+        Err(refused)
+    }
+
+    /// Lets this caller have an event decided, as far as what it is about goes, and takes note when not.
+    ///
+    /// # Errors
+    /// When it does not deal with that.
+    pub fn asks_about<'a>(&self, question: impl Into<Question<'a>>) -> Result<(), NotPermitted> {
+        let Some(scope) = &self.known.scope else {
+            return Ok(());
+        };
+        scope.covers(&question.into()).map_err(|outside| {
+            self.note(Outcome::Outside, || outside.to_string());
+            outside.into()
+        })
+    }
+
+    /// What it may do.
+    pub(crate) fn answer(&self, needs: Permission, question: Option<&Question<'_>>) -> Answered {
+        Answered::of(self.known.may, self.known.scope.as_deref(), needs, question)
+    }
+
+    /// Whether the verdict on this event is this caller's to read; takes note when not.
+    #[must_use]
+    pub fn reads(&self, event: Option<&v1::Event>) -> bool {
+        let deals = self.deals_with(event);
+        if !deals {
+            self.note(Outcome::Outside, || {
+                "asked for a verdict of matters that it does not deal with".to_owned()
+            });
+        }
+        deals
+    }
+
+    /// Whether it deals with such events, whatever for. Without an event nobody knows, and only those may have it to whom no
+    /// policy sets limits.
+    #[must_use]
+    pub fn deals_with(&self, event: Option<&v1::Event>) -> bool {
+        let Some(scope) = &self.known.scope else {
+            return true;
+        };
+        event.is_some_and(|event| {
+            let region = Region::parse(&event.region);
+            region.is_some_and(|region| {
+                scope
+                    .covers_reading(&event.scenario, &event.stage, region)
+                    .is_ok()
+            })
+        })
+    }
+
+    /// Counts one check against what was agreed with this caller.
+    ///
+    /// # Errors
+    /// When that is used up: how long to wait.
+    pub fn take_one(&self) -> Result<(), Duration> {
+        let Some(scope) = &self.known.scope else {
+            return Ok(());
+        };
+        scope.take_one().inspect_err(|_| {
+            self.note(Outcome::TooMany, || {
+                "more checks a second than the access policy allows".to_owned()
+            });
+        })
+    }
+
+    fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
+        // What is no call is recorded by those who do it.
+        let Some(call) = &self.call else { return };
+        let scope = self.known.scope.as_ref();
+        call.note(Noted {
+            caller: Some(self.shared_name()),
+            department: scope.map(|scope| Arc::clone(&scope.department)),
+            ..Noted::of(call, outcome, why())
+        });
+    }
+}
