@@ -31,13 +31,47 @@ use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
+use tonic::Status;
 use tonic::transport::Channel;
+use tonic_types::StatusExt as _;
 
 /// The size of a segment of a journal.
 pub const SEGMENT_MIB: &str = "CREDITGATE_JOURNAL_SEGMENT_MIB";
 
 /// Longest time a service may take to be ready on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// The verdict of an event for a caller who keeps to what it is asked: when it is turned away with a hint, it waits that
+/// long and asks again.
+///
+/// # Errors
+/// Any other refusal.
+///
+/// # Panics
+/// When the answer has no verdict.
+pub async fn patient(
+    gate: &mut GateClient<Channel>,
+    event: v1::Event,
+) -> Result<v1::Verdict, Status> {
+    loop {
+        let request = v1::CheckRequest {
+            event: Some(event.clone()),
+        };
+        match gate.check(request).await {
+            Ok(answer) => return Ok(answer.into_inner().verdict.expect("a verdict")),
+            Err(refused) => match retry_after(&refused) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => return Err(refused),
+            },
+        }
+    }
+}
+
+/// How long a caller who is turned away is asked to stay away.
+#[must_use]
+pub fn retry_after(refused: &Status) -> Option<Duration> {
+    refused.get_details_retry_info()?.retry_delay
+}
 
 /// The workspace.
 #[must_use]

@@ -10,7 +10,7 @@ use creditgate_measures::time::Time;
 use creditgate_proto::v1;
 use creditgate_registry::book::{open, seal};
 use creditgate_runtime::signing::SigningKey;
-use creditgate_tests::{Service, evaluation, import_entries, root, run};
+use creditgate_tests::{Service, evaluation, import_entries, patient, root, run};
 use tonic::Code;
 use tonic_types::StatusExt;
 
@@ -103,9 +103,7 @@ async fn checks(
                 break;
             }
             let event = evaluation(&format!("while-{n}"), &invented::uscc(n));
-            let request = v1::CheckRequest { event: Some(event) };
-            let answer = gate.check(request).await.expect("a verdict").into_inner();
-            verdicts.push(answer.verdict.expect("a verdict"));
+            verdicts.push(patient(&mut gate, event).await.expect("a verdict"));
         }
         verdicts
     })

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
-use creditgate_tests::{Service, evaluation, import_entries, run};
+use creditgate_tests::{Service, evaluation, import_entries, patient, run};
 use tokio::sync::Mutex;
 
 const CHECKS: usize = 10_000;
@@ -26,11 +26,10 @@ async fn checks_until_it_dies(service: &Service, answered: Answered, died: Arc<A
             for n in (task..CHECKS).step_by(TASKS) {
                 let id = format!("event-{n}");
                 let event = evaluation(&id, &invented::uscc(n as u64));
-                let Ok(answer) = gate.check(v1::CheckRequest { event: Some(event) }).await else {
+                let Ok(verdict) = patient(&mut gate, event).await else {
                     died.store(true, Ordering::Relaxed);
                     return;
                 };
-                let verdict = answer.into_inner().verdict.expect("a verdict");
                 answered
                     .lock()
                     .await

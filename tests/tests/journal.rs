@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
-use creditgate_tests::{Service, binary, evaluation, import_entries, run};
+use creditgate_tests::{Service, binary, evaluation, import_entries, patient, run};
 
 /// Before the first record of a file.
 const FILE_HEAD: usize = 128;
@@ -79,8 +79,7 @@ async fn judge(service: &Service, name: &str, many: usize) {
     let mut gate = service.gate().await;
     for n in 0..many {
         let event = evaluation(&format!("{name}-{n}"), &invented::uscc(n as u64));
-        let asked = v1::CheckRequest { event: Some(event) };
-        gate.check(asked).await.expect("a verdict");
+        patient(&mut gate, event).await.expect("a verdict");
     }
 }
 

@@ -13,12 +13,11 @@ use std::time::{Duration, Instant};
 use creditgate_proto::v1;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_tests::faults::{event, memory_mib, readiness, told};
-use creditgate_tests::{Service, binary, import_entries};
+use creditgate_tests::{Service, binary, import_entries, retry_after};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
-use tonic_types::StatusExt as _;
 
 use super::seconds;
 use super::small::run;
@@ -39,7 +38,7 @@ const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 const GROWTH_MIB: u64 = 512;
 /// How much longer accepted work may take under overload than at 85 % load.
 const SLOWER_MAX: f64 = 3.0;
-/// What is answered within this is not slow, however fast it was before.
+/// What is answered within this while others misbehave is not slow, however fast it was before.
 const NOT_SLOW_MS: f64 = 100.0;
 /// What part of the checks may be turned away where there is time for all: the service runs in turns with whatever else
 /// the machine does, and takes a long pause for too much work.
@@ -161,8 +160,7 @@ impl Tally {
         match answer {
             Ok(()) => self.accepted.push(took),
             Err(status)
-                if status.code() == Code::ResourceExhausted
-                    && status.get_details_retry_info().is_some() =>
+                if status.code() == Code::ResourceExhausted && retry_after(&status).is_some() =>
             {
                 self.shed.push(took);
             }
@@ -303,10 +301,6 @@ async fn at_85_percent(gates: &[GateClient<Channel>]) -> (Tally, Tally) {
     unreachable!("it ends after some tries")
 }
 
-fn retry_after(status: &tonic::Status) -> Option<Duration> {
-    status.get_details_retry_info()?.retry_delay
-}
-
 /// One line of what became of much work.
 fn outcome(much: &Tally, usual: &Tally) -> String {
     format!(
@@ -391,7 +385,7 @@ async fn ten_times_the_capacity_is_shed_early() {
     assert!(deaf.rate() > DEAF_RATE_MIN * capacity, "{seen}");
     assert!(heeding.rate() > 0.5 * capacity, "{seen}");
     assert!(heeding.other.is_empty(), "{seen}");
-    assert!(heeding.ms(0.99) <= slow_ms(&usual), "{seen}");
+    assert!(heeding.ms(0.99) <= SLOWER_MAX * usual.ms(0.99), "{seen}");
     assert!(peak - at_rest < GROWTH_MIB, "{seen}");
     service.stop();
     told(
@@ -400,7 +394,7 @@ async fn ten_times_the_capacity_is_shed_early() {
         ),
         &format!(
             "turned away with RESOURCE_EXHAUSTED and a hint; where callers heed it, p99 of what is accepted after the first {} s at \
-             most {SLOWER_MAX} times that at 85 % load, or {NOT_SLOW_MS} ms; at most {GROWTH_MIB} MiB more; as before within {} s",
+             most {SLOWER_MAX} times that at 85 % load; at most {GROWTH_MIB} MiB more; as before within {} s",
             SETTLES_WITHIN.as_secs(),
             RECOVERS_WITHIN.as_secs()
         ),
