@@ -131,6 +131,19 @@ impl Region {
             other.0 == self.0
         }
     }
+
+    /// The digits with which it and every region inside it begin, and no other; none for the whole country.
+    #[must_use]
+    pub fn prefix(self) -> String {
+        let mut digits = self.to_string();
+        digits.truncate(match self.0 {
+            nation if nation == Self::NATION.0 => 0,
+            province if province.is_multiple_of(10_000) => 2,
+            city if city.is_multiple_of(100) => 4,
+            _ => 6,
+        });
+        digits
+    }
 }
 
 impl std::fmt::Display for Region {

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::v1;
 use creditgate_proto::v1::access_client::AccessClient;
+use creditgate_proto::v1::cases_client::CasesClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_runtime::callers::hash_key;
-use creditgate_tests::{Service, binary, evaluation, run};
+use creditgate_tests::{Service, binary, evaluation, now, run};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -34,6 +36,8 @@ callers:
 - {name: security_administrator, department: 示例市大数据局, roles: [security_administrator]}
 - {name: auditor, department: 示例市审计局, roles: [auditor], matters: [{scenario: "*", regions: ["100000"]}]}
 - {name: other_auditor, department: 外地审计局, roles: [auditor], matters: [{scenario: "*", regions: ["329900"]}]}
+- {name: tenderer, department: 招标人, roles: [business], sources: [tests], matters: [{scenario: land, regions: ["329900"]}]}
+- {name: land_office, department: 外地自然资源局, roles: [business], sources: [tests], matters: [{scenario: land, regions: ["329900"]}]}
 - name: slow
   department: 示例市公共资源交易中心
   roles: [business]
@@ -140,7 +144,7 @@ fn contract() -> BTreeSet<String> {
 }
 
 struct Place {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     service: Service,
     channel: Channel,
 }
@@ -177,7 +181,7 @@ impl Place {
         let channel = Channel::from_shared(address).expect("an address");
         let channel = channel.connect().await.expect("the service");
         Self {
-            _dir: dir,
+            dir,
             service,
             channel,
         }
@@ -203,6 +207,40 @@ impl Place {
             Ok(Err(status)) => status.code(),
             Ok(Ok(_)) | Err(_) => Code::Ok,
         }
+    }
+
+    /// Brings the lists of the demonstration.
+    fn import(&self) {
+        let key = self.dir.path().join("key");
+        std::fs::write(&key, "k-list_source").expect("written");
+        let (key, server) = (
+            key.display().to_string(),
+            format!("http://{}", self.service.grpc),
+        );
+        let file = "services/creditgate/demo/entries.csv";
+        let from = [
+            "--source-unit",
+            "演示数据",
+            "--server",
+            &server,
+            "--key-file",
+            &key,
+        ];
+        let done = run(&[&["lists", "import", file], &from[..]].concat(), "");
+        let told = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{told}");
+    }
+
+    fn cases(&self) -> CasesClient<Channel> {
+        CasesClient::new(self.channel.clone())
+    }
+
+    /// The business numbers of the cases that a caller is shown.
+    async fn case_ids(&self, caller: &str) -> Vec<String> {
+        let request = with_key(v1::ListCasesRequest::default(), Some(caller));
+        let answer = self.cases().list_cases(request).await.expect("cases");
+        let cases = answer.into_inner().cases.into_iter();
+        cases.map(|case| case.case_id).collect()
     }
 
     async fn check(&self, caller: &str, event: v1::Event) -> Result<v1::Verdict, Status> {
@@ -538,6 +576,159 @@ async fn whoever_asks_outside_of_their_matters_learns_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_taken_back_is_refused_without_a_restart() {
+    let place = Place::new().await;
+    let file = |name: &str| place.dir.path().join(name);
+    let until = async |what: &str, caller: &str, wanted: Option<Code>| {
+        let began = Instant::now();
+        for n in 0.. {
+            let answer = place.check(caller, asked(&format!("{what}-{n}"))).await;
+            if answer.as_ref().err().map(Status::code) == wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{what}: {answer:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    until("begun", "business", None).await;
+
+    // What cannot be used changes nothing.
+    std::fs::write(file("access.yaml"), "callers: [").expect("written");
+    let began = Instant::now();
+    let told = || std::fs::read_to_string(file("service.log")).expect("a log");
+    while !told().contains("what was said before holds on") {
+        assert!(began.elapsed() < PATIENCE, "{}", told());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    until("broken", "business", None).await;
+
+    let elsewhere = POLICY.replace(
+        r#"regions: ["320505"], purposes"#,
+        r#"regions: ["329900"], purposes"#,
+    );
+    std::fs::write(file("access.yaml"), elsewhere).expect("written");
+    until("elsewhere", "business", Some(Code::PermissionDenied)).await;
+    std::fs::write(file("access.yaml"), POLICY).expect("written");
+    until("here-again", "business", None).await;
+
+    let keys = std::fs::read_to_string(file("keys.yaml")).expect("read");
+    let without: Vec<&str> = keys
+        .lines()
+        .filter(|line| !line.contains("name: business"))
+        .collect();
+    std::fs::write(file("keys.yaml"), without.join("\n")).expect("written");
+    until("taken-back", "business", Some(Code::Unauthenticated)).await;
+    place.service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_of_other_matters_are_as_if_they_were_not_there() {
+    let place = Place::new().await;
+    place.import();
+    let verdict = place
+        .check("business", asked("barred"))
+        .await
+        .expect("a verdict");
+    let triggered = verdict.subjects[0].triggered.first().expect("a measure");
+    let measure_id = triggered.measure.as_ref().expect("a row").id.clone();
+    let case_id = "case-barred".to_owned();
+    assert_eq!(place.case_ids("reviewer").await, [case_id.as_str()]);
+    assert!(place.case_ids("elsewhere").await.is_empty());
+    assert!(place.case_ids("other_auditor").await.is_empty());
+
+    let mut cases = place.cases();
+    let mut get = async |caller: &str, case_id: &str| {
+        let case_id = case_id.to_owned();
+        let request = with_key(v1::GetCaseRequest { case_id }, Some(caller));
+        let answer = cases.get_case(request).await?.into_inner();
+        Ok::<_, Status>(answer.case.expect("a case"))
+    };
+    get("reviewer", &case_id).await.expect("a case");
+    let not_mine = get("elsewhere", &case_id).await.unwrap_err();
+    let not_there = get("elsewhere", "case-that-is-not").await.unwrap_err();
+    assert_eq!(not_mine.code(), Code::NotFound);
+    assert_eq!(not_mine.message(), not_there.message());
+
+    let close = async |caller: &str, case_id: &str| {
+        let asked = v1::CloseCaseRequest {
+            case_id: case_id.to_owned(),
+            reason: "示例".to_owned(),
+            ..v1::CloseCaseRequest::default()
+        };
+        let mut cases = place.cases();
+        cases.close_case(with_key(asked, Some(caller))).await
+    };
+    let not_mine = close("elsewhere", &case_id).await.unwrap_err();
+    let not_there = close("elsewhere", "case-that-is-not").await.unwrap_err();
+    assert_eq!(not_mine.code(), Code::NotFound);
+    assert_eq!(not_mine.message(), not_there.message());
+    let claim = v1::ClaimProposalRequest {
+        case_id: case_id.clone(),
+        key: measure_id.clone(),
+        by: "某人".to_owned(),
+        ..v1::ClaimProposalRequest::default()
+    };
+    let mut cases = place.cases();
+    let claimed = cases.claim_proposal(with_key(claim, Some("elsewhere")));
+    assert_eq!(claimed.await.unwrap_err().message(), not_there.message());
+    let decide = v1::DecideProposalRequest {
+        case_id: case_id.clone(),
+        key: measure_id.clone(),
+        by: "某人".to_owned(),
+        reason: "示例".to_owned(),
+        decision: "reject".to_owned(),
+        ..v1::DecideProposalRequest::default()
+    };
+    let decided = cases.decide_proposal(with_key(decide, Some("elsewhere")));
+    assert_eq!(decided.await.unwrap_err().message(), not_there.message());
+
+    // Whoever carries a measure out reports on it, wherever; others do so in their own matters.
+    let report = async |caller: &str, department: &str, implementer: &str, verdict_id: &str| {
+        let feedback = v1::Feedback {
+            feedback_id: format!("F-{caller}"),
+            verdict_id: verdict_id.to_owned(),
+            measure_id: measure_id.clone(),
+            status: "executed".to_owned(),
+            operator: "经办人乙".to_owned(),
+            department: department.to_owned(),
+            division_code: "320505".to_owned(),
+            executed_at: Some(time_to_proto(now())),
+            implementer: implementer.to_owned(),
+            ..v1::Feedback::default()
+        };
+        let feedback = Some(feedback);
+        let asked = with_key(v1::ReportFeedbackRequest { feedback }, Some(caller));
+        place.cases().report_feedback(asked).await
+    };
+    let verdict_id = verdict.verdict_id.as_str();
+    let unknown = "018f2b1e-0000-7000-8000-000000000000";
+    let not_mine = report("land_office", "外地自然资源局", "", verdict_id).await;
+    let not_there = report("land_office", "外地自然资源局", "", unknown).await;
+    let (not_mine, not_there) = (not_mine.unwrap_err(), not_there.unwrap_err());
+    assert_eq!(not_mine.code(), Code::NotFound);
+    assert_eq!(not_mine.message(), not_there.message());
+    let own = report("tenderer", "招标人", "招标人", verdict_id).await;
+    own.expect("reported");
+    let own = report("business", "示例市公共资源交易中心", "", verdict_id).await;
+    own.expect("reported");
+
+    let counted = async |caller: &str| {
+        let asked = with_key(v1::CountMeasuresRequest::default(), Some(caller));
+        let answer = place.cases().count_measures(asked).await.expect("counted");
+        let counts = answer.into_inner().counts.into_iter();
+        counts.map(|count| count.reports).sum::<u64>()
+    };
+    assert_eq!(counted("reviewer").await, 1);
+    assert_eq!(counted("elsewhere").await, 0);
+    close("reviewer", &case_id).await.expect("closed");
+
+    let tried =
+        |call: &v1::CallRecord| call.call.ends_with("/DecideProposal") && call.outcome == "outside";
+    place.calls_until(tried).await;
+    place.service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn over_http_the_same_matters_count() {
     let place = Place::new().await;
     let event = |id: &str, region: &str| {
@@ -742,7 +933,7 @@ async fn the_record_of_calls_is_read_beside_the_service_and_proved_with_the_othe
     assert_eq!(refused, Code::PermissionDenied);
     let tried = |call: &v1::CallRecord| call.call == "/creditgate.v1.Books/Publish";
     place.calls_until(tried).await;
-    let dir = place._dir.path().display().to_string();
+    let dir = place.dir.path().display().to_string();
     let shown = run(
         &["access", "calls", "--data-dir", &dir, "--refused", "--json"],
         "",

@@ -73,6 +73,37 @@ fn a_rate_is_held_for_a_second_and_told_in_three_forms() {
 }
 
 #[test]
+fn callers_known_by_certificate_are_set_beside_anybody() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let json = dir.path().join("access.json");
+    let output = run(
+        &[
+            "bench",
+            "access",
+            "--quick",
+            "--seconds=1",
+            "--entries=50",
+            "--in-flight=8",
+            "--json",
+            json.to_str().expect("a path"),
+        ],
+        "",
+    );
+    succeeded(&output);
+    let written = std::fs::read_to_string(&json).expect("a report");
+    let report: Value = serde_json::from_str(&written).expect("JSON");
+    for mode in ["unary", "stream", "batch"] {
+        let value = |what: &str| {
+            let row = figure(&report, &format!("{mode}: {what}"));
+            row["median"].as_f64().expect("a number")
+        };
+        assert_eq!(value("refused"), 0.0);
+        assert!(value("checks with certificates and policy") > 0.0);
+        assert!(value("checks without") > 0.0);
+    }
+}
+
+#[test]
 fn what_needs_kafka_is_left_out_and_says_so() {
     let output = run(&["bench", "all", "--quick", "--only", "stream"], "");
     let printed = succeeded(&output);

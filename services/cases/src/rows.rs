@@ -14,6 +14,7 @@ pub(crate) fn row<'a>(state: &'a CaseState, terms: &dyn Terms) -> Row<'a> {
     Row {
         case_id: &state.case_id,
         scenario: &state.scenario,
+        region: state.region(),
         open: state.is_open(),
         tracked: is_tracked(state),
         open_until: open_until(state, terms),

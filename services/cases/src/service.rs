@@ -30,7 +30,7 @@ use crate::notice;
 use crate::pages;
 use crate::review::{Known, Supports};
 use crate::state::{CaseState, MeasureState, Refusal, Terms};
-use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter};
+use crate::table::{CaseFilter, Lookup, OrderFilter, ProposalFilter, Wanted, Whose};
 
 const TEXT_CHARS_MAX: usize = 512;
 const PROSE_CHARS_MAX: usize = 4_096;
@@ -88,6 +88,26 @@ impl CasesService {
         acted.await.map_err(told)
     }
 
+    /// The state of a case of the matters that a caller deals with; others are as if they were not there.
+    fn state_for(&self, case_id: &str, caller: &Caller) -> Result<CaseState, Status> {
+        let state = self.state(case_id)?;
+        match deals_with(caller, &state) {
+            true => Ok(state),
+            false => Err(told(ActError::UnknownCase)),
+        }
+    }
+
+    /// Before a caller does something in a case.
+    async fn is_for(&self, case_id: &str, caller: &Caller) -> Result<(), Status> {
+        if caller.matters().is_none() {
+            return Ok(());
+        }
+        self.cases.sync().await.map_err(told)?;
+        let (case_id, caller) = (case_id.to_owned(), caller.clone());
+        let read = self.read(move |service| service.state_for(&case_id, &caller).map(drop));
+        read.await.map(drop)
+    }
+
     /// The state of a case.
     fn state(&self, case_id: &str) -> Result<CaseState, Status> {
         let found = self.cases.lookup().case(case_id).map_err(unreadable)?;
@@ -114,12 +134,11 @@ impl CasesService {
         self.cases.sync().await.map_err(told)?;
         let lookup = self.cases.lookup().clone();
         let found = tokio::task::spawn_blocking(move || lookup.bitten_by(&verdict.0.into_bytes()));
-        let case_id = found
+        let found = found
             .await
-            .map_err(|_| Status::internal("the work ended without an answer"))?
-            .map_err(unreadable)?
-            .ok_or_else(|| Status::not_found(NO_VERDICT))?
-            .case_id;
+            .map_err(|_| Status::internal("the work ended without an answer"))?;
+        let case_id = carried_out_by(caller, found.map_err(unreadable)?)?
+            .ok_or_else(|| Status::not_found(NO_VERDICT))?;
         // Known only when its turn has come: it may arrive twice at one moment.
         let repeated = Arc::new(AtomicBool::new(false));
         let (known, terms) = (Arc::clone(&repeated), self.cases.terms());
@@ -193,11 +212,11 @@ impl Service for CasesService {
         &self,
         request: Request<v1::GetCaseRequest>,
     ) -> Result<Response<v1::GetCaseResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let caller = permitted(&request, Permission::Read)?;
         let case_id = request.into_inner().case_id;
         self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
-            let state = service.state(&case_id)?;
+            let state = service.state_for(&case_id, &caller)?;
             Ok(v1::GetCaseResponse {
                 case: Some(service.shown(&state)),
             })
@@ -209,7 +228,7 @@ impl Service for CasesService {
         &self,
         request: Request<v1::ListCasesRequest>,
     ) -> Result<Response<v1::ListCasesResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let caller = permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
         let size = pages::size(asked.page_size)?;
         let open = match asked.state.as_str() {
@@ -225,6 +244,7 @@ impl Service for CasesService {
         };
         let now = self.now();
         let filter = CaseFilter {
+            whose: Whose::of(&caller),
             open,
             scenario: asked.scenario,
             measure: asked.measure_id,
@@ -262,6 +282,7 @@ impl Service for CasesService {
             reason: asked.reason,
             document_no: asked.document_no,
         });
+        self.is_for(&asked.case_id, &caller).await?;
         let state = self.act(&asked.case_id, &caller, one(what)).await?;
         Ok(Response::new(v1::CloseCaseResponse {
             case: Some(self.shown(&state)),
@@ -282,7 +303,7 @@ impl Service for CasesService {
         &self,
         request: Request<v1::ListProposalsRequest>,
     ) -> Result<Response<v1::ListProposalsResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let caller = permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
         let size = pages::size(asked.page_size)?;
         if !matches!(
@@ -293,6 +314,7 @@ impl Service for CasesService {
             return Err(invalid("state", rule));
         }
         let filter = ProposalFilter {
+            whose: Whose::of(&caller),
             state: asked.state,
             escalated: asked.escalated,
             measure: asked.measure_id,
@@ -333,6 +355,7 @@ impl Service for CasesService {
             ("key", &asked.key, true, TEXT_CHARS_MAX),
             ("by", &asked.by, true, TEXT_CHARS_MAX),
         ])?;
+        self.is_for(&asked.case_id, &caller).await?;
         let what = What::Claimed(ProposalClaimed {
             key: asked.key.clone(),
             by: asked.by,
@@ -359,6 +382,7 @@ impl Service for CasesService {
             ("reason", &asked.reason, true, PROSE_CHARS_MAX),
             ("document_no", &asked.document_no, false, TEXT_CHARS_MAX),
         ])?;
+        self.is_for(&asked.case_id, &caller).await?;
         self.cases.sync().await.map_err(told)?;
         self.look_again(asked.case_id.clone()).await?;
         let measure_id = asked.key.split_once('/').map_or("", |(_, measure)| measure);
@@ -394,7 +418,7 @@ impl Service for CasesService {
         &self,
         request: Request<v1::ListLiftOrdersRequest>,
     ) -> Result<Response<v1::ListLiftOrdersResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let caller = permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
         let size = pages::size(asked.page_size)?;
         if !matches!(
@@ -406,6 +430,7 @@ impl Service for CasesService {
         }
         let before = self.cases.terms().overdue_before(self.now()).micros();
         let filter = OrderFilter {
+            whose: Whose::of(&caller),
             state: asked.state,
             implementer: asked.implementer,
             before: asked.overdue.then_some(before),
@@ -456,8 +481,7 @@ impl Service for CasesService {
             .await
             .map_err(|_| Status::internal("the work ended without an answer"))?
             .map_err(unreadable)?;
-        let case_id = found
-            .map(|found| found.case_id)
+        let case_id = carried_out_by(&caller, found)?
             .ok_or_else(|| Status::not_found("no lift order has this id"))?;
         let what = What::Acknowledged(OrderAcknowledged {
             order_id: asked.order_id.clone(),
@@ -517,7 +541,7 @@ impl Service for CasesService {
         &self,
         request: Request<v1::CountMeasuresRequest>,
     ) -> Result<Response<v1::CountMeasuresResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let caller = permitted(&request, Permission::Read)?;
         let asked = request.into_inner();
         let by = match asked.by.is_empty() {
             true => vec!["measure", "status"],
@@ -543,16 +567,8 @@ impl Service for CasesService {
         };
         self.cases.sync().await.map_err(told)?;
         self.read(move |service| {
-            // A region contains those that begin like it, up to its last digits other than zero.
-            let region = region.filter(|region| *region != Region::NATION);
-            let text = region.map(|region| region.to_string()).unwrap_or_default();
-            let digits = match text.as_str() {
-                text if text.ends_with("0000") => 2,
-                text if text.ends_with("00") => 4,
-                _ => 6,
-            };
-            let inside = region.is_some().then_some((text.as_str(), digits));
-            let counted = service.cases.lookup().counts(&by, (&from, &until), inside);
+            let lookup = service.cases.lookup();
+            let counted = lookup.counts(&by, (&from, &until), region, &Whose::of(&caller));
             let counts = counted.map_err(unreadable)?.into_iter();
             Ok(v1::CountMeasuresResponse {
                 counts: counts
@@ -566,6 +582,26 @@ impl Service for CasesService {
         })
         .await
     }
+}
+
+/// Whether a case is of the matters that a caller deals with.
+fn deals_with(caller: &Caller, state: &CaseState) -> bool {
+    caller.deals_with_case(&state.scenario, state.region())
+}
+
+/// The number of a case in which a caller may say how a measure was carried out or lifted: one of the matters that it deals
+/// with, or one with a measure that its department carries out.
+fn carried_out_by(caller: &Caller, found: Option<Wanted>) -> Result<Option<String>, Status> {
+    let Some(found) = found else { return Ok(None) };
+    let Some(department) = caller.department() else {
+        return Ok(Some(found.case_id));
+    };
+    let state = CaseState::from_stored(&found.state).map_err(unreadable)?;
+    let measures = state.measures.iter().map(|measure| &measure.implementers);
+    let rewards = state.rewards.iter().map(|reward| &reward.implementers);
+    let mut implementers = measures.chain(rewards).flatten();
+    let is_its_own = implementers.any(|one| one == department) || deals_with(caller, &state);
+    Ok(is_its_own.then_some(found.case_id))
 }
 
 /// The cases of one page, each read once.

@@ -6,7 +6,7 @@ use creditgate_measures::event::Region;
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::v1::CallRecord;
-use creditgate_runtime::access::{self, Answered, Asked, Matter, Member, Policy, Question};
+use creditgate_runtime::access::{self, Answered, Asked, Matter, Member, Policy, Question, Role};
 use creditgate_runtime::callers::Permission;
 use creditgate_runtime::errors::Chain;
 use serde_json::json;
@@ -55,9 +55,11 @@ fn tell_member(name: &str, member: &Member) {
     let roles: Vec<_> = member.roles.iter().map(|role| role.word()).collect();
     let scope = &member.scope;
     say!("{name}  {}  {}", scope.department, roles.join(", "));
-    match &scope.sources {
-        Some(sources) => say!("  events of  {}", joined(sources)),
-        None => say!("  events of every source"),
+    if member.roles.contains(&Role::Business) {
+        match &scope.sources {
+            Some(sources) => say!("  events of  {}", joined(sources)),
+            None => say!("  events of every source"),
+        }
     }
     for matter in &scope.matters {
         say!("  {}", in_words(matter));

@@ -16,7 +16,7 @@ use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::subscriptions::Webhooks;
 use creditgate_registry::{self as registry, Registry};
 use creditgate_runtime::access::{self, AccessService, Calls, Policy};
-use creditgate_runtime::callers::{self, Caller, Callers, Given, Loaded};
+use creditgate_runtime::callers::{self, Caller, Callers, Followed, Given, Loaded};
 use creditgate_runtime::check_points::{self, CheckPoints};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
@@ -219,6 +219,7 @@ impl App {
         let answers = [Role::Gate, Role::Stream];
         threads::answers_checks(answers.iter().any(|role| config.roles.contains(role)));
         let tokens = tokens(config, &clock)?;
+        let followed = followed(config, tokens.clone());
         let (loaded, policy) = callers(config, tokens.clone())?;
         for warning in &loaded.warnings {
             tracing::warn!(reason = %warning, "keys file");
@@ -290,6 +291,13 @@ impl App {
             let shutdown = tasks.shutdown().clone();
             tasks.spawn_named("certificates", async move {
                 tls.follow(shutdown).await;
+                Ok::<_, std::io::Error>(())
+            });
+        }
+        if config.keys_file.is_some() {
+            let (callers, shutdown) = (callers.clone(), tasks.shutdown().clone());
+            tasks.spawn_named("callers", async move {
+                followed.follow(callers, shutdown).await;
                 Ok::<_, std::io::Error>(())
             });
         }
@@ -589,6 +597,19 @@ pub(crate) fn callers(
     };
     let loaded = Callers::load_with(path, given).map_err(StartError::Callers)?;
     Ok((loaded, policy))
+}
+
+/// The files that say who may call, to be read again when they change.
+fn followed(
+    config: &Config,
+    tokens: Option<Tokens>,
+) -> Followed<impl Fn() -> Result<Loaded, StartError> + Send + Sync + 'static> {
+    let files = [&config.keys_file, &config.access.policy_file];
+    let files = files.into_iter().flatten().cloned().collect();
+    let config = config.clone();
+    Followed::new(files, move || {
+        callers(&config, tokens.clone()).map(|(loaded, _)| loaded)
+    })
 }
 
 /// What a process has opened.

@@ -622,6 +622,8 @@ pub enum BenchCommand {
     Scale(BenchScaleArgs),
     /// The largest rate, and how a service does that is held at 85 % of it.
     Sustained(bench::BenchSustainedArgs),
+    /// What certificates and an access policy cost a check, in alternating runs.
+    Access(bench::BenchAccessArgs),
     /// Every benchmark that can run here, one after the other, with one table at the end.
     All(bench::BenchAllArgs),
     /// One of the processes of a run.

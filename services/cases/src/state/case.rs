@@ -351,6 +351,12 @@ impl CaseState {
             .is_some_and(|life| life.phase == Phase::Open)
     }
 
+    /// Where its last event took place, six digits; empty where no verdict of it was taken in.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.life.as_ref().map_or("", |life| &life.last.region)
+    }
+
     /// The decisive stage after that of the last event; `None`: none is left.
     #[must_use]
     pub fn next_decisive<'t>(&self, terms: &'t dyn Terms) -> Option<&'t str> {

@@ -65,6 +65,7 @@ mod tests {
         Row {
             case_id,
             scenario: "land",
+            region: "329900",
             open,
             tracked: true,
             open_until: i64::MAX,

@@ -97,6 +97,7 @@ mod tests {
         let row = Row {
             case_id: &format!("T-{case}"),
             scenario: "tender",
+            region: "329900",
             open: !case.is_multiple_of(10),
             tracked: false,
             open_until: i64::MAX,

@@ -7,6 +7,7 @@ mod counts;
 mod keys;
 mod read;
 mod row;
+mod whose;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,11 +17,12 @@ use rusqlite::{Connection, OpenFlags, Transaction, params};
 
 use crate::state::stored;
 
-pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter};
+pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, Wanted};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
+pub(crate) use whose::Whose;
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 500 + stored::VERSION as i64;
+const FORMAT: i64 = 600 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";
@@ -334,6 +336,7 @@ impl Change<'_> {
         let fields = params![
             row.case_id,
             row.scenario,
+            row.region,
             row.open,
             row.tracked,
             row.open_until,
@@ -344,16 +347,16 @@ impl Change<'_> {
         let id = match known {
             Some((id, _)) => {
                 self.run(
-                    "UPDATE cases SET scenario = ?2, open = ?3, tracked = ?4, open_until = ?5,
-                        missing_from = ?6, last_event_at = ?7, state = ?8 WHERE case_id = ?1",
+                    "UPDATE cases SET scenario = ?2, region = ?3, open = ?4, tracked = ?5, open_until = ?6,
+                        missing_from = ?7, last_event_at = ?8, state = ?9 WHERE case_id = ?1",
                     fields,
                 )?;
                 id
             }
             None => {
                 self.run(
-                    "INSERT INTO cases (case_id, scenario, open, tracked, open_until, missing_from, last_event_at, state)
-                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    "INSERT INTO cases (case_id, scenario, region, open, tracked, open_until, missing_from, last_event_at, state)
+                        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                     fields,
                 )?;
                 self.transaction.last_insert_rowid()
@@ -501,7 +504,7 @@ CREATE TABLE mark (verdict_log BLOB NOT NULL, case_log BLOB NOT NULL, verdicts I
     verdicts_at INTEGER NOT NULL, cases INTEGER NOT NULL, cases_at INTEGER NOT NULL, scanned INTEGER NOT NULL, taken INTEGER NOT NULL);
 CREATE TABLE settings (said TEXT NOT NULL);
 CREATE TABLE cases (id INTEGER PRIMARY KEY, case_id TEXT NOT NULL UNIQUE, scenario TEXT NOT NULL,
-    open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing_from INTEGER,
+    region TEXT NOT NULL, open INTEGER NOT NULL, tracked INTEGER NOT NULL, open_until INTEGER NOT NULL, missing_from INTEGER,
     last_event_at INTEGER NOT NULL, state BLOB NOT NULL);
 CREATE INDEX cases_by_day ON cases (open_until);
 CREATE INDEX cases_missing ON cases (case_id) WHERE missing_from IS NOT NULL;

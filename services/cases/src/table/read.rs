@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use creditgate_measures::event::Region;
 use creditgate_measures::identifier::Key;
 use parking_lot::Mutex;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params, params_from_iter};
 
 use super::keys::TOUCHED;
-use super::{Error, connect};
+use super::{Error, Whose, connect};
 
 /// Connections that are kept for the next question.
 const IDLE_MAX: usize = 8;
@@ -43,6 +44,7 @@ pub(crate) struct Pending {
 /// Which cases are asked for.
 #[derive(Debug, Default)]
 pub(crate) struct CaseFilter {
+    pub whose: Whose,
     pub open: Option<bool>,
     pub scenario: String,
     pub measure: String,
@@ -56,6 +58,7 @@ pub(crate) struct CaseFilter {
 /// Which proposals are asked for.
 #[derive(Debug, Default)]
 pub(crate) struct ProposalFilter {
+    pub whose: Whose,
     pub state: String,
     pub escalated: bool,
     pub measure: String,
@@ -66,6 +69,7 @@ pub(crate) struct ProposalFilter {
 /// Which orders are asked for.
 #[derive(Debug, Default)]
 pub(crate) struct OrderFilter {
+    pub whose: Whose,
     pub state: String,
     pub implementer: String,
     /// Only open ones given before this.
@@ -76,13 +80,13 @@ pub(crate) struct OrderFilter {
 
 /// A condition with its values.
 #[derive(Default)]
-struct Where {
+pub(super) struct Where {
     parts: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Where {
-    fn and(&mut self, part: &str, values: impl IntoIterator<Item = Value>) {
+    pub(super) fn and(&mut self, part: &str, values: impl IntoIterator<Item = Value>) {
         self.parts.push(part.to_owned());
         self.values.extend(values);
     }
@@ -325,6 +329,7 @@ impl Lookup {
         if !filter.after.is_empty() {
             which.and("case_id > ?", [Value::from(filter.after.clone())]);
         }
+        filter.whose.limit(&mut which);
         let sql = format!(
             "SELECT case_id, state FROM cases {} ORDER BY case_id LIMIT {most}",
             which.text()
@@ -356,6 +361,7 @@ impl Lookup {
             ];
             which.and("(decide_by, \"case\", key) > (?, ?, ?)", values);
         }
+        filter.whose.limit_children(&mut which);
         let sql = format!(
             "SELECT decide_by, \"case\", key FROM proposals {} ORDER BY decide_by, \"case\", key LIMIT {most}",
             which.text()
@@ -385,6 +391,7 @@ impl Lookup {
             let values = [Value::from(*at), Value::from(id.clone())];
             which.and("(ordered_at, id) > (?, ?)", values);
         }
+        filter.whose.limit_children(&mut which);
         let sql = format!(
             "SELECT ordered_at, id, \"case\" FROM orders {} ORDER BY ordered_at, id LIMIT {most}",
             which.text()
@@ -401,7 +408,8 @@ impl Lookup {
         &self,
         by: &[&'static str],
         (from, until): (&str, &str),
-        divisions: Option<(&str, usize)>,
+        divisions: Option<Region>,
+        whose: &Whose,
     ) -> Result<Vec<(Vec<String>, u64, i64)>, Error> {
         let mut which = Where::default();
         which.and(
@@ -411,16 +419,15 @@ impl Lookup {
         if !by.contains(&"status") {
             which.and("status <> 'not_executed'", []);
         }
-        if let Some((region, digits)) = divisions {
-            let prefix = region.get(..digits).unwrap_or(region);
+        if let Some(region) = divisions {
+            let prefix = region.prefix();
+            let digits = i64::try_from(prefix.len()).unwrap_or(6);
             which.and(
                 "substr(division, 1, ?) = ?",
-                [
-                    Value::from(i64::try_from(digits).unwrap_or(6)),
-                    Value::from(prefix.to_owned()),
-                ],
+                [Value::from(digits), Value::from(prefix)],
             );
         }
+        whose.limit_children(&mut which);
         let columns = by.join(", ");
         let sql = format!(
             "SELECT {columns}, count(*), sum(amount) FROM reports {} GROUP BY {columns} ORDER BY {columns}",

@@ -12,6 +12,8 @@ use super::Error;
 pub(crate) struct Row<'a> {
     pub case_id: &'a str,
     pub scenario: &'a str,
+    /// Where its last event took place, six digits.
+    pub region: &'a str,
     pub open: bool,
     /// Measures in it may still have to be lifted.
     pub tracked: bool,

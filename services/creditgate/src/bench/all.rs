@@ -9,8 +9,10 @@ use clap::ValueEnum;
 
 use super::machine::About;
 use super::report::{self, Report, Row};
-use super::{cases, gate, lists, scale, stream, sustained};
-use crate::cli::bench::{BenchAllArgs, BenchSustainedArgs, Mode, ReportArgs, Which};
+use super::{access, cases, gate, lists, scale, stream, sustained};
+use crate::cli::bench::{
+    BenchAccessArgs, BenchAllArgs, BenchSustainedArgs, Mode, ReportArgs, Which,
+};
 use crate::cli::{
     BenchCasesArgs, BenchGateArgs, BenchKafka, BenchListsArgs, BenchScaleArgs, BenchStreamArgs,
 };
@@ -59,6 +61,7 @@ fn name(which: Which) -> &'static str {
     match which {
         Which::Gate => "gate",
         Which::Sustained => "sustained",
+        Which::Access => "access",
         Which::Scale => "scale",
         Which::Lists => "lists",
         Which::Cases => "cases",
@@ -70,6 +73,7 @@ async fn measure(which: Which, args: &BenchAllArgs) -> Result<Vec<Row>, Failure>
     match which {
         Which::Gate => gate::measure(&of_gate(args)).await,
         Which::Sustained => sustained::measure(&of_sustained(args)).await,
+        Which::Access => access::measure(&of_access(args)).await,
         Which::Scale => scale::measure(&of_scale(args)).await,
         Which::Lists => {
             let mut rows = lists::measure(&of_lists(args, None)).await?;
@@ -102,6 +106,18 @@ fn of_gate(args: &BenchAllArgs) -> BenchGateArgs {
         batch: 500,
         seed: args.seed,
         data_dir: None,
+        report: ReportArgs::default(),
+    }
+}
+
+fn of_access(args: &BenchAllArgs) -> BenchAccessArgs {
+    BenchAccessArgs {
+        quick: args.quick,
+        seconds: None,
+        entries: args.entries,
+        in_flight: 128,
+        connections: 4,
+        seed: args.seed,
         report: ReportArgs::default(),
     }
 }

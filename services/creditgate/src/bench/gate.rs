@@ -44,15 +44,18 @@ enum Server {
 }
 
 /// One run of a client.
-struct Run {
-    outcome: Outcome,
-    cpu_us: f64,
+pub(super) struct Run {
+    /// What the client saw.
+    pub outcome: Outcome,
+    /// What the server spent on each verdict, in microseconds.
+    pub cpu_us: f64,
     /// What the index of the journal lacked when the run was over.
-    index_lag: f64,
+    pub index_lag: f64,
 }
 
 impl Run {
-    fn rate(&self) -> f64 {
+    /// Verdicts a second.
+    pub(super) fn rate(&self) -> f64 {
         self.outcome.answers as f64 / self.outcome.seconds.max(1e-3)
     }
 }
@@ -90,6 +93,8 @@ pub async fn measure(args: &BenchGateArgs) -> Result<Vec<Row>, Failure> {
                 };
                 let calls = CallArgs {
                     server: address.clone(),
+                    ca_file: None,
+                    certificate_file: None,
                     mode,
                     // The first round warms up and is short; its figures are left out.
                     seconds: if round == 0 { 0.5 } else { seconds },
@@ -240,7 +245,8 @@ pub fn start_real(data_dir: &Path, entries: u64) -> Result<(Process, String, Str
     Ok((real, grpc_addr, http_addr))
 }
 
-fn client(calls: &CallArgs, in_flight: usize) -> Result<Outcome, Failure> {
+/// Runs a client with so many calls in flight.
+pub(super) fn client(calls: &CallArgs, in_flight: usize) -> Result<Outcome, Failure> {
     let mut words = ["bench", "part", "client"].map(str::to_owned).to_vec();
     words.extend(calls.words());
     words.extend(["--in-flight".to_owned(), in_flight.to_string()]);

@@ -145,7 +145,7 @@ impl Seen {
 pub async fn print(calls: &CallArgs, in_flight: usize) -> Result<ExitCode, Failure> {
     let mut clients = Vec::new();
     for _ in 0..calls.connections.max(1) {
-        clients.push(Client::to(&calls.server, None).await?);
+        clients.push(Client::connect(&calls.server()).await?);
     }
     let run = Arc::new(Run {
         name: calls.run.clone(),

@@ -4,6 +4,7 @@
 //! that a machine whose speed drifts cannot favour one of them. Every benchmark makes rows of one
 //! form ([`report`]); `deploy/benchmarks.md` tells the method.
 
+mod access;
 mod all;
 mod bare;
 mod cases;
@@ -63,6 +64,9 @@ pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
             BenchCommand::Scale(args) => {
                 let dir = args.data_dir.as_deref();
                 told(&args.report, dir, args.seed, scale::measure(&args)).await
+            }
+            BenchCommand::Access(args) => {
+                told(&args.report, None, args.seed, access::measure(&args)).await
             }
             BenchCommand::All(args) => all::run(&args).await,
             BenchCommand::Part(part) => play(part).await,

@@ -127,7 +127,7 @@ impl Calls {
 pub async fn print(calls: &CallArgs, rate: f64, warm_up: Duration) -> Result<ExitCode, Failure> {
     let mut clients = Vec::new();
     for _ in 0..calls.connections.max(1) {
-        clients.push(Client::to(&calls.server, None).await?);
+        clients.push(Client::connect(&calls.server()).await?);
     }
     let lasts = Duration::from_secs_f64(calls.seconds);
     // A moment, so that every task waits when the first call is due.

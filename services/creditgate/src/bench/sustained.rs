@@ -44,6 +44,8 @@ pub async fn measure(args: &BenchSustainedArgs) -> Result<Vec<Row>, Failure> {
             runs += 1;
             let calls = CallArgs {
                 server: address.clone(),
+                ca_file: None,
+                certificate_file: None,
                 mode,
                 seconds: lasts.as_secs_f64(),
                 connections: args.connections,

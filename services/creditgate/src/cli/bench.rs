@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::name_and_value;
+use super::{ServerArgs, name_and_value};
 
 /// Where the figures go besides the terminal.
 #[derive(Debug, Clone, Default, Args)]
@@ -55,6 +55,12 @@ pub struct CallArgs {
     /// Address of the server.
     #[arg(long)]
     pub server: String,
+    /// Who vouches for it over https.
+    #[arg(long)]
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate with its key.
+    #[arg(long)]
+    pub certificate_file: Option<PathBuf>,
     /// How.
     #[arg(long)]
     pub mode: Mode,
@@ -91,8 +97,28 @@ impl CallArgs {
             ("--seed", self.seed.to_string()),
             ("--entries", self.entries.to_string()),
         ];
-        let words = pairs.map(|(name, value)| [name.to_owned(), value]);
-        words.into_iter().flatten().collect()
+        let files = [
+            ("--ca-file", &self.ca_file),
+            ("--certificate-file", &self.certificate_file),
+        ];
+        let files = files.into_iter().filter_map(|(name, file)| {
+            let file = file.as_ref()?.display().to_string();
+            Some((name, file))
+        });
+        let words = pairs.into_iter().chain(files);
+        words
+            .flat_map(|(name, value)| [name.to_owned(), value])
+            .collect()
+    }
+
+    /// Where the server is, and what the client shows of itself.
+    pub fn server(&self) -> ServerArgs {
+        ServerArgs {
+            server: self.server.clone(),
+            key_file: None,
+            ca_file: self.ca_file.clone(),
+            certificate_file: self.certificate_file.clone(),
+        }
     }
 }
 
@@ -142,6 +168,38 @@ pub struct BenchSustainedArgs {
     pub report: ReportArgs,
 }
 
+/// `bench access`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Needs openssl, with which it makes certificates for the run.
+
+Examples:
+  creditgate bench access --quick"
+)]
+pub struct BenchAccessArgs {
+    /// Short runs: about a minute in all.
+    #[arg(long)]
+    pub quick: bool,
+    /// How long each run takes, in seconds [default: 8; 2 if quick].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub seconds: Option<u64>,
+    /// Entries on the lists.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub entries: u64,
+    /// Calls in flight.
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub in_flight: usize,
+    /// Connections.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub connections: usize,
+    /// What the invented events follow from.
+    #[arg(long, value_name = "N", default_value_t = SEED)]
+    pub seed: u64,
+    /// Where the figures go.
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
 /// `bench all`.
 #[derive(Debug, Clone, Args)]
 #[command(
@@ -184,6 +242,8 @@ pub enum Which {
     Gate,
     /// `bench sustained`.
     Sustained,
+    /// `bench access`.
+    Access,
     /// `bench scale`.
     Scale,
     /// `bench lists`, and once more with Kafka if there is one.

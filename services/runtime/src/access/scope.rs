@@ -197,6 +197,16 @@ impl Scope {
         self.closest(|matter| matter.misses_place(scenario, stage, region))
     }
 
+    /// Whether a case of that scenario is the caller's, whose last event took place there. A case goes through many stages,
+    /// so those that a matter names do not matter.
+    #[must_use]
+    pub fn covers_case(&self, scenario: &str, region: Region) -> bool {
+        self.matters.iter().any(|matter| {
+            matter.scenario.as_deref().is_none_or(|own| own == scenario)
+                && matter.regions.iter().any(|own| own.contains(region))
+        })
+    }
+
     fn closest(&self, misses: impl Fn(&Matter) -> Result<(), Outside>) -> Result<(), Outside> {
         let mut closest = Outside::Scenario;
         for matter in &self.matters {
@@ -401,6 +411,16 @@ mod tests {
             scope.covers_reading("land", "evaluate", region("329905")),
             Err(Outside::Scenario)
         );
+    }
+
+    #[test]
+    fn a_case_is_of_a_matter_at_whatever_stage_it_is() {
+        let scope = tender();
+        assert!(scope.covers_case("tender", region("329905")));
+        assert!(scope.covers_case("procurement", region("329901")));
+        assert!(!scope.covers_case("procurement", region("329902")));
+        assert!(!scope.covers_case("land", region("329905")));
+        assert!(!Scope::nothing().covers_case("tender", region("329905")));
     }
 
     #[test]

@@ -32,6 +32,11 @@ impl AccessService {
     }
 }
 
+/// A text of a question, if it says any.
+fn stated(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
 #[tonic::async_trait]
 impl Access for AccessService {
     async fn explain(
@@ -53,24 +58,23 @@ impl Access for AccessService {
                 .ok_or_else(|| invalid("region", "six digits of GB/T 2260"))?,
             false => Region::NATION,
         };
-        let stated = |text: &'_ str| (!text.is_empty()).then(|| text.to_owned());
-        let (purpose, item) = (stated(&asked.purpose), stated(&asked.item_code));
         let question = Question {
             source: &asked.source,
             scenario: &asked.scenario,
             stage: &asked.stage,
             region,
-            purpose: purpose.as_deref(),
-            item: item.as_deref(),
+            purpose: stated(&asked.purpose),
+            item: stated(&asked.item_code),
         };
         let caller = self.callers.named(&asked.caller);
-        let answered = caller.map_or(Answered::Unknown, |caller| {
+        let answered = caller.as_ref().map_or(Answered::Unknown, |caller| {
             caller.answer(needs, about.then_some(&question))
         });
         Ok(Response::new(v1::ExplainAccessResponse {
             answer: answered.word().to_owned(),
             why: answered.to_string(),
             department: caller
+                .as_ref()
                 .and_then(Caller::department)
                 .unwrap_or_default()
                 .to_owned(),

@@ -8,7 +8,7 @@ use creditgate_proto::v1;
 
 use super::permission::in_words;
 use super::{INBOX, KAFKA, Permission, Permissions};
-use crate::access::{Answered, Call, Noted, Outcome, Outside, Question, Scope};
+use crate::access::{Answered, Call, Matter, Noted, Outcome, Outside, Question, Scope};
 
 /// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] and
 /// [`Caller::kafka`] are no calls.
@@ -188,6 +188,31 @@ impl Caller {
                     .is_ok()
             })
         })
+    }
+
+    /// Whether a case of that scenario, whose last event took place in that region (six digits), is this caller's; takes
+    /// note when not.
+    #[must_use]
+    pub fn deals_with_case(&self, scenario: &str, region: &str) -> bool {
+        let Some(scope) = &self.known.scope else {
+            return true;
+        };
+        let deals = Region::parse(region).is_some_and(|region| scope.covers_case(scenario, region));
+        if !deals {
+            self.note(Outcome::Outside, || {
+                "asked for a case of matters that it does not deal with".to_owned()
+            });
+        }
+        deals
+    }
+
+    /// The matters that it deals with; none where no policy sets limits.
+    #[must_use]
+    pub fn matters(&self) -> Option<&[Matter]> {
+        self.known
+            .scope
+            .as_ref()
+            .map(|scope| scope.matters.as_slice())
     }
 
     /// Counts one check against what was agreed with this caller.

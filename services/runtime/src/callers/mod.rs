@@ -3,6 +3,7 @@
 
 mod caller;
 mod file;
+mod follow;
 mod permission;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::uri::PathAndQuery;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
@@ -25,6 +27,7 @@ use crate::tls::Certificate;
 use crate::tokens::{self, Tokens};
 
 pub use self::caller::{Caller, NotPermitted};
+pub use self::follow::Followed;
 pub use self::permission::{Permission, Permissions};
 
 /// The name that journal records bear for callers on loopback when there is no keys file; no file may give it away.
@@ -113,10 +116,10 @@ pub struct Given<'a> {
     pub tokens: Option<Tokens>,
 }
 
-/// Everybody who may call.
+/// Everybody who may call. Clones are of the same: what [`Callers::renew`] says of one holds for all.
 #[derive(Clone, Debug)]
 pub struct Callers {
-    known: Arc<Known>,
+    known: Arc<ArcSwap<Known>>,
     calls: Calls,
 }
 
@@ -218,9 +221,14 @@ impl Callers {
 
     fn of(known: Known) -> Callers {
         Callers {
-            known: Arc::new(known),
+            known: Arc::new(ArcSwap::from_pointee(known)),
             calls: Calls::default(),
         }
+    }
+
+    /// From now on it is others who may call: each call is looked at by itself, and what was begun goes on.
+    pub fn renew(&self, others: &Callers) {
+        self.known.store(others.known.load_full());
     }
 
     /// The same callers, whose calls are noted.
@@ -244,7 +252,7 @@ impl Callers {
         let names = self.names();
         let without_key = policy
             .members()
-            .filter(|(name, _)| !names.contains(name))
+            .filter(|(name, _)| !names.iter().any(|known| **known == **name))
             .map(|(name, member)| {
                 let line = member.line;
                 format!("line {line} of the access policy: the keys file does not name `{name}`")
@@ -259,7 +267,8 @@ impl Callers {
     /// Says who calls. With a keys file the key, the token or the certificate decides, wherever the call comes from, and
     /// all must mean the same caller; without one the address does.
     pub fn authenticate(&self, shown: &Shown<'_>) -> Result<Caller, Refused> {
-        let recognised = match &*self.known {
+        let known = self.known.load();
+        let recognised = match &**known {
             Known::Loopback(local) if shown.is_local => Ok(local),
             Known::Loopback(_) => Err(Refused::NotLocal),
             Known::Registered(registered) => registered.authenticate(shown),
@@ -281,19 +290,21 @@ impl Callers {
 
     /// The caller of this name.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<&Caller> {
-        match &*self.known {
+    pub fn named(&self, name: &str) -> Option<Caller> {
+        let known = self.known.load();
+        let found = match &**known {
             Known::Loopback(local) => Some(local).filter(|local| local.name() == name),
             Known::Registered(registered) => registered.all().find(|one| one.name() == name),
-        }
+        };
+        found.cloned()
     }
 
     /// The names, for a report at start.
-    pub fn names(&self) -> Vec<&str> {
-        match &*self.known {
-            Known::Loopback(local) => vec![local.name()],
+    pub fn names(&self) -> Vec<Arc<str>> {
+        match &**self.known.load() {
+            Known::Loopback(local) => vec![local.shared_name()],
             Known::Registered(registered) => {
-                let names: BTreeSet<&str> = registered.all().map(Caller::name).collect();
+                let names: BTreeSet<Arc<str>> = registered.all().map(Caller::shared_name).collect();
                 names.into_iter().collect()
             }
         }
@@ -301,7 +312,7 @@ impl Callers {
 
     /// Whether tokens are taken, and none can name anybody.
     fn take_tokens_of_nobody(&self) -> bool {
-        matches!(&*self.known, Known::Registered(known) if known.tokens.is_some() && known.subjects.is_empty())
+        matches!(&**self.known.load(), Known::Registered(known) if known.tokens.is_some() && known.subjects.is_empty())
     }
 }
 

@@ -132,8 +132,8 @@ pub const KEYS: &[Key] = &[
         "CREDITGATE_KEYS_FILE",
         Form::Optional,
         "",
-        "File that names the callers, with the SHA-256 of their bearer keys, the name in their certificates or in their tokens. \
-         Nothing: only loopback may call, as `local`.",
+        "File that names the callers, with the SHA-256 of their bearer keys, the name in their certificates or in their tokens; read \
+         again when it changes. Nothing: only loopback may call, as `local`.",
     ),
     key(
         "access.policy_file",
@@ -141,7 +141,7 @@ pub const KEYS: &[Key] = &[
         Form::Optional,
         "",
         "File that gives callers their roles and the matters they deal with; whom and what it does not name is refused \
-         (`creditgate access --help`). Nothing: each caller may do what `keys_file` says, about everything.",
+         (`creditgate access --help`); read again when it changes. Nothing: each caller may do what `keys_file` says, about everything.",
     ),
     key(
         "tls.certificate_file",

@@ -4,7 +4,7 @@ use creditgate_proto::journal::v1::case_record::What;
 
 use super::{Land, Story, bites, event, report};
 use crate::rows::row;
-use crate::table::{Logs, Table};
+use crate::table::{Logs, Table, Whose};
 
 /// What the tables count of a case, by these columns: a line for each group.
 fn counted(story: &Story, by: &[&'static str]) -> Vec<String> {
@@ -18,7 +18,10 @@ fn counted(story: &Story, by: &[&'static str]) -> Vec<String> {
     let put = table.write(table.mark(), |change| change.put(None, &row).map(drop));
     put.expect("written");
     let days = ("0000-00-00", "9999-12-31");
-    let counts = table.lookup().counts(by, days, None).expect("counted");
+    let counts = table
+        .lookup()
+        .counts(by, days, None, &Whose::default())
+        .expect("counted");
     let line = |(of, reports, amount): (Vec<String>, u64, i64)| {
         format!("{} {reports} {amount}", of.join(","))
     };

@@ -4,6 +4,7 @@ mod issuer;
 mod sign;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -432,7 +433,8 @@ fn the_keys_file_says_whom_a_token_means() {
         Err(Refused::Malformed.into()),
     );
     check("abd", None, Err(callers::Refused::KeyUnknown));
-    assert_eq!(callers.callers.names(), ["land-platform", "old", "tender"]);
+    let names = ["land-platform", "old", "tender"].map(Arc::from);
+    assert_eq!(callers.callers.names(), names);
 
     place.tokens.take(None);
     let shown = format!("Bearer {}", of("land"));
