@@ -7,6 +7,7 @@ mod counts;
 mod keys;
 mod read;
 mod row;
+mod subject;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +19,7 @@ use crate::state::stored;
 
 pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
+pub(crate) use subject::Which;
 
 /// Of the tables and of the stored states; another one is a foreign file.
 const FORMAT: i64 = 500 + stored::VERSION as i64;
