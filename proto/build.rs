@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 16] = [
+const FILES: [&str; 17] = [
     "creditgate/v1/event.proto",
     "creditgate/v1/entry.proto",
     "creditgate/v1/verdict.proto",
@@ -15,6 +15,7 @@ const FILES: [&str; 16] = [
     "creditgate/v1/procedures.proto",
     "creditgate/v1/simulation.proto",
     "creditgate/v1/subscriptions.proto",
+    "creditgate/v1/subject_report.proto",
     "creditgate/v1/identity.proto",
     "creditgate/v1/cases.proto",
     "creditgate/v1/deliveries.proto",
@@ -25,7 +26,7 @@ const FILES: [&str; 16] = [
 ];
 
 /// Messages that hold identifiers or names: their `Debug` is written by hand, masked.
-const MASKED: [&str; 37] = [
+const MASKED: [&str; 40] = [
     ".creditgate.v1.Event",
     ".creditgate.v1.Subject",
     ".creditgate.v1.Entry",
@@ -47,6 +48,9 @@ const MASKED: [&str; 37] = [
     ".creditgate.v1.SubjectMoment",
     ".creditgate.v1.WrongHit",
     ".creditgate.v1.OpenWrongHitRequest",
+    ".creditgate.v1.GetSubjectReportRequest",
+    ".creditgate.v1.Inquiry",
+    ".creditgate.v1.ReportedEntry",
     ".creditgate.journal.v1.NameChanged",
     ".creditgate.journal.v1.StatementKept",
     ".creditgate.journal.v1.EntryPut",

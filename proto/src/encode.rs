@@ -241,7 +241,9 @@ pub fn measure(measure: &Measure) -> v1::Measure {
     }
 }
 
-fn basis(basis: &Basis) -> v1::Basis {
+/// A legal basis.
+#[must_use]
+pub fn basis(basis: &Basis) -> v1::Basis {
     v1::Basis {
         law: basis.law.as_ref().to_owned(),
         article: basis.article.as_deref().map(str::to_owned),

@@ -8,10 +8,11 @@ use crate::journal::v1::{
 };
 use crate::v1::{
     Alias, CaseClosing, ChangeNameRequest, CloseCaseRequest, CodeProposal, DecideProposalRequest,
-    Entry, Event, Feedback, FieldChange, IdentityChange, KnownName, OpenProcedureRequest,
-    OpenWrongHitRequest, ProcedureStepTaken, ProposalDecision, ProposalResponse,
-    RecordMeasureRequest, RecordServiceRequest, RelatedSubject, RenderNoticeRequest,
-    RenderNoticeResponse, StepProcedureRequest, Subject, SubjectMoment, SubjectQuery, WrongHit,
+    Entry, Event, Feedback, FieldChange, GetSubjectReportRequest, IdentityChange, Inquiry,
+    KnownName, OpenProcedureRequest, OpenWrongHitRequest, ProcedureStepTaken, ProposalDecision,
+    ProposalResponse, RecordMeasureRequest, RecordServiceRequest, RelatedSubject,
+    RenderNoticeRequest, RenderNoticeResponse, ReportedEntry, StepProcedureRequest, Subject,
+    SubjectMoment, SubjectQuery, WrongHit,
 };
 
 /// Prints what is there as ＊＊＊ and what is not as empty.
@@ -362,6 +363,46 @@ impl Debug for OpenWrongHitRequest {
             .field("subject", &self.subject)
             .field("entry_id", &self.entry_id)
             .field("what", &self.what)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for GetSubjectReportRequest {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("GetSubjectReportRequest")
+            .field("subject", &self.subject)
+            .field("reason", &Hidden(&self.reason))
+            .field("document_no", &self.document_no)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for Inquiry {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("Inquiry")
+            .field("verdict_id", &self.verdict_id)
+            .field("evaluated_at", &self.evaluated_at)
+            .field("source", &self.source)
+            .field("department", &self.department)
+            .field("caller", &self.caller)
+            .field("case_id", &self.case_id)
+            .field("scenario", &self.scenario)
+            .field("stage", &self.stage)
+            .field("purpose", &Hidden(&self.purpose))
+            .field("role", &self.role)
+            .field("outcome", &self.outcome)
+            .field("cause", &self.cause)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Debug for ReportedEntry {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.debug_struct("ReportedEntry")
+            .field("entry", &self.entry)
+            .field("standing", &self.standing)
+            .field("ended", &self.ended)
+            .field("found_by", &self.found_by)
             .finish_non_exhaustive()
     }
 }

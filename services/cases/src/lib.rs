@@ -18,6 +18,7 @@ mod review;
 mod rows;
 mod service;
 pub mod state;
+mod subject;
 mod table;
 mod tell;
 mod tellings;

@@ -469,7 +469,7 @@ impl Supports<'_> {
     }
 }
 
-fn record_at(reviews: &dyn Reviews, position: u64) -> Result<VerdictRecord, Error> {
+pub(crate) fn record_at(reviews: &dyn Reviews, position: u64) -> Result<VerdictRecord, Error> {
     let record = reviews.verdicts().read_at(Position(position))?;
     Ok(VerdictRecord::decode(record.payload)?)
 }

@@ -168,7 +168,7 @@ fn tell_call(call: &CallRecord, as_json: bool) {
         let line = json!({
             "first": first, "last": last, "times": call.times, "caller": call.caller,
             "department": call.department, "address": call.address, "call": call.call,
-            "outcome": call.outcome, "why": call.why,
+            "outcome": call.outcome, "why": call.why, "document_no": call.document_no,
         });
         say!("{line}");
         return;
@@ -184,9 +184,10 @@ fn tell_call(call: &CallRecord, as_json: bool) {
         or_dash(&call.address),
         call.times,
         or_dash(&call.call),
-        match call.why.is_empty() {
-            true => String::new(),
-            false => format!("  ({})", call.why),
+        match (call.why.as_str(), call.document_no.as_str()) {
+            ("", "") => String::new(),
+            ("", document_no) => format!("  by {document_no}"),
+            (why, _) => format!("  ({why})"),
         }
     );
 }

@@ -908,6 +908,12 @@ impl Grpc {
         let simulations = self.gate.clone().filter(|_| self.embedded).map(|gate| {
             Arc::new(move |id: &str| gate.simulated(id)) as registry::book::Simulations
         });
+        let identity = registry::IdentityService::new(self.registry.clone())
+            .with_callers(self.callers.clone());
+        let identity = match &self.cases {
+            Some(cases) => identity.with_cases(Arc::new(cases.clone())),
+            None => identity,
+        };
         let cases = self.cases.map(|cases| {
             let server = CasesService::server(cases).max_decoding_message_size(self.message_bytes);
             Admitted::new(server, self.callers.clone())
@@ -926,7 +932,8 @@ impl Grpc {
         let lists = registry::Service::server(self.registry.clone())
             .max_decoding_message_size(self.message_bytes);
         let procedures = registry::ProceduresService::server(self.registry.clone());
-        let identity = registry::IdentityService::server(self.registry.clone())
+        let identity = identity
+            .server()
             .max_decoding_message_size(self.message_bytes);
         let books = registry::BooksService::server(self.registry, simulations)
             .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));

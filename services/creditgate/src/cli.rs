@@ -12,6 +12,7 @@ mod procedures;
 mod scale;
 mod screen;
 mod sources;
+mod subject;
 
 use std::path::PathBuf;
 
@@ -39,6 +40,7 @@ pub use procedures::{
 pub use scale::BenchScaleArgs;
 pub use screen::ScreenArgs;
 pub use sources::{DecideHoldArgs, DifferencesArgs, HeldArgs, SourcesArgs};
+pub use subject::{SubjectCommand, SubjectReportArgs};
 
 /// Public-credit checks inside every business procedure: an event in, a lawful verdict out.
 #[derive(Debug, Parser)]
@@ -73,6 +75,9 @@ pub enum Command {
     /// Bring entries in and show them.
     #[command(subcommand)]
     Lists(ListsCommand),
+    /// Serve subjects at a window (窗口人员).
+    #[command(subcommand)]
+    Subject(SubjectCommand),
     /// Check a book of measures without a service.
     #[command(subcommand)]
     Measures(MeasuresCommand),
@@ -558,7 +563,8 @@ pub struct KeysArgs {
     /// Name of the caller.
     #[arg(required = true)]
     pub name: Option<String>,
-    /// What it may do: check, lists, read, watch, publish, simulate, cases, feedback, operate, secure, audit.
+    /// What it may do: check, lists, read, watch, publish, simulate, cases, feedback, operate, secure, audit,
+    /// subject.
     #[arg(long, value_delimiter = ',', default_value = "check,read")]
     pub may: Vec<String>,
     /// An access policy says what it may do: write no `may`.

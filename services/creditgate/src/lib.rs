@@ -50,6 +50,7 @@ mod replay;
 mod screen;
 mod serve;
 mod sources;
+mod subject;
 mod subscriptions;
 mod terminal;
 mod verdicts;
@@ -94,6 +95,7 @@ pub fn run() -> ExitCode {
             block_on(procedures::measure_taken(args))
         }
         Command::Lists(ListsCommand::Identity(command)) => block_on(identity::run(command)),
+        Command::Subject(command) => block_on(subject::run(command)),
         Command::Measures(MeasuresCommand::Lint(args)) => measures::lint(&args),
         Command::Measures(MeasuresCommand::Test(args)) => measures::test(&args),
         Command::Measures(MeasuresCommand::Show(args)) => measures::show(&args),

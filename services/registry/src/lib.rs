@@ -5,8 +5,9 @@
 //! by which everybody speaks to it, [`Service`] the same over gRPC. Everything but the log can be
 //! thrown away: base files ([`base_file`]) only make the start fast. This crate knows nothing of
 //! verdicts; what was known when one was given, [`history`] tells. What is known of subjects beyond
-//! what sources state, [`identity`] keeps; what cases tell of their reports, [`told`] takes in. Where the log is shared over Kafka,
-//! [`upstream`] brings it here. How a book comes into force, [`book`] tells.
+//! what sources state, [`identity`] keeps; a subject's report hands on what the cases say through a port.
+//! What cases tell of their reports, [`told`] takes in. Where the log is shared over Kafka, [`upstream`]
+//! brings it here. How a book comes into force, [`book`] tells.
 
 pub mod book;
 pub mod change;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use creditgate_measures::book::{Book, BookErrors, BookVersion, Deployment, SourceFile};
 use creditgate_measures::event::{Event, StageCode};
-use creditgate_measures::identifier::Key;
+use creditgate_measures::identifier::{Identifier, Key};
 use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_measures::time::Time;
 use creditgate_measures::verdict::{Cause, VerdictId};
@@ -46,6 +46,40 @@ pub trait Reports: Send + Sync {
         feedback: v1::Feedback,
         caller: Caller,
     ) -> Answer<'_, Result<v1::ReportFeedbackResponse, tonic::Status>>;
+}
+
+/// What cases tell a subject of itself; the cases do. One that follows none says so instead: a report without them would
+/// look as if nothing stood against anybody.
+pub trait SubjectCases: std::fmt::Debug + Send + Sync + 'static {
+    /// The measures that stand against a subject, and a page of the verdicts in which it was a party.
+    ///
+    /// # Errors
+    /// When the page is none, or the cases cannot be read here: the status says what the caller can do.
+    fn of_subject(&self, asked: OfSubject) -> Answer<'_, Result<CasesOfSubject, tonic::Status>>;
+}
+
+/// Whose cases are asked for.
+#[derive(Debug, Clone)]
+pub struct OfSubject {
+    /// Every identifier of the subject.
+    pub identifiers: Vec<Identifier>,
+    /// Most verdicts; 0: as many as the cases show by themselves.
+    pub page_size: u32,
+    /// Where the page before ended; empty: this is the first.
+    pub page_token: String,
+}
+
+/// What cases tell a subject of itself. Who asked is told by the name of the caller, without a department.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CasesOfSubject {
+    /// Measures that stand or are still to be lifted; with the first page.
+    pub measures: Vec<v1::StandingMeasure>,
+    /// There are more of them.
+    pub more_measures: bool,
+    /// Verdicts, the case that began last first.
+    pub inquiries: Vec<v1::Inquiry>,
+    /// Where the next page begins; empty: there are no more.
+    pub next_page_token: String,
 }
 
 /// Judges events whose records somebody else makes durable, in a transaction of theirs; the gate

@@ -24,6 +24,17 @@ pub(super) const TOUCHED: &str =
     "SELECT id, open FROM runs JOIN keys USING (run) JOIN cases ON id = \"case\"
     WHERE key = ?1 AND (open OR tracked)";
 
+/// Rows of the cases with a subject of this key that stand before a row, the last first. The joins stand as they are to
+/// be made: by the rows of the keys, never by all cases.
+pub(super) const BEFORE: &str =
+    "SELECT DISTINCT \"case\" FROM runs CROSS JOIN keys USING (run) WHERE key = ?1 AND \"case\" < ?2
+    ORDER BY \"case\" DESC LIMIT ?3";
+
+/// As [`BEFORE`], only those in which measures may have to be lifted yet.
+pub(super) const TRACKED: &str =
+    "SELECT DISTINCT id FROM runs CROSS JOIN keys USING (run) CROSS JOIN cases ON id = \"case\"
+    WHERE key = ?1 AND id < ?2 AND tracked ORDER BY id DESC LIMIT ?3";
+
 /// Keys in a full run 0.
 const SMALL: i64 = 4_096;
 /// Small runs that become one, which becomes no larger.
@@ -180,5 +191,51 @@ mod tests {
             let found: BTreeSet<i64> = found.into_iter().map(|(case, _)| case).collect();
             assert_eq!(&found, cases, "{key:?}");
         }
+    }
+
+    #[test]
+    fn all_cases_of_a_subject_are_found_page_by_page_the_last_first() {
+        use super::super::Which;
+
+        let dir = tempfile::tempdir().expect("a directory");
+        let logs = Logs {
+            verdicts: [1; 16],
+            cases: [2; 16],
+        };
+        let mut table = Table::create(dir.path(), logs).expect("tables");
+        // Two keys of one subject: every third case has the one, every fifth the other.
+        let of = |case: u64| -> Vec<Key> {
+            let keys = [(3, Key(1)), (5, Key(2)), (1, Key(1_000 + case))];
+            let keys = keys
+                .into_iter()
+                .filter(|(every, _)| case.is_multiple_of(*every));
+            keys.map(|(_, key)| key).collect()
+        };
+        for first in (0..3_000_u64).step_by(150) {
+            let written = table.write(Mark::default(), |change| {
+                for case in first..first + 150 {
+                    put(change, case, None, &of(case));
+                }
+                Ok(())
+            });
+            written.expect("written");
+        }
+        let expected: Vec<i64> = (0..3_000_u64)
+            .filter(|case| case.is_multiple_of(3) || case.is_multiple_of(5))
+            .map(|case| i64::try_from(case + 1).unwrap_or_default())
+            .rev()
+            .collect();
+        let lookup = table.lookup();
+        let (mut found, mut before) = (Vec::new(), i64::MAX);
+        loop {
+            let page = lookup.of_subject(Which::All, &[Key(1), Key(2)], before, 97);
+            let page = page.expect("cases");
+            let Some(last) = page.last() else { break };
+            before = *last;
+            found.extend(page);
+        }
+        assert_eq!(found, expected);
+        let none = lookup.of_subject(Which::Tracked, &[Key(1)], i64::MAX, 10);
+        assert_eq!(none.expect("cases"), Vec::<i64>::new());
     }
 }

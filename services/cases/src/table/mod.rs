@@ -7,6 +7,7 @@ mod counts;
 mod keys;
 mod read;
 mod row;
+mod subject;
 mod whose;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::state::stored;
 
 pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, Wanted};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
+pub(crate) use subject::Which;
 pub(crate) use whose::Whose;
 
 /// Of the tables and of the stored states; another one is a foreign file.

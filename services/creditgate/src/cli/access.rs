@@ -44,8 +44,10 @@ pub struct PolicyArgs {
   system_administrator    operate              looks after systems that something is sent to
   security_administrator  secure               sees who may do what
   auditor                 read, watch, audit   sees who did what
-The last three are duties of administrators: nobody may hold two of them. Matters bound what business callers ask, and
-which verdicts others read; entries of lists, cases, simulations and deliveries are open to whoever has the role.
+  window_clerk            subject              tells subjects what is kept of them, takes their objections
+The three before the last are duties of administrators: nobody may hold two of them. Matters bound what business callers
+ask, and which verdicts others read; entries of lists, cases, simulations, deliveries and subjects' reports are open to
+whoever has the role.
 
 A policy whose cases do not hold is refused, by the service, too.
 

@@ -290,7 +290,7 @@ async fn wrong_hits(args: WrongHitListArgs) -> Result<ExitCode, Failure> {
 }
 
 /// An identifier as `TYPE:VALUE`, for OTHER as `OTHER:ISSUER:VALUE`. It is not repeated in an error.
-fn identifier(text: &str) -> Result<v1::Alias, Failure> {
+pub fn identifier(text: &str) -> Result<v1::Alias, Failure> {
     let form = || {
         Failure::plain(
             "an identifier is written TYPE:VALUE, such as USCC:91219999MAYG58BR3Q (OTHER:ISSUER:VALUE)",

@@ -4,11 +4,12 @@
 //! statement what an entry looks like; every statement goes through it, from an import or from a
 //! person, so that what was found out once is not undone by the next file. [`change`] records
 //! changes and takes them back, [`codes`] proposes codes for entries without one, [`subject`] shows
-//! all of a subject, [`wrong`] keeps the register of wrong hits.
+//! all of a subject, [`report`] tells a subject of itself, [`wrong`] keeps the register of wrong hits.
 
 pub(crate) mod change;
 pub(crate) mod codes;
 pub(crate) mod complete;
+pub(crate) mod report;
 pub(crate) mod service;
 pub(crate) mod shown;
 pub(crate) mod subject;

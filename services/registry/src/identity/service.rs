@@ -1,14 +1,17 @@
 //! Service `Identity` over gRPC: who may, what is asked, what the registry says.
 
+use std::sync::Arc;
+
 use creditgate_proto::v1::identity_server::{Identity, IdentityServer};
-use creditgate_proto::{Refused, v1};
-use creditgate_runtime::callers::{Caller, Permission, permitted};
+use creditgate_proto::{Refused, status, v1};
+use creditgate_runtime::callers::{Caller, Callers, Permission, permitted, permitted_on};
 use creditgate_runtime::metrics::ChangeRefusal;
+use creditgate_runtime::ports::{Answer, CasesOfSubject, OfSubject, SubjectCases};
 use tonic::{Request, Response, Status};
 
 use super::change::Asked;
 use super::view_cache::{BYTES_MAX, ViewCache};
-use super::{codes, subject, wrong};
+use super::{codes, report, subject, wrong};
 use crate::error::ChangeError;
 use crate::follow::log_unreadable;
 use crate::keeper::{Planned, View};
@@ -22,6 +25,24 @@ use crate::service::blocking;
 pub struct IdentityService {
     registry: Registry,
     views: ViewCache,
+    cases: Arc<dyn SubjectCases>,
+    /// Who tells the departments of those who asked.
+    callers: Callers,
+}
+
+/// Stands where a process does not follow cases: it says so.
+#[derive(Debug)]
+struct NoCases;
+
+impl SubjectCases for NoCases {
+    fn of_subject(&self, _: OfSubject) -> Answer<'_, Result<CasesOfSubject, Status>> {
+        Box::pin(async {
+            Err(Status::unimplemented(
+                "this process follows no cases, and without them a report would not be whole: ask one with the role \
+                 `cases`",
+            ))
+        })
+    }
 }
 
 impl IdentityService {
@@ -31,13 +52,27 @@ impl IdentityService {
         Self {
             registry,
             views: ViewCache::new(BYTES_MAX),
+            cases: Arc::new(NoCases),
+            callers: Callers::loopback_only(),
         }
+    }
+
+    /// The same service, whose reports tell of these cases.
+    #[must_use]
+    pub fn with_cases(self, cases: Arc<dyn SubjectCases>) -> Self {
+        Self { cases, ..self }
+    }
+
+    /// The same service, whose reports tell the departments of these callers.
+    #[must_use]
+    pub fn with_callers(self, callers: Callers) -> Self {
+        Self { callers, ..self }
     }
 
     /// The tonic server of the service.
     #[must_use]
-    pub fn server(registry: Registry) -> IdentityServer<Self> {
-        IdentityServer::new(Self::new(registry))
+    pub fn server(self) -> IdentityServer<Self> {
+        IdentityServer::new(self)
     }
 
     fn may_change<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
@@ -89,6 +124,26 @@ impl Identity for IdentityService {
         let (registry, views) = (self.registry.clone(), self.views.clone());
         let asked = request.into_inner();
         blocking(move || subject::get(&registry, &views, &asked)).await
+    }
+
+    async fn get_subject_report(
+        &self,
+        request: Request<v1::GetSubjectReportRequest>,
+    ) -> Result<Response<v1::GetSubjectReportResponse>, Status> {
+        // The record of calls has it only as far as it is one.
+        let document_no = report::document_no(&request.get_ref().document_no);
+        permitted_on(
+            &request,
+            Permission::Subject,
+            document_no.unwrap_or_default(),
+        )?;
+        let asked = report::Asked::read(request.into_inner())
+            .map_err(|refused| status::refused_status(&refused))?;
+        let (registry, views) = (self.registry.clone(), self.views.clone());
+        let kept = blocking(move || asked.kept(&registry, &views)).await?;
+        let kept = kept.into_inner();
+        let told = self.cases.of_subject(kept.of_subject()).await?;
+        Ok(Response::new(kept.with(told, &self.callers)))
     }
 
     async fn change_name(

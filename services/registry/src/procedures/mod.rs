@@ -3,7 +3,8 @@
 //!
 //! A procedure is asked for ([`form`]), judged against the table of its steps ([`table`]) and what is
 //! known when its turn comes ([`open`], [`step`]), and recorded together with what it does to the
-//! entry. How far each has come, the desk tells. [`due`] looks over everything and tells what waits.
+//! entry. How far each has come, the desk tells. [`due`] looks over everything and tells what waits,
+//! [`remedies`] how a subject may object or be repaired.
 
 mod due;
 mod form;
@@ -11,6 +12,7 @@ mod limits;
 mod measures;
 pub mod notices;
 mod open;
+pub(crate) mod remedies;
 mod service;
 mod shown;
 mod step;

@@ -3,13 +3,14 @@
 use creditgate_measures::clocks::Occasion;
 use creditgate_proto::v1::procedures_server::{Procedures, ProceduresServer};
 use creditgate_proto::{status, v1};
-use creditgate_runtime::callers::{Caller, Permission, permitted};
+use creditgate_runtime::callers::{Caller, Permission, permitted, permitted_by};
 use creditgate_runtime::metrics::ChangeRefusal;
 use tonic::{Request, Response, Status};
 
 use super::form::{Opening, Stepping};
 use super::measures::{self, Recording};
 use super::notices::{self, Serving};
+use super::table::Kind;
 use super::{due, open, shown, step};
 use crate::error::ChangeError;
 use crate::history::record_of;
@@ -39,6 +40,20 @@ impl ProceduresService {
 
     fn may_change<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         permitted(request, Permission::Lists)
+            .inspect_err(|_| self.registry.count_refused(ChangeRefusal::Forbidden))
+    }
+
+    /// Objections and repairs are handed in at a window too; who sets a rule aside, or talks to a subject, is an authority.
+    fn may_open(&self, request: &Request<v1::OpenProcedureRequest>) -> Result<Caller, Status> {
+        let asked = request.get_ref();
+        let of_authority = matches!(
+            Kind::parse(&asked.kind),
+            Some(Kind::Talk | Kind::Commitment)
+        );
+        if of_authority || asked.force {
+            return self.may_change(request);
+        }
+        permitted_by(request, &[Permission::Lists, Permission::Subject])
             .inspect_err(|_| self.registry.count_refused(ChangeRefusal::Forbidden))
     }
 
@@ -81,7 +96,7 @@ impl Procedures for ProceduresService {
         &self,
         request: Request<v1::OpenProcedureRequest>,
     ) -> Result<Response<v1::ProcedureResponse>, Status> {
-        let caller = self.may_change(&request)?;
+        let caller = self.may_open(&request)?;
         let asked = self.read(request.into_inner(), Opening::read)?;
         let plan = move |view: &View<'_>| open::plan(&asked, view);
         let (version, id) = self.registry.transact(&caller, plan).await?;

@@ -105,6 +105,9 @@ pub struct Noted {
     pub outcome: Outcome,
     /// Why it was refused. Never holds what the caller sent.
     pub why: String,
+    /// Number of the document by which a subject's report was asked for; else empty. Nothing else that a caller sent is
+    /// kept.
+    pub document_no: String,
 }
 
 impl Noted {
@@ -127,6 +130,7 @@ impl Noted {
             call: String::new(),
             outcome,
             why,
+            document_no: String::new(),
         }
     }
 }
@@ -312,6 +316,7 @@ fn record(noted: &Noted, counted: Counted) -> NewRecord {
         times: counted.times,
         first: Some(time_to_proto(Time::from_micros(counted.first))),
         last: Some(time_to_proto(Time::from_micros(counted.last))),
+        document_no: noted.document_no.clone(),
     };
     NewRecord::new(kind::CALL, counted.first, record.encode_to_vec())
 }

@@ -53,6 +53,8 @@ pub enum Role {
     SecurityAdministrator,
     /// Sees who did what (审计管理员).
     Auditor,
+    /// Serves subjects at a window (窗口人员): tells them what is kept of them, takes their objections.
+    WindowClerk,
 }
 
 /// Why a policy is refused.
@@ -78,7 +80,7 @@ pub enum Error {
 
 impl Role {
     /// Every one there is.
-    pub const EVERY: [Self; 7] = [
+    pub const EVERY: [Self; 8] = [
         Self::Business,
         Self::ListSource,
         Self::Reviewer,
@@ -86,6 +88,7 @@ impl Role {
         Self::SystemAdministrator,
         Self::SecurityAdministrator,
         Self::Auditor,
+        Self::WindowClerk,
     ];
 
     /// The word for it, as a policy writes it.
@@ -99,6 +102,7 @@ impl Role {
             Self::SystemAdministrator => "system_administrator",
             Self::SecurityAdministrator => "security_administrator",
             Self::Auditor => "auditor",
+            Self::WindowClerk => "window_clerk",
         }
     }
 
@@ -113,6 +117,7 @@ impl Role {
             Self::SystemAdministrator => &[Permission::Operate],
             Self::SecurityAdministrator => &[Permission::Secure],
             Self::Auditor => &[Permission::Read, Permission::Watch, Permission::Audit],
+            Self::WindowClerk => &[Permission::Subject],
         }
     }
 
@@ -125,7 +130,8 @@ impl Role {
         )
     }
 
-    /// Whether what it may do depends on the matters it deals with.
+    /// Whether what it may do depends on the matters it deals with. Of a clerk at a window it does not: a subject is told
+    /// of itself, whoever asked about it.
     const fn has_matters(self) -> bool {
         matches!(
             self,
@@ -478,6 +484,19 @@ callers:
         for permission in Permission::EVERY {
             assert!(given.contains(permission), "{permission:?}");
         }
+    }
+
+    #[test]
+    fn only_a_clerk_at_a_window_serves_subjects() {
+        let serves = |role: &&Role| role.permissions().contains(&Permission::Subject);
+        let roles: Vec<_> = Role::EVERY.iter().filter(serves).collect();
+        assert_eq!(roles, [&Role::WindowClerk]);
+        assert_eq!(Role::WindowClerk.permissions(), [Permission::Subject]);
+        let policy =
+            Policy::parse("callers:\n- {name: a, department: 市, roles: [window_clerk]}\n");
+        let policy = policy.expect("it needs no matters");
+        let member = policy.member("a").expect("it is there");
+        assert!(member.permissions().contains(Permission::Subject));
     }
 
     #[test]

@@ -131,9 +131,25 @@ impl Caller {
     /// # Errors
     /// When it has none of them.
     pub fn permit_by(&self, permissions: &'static [Permission]) -> Result<(), NotPermitted> {
+        self.permit_with(permissions, "")
+    }
+
+    /// As [`Caller::permit`], by the document of this number, which is noted where it may.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn permit_on(&self, permission: Permission, document_no: &str) -> Result<(), NotPermitted> {
+        self.permit_with(permission.alone(), document_no)
+    }
+
+    fn permit_with(
+        &self,
+        permissions: &'static [Permission],
+        document_no: &str,
+    ) -> Result<(), NotPermitted> {
         if permissions.iter().any(|one| self.may(*one)) {
             if permissions != [Permission::Check] {
-                self.note(Outcome::Allowed, String::new);
+                self.note_with(Outcome::Allowed, String::new, document_no);
             }
             return Ok(());
         }
@@ -231,12 +247,17 @@ impl Caller {
     }
 
     fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
+        self.note_with(outcome, why, "");
+    }
+
+    fn note_with(&self, outcome: Outcome, why: impl FnOnce() -> String, document_no: &str) {
         // What is no call is recorded by those who do it.
         let Some(call) = &self.call else { return };
         let scope = self.known.scope.as_ref();
         call.note(Noted {
             caller: Some(self.shared_name()),
             department: scope.map(|scope| Arc::clone(&scope.department)),
+            document_no: document_no.to_owned(),
             ..Noted::of(call, outcome, why())
         });
     }

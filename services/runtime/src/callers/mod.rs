@@ -405,12 +405,32 @@ pub fn permitted_by<T>(
     request: &Request<T>,
     permissions: &'static [Permission],
 ) -> Result<Caller, Status> {
-    let caller = request.extensions().get::<Caller>();
-    let caller = caller.ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
+    let caller = caller_of(request)?;
     match caller.permit_by(permissions) {
         Ok(()) => Ok(caller.clone()),
         Err(refused) => Err(Status::permission_denied(refused.to_string())),
     }
+}
+
+/// As [`permitted`], by the document of this number, which the record of calls keeps.
+///
+/// # Errors
+/// As there.
+pub fn permitted_on<T>(
+    request: &Request<T>,
+    permission: Permission,
+    document_no: &str,
+) -> Result<Caller, Status> {
+    let caller = caller_of(request)?;
+    caller
+        .permit_on(permission, document_no)
+        .map(|()| caller.clone())
+        .map_err(|refused| Status::permission_denied(refused.to_string()))
+}
+
+fn caller_of<T>(request: &Request<T>) -> Result<&Caller, Status> {
+    let caller = request.extensions().get::<Caller>();
+    caller.ok_or_else(|| Status::unauthenticated("the caller is not known"))
 }
 
 /// The SHA-256 of a key in hexadecimal digits, as a keys file holds it.

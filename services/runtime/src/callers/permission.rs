@@ -30,6 +30,8 @@ pub enum Permission {
     Secure,
     /// See who called.
     Audit,
+    /// Tell subjects what is kept of them, and take their objections and applications (窗口人员).
+    Subject,
 }
 
 /// Duties of administrators, of whom nobody may hold two (GB/T 22239, level 3).
@@ -52,7 +54,7 @@ impl Permissions {
 
 impl Permission {
     /// Every one there is.
-    pub const EVERY: [Permission; 11] = [
+    pub const EVERY: [Permission; 12] = [
         Permission::Check,
         Permission::Lists,
         Permission::Read,
@@ -64,6 +66,7 @@ impl Permission {
         Permission::Operate,
         Permission::Secure,
         Permission::Audit,
+        Permission::Subject,
     ];
 
     /// The word for it, as a keys file writes it.
@@ -81,12 +84,13 @@ impl Permission {
             Permission::Operate => "operate",
             Permission::Secure => "secure",
             Permission::Audit => "audit",
+            Permission::Subject => "subject",
         }
     }
 
     /// A list of this one.
     pub(super) fn alone(self) -> &'static [Permission] {
-        static EVERY: [Permission; 11] = Permission::EVERY;
+        static EVERY: [Permission; 12] = Permission::EVERY;
         std::slice::from_ref(&EVERY[self as usize])
     }
 
