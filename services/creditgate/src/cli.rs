@@ -27,7 +27,7 @@ pub use follow::{
     AckArgs, ListSubscriptionsArgs, NamedArgs, PutSubscriptionArgs, ResumeArgs,
     SubscriptionsCommand, WatchArgs,
 };
-pub use journal::{JournalCommand, VerifyArgs};
+pub use journal::{EvidenceArgs, JournalCommand, VerifyArgs, VerifyEvidenceArgs};
 pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
@@ -86,7 +86,7 @@ pub enum Command {
     /// Show recorded verdicts.
     #[command(subcommand)]
     Verdicts(VerdictsCommand),
-    /// Prove that what was recorded is still what was recorded.
+    /// Prove that what was recorded is still what was recorded, and hand on what proves one verdict.
     #[command(subcommand)]
     Journal(JournalCommand),
     /// Follow cases: what bites in them, who decides it, carries it out and lifts it.

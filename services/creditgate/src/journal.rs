@@ -15,14 +15,18 @@ use creditgate_runtime::signing::PublicKeys;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{JournalCommand, VerifyArgs};
+use crate::evidence;
 use crate::failure::Failure;
 
-const VERDICTS: &str = "verdicts";
+/// The journal of verdicts: its name, and where it lies in a data directory.
+pub const VERDICTS: &str = "verdicts";
+/// The same of the change log.
+pub const CHANGES: &str = "changes";
 
 /// The journals of a data directory, and where they lie in it.
 const JOURNALS: [(&str, &str); 4] = [
-    ("changes", "changes"),
-    (VERDICTS, "verdicts"),
+    (CHANGES, CHANGES),
+    (VERDICTS, VERDICTS),
     ("cases", "cases/journal"),
     ("calls", "calls"),
 ];
@@ -32,12 +36,14 @@ const LOOKS: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Records after which it is told how far a walk is.
-const TOLD_EVERY: u64 = 4_096;
+pub const TOLD_EVERY: u64 = 4_096;
 
 /// Runs a command about journals.
 pub fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
     match command {
         JournalCommand::Verify(args) => verify(args),
+        JournalCommand::Evidence(args) => evidence::make(args),
+        JournalCommand::VerifyEvidence(args) => evidence::verify(args),
     }
 }
 
@@ -301,7 +307,7 @@ fn walk(
 }
 
 /// A line about how far it is, where somebody watches.
-fn bar(name: &str, end: Position) -> ProgressBar {
+pub fn bar(name: &str, end: Position) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

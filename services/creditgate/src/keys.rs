@@ -53,7 +53,7 @@ fn pair(name: &str, dir: &Path) -> Result<ExitCode, Failure> {
         (format!("{name}.pub.pem"), &keys.public_pem, 0o644),
     ] {
         let path = dir.join(name);
-        write_new(&path, text, mode)
+        write_new(&path, text.as_bytes(), mode)
             .map_err(|error| Failure::new(format!("write `{}`", path.display()), error))?;
         note!("wrote {}", path.display());
     }
@@ -61,14 +61,15 @@ fn pair(name: &str, dir: &Path) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes a file that is not there yet, and brings it to the disk.
 #[cfg_attr(not(unix), expect(unused_variables, reason = "modes are of Unix"))]
-fn write_new(path: &Path, text: &str, mode: u32) -> std::io::Result<()> {
+pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
     let mut open = std::fs::File::options();
     open.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut open, mode);
     let mut file = open.open(path)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.sync_all()
 }
 

@@ -35,6 +35,7 @@ mod cli;
 mod client;
 mod deliveries;
 mod demo;
+mod evidence;
 mod failure;
 mod held;
 mod identity;

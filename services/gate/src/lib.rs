@@ -35,5 +35,6 @@ pub use failure::Failure;
 pub use gate::{COMPONENT, Error, Gate, Limits, OnKafka, Options};
 pub use judge::{Held, Waiting};
 pub use records::Error as RecordsError;
+pub use replay::{Error as ReplayError, replay, verdict_record};
 pub use simulate::{Error as SimulationError, Progress, Samples, Scope};
 pub use turn_away::TurnAway;

@@ -12,19 +12,32 @@ use creditgate_measures::{Question, decide};
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::{digest_to_text, time_from_proto, verdict_to_proto};
 use creditgate_proto::journal::v1::VerdictRecord;
-use creditgate_proto::records::{case_view_from_proto, explained_to_proto};
+use creditgate_proto::records::{case_view_from_proto, explained_to_proto, kind};
 use creditgate_proto::{list_version_from_text, v1, verdict_id_from_text};
+use creditgate_runtime::journal::Record;
 use creditgate_runtime::ports::{History, HistoryError};
+use prost::{DecodeError, Message};
 
 /// Why a verdict cannot be decided again.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// The record lacks something, or it cannot be read.
     #[error("the record's {0} is missing or not readable")]
     Record(&'static str),
     /// The lists or the book of then.
     #[error("what was known then cannot be told")]
     History(#[from] HistoryError),
+}
+
+/// What a record of the journal of verdicts says; none: it is of another kind.
+///
+/// # Errors
+/// When it is not what its kind says.
+pub fn verdict_record(record: &Record) -> Result<Option<VerdictRecord>, DecodeError> {
+    match record.kind {
+        kind::VERDICT => VerdictRecord::decode(record.payload.clone()).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// What a record holds of a decision.
@@ -81,7 +94,10 @@ impl Recalled {
 }
 
 /// Decides again with what was known then. Blocks: the history reads its log.
-pub(crate) fn replay(
+///
+/// # Errors
+/// When the record, or what was known then, cannot be read.
+pub fn replay(
     record: &VerdictRecord,
     history: &Arc<dyn History>,
 ) -> Result<v1::ReplayResponse, Error> {

@@ -109,55 +109,6 @@ impl Past {
         &self.index
     }
 
-    /// Reads the log once; keeps the entries that a key in `wanted` leads to, as they were known.
-    /// Tells whether `wanted` has grown by further identifiers of a subject.
-    /// Rounds may each find an identifier by which an entry read before is found; they end, since
-    /// there are only so many identifiers. Most questions need one or two.
-    pub(crate) fn gather(
-        &self,
-        seq: u64,
-        book: &Book,
-        wanted: &mut FxHashSet<Key>,
-    ) -> Result<(Lists, bool), Error> {
-        let simplify = book.simplify();
-        let mut lists = Lists::empty(self.log.log_id(), simplify);
-        let mut grown = false;
-        for entered in self.log.read_from(Position(0)) {
-            let entered = entered?;
-            if entered.seq > seq {
-                break;
-            }
-            match entered.what {
-                What::Put(put) => {
-                    let Ok(stored) = StoredEntry::read(&put.stored) else {
-                        continue;
-                    };
-                    let of_subject = || stored.identifier.iter().chain(&stored.aliases);
-                    if of_subject().any(|i| wanted.contains(&i.key())) {
-                        for identifier in of_subject() {
-                            grown |= wanted.insert(identifier.key());
-                        }
-                    }
-                    // An entry that once was somebody else's is kept up to date as well, or its
-                    // old form would stay.
-                    let concerns = keys(&stored, simplify)
-                        .iter()
-                        .any(|key| wanted.contains(key))
-                        || lists.entry(stored.entry_id).is_some();
-                    if concerns {
-                        lists.put_stored(&put.stored, simplify);
-                    }
-                }
-                What::Confirmed(confirmed) => {
-                    confirmed.put_into(&mut lists, entered.recorded_at);
-                }
-                What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
-            }
-        }
-        lists.advance(seq);
-        Ok((lists, grown))
-    }
-
     /// Reads the log once up to a version; adds the further identifiers of the subjects that a key in
     /// `wanted` leads to, and tells whether there were any.
     fn grow(
@@ -238,15 +189,7 @@ impl History for Past {
         if let Some(book) = loaded().get(&version) {
             return Ok(Arc::clone(book));
         }
-        let (files, deployment) = log::book_sources(self.book_record(version)?);
-        let book = Book::load_recorded(&files, &deployment)
-            .map_err(|error| HistoryError::Log(Box::new(error)))?;
-        if book.version() != version {
-            return Err(HistoryError::Unknown(format!(
-                "book {version}, as this program reads it,"
-            )));
-        }
-        let book = Arc::new(book);
+        let book = Arc::new(log::load_book(self.book_record(version)?, version)?);
         let mut kept = loaded();
         if kept.len() >= BOOKS_MAX {
             kept.pop_first();
@@ -396,8 +339,72 @@ impl Sweep for Walk {
     }
 }
 
+/// The lists at a version as far as these keys lead, read from the log itself.
+pub(crate) fn lists_read(
+    log: &ChangeLog,
+    seq: u64,
+    book: &Book,
+    mut wanted: FxHashSet<Key>,
+) -> Result<Lists, Error> {
+    loop {
+        let (lists, grown) = gather(log, seq, book, &mut wanted)?;
+        if !grown {
+            return Ok(lists);
+        }
+    }
+}
+
+/// Reads the log once; keeps the entries that a key in `wanted` leads to, as they were known.
+/// Tells whether `wanted` has grown by further identifiers of a subject.
+/// Rounds may each find an identifier by which an entry read before is found; they end, since
+/// there are only so many identifiers. Most questions need one or two.
+fn gather(
+    log: &ChangeLog,
+    seq: u64,
+    book: &Book,
+    wanted: &mut FxHashSet<Key>,
+) -> Result<(Lists, bool), Error> {
+    let simplify = book.simplify();
+    let mut lists = Lists::empty(log.log_id(), simplify);
+    let mut grown = false;
+    for entered in log.read_from(Position(0)) {
+        let entered = entered?;
+        if entered.seq > seq {
+            break;
+        }
+        match entered.what {
+            What::Put(put) => {
+                let Ok(stored) = StoredEntry::read(&put.stored) else {
+                    continue;
+                };
+                let of_subject = || stored.identifier.iter().chain(&stored.aliases);
+                if of_subject().any(|i| wanted.contains(&i.key())) {
+                    for identifier in of_subject() {
+                        grown |= wanted.insert(identifier.key());
+                    }
+                }
+                // An entry that once was somebody else's is kept up to date as well, or its
+                // old form would stay.
+                let concerns = keys(&stored, simplify)
+                    .iter()
+                    .any(|key| wanted.contains(key))
+                    || lists.entry(stored.entry_id).is_some();
+                if concerns {
+                    lists.put_stored(&put.stored, simplify);
+                }
+            }
+            What::Confirmed(confirmed) => {
+                confirmed.put_into(&mut lists, entered.recorded_at);
+            }
+            What::Clock(_) | What::Desk(_) | What::Book(_) | What::Other => {}
+        }
+    }
+    lists.advance(seq);
+    Ok((lists, grown))
+}
+
 /// The keys under which a decision looks for the subjects of an event.
-fn keys_of(event: &Event, book: &Book) -> FxHashSet<Key> {
+pub(crate) fn keys_of(event: &Event, book: &Book) -> FxHashSet<Key> {
     let mut wanted = FxHashSet::default();
     for subject in &event.subjects {
         if let SubjectIdentifier::Valid(identifier) = &subject.identifier {

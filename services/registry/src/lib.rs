@@ -28,6 +28,7 @@ pub mod told;
 pub mod upstream;
 
 mod acted_on;
+mod archive;
 mod base_file;
 mod clockwork;
 mod index;
@@ -38,6 +39,7 @@ mod service;
 mod spool;
 mod viewpoint;
 
+pub use archive::Archive;
 pub use base_file::mapped;
 pub use book::BooksService;
 pub use error::{ChangeError, Error};

@@ -22,6 +22,7 @@ use creditgate_proto::records::kind;
 use creditgate_runtime::journal::{
     Appended, Head, Journal, NewRecord, OpenError, Options, Position, Record,
 };
+use creditgate_runtime::ports::HistoryError;
 use prost::Message;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -104,13 +105,25 @@ impl ChangeLog {
                 "the change log ended in a write that was never acknowledged; it was removed"
             );
         }
-        let log_id = uuid::Uuid::from_bytes(opened.log_id);
+        Ok(Self::over(journal, opened.log_id))
+    }
+
+    /// Opens the log for reading, also beside the process that writes it.
+    ///
+    /// # Errors
+    /// When there is none, or it is damaged.
+    pub fn open_read_only(dir: &Path) -> Result<Self, OpenError> {
+        let (journal, opened) = Journal::open_read_only(dir)?;
+        Ok(Self::over(journal, opened.log_id))
+    }
+
+    fn over(journal: Journal, log_id: [u8; 16]) -> Self {
         let marks = BTreeMap::from([(1, Position(0))]);
-        Ok(Self {
+        Self {
             journal,
-            log_id,
+            log_id: uuid::Uuid::from_bytes(log_id),
             marks: Arc::new(Mutex::new(marks)),
-        })
+        }
     }
 
     /// The journal below.
@@ -495,6 +508,22 @@ pub fn book_sources(record: BookRecord) -> (Vec<SourceFile>, Deployment) {
         signing,
     };
     (read(record.files), deployment)
+}
+
+/// The book of a record, which must be of this version.
+///
+/// # Errors
+/// When this program refuses it, or reads another one.
+pub fn load_book(record: BookRecord, version: BookVersion) -> Result<Book, HistoryError> {
+    let (files, deployment) = book_sources(record);
+    let book = Book::load_recorded(&files, &deployment)
+        .map_err(|error| HistoryError::Log(Box::new(error)))?;
+    if book.version() != version {
+        return Err(HistoryError::Unknown(format!(
+            "book {version}, as this program reads it,"
+        )));
+    }
+    Ok(book)
 }
 
 /// What is kept beside the lists themselves; like them it can be derived from the log.

@@ -24,7 +24,7 @@ use rustc_hash::FxHashSet;
 
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::history::{Past, change_of, come_of};
+use crate::history::{Past, change_of, come_of, lists_read};
 use crate::index::{Asked, Unfit};
 use crate::life::action;
 use crate::log::{self, Entered, What};
@@ -241,18 +241,13 @@ impl Past {
         &self,
         seq: u64,
         book: &Book,
-        mut wanted: FxHashSet<Key>,
+        wanted: FxHashSet<Key>,
     ) -> Result<Lists, Error> {
         match self.lists_known(seq, book.simplify(), &wanted) {
             Ok(lists) => return Ok(lists),
             Err(why) => why.passed_over(),
         }
-        loop {
-            let (lists, grown) = self.gather(seq, book, &mut wanted)?;
-            if !grown {
-                return Ok(lists);
-            }
-        }
+        lists_read(self.log(), seq, book, wanted)
     }
 
     /// What was known of subjects beside their entries at a version.

@@ -10,6 +10,10 @@ use creditgate_runtime::journal::Receipt;
 pub enum JournalCommand {
     /// Prove that no record of a data directory was changed, dropped or moved since it was written.
     Verify(VerifyArgs),
+    /// Write what proves one verdict, for the file of its matter: what was decided, on what, and that it was recorded so.
+    Evidence(EvidenceArgs),
+    /// Prove a package that `evidence` wrote, by nothing but the package and the public key.
+    VerifyEvidence(VerifyEvidenceArgs),
 }
 
 /// `journal verify`.
@@ -42,4 +46,68 @@ pub struct VerifyArgs {
     /// What an answer bore as its receipt (SEQUENCE:HASH): whether the verdict's record is still there.
     #[arg(long = "receipt", value_name = "RECEIPT")]
     pub receipts: Vec<Receipt>,
+}
+
+/// `journal evidence`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads a data directory, beside a running service or from a copy, and writes nothing there. The verdict is \
+decided again, which is told. The package is a new directory:
+
+  evidence.html     what was checked, decided and proven, for people: Chinese with English, prints on A4; identifiers and
+                    names of persons are masked in it. It may be handed on alone.
+  verdict.json, event.json, entries.json, measures.json, receipt.txt
+                    the verdict, the event as judged, the entries and the rows of the book that were used
+  record.bin, chain.bin, check-point.json, entries.bin, book.bin
+                    the raw records and the signed check point, from which all of the above follows
+  package.json, SHA256SUMS
+                    how it was made; the digests of all files (`sha256sum -c SHA256SUMS`)
+
+The chain from the verdict to the next check point can only be proven with the records in between, whole: they are of \
+others. The verdict's own record also names entries that were found and not used, which no caller is told. So all but \
+evidence.html is for those who may read the journal. With a check point every minute there are few; more \
+than --chain-mib are refused. What no check point covers yet is proven by the receipt alone, against the journal.
+
+Examples:
+  creditgate journal evidence VERDICT_ID --data-dir ./data --out ./evidence-T-2026-1 --key journal-key.pub.pem
+  creditgate journal verify-evidence ./evidence-T-2026-1 --key journal-key.pub.pem"
+)]
+pub struct EvidenceArgs {
+    /// The verdict.
+    #[arg(value_name = "VERDICT_ID")]
+    pub verdict_id: String,
+    /// The data directory, or a copy of it.
+    #[arg(long, value_name = "DIR", default_value = "./data")]
+    pub data_dir: PathBuf,
+    /// The package: a directory that is not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Public key that signed check points; may be named again, for each key there was.
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
+    /// Show identifiers and names of persons in evidence.html in full.
+    #[arg(long)]
+    pub unmasked: bool,
+    /// Most MiB of records between the verdict and its check point; 0 leaves both out.
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u64).range(0..=4096))]
+    pub chain_mib: u64,
+}
+
+/// `journal verify-evidence`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every file is held against SHA256SUMS, then made again from the raw records and compared; the records are \
+followed to the check point, and that one is held against the public key. The key must come from those who audit, not from \
+whoever handed on the package.
+
+Ends with 0 when all holds, and with 1 when something does not, or when a key is named and no check point shows that the \
+verdict was recorded. 2: it could not be read."
+)]
+pub struct VerifyEvidenceArgs {
+    /// The package.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Public key that signed check points; may be named again, for each key there was.
+    #[arg(long = "key", value_name = "FILE")]
+    pub keys: Vec<PathBuf>,
 }

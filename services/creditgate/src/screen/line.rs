@@ -271,7 +271,8 @@ pub fn outcome(code: &str) -> &str {
     }
 }
 
-fn effect(code: &str) -> &str {
+/// The Chinese word of the effect of a penalty; its code where there is none.
+pub fn effect(code: &str) -> &str {
     match Effect::parse(code) {
         Some(effect) => words::effect(effect),
         None => code,
@@ -285,7 +286,8 @@ fn coded(word: &str, code: &str) -> String {
     }
 }
 
-fn told(basis: &v1::Basis) -> String {
+/// A legal basis on one line.
+pub fn told(basis: &v1::Basis) -> String {
     let mut told = basis.law.clone();
     told.push_str(basis.article.as_deref().unwrap_or_default());
     if let Some(number) = &basis.document_no {
@@ -294,7 +296,8 @@ fn told(basis: &v1::Basis) -> String {
     told
 }
 
-fn why_not(why: &str) -> String {
+/// Why a list was not checked, for people.
+pub fn why_not(why: &str) -> String {
     match why.split_once(": ") {
         Some(("not_connected", reason)) => format!("未接入：{reason}"),
         _ => match why {
@@ -306,7 +309,7 @@ fn why_not(why: &str) -> String {
 }
 
 /// What a flag says, for people; its code where there are no words for it.
-fn flag_told(flag: &str) -> String {
+pub fn flag_told(flag: &str) -> String {
     let told = match flag.split(':').next().unwrap_or_default() {
         "subject_unverified" => "无有效证件号码，须人工核实身份",
         "subject_unlinked" => "证件号码未关联到统一社会信用代码，须人工核实身份",

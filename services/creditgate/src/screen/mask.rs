@@ -19,6 +19,14 @@ pub fn name(subject: &v1::Subject) -> String {
     masked.replacen('＊', stars, 1)
 }
 
+/// The name: of an organisation as it is, of anybody else masked.
+pub fn person(subject: &v1::Subject) -> String {
+    match is_organisation(subject) {
+        true => subject.name.clone(),
+        false => name(subject),
+    }
+}
+
 /// The number.
 pub fn number(subject: &v1::Subject) -> String {
     if subject.id.is_empty() {
@@ -113,6 +121,21 @@ mod tests {
             format!("{}{}{}", ends(0, 2), "*".repeat(14), ends(16, 18))
         );
         check(subject("", "USCC", uscc, ""), " 91**************3Q");
+    }
+
+    #[test]
+    fn a_firm_bears_its_name_and_nobody_else_does() {
+        let check = |of: v1::Subject, expected: &str| assert_eq!(person(&of), expected);
+        let uscc = "91219999MAYG58BR3Q";
+        check(
+            subject("示例建设有限公司", "USCC", uscc, "enterprise"),
+            "示例建设有限公司",
+        );
+        check(
+            subject("张三丰小吃店", "USCC", uscc, "individual_business"),
+            "张**",
+        );
+        check(subject("张三丰", "", "", ""), "张**");
     }
 
     #[test]

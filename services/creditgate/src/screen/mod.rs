@@ -5,8 +5,8 @@
 //! missing, and the service answers what it had recorded with the first verdict: nothing is lost, nothing doubled.
 
 mod kept;
-mod line;
-mod mask;
+pub mod line;
+pub mod mask;
 mod progress;
 mod roster;
 mod table;

@@ -24,15 +24,14 @@ use creditgate_proto::AnswerDigest;
 use creditgate_proto::decode::event_from_record;
 use creditgate_proto::encode::time_from_proto;
 use creditgate_proto::journal::v1::VerdictRecord;
-use creditgate_proto::records::kind;
 use creditgate_proto::v1;
 use creditgate_runtime::journal::{
     self, AppendError, Appended, Journal, Position, ReadError, Receipt,
 };
-use prost::Message;
 use tokio::sync::futures::OwnedNotified;
 
 use crate::content::ContentDigest;
+use crate::replay::verdict_record;
 
 use cases::{Cases, Known};
 pub(crate) use cases::{Seen, is_check};
@@ -418,11 +417,8 @@ impl Records {
 
     pub(crate) fn read_blocking(&self, position: Position) -> Result<Recorded, Error> {
         let entry = self.journal.read_at(position)?;
-        if entry.kind != kind::VERDICT {
-            return Err(Error::Part(position, "a verdict"));
-        }
-        let record = VerdictRecord::decode(entry.payload.clone());
-        let record = record.map_err(|source| Error::Record(position, source))?;
+        let record = verdict_record(&entry).map_err(|source| Error::Record(position, source))?;
+        let record = record.ok_or(Error::Part(position, "a verdict"))?;
         Ok(Recorded { record, entry })
     }
 

@@ -33,7 +33,7 @@ mod keeper;
 mod proof;
 
 pub use keeper::{CheckPoints, Error, Options};
-pub use proof::{Compared, Mismatch, Said};
+pub use proof::{Compared, Mismatch, Said, covering};
 
 /// The file inside the data directory.
 pub const FILE: &str = "check-points.jsonl";
@@ -185,13 +185,21 @@ impl CheckPoint {
         Sha256::digest(self.text()).into()
     }
 
-    fn line(&self) -> io::Result<String> {
+    /// Its line, as it stands in the files.
+    ///
+    /// # Errors
+    /// Never, for one that was read or made here.
+    pub fn line(&self) -> io::Result<String> {
         serde_json::to_string(self)
             .map(|line| line + "\n")
             .map_err(io::Error::other)
     }
 
-    fn parse(line: &[u8]) -> Result<Self, Wrong> {
+    /// Reads a line. Who signed it is asked by [`CheckPoint::verify`].
+    ///
+    /// # Errors
+    /// When it is no check point.
+    pub fn parse(line: &[u8]) -> Result<Self, Wrong> {
         let made: Self =
             serde_json::from_slice(line).map_err(|error| Wrong::Form(error.to_string()))?;
         // Each stands alone in its line of the text, which therefore can be read in one way only.
@@ -208,8 +216,18 @@ impl CheckPoint {
         Ok(made)
     }
 
+    /// Whether it says of a journal that this was its head.
+    #[must_use]
+    pub fn names(&self, journal: &str, head: &Head) -> bool {
+        let said = self.heads.get(journal);
+        said.is_some_and(|said| *said == LogHead::of(said.log_id, head))
+    }
+
     /// Whether one of these keys signed it.
-    fn verify(&self, keys: &PublicKeys) -> Result<(), Wrong> {
+    ///
+    /// # Errors
+    /// When another key did, or something else was signed.
+    pub fn verify(&self, keys: &PublicKeys) -> Result<(), Wrong> {
         let signature = STANDARD
             .decode(&self.signature)
             .map_err(|_| Wrong::Signature)?;

@@ -75,6 +75,30 @@ pub enum Mismatch {
     },
 }
 
+/// The first check point of a file that names this record of a journal, or a later one. None: none does, or there is no
+/// file. Who signed it is not looked at: [`CheckPoint::verify`] does.
+///
+/// # Errors
+/// When the file cannot be read, or a line up to there is none.
+pub fn covering(
+    kind: Kind,
+    path: &Path,
+    journal: &str,
+    log_id: [u8; 16],
+    sequence: u64,
+) -> Result<Option<CheckPoint>, SeriesError> {
+    let Some(mut lines) = Lines::open(kind, path)? else {
+        return Ok(None);
+    };
+    while let Some(point) = lines.next()? {
+        let said = point.heads.get(journal);
+        if said.is_some_and(|said| said.log_id == log_id && said.sequence >= sequence) {
+            return Ok(Some(point));
+        }
+    }
+    Ok(None)
+}
+
 impl Said {
     /// Reads a file of check points, each signed by one of these keys and following the one before it. An anchor may
     /// begin with any number; what the service keeps begins with 1. None: there is no file.

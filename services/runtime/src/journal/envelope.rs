@@ -29,7 +29,7 @@ use std::fmt;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::{Position, Receipt};
+use super::{Head, Position, Receipt};
 
 /// Bytes of the header before each payload.
 pub const HEADER_BYTES: usize = 96;
@@ -69,6 +69,33 @@ impl Record {
     /// What proves later that it was recorded.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
+        let (_, hash) = self.encoded();
+        Receipt {
+            sequence: self.sequence,
+            hash,
+        }
+    }
+
+    /// The record as it lies on disk.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encoded().0
+    }
+
+    /// The head of a journal whose last record it is.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        let (bytes, hash) = self.encoded();
+        Head {
+            // One that came from elsewhere may say any position.
+            next_position: Position(self.position.0.saturating_add(bytes.len() as u64)),
+            sequence: self.sequence,
+            hash,
+        }
+    }
+
+    /// Its bytes and its hash.
+    fn encoded(&self) -> (Vec<u8>, [u8; 32]) {
         let header = Header {
             format: self.format,
             kind: self.kind,
@@ -81,10 +108,8 @@ impl Record {
             previous_hash: self.previous_hash,
         };
         let mut bytes = Vec::with_capacity(record_bytes(&self.payload));
-        Receipt {
-            sequence: self.sequence,
-            hash: encode(&mut bytes, &header, &self.payload),
-        }
+        let hash = encode(&mut bytes, &header, &self.payload);
+        (bytes, hash)
     }
 }
 

@@ -34,6 +34,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::hex::{from_hex, hex};
 
+mod apart;
 pub mod disk;
 pub mod envelope;
 mod error;
@@ -46,6 +47,7 @@ mod recover;
 mod segment;
 mod writer;
 
+pub use apart::{Apart, NoRecord, read_apart};
 pub use envelope::{PAYLOAD_BYTES_MAX, Record};
 pub use error::{AppendError, BrokenLink, Corruption, OpenError, ReadError, VerifyError};
 pub use reader::Reader;
@@ -144,6 +146,16 @@ pub struct Head {
     pub sequence: u64,
     /// The hash of the last record; of the log id if there is none.
     pub hash: [u8; 32],
+}
+
+impl Head {
+    /// Whether a record is the one behind this head.
+    #[must_use]
+    pub fn is_continued_by(&self, record: &Record) -> bool {
+        self.sequence.checked_add(1) == Some(record.sequence)
+            && self.next_position == record.position
+            && self.hash == record.previous_hash
+    }
 }
 
 /// What was found when a journal was opened.
