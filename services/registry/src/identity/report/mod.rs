@@ -313,7 +313,11 @@ fn change_told(change: v1::EntryChange, is_own: bool, own: &[Identifier]) -> v1:
 fn procedures_shown(procedures: Vec<v1::Procedure>, own: &[Identifier]) -> Vec<v1::Procedure> {
     let procedures = procedures.into_iter().map(|mut procedure| {
         for step in &mut procedure.steps {
-            step.by = hidden(&step.by, own);
+            // What the service did by itself bears the name of whoever called.
+            step.by = match step.by == step.caller {
+                true => String::new(),
+                false => hidden(&step.by, own),
+            };
             step.reason = hidden(&step.reason, own);
             step.caller.clear();
         }
