@@ -23,7 +23,8 @@ pub fn free(out: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes a package beside its place, and gives it its name once all of it is on the disk. It is its owner's alone.
+/// Writes a package beside its place, and gives it its name once all of it is on the disk. Its files are their
+/// owner's alone.
 pub fn write(out: &Path, files: &Files) -> Result<(), Failure> {
     let failed =
         |error: io::Error| Failure::new(format!("write the package `{}`", out.display()), error);
