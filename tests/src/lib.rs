@@ -53,18 +53,20 @@ pub async fn patient(
     gate: &mut GateClient<Channel>,
     event: v1::Event,
 ) -> Result<v1::Verdict, Status> {
-    loop {
+    const TRIES: u32 = 100;
+    for nth in 1.. {
         let request = v1::CheckRequest {
             event: Some(event.clone()),
         };
         match gate.check(request).await {
             Ok(answer) => return Ok(answer.into_inner().verdict.expect("a verdict")),
             Err(refused) => match retry_after(&refused) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return Err(refused),
+                Some(wait) if nth < TRIES => tokio::time::sleep(wait).await,
+                _ => return Err(refused),
             },
         }
     }
+    unreachable!("it ends after some tries")
 }
 
 /// How long a caller who is turned away is asked to stay away.

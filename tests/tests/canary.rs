@@ -146,7 +146,8 @@ fn post(service: &Service, said: &mut Said, canary: &str) {
         &format!("/v1/{canary}"),
     ] {
         for body in &bodies {
-            let answer = service.post(path, body).unwrap_or_default();
+            let answer = service.post(path, body).expect("an answer");
+            assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
             // A route that is not there may be named by whoever asked for it.
             if !path.contains(canary) {
                 said.note(format!("{path} with {body:.20}…"), answer);

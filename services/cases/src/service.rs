@@ -137,7 +137,9 @@ impl CasesService {
         let found = found
             .await
             .map_err(|_| Status::internal("the work ended without an answer"))?;
-        let case_id = carried_out_by(caller, found.map_err(unreadable)?)?
+        // Whom a report names, the measure must name too.
+        let names = |_: &CaseState, department: &str| feedback.implementer == department;
+        let case_id = carried_out_by(caller, found.map_err(unreadable)?, names)?
             .ok_or_else(|| Status::not_found(NO_VERDICT))?;
         // Known only when its turn has come: it may arrive twice at one moment.
         let repeated = Arc::new(AtomicBool::new(false));
@@ -481,7 +483,12 @@ impl Service for CasesService {
             .await
             .map_err(|_| Status::internal("the work ended without an answer"))?
             .map_err(unreadable)?;
-        let case_id = carried_out_by(&caller, found)?
+        let is_told = |state: &CaseState, department: &str| {
+            let order = Uuid::try_parse(&asked.order_id).ok();
+            let order = order.and_then(|id| state.order(id));
+            order.is_some_and(|order| order.implementer == department)
+        };
+        let case_id = carried_out_by(&caller, found, is_told)?
             .ok_or_else(|| Status::not_found("no lift order has this id"))?;
         let what = What::Acknowledged(OrderAcknowledged {
             order_id: asked.order_id.clone(),
@@ -590,17 +597,18 @@ fn deals_with(caller: &Caller, state: &CaseState) -> bool {
 }
 
 /// The number of a case in which a caller may say how a measure was carried out or lifted: one of the matters that it deals
-/// with, or one with a measure that its department carries out.
-fn carried_out_by(caller: &Caller, found: Option<Wanted>) -> Result<Option<String>, Status> {
+/// with, or one in which its department (the second) carries that measure out.
+fn carried_out_by(
+    caller: &Caller,
+    found: Option<Wanted>,
+    does: impl Fn(&CaseState, &str) -> bool,
+) -> Result<Option<String>, Status> {
     let Some(found) = found else { return Ok(None) };
     let Some(department) = caller.department() else {
         return Ok(Some(found.case_id));
     };
     let state = CaseState::from_stored(&found.state).map_err(unreadable)?;
-    let measures = state.measures.iter().map(|measure| &measure.implementers);
-    let rewards = state.rewards.iter().map(|reward| &reward.implementers);
-    let mut implementers = measures.chain(rewards).flatten();
-    let is_its_own = implementers.any(|one| one == department) || deals_with(caller, &state);
+    let is_its_own = does(&state, department) || deals_with(caller, &state);
     Ok(is_its_own.then_some(found.case_id))
 }
 

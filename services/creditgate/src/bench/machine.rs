@@ -1,6 +1,6 @@
 //! What figures belong to: the machine, the program and its command line.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
@@ -150,8 +150,8 @@ fn line_of(file: &str, name: &str) -> String {
 
 /// The median time until some bytes at the end of a file are on disk.
 fn fsync_p50(dir: &Path) -> std::io::Result<Duration> {
-    let path = dir.join("fsync-of-the-benchmark");
-    let mut file = File::create(&path)?;
+    // Without a name: another run may be beside this one.
+    let mut file = tempfile::tempfile_in(dir)?;
     let mut times = Vec::with_capacity(SYNCS);
     let began = Instant::now();
     while times.len() < SYNCS && (times.is_empty() || began.elapsed() < SYNCS_WITHIN) {
@@ -160,8 +160,6 @@ fn fsync_p50(dir: &Path) -> std::io::Result<Duration> {
         file.sync_data()?;
         times.push(begins.elapsed());
     }
-    drop(file);
-    fs::remove_file(&path)?;
     times.sort_unstable();
     Ok(times.get(times.len() / 2).copied().unwrap_or_default())
 }

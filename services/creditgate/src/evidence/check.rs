@@ -36,7 +36,7 @@ pub fn check(files: &Files, keys: &PublicKeys) -> Result<ExitCode, Failure> {
     let ours = files.keys().filter(|name| NAMES.contains(&name.as_str()));
     for file in ours.chain(faults.keys()).collect::<BTreeSet<_>>() {
         match faults.get(file) {
-            Some(why) => say!("{file:<16} BROKEN: {}", why.join("; ")),
+            Some(why) => say!("{file:<16} BROKEN: {}", shown(&why.join("; "))),
             None => say!("{file:<16} {}", unless_read(file, parts.is_some())),
         }
     }
@@ -147,15 +147,16 @@ fn prove(parts: &Parts, keys: &PublicKeys) {
     let (verdict, about) = (&parts.verdict, &parts.about);
     say!(
         "verdict {} {} {}/{}, digest {}",
-        verdict.verdict_id,
-        verdict.outcome,
-        verdict.scenario,
-        verdict.stage,
-        verdict.verdict_digest
+        shown(&verdict.verdict_id),
+        shown(&verdict.outcome),
+        shown(&verdict.scenario),
+        shown(&verdict.stage),
+        shown(&verdict.verdict_digest)
     );
     let rows = "what is shown is what the record of the verdict says, its rows are those of the book that it names, and its \
                 entries have their numbers";
-    let unsaid = "that the entries stood in the change log so (`creditgate journal verify` there), and what came later";
+    let unsaid = "that the entries stood in the change log so (`creditgate journal verify` there), that no other answer to this \
+                  event came before, and what came later";
     match &parts.proof {
         Some(proof) if !keys.is_empty() => say!(
             "proven: record {} is the one that check point {} of {} covers, signed with key {}, {} records further; {rows}. \
@@ -198,5 +199,10 @@ fn prove(parts: &Parts, keys: &PublicKeys) {
 
 /// A text of the package that may be anything, on a terminal.
 fn shown(text: &str) -> String {
-    text.escape_debug().to_string()
+    text.chars()
+        .map(|character| match character {
+            '\'' | '"' | '\\' => character.to_string(),
+            character => character.escape_debug().to_string(),
+        })
+        .collect()
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::Files;
+use super::{Files, NAMES};
 use crate::failure::Failure;
 use crate::keys::write_new;
 
@@ -55,10 +55,11 @@ pub fn read(dir: &Path) -> Result<Files, Failure> {
         let item = item.map_err(unread)?;
         let path = item.path();
         let unread = |error| Failure::new(failed(&path), error);
-        let metadata = fs::metadata(&path).map_err(unread)?;
+        let metadata = fs::symlink_metadata(&path).map_err(unread)?;
         let name = item.file_name().to_string_lossy().into_owned();
         // It is told of by its name.
-        let bytes = match metadata.is_file() && metadata.len() <= FILE_BYTES_MAX {
+        let is_ours = NAMES.contains(&name.as_str()) && metadata.is_file();
+        let bytes = match is_ours && metadata.len() <= FILE_BYTES_MAX {
             true => fs::read(&path).map_err(unread)?,
             false => Vec::new(),
         };

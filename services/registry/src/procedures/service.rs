@@ -46,11 +46,11 @@ impl ProceduresService {
     /// Objections and repairs are handed in at a window too; who sets a rule aside, or talks to a subject, is an authority.
     fn may_open(&self, request: &Request<v1::OpenProcedureRequest>) -> Result<Caller, Status> {
         let asked = request.get_ref();
-        let of_authority = matches!(
+        let at_a_window = matches!(
             Kind::parse(&asked.kind),
-            Some(Kind::Talk | Kind::Commitment)
+            None | Some(Kind::Objection | Kind::Repair)
         );
-        if of_authority || asked.force {
+        if !at_a_window || asked.force {
             return self.may_change(request);
         }
         permitted_by(request, &[Permission::Lists, Permission::Subject])
@@ -69,8 +69,13 @@ impl ProceduresService {
         })
     }
 
-    /// The procedure as it stands, with its entry.
-    fn stands(&self, id: &str, list_version: String) -> Result<v1::ProcedureResponse, Status> {
+    /// The procedure as it stands, with its entry for those who bring lists: at a window it may be somebody else's.
+    fn stands(
+        &self,
+        id: &str,
+        list_version: String,
+        caller: &Caller,
+    ) -> Result<v1::ProcedureResponse, Status> {
         let desk = self.registry.desk();
         let procedure = desk
             .procedures
@@ -78,7 +83,10 @@ impl ProceduresService {
             .ok_or_else(|| Status::from(ChangeError::Unknown("procedure")))?;
         let live = self.registry.live().load();
         let entry = |id: &str| {
-            let entry = live.lists.entry(id)?;
+            let entry = live
+                .lists
+                .entry(id)
+                .filter(|_| caller.may(Permission::Lists))?;
             Some(record_of(&entry, Vec::new()))
         };
         Ok(v1::ProcedureResponse {
@@ -100,7 +108,8 @@ impl Procedures for ProceduresService {
         let asked = self.read(request.into_inner(), Opening::read)?;
         let plan = move |view: &View<'_>| open::plan(&asked, view);
         let (version, id) = self.registry.transact(&caller, plan).await?;
-        Ok(Response::new(self.stands(&id, version.to_string())?))
+        let stands = self.stands(&id, version.to_string(), &caller)?;
+        Ok(Response::new(stands))
     }
 
     async fn step(
@@ -112,7 +121,8 @@ impl Procedures for ProceduresService {
         let id = asked.procedure_id.clone();
         let plan = move |view: &View<'_>| Ok((step::plan(&asked, view)?, ()));
         let (version, ()) = self.registry.transact(&caller, plan).await?;
-        Ok(Response::new(self.stands(&id, version.to_string())?))
+        let stands = self.stands(&id, version.to_string(), &caller)?;
+        Ok(Response::new(stands))
     }
 
     async fn list(

@@ -17,7 +17,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct Followed<L> {
     files: Vec<PathBuf>,
     load: Arc<L>,
+    /// What they held when they were last taken up.
     seen: Option<[u8; 32]>,
+    /// What they held when it was told that they cannot be.
+    told: Option<Option<[u8; 32]>>,
 }
 
 impl<L, E> Followed<L>
@@ -34,6 +37,7 @@ where
             files,
             load: Arc::new(load),
             seen,
+            told: None,
         }
     }
 
@@ -56,10 +60,11 @@ where
                 looked = looking => looked,
             };
             let Ok((now, read)) = looked else { continue };
-            self.seen = now;
             match read {
                 None => {}
                 Some(Ok(loaded)) => {
+                    self.seen = now;
+                    self.told = None;
                     for warning in &loaded.warnings {
                         tracing::warn!(reason = %warning, "keys file");
                     }
@@ -69,10 +74,15 @@ where
                         "who may call was read again"
                     );
                 }
-                Some(Err(error)) => tracing::error!(
-                    error = %Chain(&error),
-                    "who may call has changed and cannot be used; what was said before holds on"
-                ),
+                // It may pass, as too few file handles do: it is tried again, and told once.
+                Some(Err(_)) if self.told == Some(now) => {}
+                Some(Err(error)) => {
+                    self.told = Some(now);
+                    tracing::error!(
+                        error = %Chain(&error),
+                        "who may call has changed and cannot be used; what was said before holds on"
+                    );
+                }
             }
         }
     }
