@@ -10,6 +10,17 @@ use crate::failure::Failure;
 
 /// `keyring`.
 #[derive(Debug, Subcommand)]
+pub enum KeyringCommand {
+    /// Write a new keyring with one key; a file that is there stays.
+    New(KeyringFileArgs),
+    /// Add a key that seals from the next start of the service on; the others stay, for reading.
+    Rotate(KeyringFileArgs),
+    /// Show which keys there are, never the keys themselves.
+    List(KeyringFileArgs),
+}
+
+/// The file of `keyring`.
+#[derive(Debug, Args)]
 #[command(
     after_help = "A service that has one (`sealing.keyring_file`) encrypts what it records from then on; what was recorded \
 before stays as it is. The file is its owner's alone, and read at the start. Whoever has it can read the journals; without it \
@@ -22,17 +33,6 @@ Examples:
   creditgate keyring rotate /etc/creditgate/keyring.yaml
   creditgate keyring list /etc/creditgate/keyring.yaml"
 )]
-pub enum KeyringCommand {
-    /// Write a new keyring with one key; a file that is there stays.
-    New(KeyringFileArgs),
-    /// Add a key that seals from the next start of the service on; the others stay, for reading.
-    Rotate(KeyringFileArgs),
-    /// Show which keys there are, never the keys themselves.
-    List(KeyringFileArgs),
-}
-
-/// The file of `keyring`.
-#[derive(Debug, Args)]
 pub struct KeyringFileArgs {
     /// The keyring.
     #[arg(value_name = "FILE")]
