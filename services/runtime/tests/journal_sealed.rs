@@ -265,7 +265,7 @@ fn what_is_done_to_a_sealed_journal_is_found_without_the_key() {
     record[4..8].copy_from_slice(&checksum.finalize().to_le_bytes());
     fs::write(&file, &bytes).unwrap();
     let broken = beside(dir.path(), None).verify().unwrap_err();
-    let VerifyError::Broken(link) = broken else {
+    let VerifyError::Broken(link) = &broken else {
         panic!("{broken:?}");
     };
     assert_eq!(link.sequence, 3);
