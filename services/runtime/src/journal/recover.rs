@@ -23,7 +23,7 @@ pub(super) struct Survey {
     pub torn: Option<TornTail>,
     /// From here on nothing proves that the bytes were synced.
     pub unproven: Position,
-    /// What was recorded last, where that is sealed.
+    /// What was recorded last, where that is sealed; for the writer, who must be able to read on.
     pub closed: Option<Record>,
 }
 
@@ -76,7 +76,8 @@ pub(super) fn survey(
         }
     };
     // A crash while a new segment was begun leaves it empty.
-    if survey.head.next_position.0 == last
+    if beside == Beside::Nobody
+        && survey.head.next_position.0 == last
         && let Some(&before) = sealed.last()
     {
         let segment = Segment::load(dir, before)?;

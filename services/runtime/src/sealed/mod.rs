@@ -39,8 +39,6 @@ use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use ring::hmac;
 
 mod keyring;
-#[cfg(test)]
-mod tests;
 
 pub use keyring::{KeyId, Keyring, KeyringError, exposure};
 
@@ -374,3 +372,6 @@ fn expand<const N: usize>(key: &Prk, info: &[&[u8]]) -> [u8; N] {
 fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
+
+#[cfg(test)]
+mod tests;
