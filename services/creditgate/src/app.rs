@@ -233,6 +233,9 @@ impl App {
             signing: signing_key(config)?,
             keyring: keyring(config)?,
         };
+        if let Some(keyring) = &own_keys.keyring {
+            tracing::info!(key_id = keyring.active().get(), "journals are sealed");
+        }
         let keyring_file = config.sealing.keyring_file.as_deref();
         if let Some(exposed) = keyring_file.and_then(sealed::exposure) {
             tracing::warn!(reason = %exposed, "keyring");

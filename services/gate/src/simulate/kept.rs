@@ -94,3 +94,28 @@ pub(crate) fn small_journal(segment_bytes: u64, sealer: Option<Sealer>) -> Optio
         ..Options::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use creditgate_runtime::sealed::Keyring;
+
+    use super::*;
+
+    #[test]
+    fn a_sealed_record_is_found_and_does_not_lie_in_clear() {
+        const ID: &str = "simulation-PP9999";
+        let dir = tempfile::tempdir().unwrap();
+        let verdicts = Keyring::generate().sealer(purpose::VERDICTS);
+        let kept = Kept::new(dir.path(), Some(&verdicts));
+        let record = v1::SimulationRecord {
+            simulation_id: ID.to_owned(),
+            ..v1::SimulationRecord::default()
+        };
+        kept.append(&record, 1).unwrap();
+        assert_eq!(kept.find(ID).unwrap(), Some(record));
+        let file = format!("simulations/{:020}.log", 0);
+        let bytes = std::fs::read(dir.path().join(file)).unwrap();
+        let mut windows = bytes.windows(ID.len());
+        assert!(!windows.any(|window| window == ID.as_bytes()));
+    }
+}

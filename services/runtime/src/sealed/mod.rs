@@ -254,7 +254,7 @@ impl RecordKey {
         let associated = [associated, context].concat();
         let mut opened = ciphertext.to_vec();
         let plain = cipher
-            .open_in_place(nonce(), Aad::from(&associated), &mut opened)
+            .open_in_place(nonce(), Aad::from(associated), &mut opened)
             .map_err(|_| damaged)?
             .len();
         opened.truncate(plain);
@@ -274,7 +274,7 @@ impl RecordKey {
         let tag = cipher
             .seal_in_place_separate_tag(
                 nonce(),
-                Aad::from(&associated),
+                Aad::from(associated),
                 &mut sealed[HEAD_BYTES..],
             )
             .expect("AES-GCM takes up to 64 GiB, which no text here has");
