@@ -54,9 +54,7 @@ mod writer;
 
 pub use apart::{Apart, NoRecord, read_apart};
 pub use envelope::{PAYLOAD_BYTES_MAX, Record};
-pub use error::{
-    AppendError, BrokenLink, Corruption, OpenError, ReadError, Unopened, VerifyError,
-};
+pub use error::{AppendError, BrokenLink, Corruption, OpenError, ReadError, Unopened, VerifyError};
 pub use reader::Reader;
 
 use disk::{Disk, RealDisk};
