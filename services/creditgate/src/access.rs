@@ -9,6 +9,7 @@ use creditgate_proto::v1::CallRecord;
 use creditgate_runtime::access::{self, Answered, Asked, Matter, Member, Policy, Question, Role};
 use creditgate_runtime::callers::Permission;
 use creditgate_runtime::errors::Chain;
+use creditgate_runtime::sealed::purpose;
 use serde_json::json;
 
 use crate::cli::{AccessCommand, CallsArgs, ExplainAccessArgs, LintAccessArgs, PolicyArgs};
@@ -141,7 +142,9 @@ fn explain(args: &ExplainAccessArgs) -> Result<ExitCode, Failure> {
 }
 
 fn calls(args: &CallsArgs) -> Result<ExitCode, Failure> {
-    let calls = access::calls_of(&args.data_dir).map_err(|error| {
+    let keyring = args.keyring.load()?;
+    let sealer = keyring.map(|keyring| keyring.sealer(purpose::CALLS));
+    let calls = access::calls_of(&args.data_dir, sealer).map_err(|error| {
         let dir = args.data_dir.display();
         Failure::new(format!("read who called in `{dir}`"), error)
     })?;

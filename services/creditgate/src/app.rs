@@ -27,6 +27,7 @@ use creditgate_runtime::kafka::{self, Cluster};
 use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::{Build, Metrics, Transport};
 use creditgate_runtime::ports::{self, History};
+use creditgate_runtime::sealed::{self, Keyring, KeyringError, purpose};
 use creditgate_runtime::shutdown::{self, Shutdown, Signal, Supervisor, Tasks};
 use creditgate_runtime::signing::{KeyError, SigningKey};
 use creditgate_runtime::telemetry::names::field;
@@ -120,6 +121,9 @@ pub enum StartError {
     /// The key of check points is not right.
     #[error("read the key that signs check points")]
     SigningKey(#[source] KeyError),
+    /// The keys that encrypt are not right.
+    #[error("read the keys that encrypt what is kept")]
+    Keyring(#[source] KeyringError),
     /// What check points say does not fit what is there.
     #[error("go on with the check points of `{dir}`")]
     CheckPoints {
@@ -225,7 +229,17 @@ impl App {
             tracing::warn!(reason = %warning, "keys file");
         }
         let tls = tls(config)?;
-        let signing_key = signing_key(config)?;
+        let own_keys = OwnKeys {
+            signing: signing_key(config)?,
+            keyring: keyring(config)?,
+        };
+        if let Some(keyring) = &own_keys.keyring {
+            tracing::info!(key_id = keyring.active().get(), "journals are sealed");
+        }
+        let keyring_file = config.sealing.keyring_file.as_deref();
+        if let Some(exposed) = keyring_file.and_then(sealed::exposure) {
+            tracing::warn!(reason = %exposed, "keyring");
+        }
         // Before the data is opened: a second start of the same service ends here.
         let grpc = listen(config.grpc_addr).await?;
         let http = match config.roles.contains(&Role::Http) {
@@ -246,7 +260,7 @@ impl App {
         } = open(
             config.clone(),
             book,
-            signing_key,
+            own_keys,
             kafka,
             clock,
             metrics.clone(),
@@ -550,6 +564,17 @@ pub(crate) fn signing_key(config: &Config) -> Result<Option<SigningKey>, StartEr
         .map_err(StartError::SigningKey)
 }
 
+/// The keys that encrypt what is kept, where there are any.
+pub(crate) fn keyring(config: &Config) -> Result<Option<Keyring>, StartError> {
+    let sealing = &config.sealing;
+    let keyring = match (&sealing.keyring_file, &sealing.keyring) {
+        (Some(file), _) => Some(Keyring::read(file)),
+        (None, Some(text)) => Some(Keyring::parse(text.reveal())),
+        (None, None) => None,
+    };
+    keyring.transpose().map_err(StartError::Keyring)
+}
+
 /// What both interfaces show of this service, where they speak TLS.
 fn tls(config: &Config) -> Result<Option<Tls>, StartError> {
     let Some(files) = config.tls.files() else {
@@ -612,6 +637,14 @@ fn followed(
     })
 }
 
+/// Keys of the deployment itself.
+struct OwnKeys {
+    /// Signs check points; none: there are none.
+    signing: Option<SigningKey>,
+    /// Encrypts what is kept; none: it lies in clear.
+    keyring: Option<Keyring>,
+}
+
 /// What a process has opened.
 struct Opened {
     registry: Registry,
@@ -629,19 +662,21 @@ struct Opened {
 async fn open(
     config: Config,
     book: BookFiles,
-    signing_key: Option<SigningKey>,
+    own_keys: OwnKeys,
     kafka: Option<OnKafka>,
     clock: Clock,
     metrics: Metrics,
     readiness: Readiness,
 ) -> Result<Opened, StartError> {
+    let OwnKeys { signing, keyring } = own_keys;
     let opening = tokio::task::spawn_blocking(move || {
         let dir = || config.data_dir.display().to_string();
         let own_ack = match config.journal.ack {
             config::Ack::Durable => journal::Ack::Durable,
             config::Ack::Written => journal::Ack::Written,
         };
-        let journal = || journal::Options {
+        let journal = |purpose: &str| journal::Options {
+            sealer: keyring.as_ref().map(|keyring| keyring.sealer(purpose)),
             segment_bytes: config.journal.segment_bytes(),
             // A queue larger than the address space has no other bound than memory.
             queue_bytes_max: usize::try_from(config.journal.queue_bytes()).unwrap_or(usize::MAX),
@@ -663,7 +698,7 @@ async fn open(
                 cluster: kafka.cluster.clone(),
                 may_lead: config.roles.contains(&Role::Registry),
             }),
-            journal: journal(),
+            journal: journal(purpose::LISTS),
             clock: clock.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
@@ -676,7 +711,7 @@ async fn open(
             &config.data_dir,
             journal::Options {
                 ack: own_ack,
-                ..journal()
+                ..journal(purpose::CALLS)
             },
             clock.clone(),
             readiness.clone(),
@@ -701,7 +736,7 @@ async fn open(
             data_dir: config.data_dir.clone(),
             live: registry.live().clone(),
             history: Arc::clone(&history),
-            journal: journal(),
+            journal: journal(purpose::VERDICTS),
             clock: clock.clone(),
             metrics: metrics.clone(),
             readiness: readiness.clone(),
@@ -723,7 +758,7 @@ async fn open(
                     changes: Arc::new(registry.past().clone()),
                     history,
                     live: registry.live().clone(),
-                    journal: journal(),
+                    journal: journal(purpose::CASES),
                     clock: clock.clone(),
                     readiness: readiness.clone(),
                     metrics: metrics.clone(),
@@ -746,7 +781,7 @@ async fn open(
             Some(kafka) => Some(CaseLog::on(kafka.cluster.clone())),
             None => cases.as_ref().map(CaseLog::of),
         };
-        let check_points = signing_key.map(|key| {
+        let check_points = signing.map(|key| {
             let mut journals = vec![
                 ("changes", registry.journal().clone()),
                 ("verdicts", gate.journal().clone()),

@@ -7,6 +7,7 @@ pub mod deliveries;
 mod follow;
 pub mod identity;
 mod journal;
+mod keyring;
 mod measures;
 mod procedures;
 mod scale;
@@ -28,6 +29,7 @@ pub use follow::{
     SubscriptionsCommand, WatchArgs,
 };
 pub use journal::{EvidenceArgs, JournalCommand, VerifyArgs, VerifyEvidenceArgs};
+pub use keyring::{KeyringArgs, KeyringCommand};
 pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
@@ -97,6 +99,9 @@ pub enum Command {
     Deliveries(deliveries::DeliveriesCommand),
     /// Make a bearer key for a caller and the lines for the keys file.
     Keys(KeysArgs),
+    /// Keep the keys that encrypt what a service records.
+    #[command(subcommand)]
+    Keyring(KeyringCommand),
     /// Say who may ask what: check an access policy, and see who called.
     #[command(subcommand)]
     Access(AccessCommand),

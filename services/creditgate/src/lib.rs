@@ -41,6 +41,7 @@ mod held;
 mod identity;
 mod incoming;
 mod journal;
+mod keyring;
 mod keys;
 mod lists;
 mod lists_watch;
@@ -117,6 +118,7 @@ pub fn run() -> ExitCode {
         Command::Cases(command) => block_on(cases::run(command)),
         Command::Deliveries(command) => block_on(deliveries::run(command)),
         Command::Keys(args) => keys::run(&args),
+        Command::Keyring(command) => keyring::run(&command),
         Command::Access(command) => access::run(&command),
         Command::Bench(args) => bench::run(args),
     };

@@ -8,12 +8,13 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{
     Config, Overrides, ProcessEnvironment, Sources, unknown_variables,
 };
+use creditgate_runtime::sealed;
 use creditgate_runtime::shutdown;
 use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::tls::Tls;
 use creditgate_runtime::{errors::Chain, telemetry};
 
-use crate::app::{App, BookFiles, callers, check_roles, metrics, signing_key, tokens};
+use crate::app::{App, BookFiles, callers, check_roles, keyring, metrics, signing_key, tokens};
 use crate::book;
 use crate::cli::ServeArgs;
 use crate::failure::Failure;
@@ -178,6 +179,13 @@ fn check(config: &Config, files: &BookFiles) -> Result<ExitCode, Failure> {
         signing_key(config).map_err(|error| Failure::plain(Chain(&error).to_string()))?
     {
         say!("check points: signed with key {}", key.key_id());
+    }
+    if let Some(keyring) =
+        keyring(config).map_err(|error| Failure::plain(Chain(&error).to_string()))?
+    {
+        say!("journals: sealed with key {}", keyring.active());
+        let file = config.sealing.keyring_file.as_deref();
+        warnings.extend(file.and_then(sealed::exposure));
     }
     files
         .trusted_keys

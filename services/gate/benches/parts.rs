@@ -18,6 +18,7 @@ use creditgate_measures::{Question, canonical, catalogue, decide};
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::{decode, encode, json, v1};
 use creditgate_runtime::journal::{Ack, Journal, NewRecord, Options};
+use creditgate_runtime::sealed::{Keyring, purpose};
 use criterion::{BatchSize, Criterion, Throughput};
 use prost::Message;
 
@@ -119,13 +120,21 @@ fn messages(criterion: &mut Criterion, event_asked: &Event, verdict: &Verdict) -
     record.encode_to_vec()
 }
 
-/// Appends, each answered: alone, where the disk is what is measured, and in runs.
+/// Appends, each answered: alone, where the disk is what is measured, and in runs; in clear and sealed.
 fn journal(criterion: &mut Criterion, payload: &Bytes) {
     let dir = tempfile::tempdir().expect("a directory");
+    let keyring = Keyring::generate();
+    let sealer = || Some(keyring.sealer(purpose::VERDICTS));
     let mut group = criterion.benchmark_group("journal");
-    for (ack, name) in [(Ack::Durable, "durable"), (Ack::Written, "written")] {
+    for (ack, name, sealer) in [
+        (Ack::Durable, "durable", None),
+        (Ack::Written, "written", None),
+        (Ack::Durable, "durable, sealed", sealer()),
+        (Ack::Written, "written, sealed", sealer()),
+    ] {
         let options = Options {
             ack,
+            sealer,
             ..Options::default()
         };
         let (journal, _) = Journal::open(dir.path().join(name), options).expect("a journal");

@@ -177,6 +177,7 @@ impl Gate {
             readiness: readiness.clone(),
         };
         let gives_receipts = kafka.is_none() && journal.ack == journal::Ack::Durable;
+        let sealer = journal.sealer.clone();
         let (records, indexer) = Records::open(&data_dir, journal, watched)?;
         // Before others' verdicts are read into it.
         let opened_with = records.journal().head().sequence;
@@ -206,6 +207,7 @@ impl Gate {
         }
         let shadow = Shadow::open(
             &data_dir,
+            sealer.as_ref(),
             metrics.clone(),
             &live.load().book,
             history.as_ref(),
@@ -228,7 +230,7 @@ impl Gate {
             outbox,
             case_state: state,
             gives_receipts,
-            simulations: Kept::new(&data_dir),
+            simulations: Kept::new(&data_dir, sealer.as_ref()),
             simulating: tokio::sync::Mutex::default(),
             shadow,
             setting_shadow: Arc::default(),

@@ -28,6 +28,7 @@ use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{Ack, Journal, NewRecord, OpenError, Options};
 use creditgate_runtime::metrics::{Metrics, NotCompared};
 use creditgate_runtime::ports::History;
+use creditgate_runtime::sealed::{Sealer, purpose};
 use creditgate_runtime::telemetry::names::field;
 use parking_lot::Mutex;
 use prost::Message;
@@ -73,6 +74,7 @@ pub(crate) enum Error {
 /// The shadow of a gate, if there is one.
 pub(crate) struct Shadow {
     dir: PathBuf,
+    sealer: Option<Sealer>,
     metrics: Metrics,
     /// All that a check looks at while there is none.
     set: AtomicBool,
@@ -156,9 +158,11 @@ struct Decided {
 }
 
 impl Shadow {
-    /// The shadow below a data directory, running again if one was set. Blocks on the disk.
+    /// The shadow below a data directory, running again if one was set; what it keeps is sealed or not as verdicts are. Blocks
+    /// on the disk.
     pub(crate) fn open(
         data_dir: &Path,
+        verdicts: Option<&Sealer>,
         metrics: Metrics,
         live: &Book,
         history: &dyn History,
@@ -166,6 +170,7 @@ impl Shadow {
     ) -> Self {
         let shadow = Self {
             dir: data_dir.join("shadow"),
+            sealer: verdicts.map(|sealer| sealer.sibling(purpose::SHADOW)),
             metrics,
             set: AtomicBool::new(false),
             running: ArcSwapOption::empty(),
@@ -285,7 +290,7 @@ impl Shadow {
     fn prepare(&self, record: ShadowRecord, book: Arc<Book>, now: Time) -> Result<Prepared, Error> {
         let options = Options {
             ack: Ack::Written,
-            ..small_options()
+            ..crate::simulate::small_journal(SEGMENT_BYTES, self.sealer.clone())
         };
         let (journal, _) = Journal::open(self.differences(&record.shadow_id), options)?;
         let side = Arc::new(Side {
@@ -578,10 +583,6 @@ fn weight(event: &Event, case: &CaseView, verdict: &Verdict) -> usize {
         + rows.sum::<usize>()
         + of(&verdict.not_checked)
         + of(&verdict.explanation)
-}
-
-fn small_options() -> Options {
-    crate::simulate::small_journal(SEGMENT_BYTES)
 }
 
 /// What is kept of a shadow that is set now.

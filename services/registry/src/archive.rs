@@ -12,6 +12,7 @@ use creditgate_measures::event::Event;
 use creditgate_measures::lists::{ListVersion, Lists};
 use creditgate_runtime::journal::{OpenError, Position, Record};
 use creditgate_runtime::ports::{History, HistoryError};
+use creditgate_runtime::sealed::Sealer;
 
 use crate::error::Error;
 use crate::history::{keys_of, lists_read};
@@ -24,12 +25,12 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Opens the log in its directory, for reading.
+    /// Opens the log in its directory, for reading, with what opens sealed records.
     ///
     /// # Errors
     /// When there is none, or it is damaged.
-    pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let log = ChangeLog::open_read_only(dir)?;
+    pub fn open(dir: &Path, sealer: Option<Sealer>) -> Result<Self, OpenError> {
+        let log = ChangeLog::open_read_only(dir, sealer)?;
         Ok(Self { log })
     }
 

@@ -23,6 +23,7 @@ use creditgate_runtime::journal::{
     Appended, Head, Journal, NewRecord, OpenError, Options, Position, Record,
 };
 use creditgate_runtime::ports::HistoryError;
+use creditgate_runtime::sealed::Sealer;
 use prost::Message;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -108,12 +109,12 @@ impl ChangeLog {
         Ok(Self::over(journal, opened.log_id))
     }
 
-    /// Opens the log for reading, also beside the process that writes it.
+    /// Opens the log for reading, also beside the process that writes it, with what opens sealed records.
     ///
     /// # Errors
     /// When there is none, or it is damaged.
-    pub fn open_read_only(dir: &Path) -> Result<Self, OpenError> {
-        let (journal, opened) = Journal::open_read_only(dir)?;
+    pub fn open_read_only(dir: &Path, sealer: Option<Sealer>) -> Result<Self, OpenError> {
+        let (journal, opened) = Journal::open_read_only_with(dir, sealer)?;
         Ok(Self::over(journal, opened.log_id))
     }
 

@@ -14,6 +14,7 @@ pub mod live;
 pub mod metrics;
 pub mod origin;
 pub mod ports;
+pub mod sealed;
 pub mod shutdown;
 pub mod signing;
 pub mod targets;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::WhichBook;
+use super::{KeyringArgs, WhichBook};
 
 /// `access`.
 #[derive(Debug, Subcommand)]
@@ -117,6 +117,9 @@ pub struct CallsArgs {
     /// The data directory, or a copy of it.
     #[arg(long, value_name = "DIR", default_value = "./data")]
     pub data_dir: PathBuf,
+    /// What opens sealed records.
+    #[command(flatten)]
+    pub keyring: KeyringArgs,
     /// Only calls of this caller.
     #[arg(long, value_name = "NAME")]
     pub caller: Option<String>,

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use creditgate_runtime::journal::Receipt;
 
+use super::KeyringArgs;
+
 /// `journal`.
 #[derive(Debug, Subcommand)]
 pub enum JournalCommand {
@@ -20,7 +22,8 @@ pub enum JournalCommand {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Each record carries the hash of the one before it. The journals of changes, verdicts and cases are read from \
-their first record to their last, beside a running service or from a copy; nothing is written. (Simulations and shadow runs \
+their first record to their last, beside a running service or from a copy; nothing is written, and no keyring is needed where \
+they are sealed. (Simulations and shadow runs \
 are not among them.) Ends with 0 when all links hold, and with 1 when one does not: the first bad record is named, or the one before it. What broke off behind the last record counts \
 as one that does not, unless check points show that everything signed is there. 2: it could not be read.
 
@@ -60,11 +63,13 @@ decided again, which is told. The package is a new directory:
                     the verdict, the event as judged, the entries and the rows of the book that were used
   record.bin, chain.bin, check-point.json, entries.bin, book.bin
                     the raw records and the signed check point, from which all of the above follows
+  record-keys.json  where the journals are sealed: the keys of the records that are shown, each of one record alone
   package.json, SHA256SUMS
                     how it was made; the digests of all files (`sha256sum -c SHA256SUMS`)
 
 The chain from the verdict to the next check point can only be proven with the records in between, whole: they are of \
-others. The verdict's own record also names entries that were found and not used, which no caller is told. So all but \
+others. Where the journals are sealed those stay sealed, since no key of theirs is handed out; where not, all can be read. The \
+verdict's own record also names entries that were found and not used, which no caller is told. So all but \
 evidence.html is for those who may read the journal. With a check point every minute there are few; more \
 than --chain-mib are refused. What no check point covers yet is proven by the receipt alone, against the journal.
 
@@ -79,6 +84,9 @@ pub struct EvidenceArgs {
     /// The data directory, or a copy of it.
     #[arg(long, value_name = "DIR", default_value = "./data")]
     pub data_dir: PathBuf,
+    /// What opens sealed records.
+    #[command(flatten)]
+    pub keyring: KeyringArgs,
     /// The package: a directory that is not there yet.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

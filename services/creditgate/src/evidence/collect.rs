@@ -14,11 +14,13 @@ use creditgate_runtime::check_points::{self, CheckPoint, Kind, covering};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::journal::{Journal, OpenError, Position, Record};
 use creditgate_runtime::ports::History;
+use creditgate_runtime::sealed::purpose;
 use creditgate_runtime::signing::PublicKeys;
 
 use super::about::{About, Again, FORM, Uncovered};
+use super::keys::RecordKeys;
 use super::parts::entries_used;
-use super::{BOOK, CHAIN, CHECK_POINT, ENTRY_RECORDS, Files, RECORD};
+use super::{BOOK, CHAIN, CHECK_POINT, ENTRY_RECORDS, Files, RECORD, RECORD_KEYS};
 use crate::cli::EvidenceArgs;
 use crate::failure::Failure;
 use crate::journal::{CHANGES, TOLD_EVERY, VERDICTS, bar};
@@ -36,17 +38,36 @@ pub fn collect(
     keys: &PublicKeys,
 ) -> Result<Collected, Failure> {
     let dir = args.data_dir.as_path();
-    let (verdicts, _) = open(dir, VERDICTS, |place| Journal::open_read_only(place))?;
+    let keyring = args.keyring.load()?;
+    let sealer = |purpose: &str| keyring.as_ref().map(|keyring| keyring.sealer(purpose));
+    let (verdicts, _) = open(dir, VERDICTS, |place| {
+        Journal::open_read_only_with(place, sealer(purpose::VERDICTS))
+    })?;
     let found = find(&verdicts, dir, id)?;
     let record = found.read()?;
     // Opened behind the verdicts, so that it reaches as far as they do.
-    let archive = open(dir, CHANGES, Archive::open)?;
+    let archive = open(dir, CHANGES, |place| {
+        Archive::open(place, sealer(purpose::LISTS))
+    })?;
     let decided_again = decide_again(&record, &archive)?;
+    let entries = entries(&record, &archive)?;
+    let book = book(&record, &archive)?;
+    let mut record_keys = RecordKeys::default();
+    record_keys.hand_out(RECORD, &verdicts, std::slice::from_ref(&found.record))?;
+    let changes = archive.log().journal();
+    record_keys.hand_out(ENTRY_RECORDS, changes, &entries)?;
+    record_keys.hand_out(BOOK, changes, std::slice::from_ref(&book))?;
     let mut files = Files::new();
     let mut put = |name: &str, bytes| files.insert(name.to_owned(), bytes);
     put(RECORD, found.record.to_bytes());
-    put(ENTRY_RECORDS, entries(&record, &archive)?);
-    put(BOOK, book(&record, &archive)?);
+    put(
+        ENTRY_RECORDS,
+        entries.iter().flat_map(Record::to_bytes).collect(),
+    );
+    put(BOOK, book.to_bytes());
+    if let Some(json) = record_keys.to_json()? {
+        put(RECORD_KEYS, json);
+    }
     let covered = match args.chain_mib {
         0 => Err(Uncovered::LeftOut),
         mib => cover(&verdicts, dir, &found.record, mib << 20, keys)?,
@@ -134,12 +155,7 @@ fn find(journal: &Journal, dir: &Path, id: VerdictId) -> Result<Found, Failure> 
         if record.sequence.is_multiple_of(TOLD_EVERY) {
             bar.set_position(record.position.0);
         }
-        let said = match record.key_id {
-            0 => verdict_record(&record).ok(),
-            // It is not in clear.
-            _ => None,
-        };
-        let Some(said) = said else {
+        let Ok(said) = verdict_record(&record) else {
             unread += 1;
             continue;
         };
@@ -188,7 +204,7 @@ fn decide_again(record: &VerdictRecord, archive: &Archive) -> Result<Again, Fail
 }
 
 /// The records of the entries that the verdict used, in the order in which they were made.
-fn entries(record: &VerdictRecord, archive: &Archive) -> Result<Vec<u8>, Failure> {
+fn entries(record: &VerdictRecord, archive: &Archive) -> Result<Vec<Record>, Failure> {
     let verdict = record.verdict.clone().unwrap_or_default();
     let version = list_version_from_text(&verdict.list_version)
         .map_err(|error| Failure::new("read the list version of the verdict", error))?;
@@ -203,22 +219,21 @@ fn entries(record: &VerdictRecord, archive: &Archive) -> Result<Vec<u8>, Failure
     }
     let mut records: Vec<Record> = found.into_values().collect();
     records.sort_by_key(|record| record.sequence);
-    Ok(records.iter().flat_map(Record::to_bytes).collect())
+    Ok(records)
 }
 
-fn book(record: &VerdictRecord, archive: &Archive) -> Result<Vec<u8>, Failure> {
+fn book(record: &VerdictRecord, archive: &Archive) -> Result<Record, Failure> {
     let verdict = record.verdict.as_ref();
     let version = verdict.map_or("", |verdict| verdict.book_version.as_str());
     let found = BookVersion::parse(version)
         .map(|version| archive.book_record(version))
         .transpose()
         .map_err(|error| Failure::new("read the book of then", error))?;
-    let found = found.flatten().ok_or_else(|| {
+    found.flatten().ok_or_else(|| {
         Failure::plain(format!(
             "book `{version}`, by which the verdict was decided, is not in the change log"
         ))
-    })?;
-    Ok(found.to_bytes())
+    })
 }
 
 /// The first check point that covers a record, and the records from behind that one up to it.

@@ -1,7 +1,7 @@
 //! `creditgate journal evidence`: what proves one verdict, in a directory for the file of its matter.
 //!
-//! Some files of a package are raw: records as they lie in the journals, and a signed check point. What they say is read by
-//! [`parts`], and all other files follow from that by [`derived`]. So a package is made and proven on one way: whoever proves
+//! Some files of a package are raw: records as they lie in the journals, a signed check point, and where the journals are
+//! sealed the [`keys`] of the records that are shown. What they say is read by [`parts`], and all other files follow from that by [`derived`]. So a package is made and proven on one way: whoever proves
 //! it makes those files again and compares.
 
 mod about;
@@ -9,6 +9,7 @@ mod check;
 mod collect;
 mod derived;
 mod html;
+mod keys;
 mod page;
 mod parts;
 mod write;
@@ -37,6 +38,8 @@ const CHECK_POINT: &str = "check-point.json";
 const ENTRY_RECORDS: &str = "entries.bin";
 /// The record of the book.
 const BOOK: &str = "book.bin";
+/// The keys of those records that are shown, where they are sealed.
+const RECORD_KEYS: &str = "record-keys.json";
 /// How the package was made.
 const ABOUT: &str = "package.json";
 /// The verdict.
@@ -55,12 +58,13 @@ const PAGE: &str = "evidence.html";
 const SUMS: &str = "SHA256SUMS";
 
 /// Every name that a package may hold.
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     RECORD,
     CHAIN,
     CHECK_POINT,
     ENTRY_RECORDS,
     BOOK,
+    RECORD_KEYS,
     ABOUT,
     VERDICT,
     EVENT,

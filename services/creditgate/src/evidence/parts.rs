@@ -17,6 +17,7 @@ use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{Record, read_apart};
 
 use super::about::{About, FORM};
+use super::keys::RecordKeys;
 use super::{ABOUT, BOOK, CHAIN, CHECK_POINT, ENTRY_RECORDS, Files, RECORD};
 use crate::journal::VERDICTS;
 
@@ -75,12 +76,14 @@ impl Parts {
     /// The first that is not what it should be.
     pub fn read(files: &Files) -> Result<Self, Fault> {
         let about = about(files)?;
-        let record = single(files, RECORD)?;
+        let mut keys = RecordKeys::read(files)?;
+        let record = keys.open(RECORD, single(files, RECORD)?)?;
         let (event, verdict) = said(&record, &about)?;
         let version = list_version_from_text(&verdict.list_version)
             .map_err(|error| Fault::new(RECORD, error.to_string()))?;
-        let entries = entries(files, &verdict, version)?;
-        let book = book(files, &verdict, version)?;
+        let entries = entries(files, &mut keys, &verdict, version)?;
+        let book = book(files, &mut keys, &verdict, version)?;
+        keys.are_all_used()?;
         let rows = rows(&book, &verdict)?;
         let proof = proof(files, &record, &about)?;
         Ok(Self {
@@ -179,6 +182,7 @@ fn said(record: &Record, about: &About) -> Result<(v1::Event, v1::Verdict), Faul
 
 fn entries(
     files: &Files,
+    keys: &mut RecordKeys,
     verdict: &v1::Verdict,
     version: ListVersion,
 ) -> Result<Vec<Listed>, Fault> {
@@ -187,6 +191,7 @@ fn entries(
     let mut listed: Vec<Listed> = Vec::new();
     for record in read_apart(bytes(files, ENTRY_RECORDS)?) {
         let record = record.map_err(|error| fault(error.to_string()))?;
+        let record = keys.open(ENTRY_RECORDS, record)?;
         let number = record.sequence;
         let what = What::of(number, record.kind, record.payload.clone())
             .map_err(|error| fault(Chain(&error).to_string()))?;
@@ -216,9 +221,14 @@ fn entries(
     }
 }
 
-fn book(files: &Files, verdict: &v1::Verdict, version: ListVersion) -> Result<Book, Fault> {
+fn book(
+    files: &Files,
+    keys: &mut RecordKeys,
+    verdict: &v1::Verdict,
+    version: ListVersion,
+) -> Result<Book, Fault> {
     let fault = |why: String| Fault::new(BOOK, why);
-    let record = single(files, BOOK)?;
+    let record = keys.open(BOOK, single(files, BOOK)?)?;
     let number = record.sequence;
     let what = What::of(number, record.kind, record.payload)
         .map_err(|error| fault(Chain(&error).to_string()))?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use creditgate_proto::records::kind;
 use creditgate_proto::v1;
 use creditgate_runtime::journal::{AppendError, Journal, OpenError, Options, Position, ReadError};
+use creditgate_runtime::sealed::{Sealer, purpose};
 use parking_lot::Mutex;
 use prost::Message;
 
@@ -14,6 +15,7 @@ const SEGMENT_BYTES: u64 = 1 << 20;
 /// See the module. The journal is opened with the first record that is written or looked for.
 pub(crate) struct Kept {
     dir: PathBuf,
+    sealer: Option<Sealer>,
     journal: Mutex<Option<Journal>>,
 }
 
@@ -31,10 +33,11 @@ pub(crate) enum Error {
 }
 
 impl Kept {
-    /// The records below a data directory.
-    pub(crate) fn new(data_dir: &Path) -> Self {
+    /// The records below a data directory, sealed or not as those of verdicts are.
+    pub(crate) fn new(data_dir: &Path, verdicts: Option<&Sealer>) -> Self {
         Self {
             dir: data_dir.join("simulations"),
+            sealer: verdicts.map(|sealer| sealer.sibling(purpose::SIMULATIONS)),
             journal: Mutex::default(),
         }
     }
@@ -44,7 +47,7 @@ impl Kept {
         if let Some(journal) = &*journal {
             return Ok(journal.clone());
         }
-        let options = small_journal(SEGMENT_BYTES);
+        let options = small_journal(SEGMENT_BYTES, self.sealer.clone());
         let (opened, _) = Journal::open(&self.dir, options)?;
         Ok(journal.insert(opened).clone())
     }
@@ -83,10 +86,36 @@ impl Kept {
 }
 
 /// How journals beside that of verdicts are written.
-pub(crate) fn small_journal(segment_bytes: u64) -> Options {
+pub(crate) fn small_journal(segment_bytes: u64, sealer: Option<Sealer>) -> Options {
     Options {
         segment_bytes,
         preallocate: false,
+        sealer,
         ..Options::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use creditgate_runtime::sealed::Keyring;
+
+    use super::*;
+
+    #[test]
+    fn a_sealed_record_is_found_and_does_not_lie_in_clear() {
+        const ID: &str = "simulation-PP9999";
+        let dir = tempfile::tempdir().unwrap();
+        let verdicts = Keyring::generate().sealer(purpose::VERDICTS);
+        let kept = Kept::new(dir.path(), Some(&verdicts));
+        let record = v1::SimulationRecord {
+            simulation_id: ID.to_owned(),
+            ..v1::SimulationRecord::default()
+        };
+        kept.append(&record, 1).unwrap();
+        assert_eq!(kept.find(ID).unwrap(), Some(record));
+        let file = format!("simulations/{:020}.log", 0);
+        let bytes = std::fs::read(dir.path().join(file)).unwrap();
+        let mut windows = bytes.windows(ID.len());
+        assert!(!windows.any(|window| window == ID.as_bytes()));
     }
 }

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::errors::Chain;
 use crate::health::Readiness;
 use crate::journal::{self, AppendError, Journal, NewRecord, Position, ReadError, Reader};
+use crate::sealed::Sealer;
 use crate::shutdown::Shutdown;
 use crate::telemetry::names::field;
 
@@ -385,12 +386,15 @@ impl Calls {
     }
 }
 
-/// The calls that a data directory has recorded, beside the service or from a copy.
+/// The calls that a data directory has recorded, beside the service or from a copy, with what opens sealed records.
 ///
 /// # Errors
 /// When the journal does not open.
-pub fn calls_of(data_dir: &Path) -> Result<CallRecords, journal::OpenError> {
-    let (journal, _) = Journal::open_read_only(directory(data_dir))?;
+pub fn calls_of(
+    data_dir: &Path,
+    sealer: Option<Sealer>,
+) -> Result<CallRecords, journal::OpenError> {
+    let (journal, _) = Journal::open_read_only_with(directory(data_dir), sealer)?;
     Ok(CallRecords(journal.read_from(Position(0))))
 }
 
@@ -452,7 +456,7 @@ mod tests {
         }
         calls.note(noted("li.si", Outcome::Outside));
         calls.close().await;
-        let kept: Vec<_> = calls_of(dir.path()).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<_> = calls_of(dir.path(), None).unwrap().map(Result::unwrap).collect();
         let told: Vec<_> = kept
             .iter()
             .map(|call| (call.outcome.as_str(), call.times))
@@ -493,7 +497,7 @@ mod tests {
             calls.note(noted(&format!("caller-{n}"), Outcome::PermissionDenied));
         }
         calls.close().await;
-        let kept: Vec<_> = calls_of(dir.path()).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<_> = calls_of(dir.path(), None).unwrap().map(Result::unwrap).collect();
         assert_eq!(kept.len(), APART_MAX + 1);
         assert_eq!(kept.iter().map(|call| call.times).sum::<u64>(), many);
     }
@@ -507,7 +511,7 @@ mod tests {
         }
         calls.note(noted("li.si", Outcome::Allowed));
         calls.close().await;
-        let kept: Vec<_> = calls_of(dir.path()).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<_> = calls_of(dir.path(), None).unwrap().map(Result::unwrap).collect();
         assert_eq!(kept.len(), STRANGERS_APART_MAX + 2);
         assert!(kept.iter().any(|call| call.caller == "li.si"));
         assert_eq!(kept.iter().map(|call| call.times).sum::<u64>(), 257);

@@ -10,6 +10,10 @@ pub const KEY_VARIABLE: &str = "CREDITGATE_KEY";
 pub const CA_VARIABLE: &str = "CREDITGATE_CA_FILE";
 /// The variable that names the certificate client commands show.
 pub const CERTIFICATE_VARIABLE: &str = "CREDITGATE_CERTIFICATE_FILE";
+/// The variable that names the keyring; the command line's `--keyring` comes before it.
+pub const KEYRING_FILE_VARIABLE: &str = "CREDITGATE_SEALING_KEYRING_FILE";
+/// The variable that holds the text of the keyring.
+pub const KEYRING_VARIABLE: &str = "CREDITGATE_SEALING_KEYRING";
 /// What the name of every variable of this project begins with.
 pub const PREFIX: &str = "CREDITGATE_";
 
@@ -285,6 +289,22 @@ pub const KEYS: &[Key] = &[
         "A second file for check points, in a place where this machine can at most append: only against it an older copy of \
          the data directory shows.",
     ),
+    key(
+        "sealing.keyring_file",
+        KEYRING_FILE_VARIABLE,
+        Form::Optional,
+        "",
+        "File with the keys (`creditgate keyring new`) that encrypt the journals on this disk; read at the start. It must stay \
+         named, and its old keys in it, as long as anything is there that was sealed. Nothing: they lie in clear.",
+    ),
+    Key {
+        path: "sealing.keyring",
+        variable: KEYRING_VARIABLE,
+        form: Form::Optional,
+        default: "",
+        secret: true,
+        meaning: "The text of such a file in its place, for secrets that come as variables; never shown.",
+    },
     key(
         "kafka.brokers",
         "CREDITGATE_KAFKA_BROKERS",

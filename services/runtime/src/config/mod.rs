@@ -18,8 +18,8 @@ use serde::{Serialize, Serializer};
 pub use self::environment::{Environment, ProcessEnvironment, unknown_variables};
 pub use self::error::{Error, Errors, Origin};
 pub use self::keys::{
-    CA_VARIABLE, CERTIFICATE_VARIABLE, FILE_VARIABLE, Form, KEY_VARIABLE, KEYS, Key,
-    OTHER_VARIABLES, PREFIX, SERVER_VARIABLE,
+    CA_VARIABLE, CERTIFICATE_VARIABLE, FILE_VARIABLE, Form, KEY_VARIABLE, KEYRING_FILE_VARIABLE,
+    KEYRING_VARIABLE, KEYS, Key, OTHER_VARIABLES, PREFIX, SERVER_VARIABLE,
 };
 pub use self::secret::{HIDDEN, Secret};
 
@@ -106,6 +106,8 @@ pub struct Config {
     pub book: Book,
     /// The journal.
     pub journal: Journal,
+    /// Encryption of what is kept.
+    pub sealing: Sealing,
     /// Kafka.
     pub kafka: Kafka,
     /// The lists.
@@ -213,6 +215,15 @@ pub struct Journal {
     pub check_point: Duration,
     /// Where check points go, too.
     pub anchor_file: Option<PathBuf>,
+}
+
+/// Where the keys are that encrypt what is kept; without any it lies in clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sealing {
+    /// Their file.
+    pub keyring_file: Option<PathBuf>,
+    /// The text of such a file.
+    pub keyring: Option<Secret>,
 }
 
 /// When an answer may leave.
@@ -444,6 +455,10 @@ impl Config {
                 check_point: Duration::from_secs(read.number("journal.check_point_seconds", 1..=86_400)),
                 anchor_file: read.optional("journal.anchor_file", PATH, path),
             },
+            sealing: Sealing {
+                keyring_file: read.optional("sealing.keyring_file", PATH, path),
+                keyring: read.optional("sealing.keyring", "must be the text of a keyring", |text| Some(Secret::new(text))),
+            },
             kafka: Kafka {
                 brokers: read.many("kafka.brokers", "must be brokers such as `kafka-1:9092`", broker),
                 config: read
@@ -597,6 +612,12 @@ impl Config {
             read.refuse(
                 "journal.signing_key_file",
                 "signs only what is durable: set `journal.ack` to `durable`",
+            );
+        }
+        if self.sealing.keyring.is_some() && self.sealing.keyring_file.is_some() {
+            read.refuse(
+                "sealing.keyring",
+                "is a keyring, and `sealing.keyring_file` names another; keep one of them",
             );
         }
         if self.grpc_addr == self.http_addr && self.grpc_addr.port() != 0 {

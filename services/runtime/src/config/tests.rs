@@ -145,7 +145,7 @@ fn unknown_keys_are_all_named_with_their_lines() {
     check_file(
         "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
         "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
-         `confirmations`, `keys_file`, `access`, `tls`, `tokens`, `book`, `journal`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
+         `confirmations`, `keys_file`, `access`, `tls`, `tokens`, `book`, `journal`, `sealing`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
          c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`\n\
          c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
          `min_list_version_wait_ms`",
@@ -387,6 +387,27 @@ fn secrets_show_neither_in_the_dump_nor_in_errors_nor_in_debug() {
         "c.yaml:1: `telemetry.otlp_endpoint` = `ftp://x` must be an address such as `http://127.0.0.1:4317`, without user \
          or password; a collector beside the service can carry it on over TLS, and `telemetry.otlp_headers` takes an \
          authorization",
+    );
+}
+
+#[test]
+fn a_keyring_is_a_file_or_a_text_that_is_never_shown() {
+    check_file(
+        "sealing: {keyring_file: /run/keyring.yaml}\n",
+        "  keyring_file: /run/keyring.yaml",
+    );
+    check(
+        "",
+        &[("CREDITGATE_SEALING_KEYRING", "active: 1\nindex: hunter2\n")],
+        Overrides::default(),
+        "  keyring: \"***\"",
+    );
+    check(
+        "sealing: {keyring_file: k}\n",
+        &[("CREDITGATE_SEALING_KEYRING", "hunter2")],
+        Overrides::default(),
+        "variable CREDITGATE_SEALING_KEYRING: `sealing.keyring` is a keyring, and `sealing.keyring_file` names another; keep \
+         one of them",
     );
 }
 

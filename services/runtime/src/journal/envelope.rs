@@ -15,7 +15,7 @@
 //! | 40 | 8 | durable before | everything below this position had been synced when this record was written |
 //! | 48 | 16 | writer | who wrote it |
 //! | 64 | 32 | previous hash | SHA-256 of the whole previous record; of the log id for the first |
-//! | 96 | … | payload | at most 16 MiB |
+//! | 96 | … | payload | at most 16 MiB, and what sealing adds |
 //!
 //! FENCE: records are kept for years and the chain of hashes covers every byte, so this layout can
 //! only be followed by a format 2, never changed. The golden test below pins it.
@@ -29,12 +29,14 @@ use std::fmt;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::error::Unopened;
 use super::{Head, Position, Receipt};
+use crate::sealed::{self, RecordKey, Sealer, Unsealable};
 
 /// Bytes of the header before each payload.
 pub const HEADER_BYTES: usize = 96;
 
-/// The largest payload one record may carry.
+/// The largest payload one record may carry, before it is sealed.
 pub const PAYLOAD_BYTES_MAX: usize = 16 << 20;
 
 /// The version of the envelope that this program writes.
@@ -61,11 +63,83 @@ pub struct Record {
     pub previous_hash: [u8; 32],
     /// The key the payload is encrypted under; 0 means in clear.
     pub key_id: u32,
-    /// The caller's bytes.
+    /// The caller's bytes; those on disk where they are sealed and were not opened.
     pub payload: Bytes,
+    /// What lies on disk in the place of the payload, where that was sealed and is opened: the chain of hashes is over this.
+    sealed: Option<Bytes>,
 }
 
 impl Record {
+    /// Whether the payload is sealed and was not opened.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.key_id != 0 && self.sealed.is_none()
+    }
+
+    /// The same with its payload opened by the key of this one record.
+    ///
+    /// # Errors
+    /// When it is the key of another record, or the record is not what was sealed.
+    pub fn opened_by(self, key: &RecordKey) -> Result<Self, Unsealable> {
+        if !self.is_closed() {
+            return Ok(self);
+        }
+        let plain = key.open(&self.context(), &self.payload)?;
+        Ok(self.with_plain(plain))
+    }
+
+    /// The same with its payload opened, where that is sealed.
+    pub(super) fn opened(self, sealer: Option<&Sealer>) -> Result<Self, Unopened> {
+        if !self.is_closed() {
+            return Ok(self);
+        }
+        let opened = match sealer {
+            Some(sealer) => sealer.open(&self.context(), &self.payload),
+            None => Err(Unsealable::NoKeyring(self.key_id)),
+        };
+        match opened {
+            Ok(plain) => Ok(self.with_plain(plain)),
+            Err(why) => Err(self.unopened(why)),
+        }
+    }
+
+    /// The key of this one record; none: it is in clear.
+    pub(super) fn key(&self, sealer: Option<&Sealer>) -> Result<Option<RecordKey>, Unopened> {
+        if self.key_id == 0 {
+            return Ok(None);
+        }
+        let key = match sealer {
+            Some(sealer) => sealer.record_key(&self.context(), self.stored()),
+            None => Err(Unsealable::NoKeyring(self.key_id)),
+        };
+        key.map(Some).map_err(|why| self.unopened(why))
+    }
+
+    fn context(&self) -> [u8; CONTEXT_BYTES] {
+        context(self.kind, self.time_micros)
+    }
+
+    fn with_plain(self, plain: Vec<u8>) -> Self {
+        Self {
+            payload: plain.into(),
+            sealed: Some(self.payload),
+            ..self
+        }
+    }
+
+    fn unopened(&self, why: Unsealable) -> Unopened {
+        Unopened {
+            position: self.position,
+            sequence: self.sequence,
+            why,
+        }
+    }
+
+    /// The payload as it lies on disk.
+    fn stored(&self) -> &[u8] {
+        self.sealed.as_ref().unwrap_or(&self.payload)
+    }
+
     /// What proves later that it was recorded.
     #[must_use]
     pub fn receipt(&self) -> Receipt {
@@ -107,8 +181,8 @@ impl Record {
             writer: self.writer,
             previous_hash: self.previous_hash,
         };
-        let mut bytes = Vec::with_capacity(record_bytes(&self.payload));
-        let hash = encode(&mut bytes, &header, &self.payload);
+        let mut bytes = Vec::with_capacity(record_bytes(self.stored()));
+        let hash = encode(&mut bytes, &header, self.stored());
         (bytes, hash)
     }
 }
@@ -182,7 +256,7 @@ pub(super) fn hash(record: &[u8]) -> [u8; 32] {
     Sha256::digest(record).into()
 }
 
-/// Appends one record to `out` and returns its hash. The payload is at most 16 MiB.
+/// Appends one record to `out` and returns its hash. The payload is at most 16 MiB, or a sealed one of them.
 pub(super) fn encode(out: &mut Vec<u8>, header: &Header, payload: &[u8]) -> [u8; 32] {
     let start = out.len();
     let length = u32::try_from(record_bytes(payload))
@@ -261,11 +335,23 @@ impl Header {
             previous_hash: self.previous_hash,
             key_id: self.key_id,
             payload: Bytes::copy_from_slice(payload),
+            sealed: None,
         }
     }
 }
 
-const RECORD_BYTES_MAX: usize = HEADER_BYTES + PAYLOAD_BYTES_MAX;
+const CONTEXT_BYTES: usize = 2 + 8;
+
+/// What a sealed payload is bound to. Position and sequence are not known when it is sealed; the chain of hashes has them.
+pub(super) fn context(kind: u16, time_micros: i64) -> [u8; CONTEXT_BYTES] {
+    let mut context = [0; CONTEXT_BYTES];
+    context[..2].copy_from_slice(&kind.to_le_bytes());
+    context[2..].copy_from_slice(&time_micros.to_le_bytes());
+    context
+}
+
+/// The largest payload may be sealed.
+const RECORD_BYTES_MAX: usize = HEADER_BYTES + PAYLOAD_BYTES_MAX + sealed::OVERHEAD_BYTES;
 
 fn checksum(record: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Position;
 use super::envelope::PAYLOAD_BYTES_MAX;
+use crate::sealed::Unsealable;
 
 /// Why a journal was not opened. Nothing on disk was changed.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,14 @@ pub enum OpenError {
     /// What was durable once is not intact any more.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
+    /// What was recorded last cannot be read, so what is appended could not be read beside it.
+    #[error("journal directory `{}` is sealed; nothing was changed", dir.display())]
+    Closed {
+        /// The directory.
+        dir: PathBuf,
+        /// What is to be done.
+        source: Unopened,
+    },
     /// An option has a value that cannot work.
     #[error("journal option `{option}` is {value}: {rule}")]
     Option {
@@ -162,6 +171,9 @@ pub enum ReadError {
     /// The bytes there are no intact record.
     #[error(transparent)]
     Corrupt(#[from] Corruption),
+    /// The record is intact, and its payload is sealed.
+    #[error(transparent)]
+    Unopened(#[from] Unopened),
     /// The file system refused.
     #[error("read journal file `{}`", file.display())]
     Io {
@@ -170,6 +182,19 @@ pub enum ReadError {
         /// The cause.
         source: io::Error,
     },
+}
+
+/// A sealed record that was not opened. That it is intact is another question, which needs no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("open journal record {sequence} at position {position}")]
+pub struct Unopened {
+    /// Where the record begins.
+    pub position: Position,
+    /// Its number.
+    pub sequence: u64,
+    /// Why, and what to do about it.
+    #[source]
+    pub why: Unsealable,
 }
 
 /// Why a journal could not be shown to be whole.

@@ -4,8 +4,12 @@
 //! densely from 1, addressed by [`Position`], checksummed one by one and chained by hash. Whoever
 //! appends is answered after `fdatasync`; everything that waits at that moment shares one sync.
 //!
-//! This module knows nothing of verdicts or lists: kinds and payloads belong to the caller. It also
-//! knows nothing of keys: a payload may be encrypted, `key_id` only says so.
+//! This module knows nothing of verdicts or lists: kinds and payloads belong to the caller.
+//!
+//! With a [`Sealer`] each payload is sealed before it gets into line, and opened when it is read: callers see plain text on
+//! both sides. Checksums, the chain of hashes, receipts and check points are over what lies on disk, so recovery and
+//! verification need no key. A log may begin in clear and go on sealed; not the other way round, so without the key of what
+//! was recorded last it does not open for writing.
 //!
 //! On disk: [`envelope`] describes a record, `segment` the files, `mark` the file that says how far
 //! the log was durable, and `lock` is held by the one writer.
@@ -33,6 +37,7 @@ use parking_lot::RwLock;
 use tokio::sync::{oneshot, watch};
 
 use crate::hex::{from_hex, hex};
+use crate::sealed::{RecordKey, Sealer};
 
 mod apart;
 pub mod disk;
@@ -49,7 +54,7 @@ mod writer;
 
 pub use apart::{Apart, NoRecord, read_apart};
 pub use envelope::{PAYLOAD_BYTES_MAX, Record};
-pub use error::{AppendError, BrokenLink, Corruption, OpenError, ReadError, VerifyError};
+pub use error::{AppendError, BrokenLink, Corruption, OpenError, ReadError, Unopened, VerifyError};
 pub use reader::Reader;
 
 use disk::{Disk, RealDisk};
@@ -85,6 +90,8 @@ pub struct Options {
     pub log_id: Option<[u8; 16]>,
     /// How much is read when the journal is opened.
     pub check: Check,
+    /// What seals payloads and opens them; none: they lie in clear.
+    pub sealer: Option<Sealer>,
     /// The disk; tests play a failing one.
     pub disk: Arc<dyn Disk>,
 }
@@ -99,6 +106,7 @@ impl Default for Options {
             writer: WriterId::default(),
             log_id: None,
             check: Check::Whole,
+            sealer: None,
             disk: Arc::new(RealDisk),
         }
     }
@@ -188,20 +196,31 @@ pub struct NewRecord {
     pub kind: u16,
     /// Microseconds since 1970; the journal asks no clock.
     pub time_micros: i64,
-    /// The key the payload is encrypted under; 0 means in clear.
-    pub key_id: u32,
     /// At most 16 MiB.
     pub payload: Bytes,
+    /// The key the payload is sealed with; 0: it is in clear.
+    key_id: u32,
 }
 
 impl NewRecord {
-    /// A record in clear.
+    /// A record; the journal seals it where it has a sealer.
     pub fn new(kind: u16, time_micros: i64, payload: impl Into<Bytes>) -> Self {
         Self {
             kind,
             time_micros,
-            key_id: 0,
             payload: payload.into(),
+            key_id: 0,
+        }
+    }
+
+    /// The same as it is to lie on disk.
+    fn sealed_by(self, sealer: Option<&Sealer>) -> Self {
+        let Some(sealer) = sealer else { return self };
+        let context = envelope::context(self.kind, self.time_micros);
+        Self {
+            payload: sealer.seal(&context, &self.payload).into(),
+            key_id: sealer.key_id(),
+            ..self
         }
     }
 }
@@ -308,6 +327,13 @@ impl Journal {
             Some(survey) => survey,
             None => own::create(dir, &options)?,
         };
+        if let Some(last) = survey.closed.clone() {
+            last.opened(options.sealer.as_ref())
+                .map_err(|source| OpenError::Closed {
+                    dir: dir.to_owned(),
+                    source,
+                })?;
+        }
         let active = own::mend(dir, &survey, options.disk.as_ref())?;
         let mark = Mark {
             log_id: survey.log_id,
@@ -316,7 +342,13 @@ impl Journal {
         if let Err(error) = mark.write(dir, options.disk.as_ref()) {
             tracing::warn!(dir = %dir.display(), %error, "the journal opened without renewing its mark");
         }
-        let journal = Self::new(dir, &survey, options.queue_bytes_max, Health::Healthy);
+        let journal = Self::new(
+            dir,
+            &survey,
+            options.queue_bytes_max,
+            options.sealer.clone(),
+            Health::Healthy,
+        );
         let writer = Writer::new(
             Arc::clone(&journal.handle.shared),
             dir.to_owned(),
@@ -331,14 +363,23 @@ impl Journal {
         Ok((journal, survey.opened()))
     }
 
-    /// Opens the journal of a directory for reading, also beside the process that writes it.
+    /// Opens the journal of a directory for reading, also beside the process that writes it. Sealed records can be verified
+    /// and not read.
     ///
     /// The head is the last intact record found now, which the writer may not have synced yet. It
     /// moves only by [`Journal::refresh`].
     pub fn open_read_only(dir: impl AsRef<Path>) -> Result<(Self, Opened), OpenError> {
+        Self::open_read_only_with(dir, None)
+    }
+
+    /// [`Journal::open_read_only`], with what opens sealed records.
+    pub fn open_read_only_with(
+        dir: impl AsRef<Path>,
+        sealer: Option<Sealer>,
+    ) -> Result<(Self, Opened), OpenError> {
         let dir = dir.as_ref();
         let survey = survey_beside_writer(dir, Check::Whole)?;
-        let journal = Self::new(dir, &survey, 1, Health::Closed);
+        let journal = Self::new(dir, &survey, 1, sealer, Health::Closed);
         journal
             .handle
             .shared
@@ -353,12 +394,19 @@ impl Journal {
         Ok((journal, survey.opened()))
     }
 
-    fn new(dir: &Path, survey: &Survey, queue_bytes_max: usize, health: Health) -> Self {
+    fn new(
+        dir: &Path,
+        survey: &Survey,
+        queue_bytes_max: usize,
+        sealer: Option<Sealer>,
+        health: Health,
+    ) -> Self {
         let shared = Shared {
             dir: dir.to_owned(),
             log_id: survey.log_id,
             queue: Queue::new(queue_bytes_max),
             queue_bytes_max,
+            sealer,
             head: watch::Sender::new(survey.head),
             health: RwLock::new(health),
             segments: Segments::new(dir.to_owned(), survey.bases.iter().copied()),
@@ -388,9 +436,11 @@ impl Journal {
             .await
     }
 
-    /// [`Journal::append`] for a record with a key.
+    /// [`Journal::append`] for a record that was made before.
     pub async fn append_record(&self, record: NewRecord) -> Result<Appended, AppendError> {
         check_payload(&record)?;
+        // Here and not in the writer's thread, which all callers wait for.
+        let record = record.sealed_by(self.shared().sealer.as_ref());
         let (reply, answer) = oneshot::channel();
         self.shared()
             .queue
@@ -402,12 +452,15 @@ impl Journal {
     /// Appends records next to each other and returns when all are durable.
     ///
     /// If it is refused, none was recorded. After a crash without an answer a front part of the run
-    /// may have survived. The run, envelopes included, must fit into `queue_bytes_max`.
+    /// may have survived. The run, envelopes and what sealing adds included, must fit into `queue_bytes_max`.
     pub async fn append_all(&self, records: Vec<NewRecord>) -> Result<Vec<Appended>, AppendError> {
         records.iter().try_for_each(check_payload)?;
         if records.is_empty() {
             return Ok(Vec::new());
         }
+        let sealer = self.shared().sealer.as_ref();
+        let records = records.into_iter();
+        let records = records.map(|record| record.sealed_by(sealer)).collect();
         let (reply, answer) = oneshot::channel();
         let request = Request::Run { records, reply };
         let (bytes, limit) = (request.bytes(), self.shared().queue_bytes_max);
@@ -461,7 +514,15 @@ impl Journal {
         Reader::new(Arc::clone(self.shared()), position)
     }
 
-    /// Reads the whole log and returns the head it leads to, or the first broken link.
+    /// The key of one record of this log, to be handed out with it; none: it is in clear.
+    ///
+    /// # Errors
+    /// When the record is sealed and the key is not here.
+    pub fn key_of(&self, record: &Record) -> Result<Option<RecordKey>, Unopened> {
+        record.key(self.shared().sealer.as_ref())
+    }
+
+    /// Reads the whole log and returns the head it leads to, or the first broken link. Needs no key.
     pub fn verify(&self) -> Result<Head, VerifyError> {
         self.verify_each(|_| {})
     }
@@ -604,6 +665,7 @@ struct Shared {
     log_id: [u8; 16],
     queue: Queue,
     queue_bytes_max: usize,
+    sealer: Option<Sealer>,
     head: watch::Sender<Head>,
     health: RwLock<Health>,
     segments: Segments,

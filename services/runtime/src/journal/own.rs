@@ -96,6 +96,7 @@ pub(super) fn create(dir: &Path, options: &Options) -> Result<Survey, OpenError>
         head,
         torn: None,
         unproven: Position(0),
+        closed: None,
     })
 }
 

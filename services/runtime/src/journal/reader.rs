@@ -100,8 +100,17 @@ impl Iterator for Reader {
     type Item = Result<Record, ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let record = self.advance().transpose()?;
-        Some(record.map(|(header, bytes)| header.with_payload(&bytes[HEADER_BYTES..])))
+        let before = self.position;
+        let shared = Arc::clone(&self.shared);
+        let read = self.advance().transpose()?;
+        let record = read.and_then(|(header, bytes)| {
+            let record = header.with_payload(&bytes[HEADER_BYTES..]);
+            Ok(record.opened(shared.sealer.as_ref())?)
+        });
+        if record.is_err() {
+            self.position = before;
+        }
+        Some(record)
     }
 }
 
@@ -132,10 +141,12 @@ pub(super) fn read_at(shared: &Shared, position: Position) -> Result<Record, Rea
     }
     let (header, payload) = envelope::decode(&bytes, position.0)
         .map_err(|defect| shared.segments.corrupt(position.0, defect))?;
-    Ok(header.with_payload(payload))
+    Ok(header
+        .with_payload(payload)
+        .opened(shared.sealer.as_ref())?)
 }
 
-/// Walks the whole log and checks that each record continues the one before it.
+/// Walks the whole log and checks that each record continues the one before it. Opens none.
 pub(super) fn verify(
     shared: &Arc<Shared>,
     mut told: impl FnMut(&Head),

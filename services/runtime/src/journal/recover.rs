@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::envelope::{self, Defect, HEADER_BYTES};
+use super::envelope::{self, Defect, HEADER_BYTES, Record};
 use super::error::{Corruption, OpenError};
 use super::mark::Mark;
 use super::segment::{self, SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -23,6 +23,8 @@ pub(super) struct Survey {
     pub torn: Option<TornTail>,
     /// From here on nothing proves that the bytes were synced.
     pub unproven: Position,
+    /// What was recorded last, where that is sealed; for the writer, who must be able to read on.
+    pub closed: Option<Record>,
 }
 
 /// Who looks.
@@ -66,13 +68,21 @@ pub(super) fn survey(
         }
     }
     let mut attempts = 0;
-    let survey = loop {
+    let mut survey = loop {
         attempts += 1;
         match Segment::load(dir, last)?.check_last(mark.as_ref()) {
             Err(_) if beside == Beside::Writer && attempts < 5 => {}
             outcome => break outcome?,
         }
     };
+    // A crash while a new segment was begun leaves it empty.
+    if beside == Beside::Nobody
+        && survey.head.next_position.0 == last
+        && let Some(&before) = sealed.last()
+    {
+        let segment = Segment::load(dir, before)?;
+        survey.closed = segment.closed(&segment.scan());
+    }
     Ok(Some(Survey { bases, ..survey }))
 }
 
@@ -150,6 +160,14 @@ impl Segment {
             }
         }
         scan
+    }
+
+    /// The last of the intact records, where that is sealed.
+    fn closed(&self, scan: &Scan) -> Option<Record> {
+        let (offset, _) = scan.last_record?;
+        let bytes = &self.bytes[offset..scan.end];
+        let (header, payload) = envelope::decode(bytes, self.position_at(offset)).ok()?;
+        (header.key_id != 0).then(|| header.with_payload(payload))
     }
 
     fn hash_after(&self, scan: &Scan) -> [u8; 32] {
@@ -250,6 +268,7 @@ impl Segment {
                 scan.last_record
                     .map_or(end, |(_, durable)| durable.clamp(self.header.base, end)),
             ),
+            closed: self.closed(&scan),
         })
     }
 

@@ -4,7 +4,7 @@ use creditgate_runtime::hex::hex;
 
 use super::super::html::Html;
 use super::super::parts::Parts;
-use super::super::{CHAIN, CHECK_POINT, RECORD};
+use super::super::{CHAIN, CHECK_POINT, RECORD, RECORD_KEYS};
 use crate::identity::moment;
 
 /// What was known, and by which rules was decided.
@@ -195,6 +195,19 @@ pub fn how(parts: &Parts) -> Html {
                 .within("p"),
         ),
     };
+    let sealed = match parts.record.key_id {
+        0 => Html::default(),
+        _ => Html::paragraph(
+            "日志为加密存储，哈希与签名均针对密文。本包仅附所示各条记录各自的密钥，其间的其他记录仍为密文。",
+            "The journal is sealed, and hashes and signature are over what is sealed. The package has the key of each record that \
+             it shows; the others in it stay sealed.",
+        )
+        .and(
+            Html::fixed(RECORD_KEYS)
+                .within("code")
+                .within("p"),
+        ),
+    };
     let unproven = Html::paragraph(
         "本包不能证明：所附名单记录在变更日志中的位置（须核验数据目录），以及制作之后发生的变更。",
         "Not proven by the package: that its entries stood so in the change log (verify the data directory), and what changed \
@@ -203,6 +216,10 @@ pub fn how(parts: &Parts) -> Html {
     Html::section(
         "如何核验",
         "How to verify",
-        with.and(digests).and(hash).and(chain).and(unproven),
+        with.and(digests)
+            .and(hash)
+            .and(chain)
+            .and(sealed)
+            .and(unproven),
     )
 }
