@@ -669,6 +669,8 @@ async fn open(
             readiness: readiness.clone(),
             overlay_min: registry::OVERLAY_MIN,
             source_rules: source_rules(&config),
+            // Until a keyring is configured: `keyring.sealer("registry")`.
+            sealer: None,
         })
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
         // No copy of anything, wherever the others come from.
@@ -710,6 +712,8 @@ async fn open(
                 min_list_version_wait: config.limits.min_list_version_wait,
                 ..gate::Limits::default()
             },
+            // Until a keyring is configured: `keyring.sealer("content digests").keyed_hash(b"")`, one key for all
+            // replicas, which no rotation changes.
             digest_key: None,
             kafka: kafka.clone(),
         })
@@ -738,6 +742,8 @@ async fn open(
                         cluster: kafka.cluster.clone(),
                         partitions: kafka.partitions,
                     }),
+                    // Until a keyring is configured: `keyring.sealer("cases-table")`.
+                    sealer: None,
                 })
                 .map_err(|source| StartError::Cases { dir: dir(), source })?,
             ),
