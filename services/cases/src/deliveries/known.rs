@@ -387,3 +387,6 @@ fn letter(seal: &Seal, delivery: &str, row: &Row<'_>) -> rusqlite::Result<Letter
         case_id: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests;
