@@ -179,14 +179,7 @@ fn open(
 /// What a sealed file holds, in memory.
 fn opened(file: File, sealer: &Sealer) -> Result<Bytes, Unfit> {
     let length = file.metadata()?.len();
-    if let Some(free) = memory_free()
-        && length > free
-    {
-        return Err(Unfit::Memory {
-            needed_mib: length >> 20,
-            free_mib: free >> 20,
-        });
-    }
+    room_for(length, memory_free())?;
     // Sealed it is a little longer.
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     let file = BufReader::with_capacity(1 << 20, file);
@@ -202,10 +195,31 @@ fn opened(file: File, sealer: &Sealer) -> Result<Bytes, Unfit> {
     Ok(Bytes::from(bytes))
 }
 
-/// Bytes of memory that the system can still give; `None` where it does not say.
+/// Better no start than one that the system ends for want of memory, half way and without a word.
+fn room_for(length: u64, free: Option<u64>) -> Result<(), Unfit> {
+    match free {
+        Some(free) if length > free => Err(Unfit::Memory {
+            needed_mib: length >> 20,
+            free_mib: free >> 20,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of memory that the system can still give, or a container may take at most; `None` where neither is told.
 fn memory_free() -> Option<u64> {
-    let told = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = told.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let of_container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let of_container = of_container.and_then(|told| told.trim().parse::<u64>().ok());
+    let of_system = fs::read_to_string("/proc/meminfo").ok();
+    let of_system = of_system.and_then(|told| available(&told));
+    of_container.into_iter().chain(of_system).min()
+}
+
+/// What `/proc/meminfo` says can still be given, in bytes.
+fn available(told: &str) -> Option<u64> {
+    let line = told
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
 }
@@ -497,6 +511,18 @@ fn path_of(dir: &Path, seq: u64) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sealed_base_is_opened_only_where_it_finds_room() {
+        let told = "MemTotal:  8000000 kB\nMemFree:  10 kB\nMemAvailable:    2048 kB\n";
+        assert_eq!(available(told), Some(2 << 20));
+        assert_eq!(available("MemTotal: 8000000 kB\n"), None);
+        room_for(2 << 20, Some(2 << 20)).expect("just enough");
+        room_for(1 << 50, None).expect("nobody knows");
+        let refused = room_for(3 << 20, Some(2 << 20)).expect_err("too much");
+        let told = refused.to_string();
+        assert!(told.contains("takes 3 MiB of memory, of which 2 MiB are free"), "{told}");
+    }
 
     #[test]
     fn what_was_given_up_leaves_nothing_and_what_a_kill_left_is_removed() {
