@@ -14,6 +14,7 @@ use creditgate_runtime::kafka::Cluster;
 use creditgate_runtime::live::Live;
 use creditgate_runtime::metrics::{CasesRole, Metrics};
 use creditgate_runtime::ports::{Change, Changes, History, Reviews};
+use creditgate_runtime::sealed::Sealer;
 use creditgate_runtime::threads::{self, Rank};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
@@ -26,7 +27,7 @@ use crate::keeper::{Command, Fresh, Keeper, Make, Plan, Requested};
 use crate::log::{Fault, Log, OnTopic};
 use crate::review::Reviewer;
 use crate::state::CaseState;
-use crate::table::{Logs, Lookup, Table};
+use crate::table::{Logs, Lookup, Seal, Table};
 use crate::terms::{BookTerms, Settings};
 
 /// Acts that wait for their turn.
@@ -58,6 +59,8 @@ pub struct Options {
     pub settings: Settings,
     /// Where Kafka keeps the records of cases; without it the data directory does.
     pub kafka: Option<OnKafka>,
+    /// Seals what the tables hold of people; without it they hold it in clear.
+    pub sealer: Option<Sealer>,
 }
 
 /// The topics of the cases.
@@ -257,6 +260,7 @@ impl Cases {
             metrics,
             settings,
             kafka,
+            sealer,
         } = options;
         let dir = data_dir.join("cases");
         let (journal, opened) = Journal::open(dir.join("journal"), journal)?;
@@ -271,7 +275,8 @@ impl Cases {
              }| { OnTopic::stand(&cluster, partitions, &dir, &journal) },
         );
         let topic = topic.transpose().map_err(Fault::from)?;
-        let mut table = Table::open(&dir, logs)?;
+        let seal = Seal::new(sealer);
+        let mut table = Table::open(&dir, logs, &seal)?;
         let mark = table.mark();
         let verdicts = reviews.opened_with();
         let known = mark
@@ -279,7 +284,7 @@ impl Cases {
             .max(table.ahead()?.keys().next_back().copied().unwrap_or(0));
         if known > verdicts || mark.cases > opened.head.sequence {
             tracing::warn!("the tables of cases are ahead of the journals; making them anew");
-            table = Table::create(&dir, logs)?;
+            table = Table::create(&dir, logs, &seal)?;
         }
         let shared = Arc::new(Shared {
             stop: CancellationToken::new(),

@@ -234,7 +234,7 @@ impl App {
             keyring: keyring(config)?,
         };
         if let Some(keyring) = &own_keys.keyring {
-            tracing::info!(key_id = keyring.active().get(), "journals are sealed");
+            tracing::info!(key_id = keyring.active().get(), "what is kept is sealed");
         }
         let keyring_file = config.sealing.keyring_file.as_deref();
         if let Some(exposed) = keyring_file.and_then(sealed::exposure) {
@@ -675,8 +675,9 @@ async fn open(
             config::Ack::Durable => journal::Ack::Durable,
             config::Ack::Written => journal::Ack::Written,
         };
+        let sealer = |purpose: &str| keyring.as_ref().map(|keyring| keyring.sealer(purpose));
         let journal = |purpose: &str| journal::Options {
-            sealer: keyring.as_ref().map(|keyring| keyring.sealer(purpose)),
+            sealer: sealer(purpose),
             segment_bytes: config.journal.segment_bytes(),
             // A queue larger than the address space has no other bound than memory.
             queue_bytes_max: usize::try_from(config.journal.queue_bytes()).unwrap_or(usize::MAX),
@@ -704,6 +705,7 @@ async fn open(
             readiness: readiness.clone(),
             overlay_min: registry::OVERLAY_MIN,
             source_rules: source_rules(&config),
+            sealer: sealer(purpose::REGISTRY),
         })
         .map_err(|source| StartError::Registry { dir: dir(), source })?;
         // No copy of anything, wherever the others come from.
@@ -745,7 +747,8 @@ async fn open(
                 min_list_version_wait: config.limits.min_list_version_wait,
                 ..gate::Limits::default()
             },
-            digest_key: None,
+            // One for all replicas, which no rotation changes.
+            digest_key: sealer(purpose::CONTENT).map(|sealer| sealer.keyed_hash(b"")),
             kafka: kafka.clone(),
         })
         .map_err(|source| StartError::Gate { dir: dir(), source })?;
@@ -773,6 +776,7 @@ async fn open(
                         cluster: kafka.cluster.clone(),
                         partitions: kafka.partitions,
                     }),
+                    sealer: sealer(purpose::CASES_TABLE),
                 })
                 .map_err(|source| StartError::Cases { dir: dir(), source })?,
             ),

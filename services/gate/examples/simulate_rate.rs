@@ -69,6 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         readiness: Readiness::expecting([creditgate_registry::COMPONENT]),
         overlay_min: OVERLAY_MIN,
         source_rules: Default::default(),
+        sealer: None,
     })?;
     let caller = Callers::loopback_only().authenticate(&Shown::LOCAL)?;
     let began = Instant::now();

@@ -1,7 +1,8 @@
 //! The keyed digest by which an event that comes again is compared with the first.
 //!
 //! Keyed, since the events of a case can be guessed: whoever sees a digest must not be able to try
-//! numbers until one fits.
+//! numbers until one fits. The key is given, where one keyring gives all replicas the same, or drawn once and kept in the
+//! data directory, where whoever has that finds it. With another key repeats are compared by their content.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};

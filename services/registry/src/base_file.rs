@@ -4,9 +4,14 @@
 //! to which record, what stands beside the entries) · zeros up to a multiple of eight · the bytes
 //! of [`Base`], which carry a checksum of their own. Written new, synced, renamed; never changed in
 //! place. A file that is damaged or of another log is passed over with a warning.
+//!
+//! Where the registry seals, all of this is sealed ([`crate::sealed_file`]), with the header of the base, which is known
+//! last, in the last piece. Such a file is not mapped: it is opened into memory, which it takes whole, and twice while
+//! a new one takes its place. Its entries are not sealed one by one, since a decision reads their texts where they lie,
+//! and sweeps read all of them.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,11 +22,14 @@ use creditgate_measures::lists::{BASE_HEADER_BYTES, Base, ListVersion, Lists};
 use creditgate_measures::name::SimplifyTable;
 use creditgate_measures::time::Time;
 use creditgate_runtime::journal::Position;
+use creditgate_runtime::sealed::Sealer;
 use serde::{Deserialize, Serialize};
 
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::log::Beside;
+use crate::sealed_file::{self, Kind, SealedReader, SealedWriter};
+use crate::sealing::Sealing;
 
 /// FENCE (base format): the last byte is the format's number; another layout needs another one, and
 /// older files are then rebuilt.
@@ -46,6 +54,8 @@ pub struct Opened {
     pub confirmed: std::collections::BTreeMap<ListCode, Time>,
     /// What is kept beside the lists.
     pub beside: Beside,
+    /// Whether the file is sealed as a new one would be: with the same key, or like it not at all.
+    pub sealed_as_now: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -71,6 +81,14 @@ enum Unfit {
     OtherLog,
     #[error("it lies ahead of the change log")]
     Ahead,
+    #[error("it is sealed, and no keyring is configured")]
+    NoKey,
+    #[error("it is sealed, and damaged or sealed with a key that is not in the keyring")]
+    Sealed(#[source] std::io::Error),
+    #[error(
+        "it is sealed and takes {needed_mib} MiB of memory, of which {free_mib} MiB are free: give the machine more, or stop sealing and rely on an encrypted disk"
+    )]
+    Memory { needed_mib: u64, free_mib: u64 },
     #[error(transparent)]
     Base(#[from] creditgate_measures::lists::BaseError),
 }
@@ -78,14 +96,27 @@ enum Unfit {
 /// The newest base file that fits the log, if there is one. What was never finished is removed.
 ///
 /// # Errors
-/// When the directory cannot be read.
-pub fn open_newest(dir: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Option<Opened>, Error> {
+/// When the directory cannot be read, or a sealed file finds no room in memory: read from the log, the lists would find
+/// none either.
+pub(crate) fn open_newest(
+    dir: &Path,
+    log_id: uuid::Uuid,
+    log_seq: u64,
+    sealing: &Sealing,
+) -> Result<Option<Opened>, Error> {
     remove_unfinished(dir);
     let mut files = base_files(dir)?;
     files.sort_unstable_by(|a, b| b.cmp(a));
     for (_, path) in files {
-        match open(&path, log_id, log_seq) {
+        match open(&path, log_id, log_seq, sealing) {
             Ok(opened) => return Ok(Some(opened)),
+            Err(why @ Unfit::Memory { .. }) => {
+                return Err(Error::Io {
+                    action: "open the base file",
+                    path,
+                    source: std::io::Error::other(why),
+                });
+            }
             Err(why) => {
                 tracing::warn!(
                     path = %path.display(),
@@ -98,8 +129,19 @@ pub fn open_newest(dir: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Optio
     Ok(None)
 }
 
-fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Opened, Unfit> {
-    let bytes = mapped(&File::open(path)?)?;
+fn open(
+    path: &Path,
+    log_id: uuid::Uuid,
+    log_seq: u64,
+    sealing: &Sealing,
+) -> Result<Opened, Unfit> {
+    let mut file = File::open(path)?;
+    let first = sealed_file::head_of(&file)?;
+    file.rewind()?;
+    let bytes = match sealed_file::is_sealed(&first) {
+        false => mapped(&file)?,
+        true => opened(file, sealing.sealer().ok_or(Unfit::NoKey)?)?,
+    };
     let (head, base_at) = read_head(&bytes).ok_or(Unfit::Head)?;
     if head.log_id != *log_id.as_bytes() {
         return Err(Unfit::OtherLog);
@@ -130,7 +172,56 @@ fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64) -> Result<Opened, Unfit> 
                 .collect(),
             desk: head.desk,
         },
+        sealed_as_now: sealed_file::key_of(&first) == sealing.key_id(),
     })
+}
+
+/// What a sealed file holds, in memory.
+fn opened(file: File, sealer: &Sealer) -> Result<Bytes, Unfit> {
+    let length = file.metadata()?.len();
+    room_for(length, memory_free())?;
+    // Sealed it is a little longer.
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    let file = BufReader::with_capacity(1 << 20, file);
+    let mut sealed = SealedReader::new(file, sealer, Kind::Base).map_err(Unfit::Sealed)?;
+    sealed.read_to_end(&mut bytes).map_err(Unfit::Sealed)?;
+    let header = sealed.last().unwrap_or_default();
+    let base_at = base_at(&bytes).ok_or(Unfit::Head)?;
+    let place = bytes.get_mut(base_at..base_at + BASE_HEADER_BYTES);
+    match place.filter(|place| place.len() == header.len()) {
+        Some(place) => place.copy_from_slice(header),
+        None => return Err(Unfit::Head),
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// Better no start than one that the system ends for want of memory, half way and without a word.
+fn room_for(length: u64, free: Option<u64>) -> Result<(), Unfit> {
+    match free {
+        Some(free) if length > free => Err(Unfit::Memory {
+            needed_mib: length >> 20,
+            free_mib: free >> 20,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes of memory that the system can still give, or a container may take at most; `None` where neither is told.
+fn memory_free() -> Option<u64> {
+    let of_container = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let of_container = of_container.and_then(|told| told.trim().parse::<u64>().ok());
+    let of_system = fs::read_to_string("/proc/meminfo").ok();
+    let of_system = of_system.and_then(|told| available(&told));
+    of_container.into_iter().chain(of_system).min()
+}
+
+/// What `/proc/meminfo` says can still be given, in bytes.
+fn available(told: &str) -> Option<u64> {
+    let line = told
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
 }
 
 /// The bytes of a file that is not changed any more, mapped into memory: what is not looked at stays
@@ -151,15 +242,24 @@ fn read_head(bytes: &[u8]) -> Option<(Head, usize)> {
     if bytes.get(..8)? != MAGIC {
         return None;
     }
-    let length = u32::from_le_bytes(*bytes.get(8..)?.first_chunk()?) as usize;
+    let length = head_length(bytes)?;
     let crc = u32::from_le_bytes(*bytes.get(12..)?.first_chunk()?);
     let head = bytes.get(FIXED_BYTES..FIXED_BYTES.checked_add(length)?)?;
     if crc32fast::hash(head) != crc {
         return None;
     }
-    let base_at = (FIXED_BYTES + length).next_multiple_of(8);
-    (base_at <= bytes.len()).then_some(())?;
-    Some((postcard::from_bytes(head).ok()?, base_at))
+    Some((postcard::from_bytes(head).ok()?, base_at(bytes)?))
+}
+
+fn head_length(bytes: &[u8]) -> Option<usize> {
+    Some(u32::from_le_bytes(*bytes.get(8..)?.first_chunk()?) as usize)
+}
+
+/// Where the base begins.
+fn base_at(bytes: &[u8]) -> Option<usize> {
+    let at = FIXED_BYTES.checked_add(head_length(bytes)?)?;
+    let at = at.checked_next_multiple_of(8)?;
+    (at <= bytes.len()).then_some(at)
 }
 
 /// The table by which names are indexed.
@@ -174,17 +274,17 @@ pub enum Names<'a> {
 /// For a base that somebody waits for.
 pub static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Writes the lists as a base file and opens it again; older files stay until [`remove_older`].
+/// Writes the lists as a base file, sealed or in clear, and opens it again; older files stay until [`remove_older`].
 ///
 /// # Errors
 /// When the disk refuses, or gives back something else than was written; or when it was given up.
-pub fn write(
+pub(crate) fn write(
     dir: &Path,
     lists: &Lists,
     beside: &Beside,
     next: Position,
     names: Names<'_>,
-    given_up: &AtomicBool,
+    (sealing, given_up): (&Sealing, &AtomicBool),
 ) -> Result<Base, Error> {
     let version = lists.version();
     let path = path_of(dir, version.seq);
@@ -204,7 +304,11 @@ pub fn write(
         given_up,
     };
     let mut out = BufWriter::with_capacity(1 << 20, steady);
-    let written = write_to(&mut out, lists, beside, next, names)
+    let written = match sealing.sealer() {
+        None => write_clear(&mut out, lists, beside, next, names),
+        Some(sealer) => write_sealed(&mut out, sealer, lists, beside, next, names),
+    };
+    let written = written
         .and_then(|()| out.flush())
         .and_then(|()| out.get_ref().file.sync_all());
     if written.is_err() {
@@ -218,7 +322,7 @@ pub fn write(
         .map_err(io("sync directory", dir))?;
     // Opening reads all of it once more; the file is good for the next start.
     not_given_up(given_up).map_err(io("open the base file just written", &path))?;
-    open(&path, version.log_id, version.seq)
+    open(&path, version.log_id, version.seq, sealing)
         .map(|opened| opened.base)
         .map_err(|unfit| Error::Io {
             action: "open the base file just written",
@@ -273,13 +377,39 @@ impl Seek for Steady<'_> {
     }
 }
 
-fn write_to(
+fn write_clear(
     out: &mut (impl Write + Seek),
     lists: &Lists,
     beside: &Beside,
     next: Position,
     names: Names<'_>,
 ) -> std::io::Result<()> {
+    let (base_at, header) = write_to(out, lists, beside, next, names)?;
+    out.seek(SeekFrom::Start(base_at as u64))?;
+    out.write_all(&header)
+}
+
+fn write_sealed(
+    out: &mut impl Write,
+    sealer: &Sealer,
+    lists: &Lists,
+    beside: &Beside,
+    next: Position,
+    names: Names<'_>,
+) -> std::io::Result<()> {
+    let mut out = SealedWriter::new(out, sealer, Kind::Base)?;
+    let (_, header) = write_to(&mut out, lists, beside, next, names)?;
+    out.end(&header).map(drop)
+}
+
+/// Writes everything, with zeros in the place of the base's header; gives that place and the header.
+fn write_to(
+    out: &mut impl Write,
+    lists: &Lists,
+    beside: &Beside,
+    next: Position,
+    names: Names<'_>,
+) -> std::io::Result<(usize, [u8; BASE_HEADER_BYTES])> {
     let (Names::AsIndexed(simplify) | Names::Anew(simplify)) = names;
     let head = Head {
         log_id: *lists.version().log_id.as_bytes(),
@@ -306,17 +436,21 @@ fn write_to(
     out.write_all(&crc32fast::hash(&head).to_le_bytes())?;
     out.write_all(&head)?;
     let written = FIXED_BYTES + head.len();
-    out.write_all(&[0; 8][..written.next_multiple_of(8) - written])?;
-    match names {
-        Names::Anew(simplify) => out.write_all(&lists.to_base(simplify)),
-        Names::AsIndexed(simplify) => {
-            let header_at = out.stream_position()?;
-            out.write_all(&[0; BASE_HEADER_BYTES])?;
-            let header = lists.write_base(simplify, |part| out.write_all(part))?;
-            out.seek(SeekFrom::Start(header_at))?;
-            out.write_all(&header)
+    let base_at = written.next_multiple_of(8);
+    out.write_all(&[0; 8][..base_at - written])?;
+    out.write_all(&[0; BASE_HEADER_BYTES])?;
+    let header = match names {
+        Names::Anew(simplify) => {
+            let base = lists.to_base(simplify);
+            let (header, rest) = base
+                .split_first_chunk::<BASE_HEADER_BYTES>()
+                .ok_or_else(|| std::io::Error::other("a base has no header"))?;
+            out.write_all(rest)?;
+            *header
         }
-    }
+        Names::AsIndexed(simplify) => lists.write_base(simplify, |part| out.write_all(part))?,
+    };
+    Ok((base_at, header))
 }
 
 /// Removes base files older than this number.
@@ -379,6 +513,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_sealed_base_is_opened_only_where_it_finds_room() {
+        let told = "MemTotal:  8000000 kB\nMemFree:  10 kB\nMemAvailable:    2048 kB\n";
+        assert_eq!(available(told), Some(2 << 20));
+        assert_eq!(available("MemTotal: 8000000 kB\n"), None);
+        room_for(2 << 20, Some(2 << 20)).expect("just enough");
+        room_for(1 << 50, None).expect("nobody knows");
+        let refused = room_for(3 << 20, Some(2 << 20)).expect_err("too much");
+        let told = refused.to_string();
+        assert!(told.contains("takes 3 MiB of memory, of which 2 MiB are free"), "{told}");
+    }
+
+    #[test]
     fn what_was_given_up_leaves_nothing_and_what_a_kill_left_is_removed() {
         let dir = tempfile::tempdir().expect("a directory");
         let simplify = SimplifyTable::empty();
@@ -387,7 +533,8 @@ mod tests {
         let write = |given_up: bool| {
             let (beside, names) = (Beside::default(), Names::AsIndexed(&simplify));
             let given_up = AtomicBool::new(given_up);
-            write(dir.path(), &lists, &beside, Position(0), names, &given_up)
+            let how = (&Sealing::default(), &given_up);
+            write(dir.path(), &lists, &beside, Position(0), names, how)
         };
         let files = || {
             std::fs::read_dir(dir.path())
@@ -399,7 +546,7 @@ mod tests {
         write(false).expect("a base");
         std::fs::write(dir.path().join("base-1.lists.new"), "half").expect("written");
         assert_eq!(files(), 2);
-        let opened = open_newest(dir.path(), log, 0).expect("the directory");
+        let opened = open_newest(dir.path(), log, 0, &Sealing::default()).expect("the directory");
         assert!(opened.is_some());
         assert_eq!(files(), 1);
     }

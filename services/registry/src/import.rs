@@ -24,6 +24,7 @@ use crate::files::is_cut_off;
 use crate::identity::complete::{self, Statement};
 use crate::keeper::{Keeper, Planned, as_of, stated_put};
 use crate::life::{self, ABSENT_FROM_SOURCE, Step};
+use crate::sealing::Sealing;
 use crate::spool::Spool;
 
 use held::Shrinks;
@@ -184,10 +185,10 @@ pub struct Job {
 impl Job {
     /// An import without rows yet.
     #[must_use]
-    pub fn new(header: Header, caller: Arc<str>, dir: &Path) -> Self {
+    pub(crate) fn new(header: Header, caller: Arc<str>, dir: &Path, sealing: &Sealing) -> Self {
         Self {
             header,
-            rows: Spool::new(dir),
+            rows: Spool::new(dir, sealing),
             caller,
             approved: false,
         }

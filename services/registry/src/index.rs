@@ -1,5 +1,6 @@
 //! Where the records of an entry stand in the change log, and under which keys it was ever found:
-//! SQLite, made from the log, and thrown away whenever it is in doubt.
+//! SQLite, made from the log, and thrown away whenever it is in doubt. Where the registry seals, keys stand in it as
+//! keyed hashes; it is made anew when that is switched on or off, or another keyring comes.
 //!
 //! A question about the past then reads the records of the entries it is about, not the whole log.
 //! The index follows the log on a thread of its own; a question brings it up to date first.
@@ -23,9 +24,10 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use crate::error::Error;
 use crate::log::{ChangeLog, Entered, What};
+use crate::sealing::Sealing;
 
 /// Of the tables and of the keys; another one is a foreign file.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 /// `cglx`, in the file's header.
 const APPLICATION: i64 = 0x6367_6c78;
 const FILE: &str = "entries.sqlite";
@@ -60,6 +62,7 @@ pub(crate) struct Index {
     log: ChangeLog,
     live: Live,
     path: PathBuf,
+    sealing: Sealing,
     /// One reader or writer at a time; questions about the past are asked by people and replays.
     table: Mutex<Option<Table>>,
 }
@@ -70,17 +73,23 @@ struct Table {
     seq: u64,
     position: Position,
     simplify_hash: [u8; 32],
+    sealing: Sealing,
 }
+
+/// An entry as the index names it: by its key, or by the keyed hash of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct EntryRow(i64);
 
 /// What is asked; the answer is right up to the version it was opened at.
 pub(crate) struct Asked<'a>(&'a Table);
 
 impl Index {
-    pub fn new(log: ChangeLog, live: Live, dir: &Path) -> Arc<Self> {
+    pub fn new(log: ChangeLog, live: Live, dir: &Path, sealing: Sealing) -> Arc<Self> {
         Arc::new(Self {
             log,
             live,
             path: dir.join(FILE),
+            sealing,
             table: Mutex::new(None),
         })
     }
@@ -129,7 +138,7 @@ impl Index {
             Err(error @ (Unfit::Sql(_) | Unfit::Foreign(_))) => {
                 tracing::warn!(error = %Chain(&error), "the index of entries is made again from the change log");
                 *held = None;
-                *held = Some(Table::create(&self.path, &self.log, &self.live)?);
+                *held = Some(self.made_anew()?);
                 self.try_ask(&mut held, up_to, &question)
             }
             answer => answer,
@@ -160,20 +169,29 @@ impl Index {
         }
         let table = match held.take() {
             Some(table) => table,
-            None => match Table::open(&self.path, &self.log, hash) {
+            None => match Table::open(&self.path, &self.log, hash, &self.sealing) {
                 Ok(table) => table,
                 Err(why) => {
                     tracing::info!(why, "making the index of entries from the change log");
-                    Table::create(&self.path, &self.log, &self.live)?
+                    self.made_anew()?
                 }
             },
         };
         Ok(held.insert(table))
     }
+
+    fn made_anew(&self) -> Result<Table, Unfit> {
+        Table::create(&self.path, &self.log, &self.live, &self.sealing)
+    }
 }
 
 impl Table {
-    fn open(path: &Path, log: &ChangeLog, simplify_hash: [u8; 32]) -> Result<Self, String> {
+    fn open(
+        path: &Path,
+        log: &ChangeLog,
+        simplify_hash: [u8; 32],
+        sealing: &Sealing,
+    ) -> Result<Self, String> {
         if !path.exists() {
             return Err("there is none".to_owned());
         }
@@ -182,7 +200,7 @@ impl Table {
             let row = connection.query_row(
                 "SELECT (SELECT application_id FROM pragma_application_id),
                     (SELECT user_version FROM pragma_user_version),
-                    log_id, simplify, seq, position, rows, (SELECT count(*) FROM records)
+                    log_id, simplify, seq, position, rows, (SELECT count(*) FROM records), sealed
                 FROM mark",
                 [],
                 |row| {
@@ -190,12 +208,13 @@ impl Table {
                     let of: (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(3)?);
                     let mark: (i64, i64) = (row.get(4)?, row.get(5)?);
                     let rows: (i64, i64) = (row.get(6)?, row.get(7)?);
-                    Ok((form, of, mark, rows))
+                    let sealed: Vec<u8> = row.get(8)?;
+                    Ok((form, of, mark, rows, sealed))
                 },
             )?;
             Ok((connection, row))
         };
-        let (connection, (form, (of_log, names), (seq, position), rows)) =
+        let (connection, (form, (of_log, names), (seq, position), rows, sealed)) =
             read().map_err(|error| error.to_string())?;
         if form != (APPLICATION, FORMAT) {
             return Err("it is of another format".to_owned());
@@ -204,6 +223,9 @@ impl Table {
             return Err(
                 "it belongs to another change log, or to names written otherwise".to_owned(),
             );
+        }
+        if sealed != sealing.proof() {
+            return Err("its keys are hashed in another way".to_owned());
         }
         if rows.0 != rows.1 {
             return Err(format!("it holds {} of {} records", rows.1, rows.0));
@@ -217,10 +239,16 @@ impl Table {
             seq,
             position,
             simplify_hash,
+            sealing: sealing.clone(),
         })
     }
 
-    fn create(path: &Path, log: &ChangeLog, live: &Live) -> Result<Self, Unfit> {
+    fn create(
+        path: &Path,
+        log: &ChangeLog,
+        live: &Live,
+        sealing: &Sealing,
+    ) -> Result<Self, Unfit> {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let mut file = path.as_os_str().to_owned();
             file.push(suffix);
@@ -240,7 +268,7 @@ impl Table {
         connection.pragma_update(None, "application_id", APPLICATION)?;
         connection.pragma_update(None, "user_version", FORMAT)?;
         connection.execute_batch(
-            "CREATE TABLE mark (log_id BLOB NOT NULL, simplify BLOB NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, rows INTEGER NOT NULL);
+            "CREATE TABLE mark (log_id BLOB NOT NULL, simplify BLOB NOT NULL, seq INTEGER NOT NULL, position INTEGER NOT NULL, rows INTEGER NOT NULL, sealed BLOB NOT NULL);
             CREATE TABLE records (entry INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (entry, position)) WITHOUT ROWID;
             CREATE TABLE found_by (key INTEGER NOT NULL, entry INTEGER NOT NULL, PRIMARY KEY (key, entry)) WITHOUT ROWID;
             CREATE TABLE confirmed (seq INTEGER PRIMARY KEY, list TEXT NOT NULL, at INTEGER NOT NULL, of_all INTEGER NOT NULL, recorded INTEGER NOT NULL);
@@ -249,14 +277,19 @@ impl Table {
         )?;
         let simplify_hash = live.load().book.simplify().content_hash();
         connection.execute(
-            "INSERT INTO mark VALUES (?1, ?2, 0, 0, 0)",
-            params![&log.log_id().as_bytes()[..], &simplify_hash[..]],
+            "INSERT INTO mark VALUES (?1, ?2, 0, 0, 0, ?3)",
+            params![
+                &log.log_id().as_bytes()[..],
+                &simplify_hash[..],
+                sealing.proof()
+            ],
         )?;
         Ok(Self {
             connection,
             seq: 0,
             position: Position(0),
             simplify_hash,
+            sealing: sealing.clone(),
         })
     }
 
@@ -264,6 +297,7 @@ impl Table {
     fn take(&mut self, log: &ChangeLog, simplify: &SimplifyTable) -> Result<(), Unfit> {
         let (mut records, mut found_by) = (Vec::new(), Vec::new());
         let (mut others, mut marks) = (Vec::new(), Vec::new());
+        let number = |key| self.sealing.number(key);
         let (mut seq, mut position) = (self.seq, self.position);
         let mut taken = 0;
         for entered in log.read_from(self.position) {
@@ -386,28 +420,33 @@ fn tells_of_subjects(what: Option<&Noted>) -> bool {
 }
 
 impl Asked<'_> {
+    /// The entries with this key, as the index names them.
+    pub fn row(&self, entry: Key) -> EntryRow {
+        EntryRow(self.0.sealing.number(entry))
+    }
+
     /// Whether names are found as this table writes them.
     pub fn normalised_by(&self, simplify: &SimplifyTable) -> bool {
         self.0.simplify_hash == simplify.content_hash()
     }
 
-    /// The records of every entry with this key, in their order.
-    pub fn records(&self, entry: Key) -> rusqlite::Result<Vec<Position>> {
+    /// The records of every entry in this row, in their order.
+    pub fn records(&self, entry: EntryRow) -> rusqlite::Result<Vec<Position>> {
         self.positions(
             "SELECT position FROM records WHERE entry = ?1 ORDER BY position",
-            number(entry),
+            entry.0,
         )
     }
 
-    /// The keys of the entries that were ever found under a key.
-    pub fn found_by(&self, key: Key) -> rusqlite::Result<Vec<Key>> {
+    /// The entries that were ever found under a key.
+    pub fn found_by(&self, key: Key) -> rusqlite::Result<Vec<EntryRow>> {
         let mut statement = self
             .0
             .connection
             .prepare_cached("SELECT entry FROM found_by WHERE key = ?1")?;
-        let rows = statement.query_map([number(key)], |row| row.get::<_, i64>(0))?;
-        rows.map(|row| row.map(|entry| Key(entry.cast_unsigned())))
-            .collect()
+        let key = self.0.sealing.number(key);
+        let rows = statement.query_map([key], |row| row.get(0))?;
+        rows.map(|row| row.map(EntryRow)).collect()
     }
 
     /// The confirmations up to a version, in their order: list, as of when, whether that was computed from all of its
@@ -452,10 +491,6 @@ impl Asked<'_> {
         rows.map(|row| row.map(|at| Position(at.cast_unsigned())))
             .collect()
     }
-}
-
-const fn number(key: Key) -> i64 {
-    key.0.cast_signed()
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {

@@ -41,6 +41,7 @@ use crate::import::differ::SourceRules;
 use crate::life::{self, Known, Step};
 use crate::log::{self, Beside, ChangeLog, Confirmation};
 use crate::registry::Options;
+use crate::sealing::Sealing;
 use crate::upstream::{News, Recorded, Source};
 
 /// The readiness component of the lists.
@@ -197,6 +198,8 @@ pub(crate) struct Keeper {
     /// The readiness while nothing is wrong.
     pub well: State,
     pub lists_dir: PathBuf,
+    /// How files stand on the disk.
+    pub sealing: Sealing,
     /// The smallest overlay that is worth a new base.
     pub overlay_min: usize,
     /// What the registry was opened with: one that takes over chooses its book anew.
@@ -566,10 +569,12 @@ impl Keeper {
         let beside = self.beside.clone();
         let next = self.log.head().next_position;
         let dir = self.lists_dir.clone();
+        let sealing = self.sealing.clone();
         let book = Arc::clone(&self.book);
         move || {
             let names = Names::AsIndexed(book.simplify());
-            let base = base_file::write(&dir, &lists, &beside, next, names, &given_up);
+            let how = (&sealing, &*given_up);
+            let base = base_file::write(&dir, &lists, &beside, next, names, how);
             Merged { lists, next, base }
         }
     }

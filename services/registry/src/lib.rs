@@ -35,6 +35,8 @@ mod index;
 mod keeper;
 mod past_entries;
 mod registry;
+mod sealed_file;
+mod sealing;
 mod service;
 mod spool;
 mod viewpoint;

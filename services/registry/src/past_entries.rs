@@ -25,7 +25,7 @@ use rustc_hash::FxHashSet;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::history::{Past, change_of, come_of, lists_read};
-use crate::index::{Asked, Unfit};
+use crate::index::{Asked, EntryRow, Unfit};
 use crate::life::action;
 use crate::log::{self, Entered, What};
 
@@ -106,8 +106,9 @@ impl Past {
         let by_index = self.index().ask(up_to, |index| {
             let mut newest = BTreeMap::new();
             for entry_id in entry_ids {
+                let row = index.row(entry_id_key(entry_id));
                 // The index may be ahead, so the last place need not be the one meant.
-                for position in index.records(entry_id_key(entry_id))?.into_iter().rev() {
+                for position in index.records(row)?.into_iter().rev() {
                     let entered = self.read(position)?;
                     if entered.seq <= up_to && is_of(&entered, entry_id) {
                         newest.insert(entry_id.clone(), entered.seq);
@@ -136,7 +137,8 @@ impl Past {
             let mut of_them = Vec::new();
             for entry_id in entry_ids {
                 let of_this = |entered: &Entered| is_of(entered, entry_id);
-                let records = self.records(index, entry_id_key(entry_id), up_to)?;
+                let row = index.row(entry_id_key(entry_id));
+                let records = self.records(index, row, up_to)?;
                 of_them.extend(records.into_iter().filter(of_this));
             }
             Ok(of_them)
@@ -159,8 +161,13 @@ impl Past {
         Ok(of_them)
     }
 
-    /// The records of the entries with this key, up to a version.
-    fn records(&self, index: &Asked<'_>, entry: Key, up_to: u64) -> Result<Vec<Entered>, Unfit> {
+    /// The records of the entries in this row, up to a version.
+    fn records(
+        &self,
+        index: &Asked<'_>,
+        entry: EntryRow,
+        up_to: u64,
+    ) -> Result<Vec<Entered>, Unfit> {
         let mut records = Vec::new();
         for position in index.records(entry)? {
             let entered = self.read(position)?;
@@ -172,7 +179,7 @@ impl Past {
                 What::Clock(struck) => Some(entry_id_key(&struck.entry_id)),
                 _ => return Err(Unfit::Foreign("a record of an entry is none")),
             };
-            if of != Some(entry) {
+            if of.map(|key| index.row(key)) != Some(entry) {
                 return Err(Unfit::Foreign("a record is of another entry"));
             }
             records.push(entered);

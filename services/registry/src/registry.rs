@@ -17,6 +17,7 @@ use creditgate_runtime::journal::{self, Position};
 use creditgate_runtime::live::{Generation, Live};
 use creditgate_runtime::metrics::{ChangeRefusal, ListsRole, Metrics};
 use creditgate_runtime::origin::Origin;
+use creditgate_runtime::sealed::Sealer;
 use creditgate_runtime::threads::{self, Rank};
 use rustc_hash::FxHashSet;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -36,6 +37,7 @@ use crate::import::{Header, Job};
 use crate::index::Index;
 use crate::keeper::{self, Applied, COMPONENT, Command, Keeper, Planned, View};
 use crate::log::{self, Beside, ChangeLog, What};
+use crate::sealing::Sealing;
 use crate::upstream::{self, Opened, Source, Upstream};
 
 /// Changes and imports that may wait for the loop.
@@ -74,6 +76,9 @@ pub struct Options {
     pub overlay_min: usize,
     /// How far lists may shrink at once, and which source goes before which.
     pub source_rules: SourceRules,
+    /// Seals what stands on the disk of people; without it that stands in clear. The log itself seals, or does not, by
+    /// what its journal is opened with.
+    pub sealer: Option<Sealer>,
 }
 
 /// The usual value of [`Options::overlay_min`].
@@ -105,6 +110,7 @@ struct Inner {
     metrics: Metrics,
     readiness: Readiness,
     lists_dir: PathBuf,
+    sealing: Sealing,
     source_rules: SourceRules,
     book_refused: Option<Refusal>,
     ended: watch::Receiver<bool>,
@@ -134,7 +140,9 @@ impl Registry {
             mut source,
             reader,
         } = opened;
-        let base = base_file::open_newest(&lists_dir, log.log_id(), log.head().sequence)?;
+        let sealing = Sealing::new(options.sealer.clone());
+        let head = log.head().sequence;
+        let base = base_file::open_newest(&lists_dir, log.log_id(), head, &sealing)?;
         let from = base.as_ref().map_or(Position(0), |base| base.next);
         let base_seq = base.as_ref().map_or(0, |base| base.version.seq);
         let recorded = books_of(&log, base.as_ref().map(|base| &base.beside), from)?;
@@ -143,7 +151,7 @@ impl Registry {
             well,
             refused: book_refused,
         } = book::choose(&options, &log, &mut source, &recorded)?;
-        let (lists, beside) = read_lists(&log, base, &book, &lists_dir)?;
+        let (lists, beside) = read_lists(&log, base, &book, &lists_dir, &sealing)?;
         base_file::remove_older(&lists_dir, base_seq);
         let live = Live::new(Generation {
             lists: lists.clone(),
@@ -159,7 +167,7 @@ impl Registry {
         let desk = Arc::new(ArcSwap::from_pointee(beside.desk.clone()));
         keeper::show(&options.metrics, &lists, &beside);
         show_book(&options.metrics, &book);
-        let index = Index::new(log.clone(), live.clone(), &lists_dir);
+        let index = Index::new(log.clone(), live.clone(), &lists_dir, sealing.clone());
         index.follow().map_err(cannot_start(&options))?;
         let past = Past::new(log.clone(), live.clone(), index, beside.books.clone());
         let (commands, received) = mpsc::channel(QUEUE);
@@ -190,6 +198,7 @@ impl Registry {
             readiness: options.readiness.clone(),
             well: well.clone(),
             lists_dir: lists_dir.clone(),
+            sealing: sealing.clone(),
             overlay_min: options.overlay_min,
             source_rules: options.source_rules.clone(),
             options: Box::new(options),
@@ -220,6 +229,7 @@ impl Registry {
                 metrics,
                 readiness,
                 lists_dir,
+                sealing,
                 source_rules,
                 book_refused,
                 ended,
@@ -450,7 +460,12 @@ impl Registry {
             .inspect_err(|why| self.count_refused(why.counted_as()))?;
         Ok(Import {
             registry: self.clone(),
-            job: Job::new(header, caller.shared_name(), &self.inner.lists_dir),
+            job: Job::new(
+                header,
+                caller.shared_name(),
+                &self.inner.lists_dir,
+                &self.inner.sealing,
+            ),
         })
     }
 
@@ -603,10 +618,12 @@ fn read_lists(
     base: Option<base_file::Opened>,
     book: &Book,
     dir: &Path,
+    sealing: &Sealing,
 ) -> Result<(Lists, Beside), Error> {
     let simplify = book.simplify();
     let write = |lists: &Lists, beside: &Beside, next, names| {
-        base_file::write(dir, lists, beside, next, names, &base_file::NEVER)
+        let how = (sealing, &base_file::NEVER);
+        base_file::write(dir, lists, beside, next, names, how)
     };
     let mut beside = Beside::default();
     let mut from = Position(0);
@@ -616,10 +633,16 @@ fn read_lists(
         beside = opened.beside;
         log.mark(opened.version.seq + 1, opened.next);
         let same_names = opened.simplify_hash == simplify.content_hash();
+        let sealed_as_now = opened.sealed_as_now;
         lists = Lists::over(opened.base, opened.version, opened.confirmed, simplify);
         if !same_names {
             tracing::info!("the book writes names in another way; the base is built again");
             let base = write(&lists, &beside, from, Names::Anew(simplify))?;
+            lists = lists.rebased(base);
+        } else if !sealed_as_now {
+            // No file in clear stays beside sealed ones, and no key is needed any longer than it must.
+            tracing::info!("the base is written again with the key in use");
+            let base = write(&lists, &beside, from, Names::AsIndexed(simplify))?;
             lists = lists.rebased(base);
         }
     }

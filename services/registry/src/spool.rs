@@ -1,5 +1,6 @@
 //! Rows of an import put aside until all have come: a little in memory, the rest in a file without
-//! a name, so that memory stays bounded and nothing is left behind by a crash.
+//! a name, so that memory stays bounded and nothing is left behind by a crash. What goes to the file is sealed where
+//! the registry seals: the blocks of a file without a name stay on the disk until others are written over them.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -8,6 +9,9 @@ use std::path::{Path, PathBuf};
 use creditgate_proto::v1;
 use prost::Message;
 
+use crate::sealed_file::{Kind, SealedReader, SealedWriter};
+use crate::sealing::Sealing;
+
 /// How much is held in memory before it goes to the file.
 const MEMORY_BYTES: usize = 4 << 20;
 
@@ -15,18 +19,27 @@ const MEMORY_BYTES: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Spool {
     dir: PathBuf,
+    sealing: Sealing,
     memory: Vec<u8>,
-    file: Option<File>,
+    file: Option<Out>,
     file_bytes: u64,
     rows: u64,
+}
+
+/// The file, once there is one.
+#[derive(Debug)]
+enum Out {
+    Clear(File),
+    Sealed(SealedWriter<File>),
 }
 
 impl Spool {
     /// An empty one; a file is made in `dir` only when it is needed.
     #[must_use]
-    pub fn new(dir: &Path) -> Self {
+    pub(crate) fn new(dir: &Path, sealing: &Sealing) -> Self {
         Self {
             dir: dir.to_owned(),
+            sealing: sealing.clone(),
             memory: Vec::new(),
             file: None,
             file_bytes: 0,
@@ -62,11 +75,20 @@ impl Spool {
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => none.insert(nameless(&self.dir)?),
+        let out = match &mut self.file {
+            Some(out) => out,
+            none => {
+                let file = nameless(&self.dir)?;
+                none.insert(match self.sealing.sealer() {
+                    None => Out::Clear(file),
+                    Some(sealer) => Out::Sealed(SealedWriter::new(file, sealer, Kind::Spool)?),
+                })
+            }
         };
-        file.write_all(&self.memory)?;
+        match out {
+            Out::Clear(file) => file.write_all(&self.memory)?,
+            Out::Sealed(file) => file.write_all(&self.memory)?,
+        }
         self.file_bytes += self.memory.len() as u64;
         self.memory.clear();
         Ok(())
@@ -77,11 +99,18 @@ impl Spool {
     /// # Errors
     /// When the file cannot be read.
     pub fn read(&self) -> io::Result<Rows<'_>> {
+        let from_start = |file: &File| -> io::Result<BufReader<File>> {
+            let mut file = file.try_clone()?;
+            file.seek(SeekFrom::Start(0))?;
+            Ok(BufReader::with_capacity(1 << 20, file))
+        };
         let head: Box<dyn Read + Send + '_> = match &self.file {
-            Some(file) => {
-                let mut file = file.try_clone()?;
-                file.seek(SeekFrom::Start(0))?;
-                Box::new(BufReader::with_capacity(1 << 20, file).take(self.file_bytes))
+            Some(Out::Clear(file)) => Box::new(from_start(file)?.take(self.file_bytes)),
+            Some(Out::Sealed(out)) => {
+                let file = from_start(out.get_ref())?;
+                let (sealer, pieces) = (out.sealer(), out.pieces());
+                let sealed = SealedReader::of_pieces(file, sealer, Kind::Spool, pieces)?;
+                Box::new(sealed.chain(out.waiting()))
             }
             None => Box::new(io::empty()),
         };

@@ -31,6 +31,14 @@ pub(super) const NOTICES: [&str; 4] = [
     MISSING_CHECK,
 ];
 
+/// The sealed column of the outbox.
+pub(super) const OUTBOX: &str = "outbox.body";
+
+/// By what an item is known in it.
+pub(super) fn outbox_row(position: u64, nth: u32) -> String {
+    format!("{position}/{nth}")
+}
+
 /// What an item is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -118,7 +126,8 @@ impl Item {
                 self.whom,
                 self.what,
                 self.place.cast_signed(),
-                self.body,
+                to.seal()
+                    .close(OUTBOX, outbox_row(self.position, self.nth), &self.body),
             ],
         )
         .map(drop)

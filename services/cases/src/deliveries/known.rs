@@ -8,8 +8,14 @@ use prost::Message as _;
 use rusqlite::types::Value;
 use rusqlite::{Row, params};
 
-use super::item::{Item, Kind};
-use crate::table::{Change, Error, Lookup};
+use super::item::{Item, Kind, OUTBOX, outbox_row};
+use crate::table::{Change, Error, Lookup, Seal};
+
+/// Sealed columns, each with the name or place of its row.
+const DEFINITION: &str = "deliveries.definition";
+const CALLER: &str = "deliveries.caller";
+const REASON: &str = "deliveries.reason";
+const LETTER_REASON: &str = "letters.reason";
 
 /// States as the tables hold them.
 pub(super) const ACTIVE: &str = "active";
@@ -109,7 +115,7 @@ pub(crate) const fn concerns(what: &What) -> bool {
 pub(crate) fn noted(to: &Change<'_>, place: u64, record: &CaseRecord) -> Result<(), Error> {
     let at = record.recorded_at.as_ref().and_then(time_from_proto);
     let at = at.map_or(0, |at| at.micros());
-    let place = place.cast_signed();
+    let (place, seal) = (place.cast_signed(), to.seal());
     let sets_back = |name: &str, position: u64| {
         // What is sent again in its turn needs no second way.
         to.run(
@@ -121,11 +127,11 @@ pub(crate) fn noted(to: &Change<'_>, place: u64, record: &CaseRecord) -> Result<
         Some(What::DeliveryPut(put)) => {
             sets_back(&put.name, put.position)?;
             to.run(
-                "INSERT OR REPLACE INTO deliveries VALUES (?1, ?2, ?3, ?4, '', ?5, ?6, ?7)",
+                "INSERT OR REPLACE INTO deliveries VALUES (?1, ?2, ?3, ?4, x'', ?5, ?6, ?7)",
                 params![
                     put.name,
-                    put.encode_to_vec(),
-                    record.caller,
+                    seal.close(DEFINITION, &put.name, &put.encode_to_vec()),
+                    seal.close(CALLER, &put.name, record.caller.as_bytes()),
                     ACTIVE,
                     put.position.cast_signed(),
                     place,
@@ -135,7 +141,11 @@ pub(crate) fn noted(to: &Change<'_>, place: u64, record: &CaseRecord) -> Result<
         }
         Some(What::DeliveryEnded(ended)) => to.run(
             "UPDATE deliveries SET state = ?2, reason = ?3 WHERE name = ?1",
-            params![ended.name, ENDED, ended.reason],
+            params![
+                ended.name,
+                ENDED,
+                seal.close(REASON, &ended.name, ended.reason.as_bytes())
+            ],
         ),
         Some(What::DeliveryPaused(paused)) => {
             let state = match paused.by_itself {
@@ -144,13 +154,17 @@ pub(crate) fn noted(to: &Change<'_>, place: u64, record: &CaseRecord) -> Result<
             };
             to.run(
                 "UPDATE deliveries SET state = ?2, reason = ?3 WHERE name = ?1",
-                params![paused.name, state, paused.reason],
+                params![
+                    paused.name,
+                    state,
+                    seal.close(REASON, &paused.name, paused.reason.as_bytes())
+                ],
             )
         }
         Some(What::DeliveryResumed(resumed)) => {
             sets_back(&resumed.name, resumed.position)?;
             to.run(
-                "UPDATE deliveries SET state = ?2, reason = '', position = ?3, since = ?4, since_at = ?5
+                "UPDATE deliveries SET state = ?2, reason = x'', position = ?3, since = ?4, since_at = ?5
                     WHERE name = ?1",
                 params![
                     resumed.name,
@@ -173,7 +187,11 @@ pub(crate) fn noted(to: &Change<'_>, place: u64, record: &CaseRecord) -> Result<
                 aside.nth,
                 at,
                 aside.id,
-                aside.reason,
+                seal.close(
+                    LETTER_REASON,
+                    letter_row(&aside.name, aside.position, aside.nth),
+                    aside.reason.as_bytes()
+                ),
                 aside.attempts
             ],
         ),
@@ -200,12 +218,12 @@ pub(crate) fn noted(to: &Change<'_>, place: u64, record: &CaseRecord) -> Result<
 }
 
 const KNOWN: &str = "SELECT definition, caller, state, reason, position, since, since_at,
-    (SELECT count(*) FROM letters WHERE delivery = name) FROM deliveries";
+    (SELECT count(*) FROM letters WHERE delivery = name), name FROM deliveries";
 const ITEM: &str =
     "SELECT position, nth, kind, at, case_id, scenario, region, source, whom, what, place, body
     FROM outbox";
 const LETTER: &str =
-    "SELECT l.position, l.at, l.id, l.reason, l.attempts, l.resending, o.kind, o.case_id
+    "SELECT l.position, l.at, l.id, l.reason, l.attempts, l.resending, o.kind, o.case_id, l.nth
     FROM letters l LEFT JOIN outbox o ON o.position = l.position AND o.nth = l.nth";
 
 fn whole(number: u64) -> Value {
@@ -214,13 +232,15 @@ fn whole(number: u64) -> Value {
 
 /// Deliveries, by name.
 pub(super) fn all(lookup: &Lookup) -> Result<Vec<Known>, Error> {
-    lookup.rows(&format!("{KNOWN} ORDER BY name"), Vec::new(), known)
+    let sql = format!("{KNOWN} ORDER BY name");
+    lookup.rows(&sql, Vec::new(), |row| known(lookup.seal(), row))
 }
 
 /// One of them.
 pub(super) fn named(lookup: &Lookup, name: &str) -> Result<Option<Known>, Error> {
     let sql = format!("{KNOWN} WHERE name = ?1");
-    let found = lookup.rows(&sql, vec![Value::from(name.to_owned())], known)?;
+    let name = vec![Value::from(name.to_owned())];
+    let found = lookup.rows(&sql, name, |row| known(lookup.seal(), row))?;
     Ok(found.into_iter().next())
 }
 
@@ -247,7 +267,7 @@ pub(super) fn items(
     );
     let name = Value::from(name.to_owned());
     let values = vec![whole(position), Value::from(nth), whole(up_to), name];
-    lookup.rows(&sql, values, item)
+    lookup.rows(&sql, values, |row| item(lookup.seal(), row))
 }
 
 /// The position of the first item that came at this time or later.
@@ -277,7 +297,7 @@ pub(super) fn letters(
         "{LETTER} WHERE l.delivery = ?1 AND l.position > ?2 ORDER BY l.position, l.nth LIMIT {most}"
     );
     let values = vec![Value::from(name.to_owned()), whole(after)];
-    lookup.rows(&sql, values, letter)
+    lookup.rows(&sql, values, |row| letter(lookup.seal(), name, row))
 }
 
 /// What was put aside and is sent again.
@@ -287,7 +307,8 @@ pub(super) fn resending(lookup: &Lookup, name: &str, most: usize) -> Result<Vec<
             (SELECT position, nth FROM letters WHERE delivery = ?1 AND resending = 1)
             ORDER BY position, nth LIMIT {most}"
     );
-    lookup.rows(&sql, vec![Value::from(name.to_owned())], item)
+    let name = vec![Value::from(name.to_owned())];
+    lookup.rows(&sql, name, |row| item(lookup.seal(), row))
 }
 
 /// How many letters of a delivery stand at a position, or at all.
@@ -307,16 +328,22 @@ fn number(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(at).map(i64::cast_unsigned)
 }
 
-fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    let bytes: Vec<u8> = row.get(0)?;
+/// By what a letter is known among those of all deliveries.
+fn letter_row(delivery: &str, position: u64, nth: u32) -> String {
+    format!("{delivery}/{position}/{nth}")
+}
+
+fn known(seal: &Seal, row: &Row<'_>) -> rusqlite::Result<Known> {
+    let name: String = row.get(8)?;
+    let bytes = seal.open(DEFINITION, &name, row.get(0)?)?;
     let put = DeliveryPut::decode(&*bytes).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(error))
     })?;
     Ok(Known {
         put,
-        caller: row.get(1)?,
+        caller: seal.open_text(CALLER, &name, row.get(1)?)?,
         state: row.get(2)?,
-        reason: row.get(3)?,
+        reason: seal.open_text(REASON, &name, row.get(3)?)?,
         position: number(row, 4)?,
         since: number(row, 5)?,
         since_at: row.get(6)?,
@@ -324,13 +351,14 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     })
 }
 
-fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
+fn item(seal: &Seal, row: &Row<'_>) -> rusqlite::Result<Item> {
+    let (position, nth): (u64, u32) = (number(row, 0)?, row.get(1)?);
     let kind: u8 = row.get(2)?;
     let kind = Kind::numbered(kind)
         .ok_or_else(|| rusqlite::Error::IntegralValueOutOfRange(2, i64::from(kind)))?;
     Ok(Item {
-        position: number(row, 0)?,
-        nth: row.get(1)?,
+        position,
+        nth,
         kind,
         at: row.get(3)?,
         case_id: row.get(4)?,
@@ -340,20 +368,25 @@ fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
         whom: row.get(8)?,
         what: row.get(9)?,
         place: number(row, 10)?,
-        body: row.get(11)?,
+        body: seal.open(OUTBOX, outbox_row(position, nth), row.get(11)?)?,
     })
 }
 
-fn letter(row: &Row<'_>) -> rusqlite::Result<Letter> {
+fn letter(seal: &Seal, delivery: &str, row: &Row<'_>) -> rusqlite::Result<Letter> {
+    let (position, nth): (u64, u32) = (number(row, 0)?, row.get(8)?);
+    let of = letter_row(delivery, position, nth);
     let kind: Option<u8> = row.get(6)?;
     Ok(Letter {
-        position: number(row, 0)?,
+        position,
         at: row.get(1)?,
         id: row.get(2)?,
-        reason: row.get(3)?,
+        reason: seal.open_text(LETTER_REASON, of, row.get(3)?)?,
         attempts: row.get(4)?,
         resending: row.get(5)?,
         kind: kind.and_then(Kind::numbered),
         case_id: row.get::<_, Option<String>>(7)?.unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests;

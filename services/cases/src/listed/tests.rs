@@ -9,7 +9,7 @@ use creditgate_measures::time::{Date, Time};
 use super::*;
 use crate::rows;
 use crate::state::tests::event;
-use crate::table::{Logs, Mark, Table};
+use crate::table::{Logs, Mark, Seal, Table};
 use crate::terms::{BookTerms, Settings};
 
 fn day() -> Time {
@@ -67,7 +67,7 @@ fn a_deal_without_registration_is_listed_after_ten_minutes_and_no_page_is_cut_sh
         cases: [2; 16],
     };
     let terms = terms();
-    let mut table = Table::open(dir.path(), logs).expect("a table");
+    let mut table = Table::open(dir.path(), logs, &Seal::default()).expect("a table");
     table.under(terms.said()).expect("new");
     let write = |change: &crate::table::Change<'_>| {
         for n in 0..12 {

@@ -50,14 +50,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::table::{Children, Due, Logs, Mark, OrderRow, ProposalRow, Row, Table};
+    use crate::table::{Children, Due, Logs, Mark, OrderRow, ProposalRow, Row, Seal, Table};
 
     fn table(dir: &Path) -> Table {
         let logs = Logs {
             verdicts: [1; 16],
             cases: [2; 16],
         };
-        Table::open(dir, logs).expect("tables")
+        Table::open(dir, logs, &Seal::default()).expect("tables")
     }
 
     /// A case with a proposal and an order that was given then, and from when on a check is missing in it.

@@ -1,4 +1,4 @@
-//! Which cases have a subject, by the key of the subject.
+//! Which cases have a subject, by the key of the subject, or by its keyed hash where the tables are sealed.
 //!
 //! Keys are random numbers. In one tree almost every new case would change a page of its own, and that page
 //! would be written twice, into SQLite's log and from there into the file. So keys gather in a small tree, the
@@ -46,13 +46,13 @@ impl Change<'_> {
         for key in before.iter().filter(|key| !now.contains(key)) {
             self.run(
                 "DELETE FROM keys WHERE run IN (SELECT run FROM runs) AND key = ?1 AND \"case\" = ?2",
-                params![key.0.cast_signed(), case],
+                params![self.seal.key(*key), case],
             )?;
         }
         for key in now.iter().filter(|key| !before.contains(key)) {
             self.run(
                 "INSERT OR IGNORE INTO keys VALUES (0, ?1, ?2)",
-                params![key.0.cast_signed(), case],
+                params![self.seal.key(*key), case],
             )?;
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Change<'_> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::{Children, Logs, Mark, Row, Table};
+    use super::super::{Children, Logs, Mark, Row, Seal, Table};
     use super::*;
 
     const CASES: u64 = 12_000;
@@ -130,7 +130,7 @@ mod tests {
             verdicts: [1; 16],
             cases: [2; 16],
         };
-        let mut table = Table::create(dir.path(), logs).expect("tables");
+        let mut table = Table::create(dir.path(), logs, &Seal::default()).expect("tables");
         // A key in twenty is that of many cases.
         let key = |case: u64, n: u64| match n {
             0 => Key(case % 20),
@@ -202,7 +202,7 @@ mod tests {
             verdicts: [1; 16],
             cases: [2; 16],
         };
-        let mut table = Table::create(dir.path(), logs).expect("tables");
+        let mut table = Table::create(dir.path(), logs, &Seal::default()).expect("tables");
         // Two keys of one subject: every third case has the one, every fifth the other.
         let of = |case: u64| -> Vec<Key> {
             let keys = [(3, Key(1)), (5, Key(2)), (1, Key(1_000 + case))];

@@ -7,6 +7,7 @@ mod counts;
 mod keys;
 mod read;
 mod row;
+mod sealing;
 mod subject;
 mod whose;
 
@@ -16,15 +17,17 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
+use self::sealing::Fits;
 use crate::state::stored;
 
 pub(crate) use read::{CaseFilter, Lookup, OrderFilter, Pending, ProposalFilter, Wanted};
 pub(crate) use row::{Children, OrderRow, ProposalRow, ReportRow, Row};
+pub(crate) use sealing::Seal;
 pub(crate) use subject::Which;
 pub(crate) use whose::Whose;
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 600 + stored::VERSION as i64;
+const FORMAT: i64 = 700 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";
@@ -48,6 +51,23 @@ pub enum Error {
         /// The cause.
         source: std::io::Error,
     },
+    /// They are sealed with another key than the one at hand.
+    #[error(
+        "the tables of cases in `{}` are sealed with another key of the same number: put the right keyring in place, or remove the file to have the tables made anew from the journals",
+        path.display()
+    )]
+    OtherKey {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Why the file that is there is not used.
+enum Unfit {
+    /// It is made anew.
+    Anew(String),
+    /// It stays: the key at hand is not its own.
+    OtherKey,
 }
 
 /// How far the journals are taken in.
@@ -96,6 +116,7 @@ pub(crate) struct Table {
     connection: Connection,
     path: PathBuf,
     mark: Mark,
+    seal: Seal,
 }
 
 /// The tables as they are at one moment.
@@ -107,31 +128,36 @@ pub(crate) struct View<'a>(
 pub(crate) struct Change<'a> {
     transaction: Transaction<'a>,
     path: &'a Path,
+    seal: &'a Seal,
 }
 
 impl Table {
-    /// Opens the file of these journals, or begins with an empty one.
+    /// Opens the file of these journals, or begins with an empty one where it is of another format, of other
+    /// journals, or sealed otherwise.
     ///
     /// # Errors
-    /// When the directory or the file cannot be used.
-    pub(crate) fn open(dir: &Path, logs: Logs) -> Result<Self, Error> {
+    /// When the directory or the file cannot be used, or the file is sealed with another key of this number.
+    pub(crate) fn open(dir: &Path, logs: Logs, seal: &Seal) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|source| Error::Io {
             path: dir.to_owned(),
             source,
         })?;
-        match Self::in_use(dir, logs) {
+        match Self::in_use(dir, logs, seal) {
             Ok(table) => Ok(table),
-            Err(reason) => {
+            Err(Unfit::Anew(reason)) => {
                 tracing::info!(reason, "making the tables of cases from the journals");
-                Self::create(dir, logs)
+                Self::create(dir, logs, seal)
             }
+            Err(Unfit::OtherKey) => Err(Error::OtherKey {
+                path: dir.join(FILE),
+            }),
         }
     }
 
-    fn in_use(dir: &Path, logs: Logs) -> Result<Self, String> {
+    fn in_use(dir: &Path, logs: Logs, seal: &Seal) -> Result<Self, Unfit> {
         let path = dir.join(FILE);
         if !path.exists() {
-            return Err("there are none".to_owned());
+            return Err(Unfit::Anew("there are none".to_owned()));
         }
         let connect = || -> rusqlite::Result<(Connection, i64, i64, Logs, Mark)> {
             let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -165,22 +191,32 @@ impl Table {
             Ok((connection, application, format, logs, mark))
         };
         let (connection, application, format, of, mark) =
-            connect().map_err(|error| error.to_string())?;
+            connect().map_err(|error| Unfit::Anew(error.to_string()))?;
         if application != APPLICATION || format != FORMAT {
-            return Err(format!("they have format {format}"));
+            return Err(Unfit::Anew(format!("they have format {format}")));
         }
         if of != logs {
-            return Err("they belong to other journals".to_owned());
+            return Err(Unfit::Anew("they belong to other journals".to_owned()));
+        }
+        match seal.fits(&connection) {
+            Ok(Fits::Yes) => {}
+            Ok(Fits::Anew) => {
+                let why = "they are in clear, or sealed under another number of the key";
+                return Err(Unfit::Anew(why.to_owned()));
+            }
+            Ok(Fits::No) => return Err(Unfit::OtherKey),
+            Err(error) => return Err(Unfit::Anew(error.to_string())),
         }
         Ok(Self {
             connection,
             path,
             mark,
+            seal: seal.clone(),
         })
     }
 
     /// Throws away what is there and begins with an empty file.
-    pub(crate) fn create(dir: &Path, logs: Logs) -> Result<Self, Error> {
+    pub(crate) fn create(dir: &Path, logs: Logs, seal: &Seal) -> Result<Self, Error> {
         let path = dir.join(FILE);
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let file = dir.join(format!("{FILE}{suffix}"));
@@ -199,6 +235,8 @@ impl Table {
             connection.pragma_update(None, "user_version", FORMAT)?;
             connection.execute_batch(SCHEMA)?;
             connection.execute_batch(keys::SCHEMA)?;
+            connection.execute_batch(sealing::SCHEMA)?;
+            seal.note(&connection)?;
             connection.execute(
                 "INSERT INTO mark VALUES (?1, ?2, 0, 0, 0, 0, 0, 0)",
                 params![&logs.verdicts[..], &logs.cases[..]],
@@ -210,6 +248,7 @@ impl Table {
                 connection,
                 path,
                 mark: Mark::default(),
+                seal: seal.clone(),
             }),
             Err(source) => Err(Error::Sql { path, source }),
         }
@@ -266,7 +305,7 @@ impl Table {
 
     /// Where readers find the file.
     pub(crate) fn lookup(&self) -> Lookup {
-        Lookup::new(self.path.clone())
+        Lookup::new(self.path.clone(), self.seal.clone())
     }
 
     /// One view of the tables for many looks at them; it ends before something is written.
@@ -285,9 +324,12 @@ impl Table {
             .query(params![case_id])
             .map_err(|source| self.error(source))?;
         let row = rows.next().map_err(|source| self.error(source))?;
-        row.map(|row| Ok((row.get(0)?, row.get(1)?)))
-            .transpose()
-            .map_err(|source| self.error(source))
+        row.map(|row| {
+            let state = self.seal.open("cases", case_id, row.get(1)?)?;
+            Ok((row.get(0)?, state))
+        })
+        .transpose()
+        .map_err(|source| self.error(source))
     }
 
     /// Writes what this does, with the mark, in one transaction.
@@ -305,6 +347,7 @@ impl Table {
         let writing = Change {
             transaction,
             path: &path,
+            seal: &self.seal,
         };
         change(&writing)?;
         writing.sort_keys()?;
@@ -335,6 +378,7 @@ impl Table {
 impl Change<'_> {
     /// Writes a case, with what leads to it where that changed. Gives its row.
     pub(crate) fn put(&self, known: Option<(i64, &Children)>, row: &Row<'_>) -> Result<i64, Error> {
+        let state = self.seal.close("cases", row.case_id, &row.state);
         let fields = params![
             row.case_id,
             row.scenario,
@@ -344,7 +388,7 @@ impl Change<'_> {
             row.open_until,
             row.missing_from,
             row.last_event_at,
-            row.state,
+            state,
         ];
         let id = match known {
             Some((id, _)) => {
@@ -368,7 +412,9 @@ impl Change<'_> {
         let before = known.map_or(&nothing, |(_, before)| before);
         self.keys(&before.keys, &row.children.keys, id)?;
         row.children
-            .replace(before, id, &|sql, values| self.run(sql, values).map(drop))?;
+            .replace(before, id, self.seal, &|sql, values| {
+                self.run(sql, values).map(drop)
+            })?;
         Ok(id)
     }
 
@@ -463,6 +509,11 @@ impl Change<'_> {
         .map(drop)
     }
 
+    /// How values about people stand in the tables.
+    pub(crate) const fn seal(&self) -> &Seal {
+        self.seal
+    }
+
     fn number(&self, sql: &str) -> Result<i64, Error> {
         self.transaction
             .prepare_cached(sql)
@@ -512,7 +563,7 @@ CREATE INDEX cases_by_day ON cases (open_until);
 CREATE INDEX cases_missing ON cases (case_id) WHERE missing_from IS NOT NULL;
 CREATE INDEX cases_missing_from ON cases (missing_from) WHERE missing_from IS NOT NULL;
 CREATE INDEX cases_open ON cases (open) WHERE open;
-CREATE TABLE rests (entry TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (entry, \"case\")) WITHOUT ROWID;
+CREATE TABLE rests (entry BLOB NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (entry, \"case\")) WITHOUT ROWID;
 CREATE TABLE measures (measure TEXT NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (measure, \"case\")) WITHOUT ROWID;
 CREATE TABLE bites (verdict BLOB NOT NULL, \"case\" INTEGER NOT NULL, PRIMARY KEY (verdict, \"case\")) WITHOUT ROWID;
 CREATE TABLE proposals (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, state TEXT NOT NULL, measure TEXT NOT NULL,
@@ -525,7 +576,7 @@ CREATE INDEX orders_open ON orders (ordered_at) WHERE state = 'open';
 CREATE TABLE reports (\"case\" INTEGER NOT NULL, key TEXT NOT NULL, verdict BLOB NOT NULL, implementer TEXT NOT NULL,
     measure TEXT NOT NULL, direction TEXT NOT NULL, status TEXT NOT NULL, department TEXT NOT NULL, division TEXT NOT NULL, day TEXT NOT NULL,
     amount INTEGER NOT NULL, PRIMARY KEY (\"case\", key, verdict, implementer)) WITHOUT ROWID;
-CREATE TABLE said (id TEXT NOT NULL PRIMARY KEY, \"case\" INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE said (id BLOB NOT NULL PRIMARY KEY, \"case\" INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE pending (\"case\" INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
     urgency INTEGER NOT NULL, PRIMARY KEY (\"case\", seq, cause)) WITHOUT ROWID;
 CREATE TABLE differing (\"case\" INTEGER PRIMARY KEY);
@@ -537,10 +588,10 @@ CREATE INDEX pending_by_urgency ON pending (urgency, seq, \"case\");
 CREATE TABLE outbox (position INTEGER NOT NULL, nth INTEGER NOT NULL, kind INTEGER NOT NULL, at INTEGER NOT NULL,
     case_id TEXT NOT NULL, scenario TEXT NOT NULL, region TEXT NOT NULL, source TEXT NOT NULL, whom TEXT NOT NULL,
     what TEXT NOT NULL, place INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (position, nth)) WITHOUT ROWID;
-CREATE TABLE deliveries (name TEXT NOT NULL PRIMARY KEY, definition BLOB NOT NULL, caller TEXT NOT NULL,
-    state TEXT NOT NULL, reason TEXT NOT NULL, position INTEGER NOT NULL, since INTEGER NOT NULL,
+CREATE TABLE deliveries (name TEXT NOT NULL PRIMARY KEY, definition BLOB NOT NULL, caller BLOB NOT NULL,
+    state TEXT NOT NULL, reason BLOB NOT NULL, position INTEGER NOT NULL, since INTEGER NOT NULL,
     since_at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE letters (delivery TEXT NOT NULL, position INTEGER NOT NULL, nth INTEGER NOT NULL, at INTEGER NOT NULL,
-    id TEXT NOT NULL, reason TEXT NOT NULL, attempts INTEGER NOT NULL, resending INTEGER NOT NULL,
+    id TEXT NOT NULL, reason BLOB NOT NULL, attempts INTEGER NOT NULL, resending INTEGER NOT NULL,
     PRIMARY KEY (delivery, position, nth)) WITHOUT ROWID;
 ";

@@ -11,7 +11,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Row, params, params_from_iter};
 
 use super::keys::TOUCHED;
-use super::{Error, Whose, connect};
+use super::{Error, Seal, Whose, connect};
 
 /// Connections that are kept for the next question.
 const IDLE_MAX: usize = 8;
@@ -22,6 +22,7 @@ pub(crate) struct Lookup(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
+    seal: Seal,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -100,11 +101,24 @@ impl Where {
 }
 
 impl Lookup {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, seal: Seal) -> Self {
         Self(Arc::new(Inner {
             path,
+            seal,
             idle: Mutex::default(),
         }))
+    }
+
+    /// How values about people stand in the tables.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.0.seal
+    }
+
+    /// A case and its state.
+    fn wanted(&self, row: &Row<'_>) -> rusqlite::Result<Wanted> {
+        let case_id: String = row.get(0)?;
+        let state = self.seal().open("cases", &case_id, row.get(1)?)?;
+        Ok(Wanted { case_id, state })
     }
 
     pub(crate) fn ask<T>(
@@ -147,14 +161,14 @@ impl Lookup {
     /// A case by its business number.
     pub(crate) fn case(&self, case_id: &str) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE case_id = ?1";
-        let found = self.rows(sql, vec![Value::from(case_id.to_owned())], wanted)?;
+        let found = self.rows(sql, vec![Value::from(case_id.to_owned())], |row| self.wanted(row))?;
         Ok(found.into_iter().next())
     }
 
     /// A case by its row.
     pub(crate) fn case_of(&self, id: i64) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE id = ?1";
-        let found = self.rows(sql, vec![Value::from(id)], wanted)?;
+        let found = self.rows(sql, vec![Value::from(id)], |row| self.wanted(row))?;
         Ok(found.into_iter().next())
     }
 
@@ -162,7 +176,7 @@ impl Lookup {
     pub(crate) fn bitten_by(&self, verdict: &[u8; 16]) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE id IN
             (SELECT \"case\" FROM bites WHERE verdict = ?1)";
-        let found = self.rows(sql, vec![Value::from(verdict.to_vec())], wanted)?;
+        let found = self.rows(sql, vec![Value::from(verdict.to_vec())], |row| self.wanted(row))?;
         Ok(found.into_iter().next())
     }
 
@@ -170,7 +184,8 @@ impl Lookup {
     pub(crate) fn reported_by(&self, feedback_id: &str) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE id IN
             (SELECT \"case\" FROM said WHERE id = ?1)";
-        let found = self.rows(sql, vec![Value::from(feedback_id.to_owned())], wanted)?;
+        let id = self.seal().id("said", feedback_id).into_owned();
+        let found = self.rows(sql, vec![Value::from(id)], |row| self.wanted(row))?;
         Ok(found.into_iter().next())
     }
 
@@ -178,7 +193,7 @@ impl Lookup {
     pub(crate) fn ordered_by(&self, order_id: &str) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE id IN
             (SELECT \"case\" FROM orders WHERE id = ?1)";
-        let found = self.rows(sql, vec![Value::from(order_id.to_owned())], wanted)?;
+        let found = self.rows(sql, vec![Value::from(order_id.to_owned())], |row| self.wanted(row))?;
         Ok(found.into_iter().next())
     }
 
@@ -199,10 +214,11 @@ impl Lookup {
                 .map(|(keys, entry)| {
                     let mut found = Vec::new();
                     for key in keys {
-                        for row in by_key.query_map(params![key.0.cast_signed()], of_row)? {
+                        for row in by_key.query_map(params![self.seal().key(*key)], of_row)? {
                             found.push(row?);
                         }
                     }
+                    let entry = self.seal().id("rests", entry);
                     for row in by_entry.query_map(params![entry], of_row)? {
                         found.push(row?);
                     }
@@ -295,7 +311,7 @@ impl Lookup {
     pub(crate) fn past_their_day(&self, now: i64, most: usize) -> Result<Vec<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE open_until < ?1 LIMIT ?2";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.rows(sql, vec![Value::from(now), Value::from(most)], wanted)
+        self.rows(sql, vec![Value::from(now), Value::from(most)], |row| self.wanted(row))
     }
 
     /// Cases with proposals that should have been decided before this day.
@@ -304,7 +320,7 @@ impl Lookup {
             (SELECT \"case\" FROM proposals WHERE NOT escalated AND decide_by < ?1 LIMIT ?2)";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let values = vec![Value::from(today.to_owned()), Value::from(most)];
-        self.rows(sql, values, wanted)
+        self.rows(sql, values, |row| self.wanted(row))
     }
 
     /// Cases by business number.
@@ -334,7 +350,7 @@ impl Lookup {
             "SELECT case_id, state FROM cases {} ORDER BY case_id LIMIT {most}",
             which.text()
         );
-        self.rows(&sql, which.values, wanted)
+        self.rows(&sql, which.values, |row| self.wanted(row))
     }
 
     /// Proposals, the one that is due first first: last day, case and key.
@@ -442,13 +458,6 @@ impl Lookup {
             Ok((of, reports, row.get(count + 1)?))
         })
     }
-}
-
-fn wanted(row: &Row<'_>) -> rusqlite::Result<Wanted> {
-    Ok(Wanted {
-        case_id: row.get(0)?,
-        state: row.get(1)?,
-    })
 }
 
 fn of_row(row: &Row<'_>) -> rusqlite::Result<(i64, bool)> {

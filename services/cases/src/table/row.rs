@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use creditgate_measures::identifier::Key;
 use rusqlite::ToSql;
+use rusqlite::types::Value;
 
-use super::Error;
+use super::{Error, Seal};
 
 /// A case.
 #[derive(Debug)]
@@ -83,20 +84,35 @@ type Run<'a> = dyn Fn(&str, &[&dyn ToSql]) -> Result<(), Error> + 'a;
 
 impl Children {
     /// Writes what differs from what was there.
-    pub(super) fn replace(&self, before: &Self, case: i64, run: &Run<'_>) -> Result<(), Error> {
+    pub(super) fn replace(
+        &self,
+        before: &Self,
+        case: i64,
+        seal: &Seal,
+        run: &Run<'_>,
+    ) -> Result<(), Error> {
         let clear = |table: &str| {
             run(
                 &format!("DELETE FROM {table} WHERE \"case\" = ?1"),
                 &[&case],
             )
         };
-        names("rests", "entry", &self.entries, &before.entries, case, run)?;
+        let hashed = |entry: &str| Value::from(seal.id("rests", entry).into_owned());
         names(
-            "measures",
-            "measure",
+            ("rests", "entry"),
+            &self.entries,
+            &before.entries,
+            case,
+            &hashed,
+            run,
+        )?;
+        let as_it_is = |measure: &str| Value::from(measure.to_owned());
+        names(
+            ("measures", "measure"),
             &self.measures,
             &before.measures,
             case,
+            &as_it_is,
             run,
         )?;
         let known: HashSet<&[u8; 16]> = before.bites.iter().collect();
@@ -160,29 +176,32 @@ impl Children {
         // The first one under an id stands, and none is ever taken back.
         let known: HashSet<&String> = before.said.iter().collect();
         for id in self.said.iter().filter(|id| !known.contains(id)) {
-            run("INSERT OR IGNORE INTO said VALUES (?1, ?2)", &[id, &case])?;
+            run(
+                "INSERT OR IGNORE INTO said VALUES (?1, ?2)",
+                &[&seal.id("said", id), &case],
+            )?;
         }
         Ok(())
     }
 }
 
-/// Writes names that lead to a case.
+/// Writes names that lead to a case, as a column of a table holds them.
 fn names(
-    table: &str,
-    column: &str,
+    (table, column): (&str, &str),
     now: &[String],
     before: &[String],
     case: i64,
+    held: &dyn Fn(&str) -> Value,
     run: &Run<'_>,
 ) -> Result<(), Error> {
     for gone in before.iter().filter(|name| !now.contains(name)) {
         let sql = format!("DELETE FROM {table} WHERE {column} = ?1 AND \"case\" = ?2");
-        run(&sql, &[gone, &case])?;
+        run(&sql, &[&held(gone), &case])?;
     }
     for new in now.iter().filter(|name| !before.contains(name)) {
         run(
             &format!("INSERT OR IGNORE INTO {table} VALUES (?1, ?2)"),
-            &[new, &case],
+            &[&held(new), &case],
         )?;
     }
     Ok(())

@@ -37,7 +37,7 @@ impl Lookup {
             let mut statement = connection.prepare_cached(sql)?;
             let mut found = BTreeSet::new();
             for key in keys {
-                let values = params![key.0.cast_signed(), before, limit];
+                let values = params![self.seal().key(*key), before, limit];
                 for row in statement.query_map(values, |row| row.get::<_, i64>(0))? {
                     found.insert(row?);
                 }

@@ -120,6 +120,7 @@ impl Place {
             readiness: readiness.clone(),
             overlay_min: registry::OVERLAY_MIN,
             source_rules: registry::SourceRules::default(),
+            sealer: None,
         });
         let registry = registry.expect("the registry opens");
         let gate = Gate::open(gate::Options {
@@ -153,6 +154,7 @@ impl Place {
                 announces: false,
             },
             kafka: None,
+            sealer: None,
         });
         let cases = cases.expect("the cases open");
         let options = Options {

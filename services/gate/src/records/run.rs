@@ -17,6 +17,10 @@
 //! | … | 16 each | cases: key, position; one of each record |
 //! | … | 40 each | successors: superseded verdict, position, verdict |
 //!
+//! Runs are not sealed, wherever journals are: keys are made of ids of verdicts and of business numbers (办件号), never of
+//! identifiers or names of subjects. Who has both a run and a business number can find out whether it had a verdict, and
+//! where that stands.
+//!
 //! INVARIANT (no half run): a file gets its name only after all of it is durable.
 
 use std::fs::{self, File, OpenOptions};

@@ -137,6 +137,7 @@ impl Place {
             readiness: Readiness::expecting([creditgate_registry::COMPONENT]),
             overlay_min: OVERLAY_MIN,
             source_rules: Default::default(),
+            sealer: None,
         });
         Self {
             dir,

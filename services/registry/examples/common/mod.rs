@@ -41,6 +41,7 @@ pub fn open(dir: &Path) -> Registry {
         readiness: Readiness::expecting(["lists"]),
         overlay_min: OVERLAY_MIN,
         source_rules: Default::default(),
+        sealer: None,
     })
     .expect("the registry opens")
 }

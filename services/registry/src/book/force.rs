@@ -297,7 +297,8 @@ impl Keeper {
         let next = self.log.head().next_position;
         let names = Names::Anew(simplify);
         let (dir, lists, beside) = (&self.lists_dir, &self.lists, &self.beside);
-        let base = base_file::write(dir, lists, beside, next, names, &base_file::NEVER)?;
+        let how = (&self.sealing, &base_file::NEVER);
+        let base = base_file::write(dir, lists, beside, next, names, how)?;
         let (version, confirmed) = (self.lists.version(), self.lists.confirmations().clone());
         Ok(Some(Lists::over(base, version, confirmed, simplify)))
     }

@@ -2,11 +2,12 @@
 //! failed than repaired everybody, of a file that ends in the middle of a row nobody knows what came behind, and an
 //! older whole list would bring back what its source has changed since.
 //!
-//! The rows wait in `<data_dir>/held/`, their digest in the change log. They belong to this machine:
+//! The rows wait in `<data_dir>/held/`, sealed where the registry seals, and their digest in the change log, a keyed one
+//! then. They belong to this machine:
 //! where another one has taken over, the source sends them again.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use creditgate_measures::entry::Entry;
@@ -23,6 +24,8 @@ use crate::error::ChangeError;
 use crate::files::is_cut_off;
 use crate::keeper::{Keeper, View};
 use crate::log::What as Stated;
+use crate::sealed_file::{self, Kind, SealedReader, SealedWriter};
+use crate::sealing::Sealing;
 
 /// What an import would end.
 pub(super) struct Shrinks {
@@ -99,7 +102,8 @@ impl Keeper {
             now.micros() / 1_000,
             self.lists.version().seq + 1
         );
-        let (digest, rows) = write_rows(&self.held_dir(), &id, job).map_err(ChangeError::Spool)?;
+        let (digest, rows) = write_rows(&self.held_dir(), &id, job, &self.sealing)
+            .map_err(ChangeError::Spool)?;
         let header = &job.header;
         let what = What::ImportHeld(ImportHeld {
             hold_id: id.clone(),
@@ -231,10 +235,11 @@ impl Keeper {
         // set back, tells nothing later than now.
         let came = hold.held.at.min(self.now());
         header.confirmed_at = header.confirmed_at.or(Some(came));
-        let mut job = Job::new(header, hold.caller.as_str().into(), &self.lists_dir);
+        let caller = hold.caller.as_str().into();
+        let mut job = Job::new(header, caller, &self.lists_dir, &self.sealing);
         job.approved = true;
         let path = rows_path(&self.held_dir(), &hold.id);
-        read_rows(&path, &hold.rows_digest, &mut job)?;
+        read_rows(&path, &hold.rows_digest, &mut job, &self.sealing)?;
         self.import(job)
     }
 
@@ -279,11 +284,20 @@ fn rows_path(dir: &Path, id: &str) -> PathBuf {
 
 /// Writes the rows of an import durably, without those in the middle of which a file ends; gives their digest and how
 /// many they are.
-fn write_rows(dir: &Path, id: &str, job: &Job) -> io::Result<([u8; 32], u64)> {
+fn write_rows(
+    dir: &Path,
+    id: &str,
+    job: &Job,
+    sealing: &Sealing,
+) -> io::Result<([u8; 32], u64)> {
     fs::create_dir_all(dir)?;
     let path = rows_path(dir, id);
     let unfinished = path.with_extension("new");
-    let mut out = io::BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
+    let file = io::BufWriter::with_capacity(1 << 20, File::create(&unfinished)?);
+    let mut out = match sealing.sealer() {
+        None => Out::Clear(file),
+        Some(sealer) => Out::Sealed(SealedWriter::new(file, sealer, Kind::Held)?),
+    };
     let mut hash = Sha256::new();
     let mut buffer = Vec::new();
     let mut rows = 0;
@@ -299,16 +313,54 @@ fn write_rows(dir: &Path, id: &str, job: &Job) -> io::Result<([u8; 32], u64)> {
         hash.update(&buffer);
         out.write_all(&buffer)?;
     }
-    out.into_inner()
+    out.end()?
+        .into_inner()
         .map_err(io::IntoInnerError::into_error)?
         .sync_all()?;
     fs::rename(&unfinished, &path)?;
     File::open(dir)?.sync_all()?;
-    Ok((hash.finalize().into(), rows))
+    Ok((sealing.keyed(hash.finalize().into()), rows))
+}
+
+/// The file of an import that waits, while it is written.
+enum Out {
+    Clear(io::BufWriter<File>),
+    Sealed(SealedWriter<io::BufWriter<File>>),
+}
+
+impl Out {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Clear(out) => out.write_all(bytes),
+            Self::Sealed(out) => out.write_all(bytes),
+        }
+    }
+
+    fn end(self) -> io::Result<io::BufWriter<File>> {
+        match self {
+            Self::Clear(out) => Ok(out),
+            Self::Sealed(out) => out.end(&[]),
+        }
+    }
+}
+
+/// Rows that are there and do not open: they stay.
+fn unopened(error: &dyn std::fmt::Display) -> ChangeError {
+    ChangeError::not_possible(
+        "hold_sealed",
+        format!(
+            "its rows are sealed and do not open ({error}): start the service with the keyring that has their key and decide again; or reject it, and let the source send it again"
+        ),
+    )
 }
 
 /// Reads the rows back, which must be the very ones that were put aside.
-fn read_rows(path: &Path, digest: &[u8], job: &mut Job) -> Result<(), ChangeError> {
+fn read_rows(
+    path: &Path,
+    digest: &[u8],
+    job: &mut Job,
+    sealing: &Sealing,
+) -> Result<(), ChangeError> {
     let gone = |error: &dyn std::fmt::Display| {
         ChangeError::not_possible(
             "hold_not_readable",
@@ -317,12 +369,26 @@ fn read_rows(path: &Path, digest: &[u8], job: &mut Job) -> Result<(), ChangeErro
             ),
         )
     };
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(|e| gone(&e))?);
-    let mut hash = Sha256::new();
+    let mut file = File::open(path).map_err(|e| gone(&e))?;
+    let head = sealed_file::head_of(&file).map_err(|e| gone(&e))?;
+    file.rewind().map_err(|e| gone(&e))?;
+    let mut file = BufReader::with_capacity(1 << 20, file);
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(|e| gone(&e))?;
-    hash.update(&bytes);
-    if hash.finalize().as_slice() != digest {
+    let is_sealed = sealed_file::is_sealed(&head);
+    match is_sealed.then(|| sealing.sealer()) {
+        None => file.read_to_end(&mut bytes).map_err(|e| gone(&e))?,
+        Some(None) => return Err(unopened(&"no keyring is configured")),
+        Some(Some(sealer)) => SealedReader::new(file, sealer, Kind::Held)
+            .and_then(|mut file| file.read_to_end(&mut bytes))
+            .map_err(|e| unopened(&e))?,
+    };
+    // Rows that were put aside in clear have a digest without a key.
+    let plain: [u8; 32] = Sha256::digest(&bytes).into();
+    let of_rows = match is_sealed {
+        true => sealing.keyed(plain),
+        false => plain,
+    };
+    if of_rows.as_slice() != digest {
         return Err(gone(&"the file is another one than was put aside"));
     }
     let mut rest = bytes.as_slice();

@@ -75,6 +75,7 @@ impl Place {
             readiness: self.readiness.clone(),
             overlay_min: self.overlay_min,
             source_rules: crate::SourceRules::default(),
+            sealer: None,
         }
     }
 

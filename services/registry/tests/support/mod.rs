@@ -27,6 +27,7 @@ use creditgate_runtime::clock::Clock;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
 use creditgate_runtime::metrics::{Build, Metrics};
+use creditgate_runtime::sealed::Sealer;
 
 pub struct Place {
     dir: Dir,
@@ -36,6 +37,7 @@ pub struct Place {
     pub deployment: Deployment,
     overlay_min: usize,
     pub source_rules: SourceRules,
+    pub sealer: Option<Sealer>,
     pub caller: Caller,
     pub metrics: Metrics,
     pub readiness: Readiness,
@@ -70,6 +72,7 @@ impl Place {
             deployment: Deployment::default(),
             overlay_min: OVERLAY_MIN,
             source_rules: SourceRules::default(),
+            sealer: None,
             caller: Callers::loopback_only()
                 .authenticate(&Shown::LOCAL)
                 .expect("local"),
@@ -120,6 +123,7 @@ impl Place {
             readiness: self.readiness.clone(),
             overlay_min: self.overlay_min,
             source_rules: self.source_rules.clone(),
+            sealer: self.sealer.clone(),
         })
     }
 

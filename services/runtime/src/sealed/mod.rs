@@ -8,8 +8,8 @@
 //! | 1 | 4 | key id | the key of the keyring |
 //! | 5 | 16 | salt | drawn by the sealer when it was made |
 //! | 21 | 8 | counter | of what this sealer has sealed |
-//! | 29 | 16 | commitment | follows from the key of this record, so that no other key opens it |
-//! | 45 | … | ciphertext | as long as the plain text |
+//! | 29 | 32 | commitment | follows from the key of this record, so that no other key opens it |
+//! | 61 | … | ciphertext | as long as the plain text |
 //! | … | 16 | tag | of AES-256-GCM |
 //!
 //! Keys, by HKDF-SHA-256: a session key from the key of the keyring, the salt and the purpose; from it and the counter the
@@ -44,7 +44,7 @@ pub use keyring::{KeyId, Keyring, KeyringError, exposure};
 
 use crate::config::HIDDEN;
 
-/// What the journals seal for. One purpose cannot open what was sealed for another.
+/// What is sealed for. One purpose cannot open what was sealed for another.
 ///
 /// FENCE: a changed name makes what was sealed under it unreadable.
 pub mod purpose {
@@ -60,6 +60,12 @@ pub mod purpose {
     pub const SIMULATIONS: &str = "simulations";
     /// What a shadow found different.
     pub const SHADOW: &str = "shadow";
+    /// Bases, rows that wait and the index of entries.
+    pub const REGISTRY: &str = "registry";
+    /// The tables of cases.
+    pub const CASES_TABLE: &str = "cases-table";
+    /// Not sealed, but told apart by: the content of events.
+    pub const CONTENT: &str = "content digests";
 }
 
 /// Bytes by which a sealed text is longer than the plain one.
@@ -67,7 +73,7 @@ pub const OVERHEAD_BYTES: usize = HEAD_BYTES + TAG_BYTES;
 
 const FORM: u8 = 1;
 const SALT_BYTES: usize = 16;
-const COMMITMENT_BYTES: usize = 16;
+const COMMITMENT_BYTES: usize = 32;
 /// Form, key id, salt, counter, commitment.
 const HEAD_BYTES: usize = 1 + 4 + SALT_BYTES + 8 + COMMITMENT_BYTES;
 const TAG_BYTES: usize = 16;

@@ -40,9 +40,9 @@ fn the_form_is_the_one_on_disk() {
             "03000000",
             "000102030405060708090a0b0c0d0e0f",
             "0000000000000000",
-            "1b2c124037ceb90e634eb17a22570de7",
+            "1b2c124037ceb90e634eb17a22570de7fa5db611fd5cce80cb4ad517727de45a",
             "c11ca5112da2",
-            "587bc5e81d561607ff4b13e0614daf71",
+            "5c715b3a19e84fc57084372a45d6e575",
         )
     );
     let second = sealer.seal(b"context", b"credit");
@@ -50,9 +50,9 @@ fn the_form_is_the_one_on_disk() {
         hex(&second[21..]),
         concat!(
             "0100000000000000",
-            "94010fc029204cf7eb1f4fc6b97ebb3f",
+            "94010fc029204cf7eb1f4fc6b97ebb3fbcc1bd5825a203722003df8c47560e77",
             "97daca8620b3",
-            "70f20e13067adc3d43c1a3ea3774b69a",
+            "49acea42e75018ad52ef3f2af141f640",
         )
     );
     let key = sealer.record_key(b"context", &first).unwrap();

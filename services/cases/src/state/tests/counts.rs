@@ -4,7 +4,7 @@ use creditgate_proto::journal::v1::case_record::What;
 
 use super::{Land, Story, bites, event, report};
 use crate::rows::row;
-use crate::table::{Logs, Table, Whose};
+use crate::table::{Logs, Seal, Table, Whose};
 
 /// What the tables count of a case, by these columns: a line for each group.
 fn counted(story: &Story, by: &[&'static str]) -> Vec<String> {
@@ -13,7 +13,7 @@ fn counted(story: &Story, by: &[&'static str]) -> Vec<String> {
         verdicts: [1; 16],
         cases: [2; 16],
     };
-    let mut table = Table::open(dir.path(), logs).expect("tables");
+    let mut table = Table::open(dir.path(), logs, &Seal::default()).expect("tables");
     let row = row(&story.case, &Land::new());
     let put = table.write(table.mark(), |change| change.put(None, &row).map(drop));
     put.expect("written");
