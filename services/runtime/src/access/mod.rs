@@ -9,9 +9,11 @@ mod policy;
 mod scope;
 mod service;
 mod trial;
+mod view;
 
 pub use calls::{Asked, Call, CallRecords, Calls, Noted, Outcome, calls_of};
 pub use policy::{Error, Member, Policy, Role};
 pub use scope::{Matter, Outside, Question, Scope};
 pub use service::AccessService;
 pub use trial::{Answered, Trial, Tried};
+pub use view::{AGE_YEARS, Entries, Lists, Reasons, Sees, Sight, View};
