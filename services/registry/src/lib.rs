@@ -35,6 +35,7 @@ mod index;
 mod keeper;
 mod past_entries;
 mod registry;
+mod seen;
 mod service;
 mod spool;
 mod viewpoint;

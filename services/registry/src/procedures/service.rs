@@ -3,7 +3,9 @@
 use creditgate_measures::clocks::Occasion;
 use creditgate_proto::v1::procedures_server::{Procedures, ProceduresServer};
 use creditgate_proto::{status, v1};
-use creditgate_runtime::callers::{Caller, Permission, permitted, permitted_by};
+use creditgate_runtime::callers::{
+    Caller, Permission, permitted, permitted_by, permitted_to_see,
+};
 use creditgate_runtime::metrics::ChangeRefusal;
 use tonic::{Request, Response, Status};
 
@@ -16,6 +18,7 @@ use crate::error::ChangeError;
 use crate::history::record_of;
 use crate::keeper::View;
 use crate::registry::Registry;
+use crate::seen;
 use crate::service::blocking;
 
 /// The service; cheap to clone.
@@ -129,26 +132,36 @@ impl Procedures for ProceduresService {
         &self,
         request: Request<v1::ListProceduresRequest>,
     ) -> Result<Response<v1::ListProceduresResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
+        seen::sees_entry(&self.registry, &sees, &request.get_ref().entry_id)?;
         let desk = self.registry.desk();
-        let procedures = shown::procedures(&desk, request.get_ref())?;
-        Ok(Response::new(procedures))
+        let mut answer = shown::procedures(&desk, request.get_ref())?;
+        seen::procedures(&sees, &mut answer.procedures);
+        Ok(Response::new(answer))
     }
 
     async fn due(
         &self,
         request: Request<v1::ListDueRequest>,
     ) -> Result<Response<v1::ListDueResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
         let (asked, registry) = (request.into_inner(), self.registry.clone());
-        blocking(move || Ok(due::list(&registry, &asked, registry.now())?)).await
+        blocking(move || {
+            let mut answer = due::list(&registry, &asked, registry.now())?;
+            answer
+                .due
+                .retain(|one| one.list.is_empty() || sees.list(&one.list));
+            Ok(answer)
+        })
+        .await
     }
 
     async fn list_notices(
         &self,
         request: Request<v1::ListNoticesRequest>,
     ) -> Result<Response<v1::ListNoticesResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
+        seen::sees_entry(&self.registry, &sees, &request.get_ref().entry_id)?;
         let now = self.registry.now();
         let notices = shown::notices(&self.registry, request.get_ref(), now)?;
         Ok(Response::new(notices))
@@ -158,7 +171,16 @@ impl Procedures for ProceduresService {
         &self,
         request: Request<v1::RenderNoticeRequest>,
     ) -> Result<Response<v1::RenderNoticeResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
+        seen::sees_entry(&self.registry, &sees, &request.get_ref().entry_id)?;
+        if sees.masked {
+            // Its text is made to name whom it is for.
+            return Err(status::failed_precondition_status(
+                "masked",
+                "a notice names its subject in full: say why you ask, in `creditgate-reason-bin`, as a caller to whom the \
+                 access policy gives `unmasked: true`",
+            ));
+        }
         let rendered = shown::rendered(&self.registry, request.get_ref())?;
         Ok(Response::new(rendered))
     }
