@@ -162,6 +162,12 @@ impl Member {
         let roles = self.roles.iter();
         roles.flat_map(|role| role.permissions()).copied().collect()
     }
+
+    /// Whether answers to it may name others than it asked about.
+    #[must_use]
+    pub fn is_told_of_others(&self) -> bool {
+        self.roles.iter().any(|role| role.is_told_of_others())
+    }
 }
 
 impl Policy {
