@@ -9,9 +9,11 @@ use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
+use creditgate_proto::v1::subscriptions_client::SubscriptionsClient;
 use creditgate_tests::evaluation;
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Status};
+use tonic_types::StatusExt as _;
 
 use super::{FIRM, Place, with_key};
 
@@ -22,6 +24,7 @@ views:
 callers:
 - {name: business, department: 示例市公共资源交易中心, roles: [business], sources: [tests], matters: [{scenario: tender, regions: ["320505"]}]}
 - {name: list_source, department: 示例市中级人民法院, roles: [list_source]}
+- {name: tax_bureau, department: 示例市税务局, roles: [list_source], lists: [B02]}
 - {name: reviewer, department: 示例市信用中心, roles: [reviewer], unmasked: true, matters: [{scenario: "*", regions: ["320500"]}]}
 - {name: other_reviewer, department: 示例市信用中心, roles: [reviewer], matters: [{scenario: "*", regions: ["320500"]}]}
 - {name: publisher, department: 示例市信用中心, roles: [publisher], lists: [B02], matters: [{scenario: "*", regions: ["320500"]}]}
@@ -352,6 +355,30 @@ async fn other_lists_and_what_is_long_past_are_as_if_they_were_not_there() {
     // Whoever looks into what was decided sees what is long past, too.
     let expected = ["E-B02-1", "E-B02-2", "E-OLD"].map(str::to_owned);
     assert_eq!(seen, BTreeSet::from(expected));
+    place.service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_lists_sent_that_it_does_not_see() {
+    let place = Place::with(POLICY).await;
+    let mut subscriptions = SubscriptionsClient::new(place.channel.clone());
+    for lists in [vec![], vec!["B02", "B07"]] {
+        let asked = v1::PutSubscriptionRequest {
+            name: "tax".to_owned(),
+            department: "示例市税务局".to_owned(),
+            lists: lists.iter().map(|list| (*list).to_owned()).collect(),
+            ..v1::PutSubscriptionRequest::default()
+        };
+        let refused = subscriptions.put(with_key(asked, Some("tax_bureau"))).await;
+        let refused = refused.expect_err("it sees one list");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{lists:?}");
+        let told = refused.get_details_bad_request().expect("a rule");
+        let rules = told.field_violations.iter().map(|it| &*it.description);
+        assert_eq!(
+            rules.collect::<Vec<_>>(),
+            ["name lists that this caller sees: B02"]
+        );
+    }
     place.service.stop();
 }
 
