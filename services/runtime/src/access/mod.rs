@@ -1,8 +1,8 @@
 //! What a caller may ask about, and what is kept of those who ask.
 //!
 //! The keys file tells who somebody is; an access policy tells what they may do: by their roles, and by the matters they
-//! deal with. What a policy does not say is refused. What they are told, it bounds by lists, by purpose and by age. Whoever was refused, and whoever did something else than have an
-//! event decided, stands in the record of calls.
+//! deal with. What a policy does not say is refused. What they are told it bounds by purpose, by list and by age. Whoever
+//! was refused, and whoever did something else than have an event decided, stands in the record of calls.
 
 mod calls;
 mod policy;

@@ -80,7 +80,7 @@ callers:
         (permit.reasons, permit.entries, permit.measures_up_to),
         (Reasons::All, Entries::Full, None)
     );
-    assert_eq!(bank.view(None).expect("a view").name.as_ref(), "standard");
+    assert_eq!(&*bank.view(None).expect("a view").name, "standard");
     assert_eq!(bank.age_years, Some(3));
     let publisher = sight("li.si").sees(true);
     assert!(publisher.list("B02") && !publisher.list("B03") && publisher.masked);
