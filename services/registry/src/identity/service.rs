@@ -256,6 +256,7 @@ impl Identity for IdentityService {
             wrong::correct(&asked, recorded_at, view)
         })
         .await
+        .map(|stepped| shown_to(&caller, stepped))
     }
 
     async fn tell_wrong_hit(
@@ -266,6 +267,7 @@ impl Identity for IdentityService {
         let asked = request.into_inner();
         self.step(&caller, move |view| wrong::tell(asked, view))
             .await
+            .map(|stepped| shown_to(&caller, stepped))
     }
 
     async fn list_wrong_hits(
@@ -285,6 +287,18 @@ impl Identity for IdentityService {
         seen::wrong_hits(&self.registry, &sees, &mut wrong_hits);
         Ok(Response::new(v1::ListWrongHitsResponse { wrong_hits }))
     }
+}
+
+/// Somebody else may have said who was hit.
+fn shown_to(
+    caller: &Caller,
+    mut stepped: Response<v1::WrongHitResponse>,
+) -> Response<v1::WrongHitResponse> {
+    let sees = caller.sees();
+    if let Some(hit) = &mut stepped.get_mut().wrong_hit {
+        seen::wrong_hit(&sees, hit);
+    }
+    stepped
 }
 
 fn entry_id_of(stored: &[u8]) -> Option<String> {

@@ -18,7 +18,7 @@ use crate::error::ChangeError;
 use crate::history::record_of;
 use crate::keeper::View;
 use crate::registry::Registry;
-use crate::seen;
+use crate::seen::{self, Seen};
 use crate::service::blocking;
 
 /// The service; cheap to clone.
@@ -85,12 +85,16 @@ impl ProceduresService {
             .get(id)
             .ok_or_else(|| Status::from(ChangeError::Unknown("procedure")))?;
         let live = self.registry.live().load();
+        let sees = caller.sees();
+        let seen = Seen::new(&sees, &live.book, self.registry.now());
         let entry = |id: &str| {
             let entry = live
                 .lists
                 .entry(id)
-                .filter(|_| caller.may(Permission::Lists))?;
-            Some(record_of(&entry, Vec::new()))
+                .filter(|entry| caller.may(Permission::Lists) && seen.has_entry(entry))?;
+            let mut record = record_of(&entry, Vec::new());
+            seen.record(&mut record);
+            Some(record)
         };
         Ok(v1::ProcedureResponse {
             procedure: Some(shown::procedure(procedure)),

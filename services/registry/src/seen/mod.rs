@@ -202,6 +202,13 @@ pub(crate) fn wrong_hits(registry: &Registry, sees: &Sees, hits: &mut Vec<v1::Wr
     }
 }
 
+/// A wrong hit after a step, as whoever took the step sees it.
+pub(crate) fn wrong_hit(sees: &Sees, hit: &mut v1::WrongHit) {
+    if sees.masked {
+        mask::wrong_hit(hit);
+    }
+}
+
 /// Procedures as a caller sees them.
 pub(crate) fn procedures(sees: &Sees, procedures: &mut Vec<v1::Procedure>) {
     procedures.retain(|one| one.list.is_empty() || sees.list(&one.list));

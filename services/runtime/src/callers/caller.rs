@@ -278,6 +278,13 @@ impl Caller {
         self.known.scope.as_ref().map(|scope| &scope.sight)
     }
 
+    /// What it sees of entries in a call that does not say why.
+    #[must_use]
+    pub fn sees(&self) -> Sees {
+        self.sight()
+            .map_or_else(Sees::default, |sight| sight.sees(false))
+    }
+
     /// Has a verdict on this event show what this caller may see of it.
     pub fn show(&self, verdict: &mut v1::Verdict, event: Option<&v1::Event>) {
         let purpose = event.map(|event| event.purpose.as_str());
