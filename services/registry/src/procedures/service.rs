@@ -72,6 +72,17 @@ impl ProceduresService {
         })
     }
 
+    /// An entry as the caller sees it.
+    fn entry(&self, id: &str, caller: &Caller) -> Option<v1::EntryRecord> {
+        let live = self.registry.live().load();
+        let sees = caller.sees();
+        let seen = Seen::new(&sees, &live.book, self.registry.now());
+        let entry = live.lists.entry(id).filter(|it| seen.has_entry(it))?;
+        let mut record = record_of(&entry, Vec::new());
+        seen.record(&mut record);
+        Some(record)
+    }
+
     /// The procedure as it stands, with its entry for those who bring lists: at a window it may be somebody else's.
     fn stands(
         &self,
@@ -84,17 +95,9 @@ impl ProceduresService {
             .procedures
             .get(id)
             .ok_or_else(|| Status::from(ChangeError::Unknown("procedure")))?;
-        let live = self.registry.live().load();
-        let sees = caller.sees();
-        let seen = Seen::new(&sees, &live.book, self.registry.now());
-        let entry = |id: &str| {
-            let entry = live
-                .lists
-                .entry(id)
-                .filter(|entry| caller.may(Permission::Lists) && seen.has_entry(entry))?;
-            let mut record = record_of(&entry, Vec::new());
-            seen.record(&mut record);
-            Some(record)
+        let entry = |id: &str| match caller.may(Permission::Lists) {
+            true => self.entry(id, caller),
+            false => None,
         };
         Ok(v1::ProcedureResponse {
             procedure: Some(shown::procedure(procedure)),
@@ -198,9 +201,8 @@ impl Procedures for ProceduresService {
         let asked = self.read(request.into_inner(), Serving::read)?;
         let plan = move |view: &View<'_>| notices::plan(&asked, view);
         let (version, served_at_set) = self.registry.transact(&caller, plan).await?;
-        let entry = self.registry.live().load().lists.entry(&entry_id);
         Ok(Response::new(v1::RecordServiceResponse {
-            entry: entry.map(|entry| record_of(&entry, Vec::new())),
+            entry: self.entry(&entry_id, &caller),
             served_at_set,
             list_version: version.to_string(),
         }))
@@ -225,7 +227,6 @@ impl Procedures for ProceduresService {
         let (version, known) = self.registry.transact(&caller, plan).await?;
         let generation = self.registry.live().load_full();
         let (entry_id, verdict_id, measure_id) = ids;
-        let entry = generation.lists.entry(&entry_id);
         let desk = self.registry.desk();
         let waits = desk
             .measures
@@ -233,7 +234,7 @@ impl Procedures for ProceduresService {
         let notice = generation.book.notice_on(Occasion::MeasureBitten);
         let notice = notice.filter(|_| waits);
         Ok(Response::new(v1::RecordMeasureResponse {
-            entry: entry.map(|entry| record_of(&entry, Vec::new())),
+            entry: self.entry(&entry_id, &caller),
             known,
             notice: notice.map_or_else(String::new, |notice| notice.id.to_string()),
             list_version: version.to_string(),
