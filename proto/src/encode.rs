@@ -67,6 +67,7 @@ pub fn verdict_to_proto(verdict: &Verdict) -> v1::Verdict {
         supersedes: verdict.supersedes.map(|id| id.to_string()),
         superseded_by: None,
         outdated_by: None,
+        view: None,
     }
 }
 

@@ -20,6 +20,7 @@ mod refused;
 pub mod status;
 pub mod subject;
 mod version;
+pub mod who;
 
 pub use answer::AnswerDigest;
 pub use entry::{EntryDraft, RelatedDraft, entry_from_proto, entry_to_proto};

@@ -68,6 +68,9 @@ fn tell_member(name: &str, member: &Member) {
     if let Some(rate) = scope.checks_per_second() {
         say!("  at most {rate} checks a second");
     }
+    if member.is_told_of_others() {
+        say!("  sees entries {}", scope.sight.in_words());
+    }
 }
 
 fn joined<'a>(words: impl IntoIterator<Item = &'a std::sync::Arc<str>>) -> String {
@@ -131,6 +134,10 @@ fn explain(args: &ExplainAccessArgs) -> Result<ExitCode, Failure> {
     match answered {
         Answered::Allowed => {
             say!("allowed");
+            let member = policy.member(&args.caller);
+            if let Some(view) = member.and_then(|it| it.scope.sight.view(question.purpose)) {
+                say!("  sees verdicts by the view `{}`: {}", view.name, view.in_words());
+            }
             return Ok(ExitCode::SUCCESS);
         }
         refused => say!("refused: {refused}"),
@@ -172,6 +179,7 @@ fn tell_call(call: &CallRecord, as_json: bool) {
             "first": first, "last": last, "times": call.times, "caller": call.caller,
             "department": call.department, "address": call.address, "call": call.call,
             "outcome": call.outcome, "why": call.why, "document_no": call.document_no,
+            "unmasked_for": call.unmasked_for,
         });
         say!("{line}");
         return;
@@ -187,10 +195,15 @@ fn tell_call(call: &CallRecord, as_json: bool) {
         or_dash(&call.address),
         call.times,
         or_dash(&call.call),
-        match (call.why.as_str(), call.document_no.as_str()) {
-            ("", "") => String::new(),
-            ("", document_no) => format!("  by {document_no}"),
-            (why, _) => format!("  ({why})"),
+        match (
+            call.why.as_str(),
+            call.document_no.as_str(),
+            call.unmasked_for.as_str()
+        ) {
+            ("", "", "") => String::new(),
+            ("", "", unmasked_for) => format!("  in full for {unmasked_for}"),
+            ("", document_no, _) => format!("  by {document_no}"),
+            (why, ..) => format!("  ({why})"),
         }
     );
 }

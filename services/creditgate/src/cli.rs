@@ -124,6 +124,10 @@ pub struct ServerArgs {
     /// The caller's certificate with its key behind it (PEM), in the place of a bearer key.
     #[arg(long, env = CERTIFICATE_VARIABLE, value_name = "FILE")]
     pub certificate_file: Option<PathBuf>,
+    /// Why people are to be shown in full, without anybody's number; kept in the record of calls. Who may, the access policy
+    /// says; without it they are masked.
+    #[arg(long, value_name = "REASON")]
+    pub unmasked_for: Option<String>,
 }
 
 impl ServerArgs {

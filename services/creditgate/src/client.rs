@@ -11,7 +11,8 @@ use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
 use creditgate_proto::v1::simulation_client::SimulationClient;
 use creditgate_proto::v1::subscriptions_client::SubscriptionsClient;
-use tonic::metadata::{Ascii, MetadataValue};
+use creditgate_runtime::callers::REASON_BIN;
+use tonic::metadata::{Ascii, Binary, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity as Shown};
@@ -23,14 +24,21 @@ use crate::failure::Failure;
 /// Longest message a client takes: a full batch of verdicts.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024 * 1024;
 
-/// Puts the bearer key on every call.
+/// Puts the bearer key on every call, and why people are asked to be shown in full.
 #[derive(Clone)]
-pub struct Bearer(Option<MetadataValue<Ascii>>);
+pub struct Bearer {
+    key: Option<MetadataValue<Ascii>>,
+    unmasked_for: Option<MetadataValue<Binary>>,
+}
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(key) = &self.0 {
+        if let Some(key) = &self.key {
             request.metadata_mut().insert("authorization", key.clone());
+        }
+        if let Some(reason) = &self.unmasked_for {
+            let metadata = request.metadata_mut();
+            metadata.insert_bin(REASON_BIN, reason.clone());
         }
         Ok(request)
     }
@@ -124,17 +132,19 @@ impl Client {
             }
             false => None,
         };
-        Self::over(&server.server, key.as_deref(), tls).await
+        let unmasked_for = server.unmasked_for.as_deref();
+        Self::over(&server.server, key.as_deref(), unmasked_for, tls).await
     }
 
     /// Connects to an address, in clear.
     pub async fn to(url: &str, key: Option<&str>) -> Result<Self, Failure> {
-        Self::over(url, key, None).await
+        Self::over(url, key, None, None).await
     }
 
     async fn over(
         url: &str,
         key: Option<&str>,
+        unmasked_for: Option<&str>,
         tls: Option<ClientTlsConfig>,
     ) -> Result<Self, Failure> {
         let url = if url.contains("://") {
@@ -162,7 +172,11 @@ impl Client {
             })
             .transpose()
             .map_err(|error| Failure::new("use the bearer key", error))?;
-        let service = |channel: Channel| InterceptedService::new(channel, Bearer(key.clone()));
+        let bearer = Bearer {
+            key,
+            unmasked_for: unmasked_for.map(|why| MetadataValue::from_bytes(why.as_bytes())),
+        };
+        let service = |channel: Channel| InterceptedService::new(channel, bearer.clone());
         Ok(Self {
             gate: GateClient::new(service(channel.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)

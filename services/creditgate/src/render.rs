@@ -37,6 +37,10 @@ pub fn verdict(verdict: &v1::Verdict) -> String {
             &format!("not checked: {} ({})", not_checked.list, not_checked.why),
         );
     }
+    if let Some(view) = &verdict.view {
+        let told = format!("by the view `{view}`: entries and measures may be left out");
+        line(&mut out, 1, &told);
+    }
     line(&mut out, 1, &format!("verdict {}", verdict.verdict_id));
     line(&mut out, 1, &format!("lists   {}", verdict.list_version));
     line(

@@ -13,6 +13,7 @@ use creditgate_proto::decode::{
     DecodedEvent, book_violations, event_from_proto, event_from_record,
 };
 use creditgate_proto::{MinListVersion, Refused, v1, verdict_id_from_text};
+use creditgate_runtime::access::View;
 use creditgate_runtime::callers::Caller;
 use creditgate_runtime::errors::Chain;
 use creditgate_runtime::journal::{AppendError, Receipt};
@@ -51,8 +52,10 @@ pub(crate) enum LateLists {
 
 /// A verdict that may be told: its record is durable.
 pub(crate) struct Answer {
-    /// In a box, since it is half a kilobyte and changes hands often.
+    /// The whole verdict, as it is recorded and published. In a box, since it is half a kilobyte and changes hands often.
     pub verdict: Box<v1::Verdict>,
+    /// Through which its caller sees it; none: it sees the whole.
+    pub view: Option<Arc<View>>,
     /// The counter of a new verdict; none for one that was there before.
     pub counter: Option<VerdictCounter>,
     /// What proves the record; none before it is durable, and where Kafka keeps the journal.
@@ -72,6 +75,7 @@ pub(crate) enum Judged {
 pub(crate) struct Before {
     verdict: Box<v1::Verdict>,
     receipt: Receipt,
+    view: Option<Arc<View>>,
 }
 
 /// A verdict that is not recorded yet.
@@ -98,6 +102,15 @@ pub(crate) struct Asked {
 impl Answer {
     pub(crate) fn repeated(&self) -> bool {
         self.counter.is_none()
+    }
+
+    /// The verdict as its caller sees it.
+    pub(crate) fn told(self) -> v1::Verdict {
+        let mut verdict = self.verdict;
+        if let Some(view) = &self.view {
+            view.show(&mut verdict);
+        }
+        *verdict
     }
 }
 
@@ -356,7 +369,11 @@ impl Inner {
             return Err(Failure::OtherContent);
         }
         let verdict = record.verdict.map(Box::new).ok_or(Failure::Unreadable)?;
-        Ok(Box::new(Before { verdict, receipt }))
+        Ok(Box::new(Before {
+            verdict,
+            receipt,
+            view: asked.view(),
+        }))
     }
 
     /// The answer to a repeat.
@@ -364,9 +381,11 @@ impl Inner {
         let Before {
             mut verdict,
             receipt,
+            view,
         } = before;
         self.tell_successor(&mut verdict).await?;
         Ok(Answer {
+            view,
             receipt: self.shown(receipt),
             ..Answer::before(verdict)
         })
@@ -397,6 +416,7 @@ impl Inner {
         lists_behind: bool,
     ) -> Decided {
         let book = &generation.book;
+        let view = asked.view();
         let Asked {
             event,
             given,
@@ -421,6 +441,7 @@ impl Inner {
         let (draft, told) = fresh.draft(claim);
         let answer = Answer {
             verdict: told,
+            view,
             counter,
             receipt: None,
         };
@@ -442,6 +463,11 @@ impl Inner {
 }
 
 impl Asked {
+    /// The view through which whoever asks sees the verdict.
+    fn view(&self) -> Option<Arc<View>> {
+        self.caller.view(self.event.purpose.as_deref()).cloned()
+    }
+
     fn asks_for_case(&self, book: &Book) -> bool {
         asks_for_case(
             self.event.scenario.as_str(),
@@ -475,6 +501,7 @@ impl Answer {
     pub(crate) fn before(verdict: Box<v1::Verdict>) -> Self {
         Self {
             verdict,
+            view: None,
             counter: None,
             receipt: None,
         }

@@ -151,6 +151,7 @@ impl ports::Judge for Gate {
             for (verdict, counter, pending) in answers {
                 let answer = check::Answer {
                     verdict,
+                    view: None,
                     counter,
                     receipt: None,
                 };

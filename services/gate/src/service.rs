@@ -86,7 +86,7 @@ impl Gate {
             Ok(answer) => Ok(v1::CheckResponse {
                 repeated: answer.repeated(),
                 receipt: receipt_to_proto(answer.receipt),
-                verdict: Some(*answer.verdict),
+                verdict: Some(answer.told()),
             }),
             Err(failure) => Err(failure.status()),
         }
@@ -222,6 +222,7 @@ impl gate_server::Gate for Gate {
         if let Some(verdict) = &mut recorded.record.verdict {
             let told = self.inner.tell_successor(verdict).await;
             told.map_err(|failure| failure.status())?;
+            reader.show(verdict, recorded.record.event.as_ref());
         }
         Ok(Response::new(v1::GetVerdictResponse {
             receipt: receipt_to_proto(self.inner.shown(recorded.receipt())),
@@ -243,10 +244,16 @@ impl gate_server::Gate for Gate {
             .instrument(span.clone())
             .await?
             .record;
+        let (reader, event) = (reader.clone(), record.event.clone());
         let history = Arc::clone(&self.inner.history);
         let work = move || span.in_scope(|| replay::replay(&record, &history));
         match tokio::task::spawn_blocking(work).await {
-            Ok(Ok(response)) => Ok(Response::new(response)),
+            Ok(Ok(mut response)) => {
+                if let Some(verdict) = &mut response.verdict {
+                    reader.show(verdict, event.as_ref());
+                }
+                Ok(Response::new(response))
+            }
             Ok(Err(error)) => Err(replay_status(&error)),
             Err(_) => Err(Failure::Internal.status()),
         }

@@ -220,7 +220,7 @@ pub(crate) fn result_to_proto(result: Result<Answer, Failure>) -> v1::CheckResul
         Ok(answer) => v1::CheckResult {
             repeated: answer.repeated(),
             receipt: receipt_to_proto(answer.receipt),
-            result: Some(Outcome::Verdict(*answer.verdict)),
+            result: Some(Outcome::Verdict(answer.told())),
         },
         Err(failure) => v1::CheckResult {
             repeated: false,

@@ -176,12 +176,15 @@ struct Wanted {
 impl Wanted {
     /// The verdict of a record, if it is asked for and the reader's to read.
     fn of(&self, record: VerdictRecord) -> Option<v1::Verdict> {
-        let verdict = record
+        let mut verdict = record
             .verdict
             .filter(|verdict| passes(verdict, &self.request))?;
-        self.reader
-            .deals_with(record.event.as_ref())
-            .then_some(verdict)
+        let event = record.event.as_ref();
+        if !self.reader.deals_with(event) {
+            return None;
+        }
+        self.reader.show(&mut verdict, event);
+        Some(verdict)
     }
 }
 

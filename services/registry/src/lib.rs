@@ -37,6 +37,7 @@ mod past_entries;
 mod registry;
 mod sealed_file;
 mod sealing;
+mod seen;
 mod service;
 mod spool;
 mod viewpoint;

@@ -123,10 +123,16 @@ fn keep(entries: &mut BTreeMap<String, Entry>, stored: &StoredEntry<'_>, body: &
     }
 }
 
-/// The first `count` entries of a list by id, after the one given. Reads every entry: a fraction of
+/// The first `count` wanted entries of a list by id, after the one given. Reads every entry: a fraction of
 /// a second for a million.
 #[must_use]
-pub fn of_list(lists: &Lists, list: &str, after: &str, count: usize) -> BTreeMap<String, Entry> {
+pub fn of_list(
+    lists: &Lists,
+    list: &str,
+    after: &str,
+    count: usize,
+    wanted: impl Fn(&StoredEntry<'_>) -> bool,
+) -> BTreeMap<String, Entry> {
     let mut page: BTreeMap<&str, &[u8]> = BTreeMap::new();
     for body in lists.bodies() {
         let Ok(stored) = StoredEntry::read(body) else {
@@ -136,11 +142,11 @@ pub fn of_list(lists: &Lists, list: &str, after: &str, count: usize) -> BTreeMap
             continue;
         }
         let full = page.len() >= count;
-        if full
+        let beyond = full
             && page
                 .last_key_value()
-                .is_some_and(|(last, _)| stored.entry_id > *last)
-        {
+                .is_some_and(|(last, _)| stored.entry_id > *last);
+        if beyond || !wanted(&stored) {
             continue;
         }
         page.insert(stored.entry_id, body);

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
-use creditgate_measures::entry::Entry;
+use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_proto::v1::lists_server::{Lists, ListsServer};
 use creditgate_proto::{Refused, status, v1};
-use creditgate_runtime::callers::{Caller, Permission, permitted};
+use creditgate_runtime::access::Sees;
+use creditgate_runtime::callers::{Caller, Permission, permitted, permitted_to_see};
 use creditgate_runtime::metrics::ChangeRefusal;
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
@@ -22,6 +23,7 @@ use crate::history::record_of;
 use crate::lookup::{self, Subject};
 use crate::past_entries::entry_standing;
 use crate::registry::Registry;
+use crate::seen::Seen;
 use crate::viewpoint;
 
 const PAGE_DEFAULT: u32 = 100;
@@ -79,17 +81,24 @@ impl Lists for Service {
         &self,
         request: Request<v1::ApplyRequest>,
     ) -> Result<Response<v1::ApplyResponse>, Status> {
-        let caller = self.may_change(&request)?;
-        let change = Change::from_proto(request.into_inner())
+        let (caller, sees) = permitted_to_see(&request, Permission::Lists)
+            .inspect_err(|_| self.registry.count_refused(ChangeRefusal::Forbidden))?;
+        let request = request.into_inner();
+        // What a caller has stated itself comes back as it is.
+        let is_its_own = matches!(request.change, Some(v1::apply_request::Change::Put(_)));
+        let sees = if is_its_own { Sees::default() } else { sees };
+        let change = Change::from_proto(request)
             .map_err(ChangeError::Invalid)
             .inspect_err(|why| self.registry.count_refused(why.counted_as()))?;
         let applied = self.registry.apply(change, &caller).await?;
+        let generation = self.registry.live().load_full();
+        let seen = Seen::new(&sees, &generation.book, self.registry.now());
+        let entry = applied.entry.filter(|entry| seen.has_entry(entry));
+        let mut entry = entry.map(|entry| record_of(&entry, Vec::new()));
+        entry.iter_mut().for_each(|record| seen.record(record));
         Ok(Response::new(v1::ApplyResponse {
             list_version: applied.version.to_string(),
-            entry: applied
-                .entry
-                .as_ref()
-                .map(|entry| record_of(entry, Vec::new())),
+            entry,
         }))
     }
 
@@ -97,7 +106,7 @@ impl Lists for Service {
         &self,
         request: Request<v1::GetEntryRequest>,
     ) -> Result<Response<v1::GetEntryResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
         let asked = request.into_inner();
         let registry = self.registry.clone();
         blocking(move || {
@@ -110,11 +119,15 @@ impl Lists for Service {
                     .entry_as_of(&asked.entry_id, from.version.seq)
                     .map_err(|error| log_unreadable(&error))?,
             };
-            let entry = entry.ok_or_else(|| Status::from(ChangeError::UnknownEntry))?;
+            let seen = Seen::new(&sees, &generation.book, registry.now());
+            let entry = entry
+                .filter(|entry| seen.has_entry(entry))
+                .ok_or_else(|| Status::from(ChangeError::UnknownEntry))?;
             let standing = entry_standing(&entry, &from);
             let entries = BTreeMap::from([(asked.entry_id, entry)]);
             let seq = from.version.seq;
-            let records = with_history(&registry, entries, asked.with_history, seq)?;
+            let mut records = with_history(&registry, entries, asked.with_history, seq)?;
+            records.iter_mut().for_each(|record| seen.record(record));
             Ok(v1::GetEntryResponse {
                 entry: records.into_iter().next(),
                 list_version: from.version.to_string(),
@@ -128,10 +141,10 @@ impl Lists for Service {
         &self,
         request: Request<v1::ListEntriesRequest>,
     ) -> Result<Response<v1::ListEntriesResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
         let asked = request.into_inner();
         let registry = self.registry.clone();
-        blocking(move || page(&registry, asked)).await
+        blocking(move || page(&registry, &sees, asked)).await
     }
 
     type WatchEntriesStream =
@@ -141,13 +154,14 @@ impl Lists for Service {
         &self,
         request: Request<v1::WatchEntriesRequest>,
     ) -> Result<Response<Self::WatchEntriesStream>, Status> {
-        permitted(&request, Permission::Watch)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Watch)?;
         let asked = request.into_inner();
         let filter = Filter::of_watch(&asked, &self.registry.live().load().book)
             .map_err(|refused| status::refused_status(&refused))?;
         let (out, stream) = mpsc::channel(WATCH_AHEAD);
         let (from, follow) = (asked.from_seq, asked.follow);
-        tokio::spawn(watch(self.registry.clone(), from, follow, filter, out));
+        let registry = self.registry.clone();
+        tokio::spawn(watch(registry, from, follow, filter, sees, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 
@@ -187,8 +201,9 @@ impl Lists for Service {
         &self,
         request: Request<v1::ListDifferencesRequest>,
     ) -> Result<Response<v1::ListDifferencesResponse>, Status> {
-        permitted(&request, Permission::Read)?;
-        let differences = shown::differences(&self.registry, request.get_ref())?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
+        let mut differences = shown::differences(&self.registry, request.get_ref())?;
+        differences.differences.retain(|one| sees.list(&one.list));
         Ok(Response::new(differences))
     }
 
@@ -240,6 +255,7 @@ fn state(registry: &Registry) -> v1::StateResponse {
 
 fn page(
     registry: &Registry,
+    sees: &Sees,
     asked: v1::ListEntriesRequest,
 ) -> Result<v1::ListEntriesResponse, Status> {
     let size = match asked.page_size {
@@ -257,6 +273,7 @@ fn page(
         return Err(invalid("as_of", "asked with a subject only"));
     }
     let after = asked.page_token.as_str();
+    let seen = Seen::new(sees, book, registry.now());
     let mut found: BTreeMap<String, Entry> = match &asked.subject {
         Some(subject) => {
             let subject = Subject::read(subject, book.simplify())
@@ -271,14 +288,19 @@ fn page(
                 }
             };
             entries.retain(|id, entry| {
-                id.as_str() > after && (asked.list.is_empty() || entry.list.as_str() == asked.list)
+                id.as_str() > after
+                    && (asked.list.is_empty() || entry.list.as_str() == asked.list)
+                    && seen.has_entry(entry)
             });
             entries
         }
         None if asked.list.is_empty() => {
             return Err(invalid("subject", "required: a subject, a list, or both"));
         }
-        None => lookup::of_list(lists, &asked.list, after, size + 1),
+        None => {
+            let wanted = |entry: &StoredEntry<'_>| seen.has(entry);
+            lookup::of_list(lists, &asked.list, after, size + 1, wanted)
+        }
     };
     let more = found.len() > size;
     while found.len() > size {
@@ -290,8 +312,10 @@ fn page(
         .map(|(id, _)| id.clone())
         .unwrap_or_default();
     let version = from.version;
+    let mut entries = with_history(registry, found, asked.with_history, version.seq)?;
+    entries.iter_mut().for_each(|record| seen.record(record));
     Ok(v1::ListEntriesResponse {
-        entries: with_history(registry, found, asked.with_history, version.seq)?,
+        entries,
         next_page_token,
         list_version: version.to_string(),
     })

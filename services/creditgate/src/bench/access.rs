@@ -188,6 +188,7 @@ impl Side {
             key_file: is_known.then(|| at("lists.key")),
             ca_file: side.ca_file.clone(),
             certificate_file: None,
+            unmasked_for: None,
         };
         let mut client = reached(&lists).await?;
         let now = Time::from_micros(Clock::system().now_micros());

@@ -13,7 +13,7 @@ pub enum AccessCommand {
     Lint(LintAccessArgs),
     /// Put the cases of an access policy to it.
     Test(PolicyArgs),
-    /// Tell whether a caller may have an event decided, and why not.
+    /// Tell whether a caller may have an event decided, and why not, or by which view it sees the verdict.
     Explain(ExplainAccessArgs),
     /// Show who called, from a data directory: whoever was refused, and all calls but checks.
     Calls(CallsArgs),
@@ -46,14 +46,14 @@ pub struct PolicyArgs {
   auditor                 read, watch, audit   sees who did what
   window_clerk            subject              tells subjects what is kept of them, takes their objections
 The three before the last are duties of administrators: nobody may hold two of them. Matters bound what business callers
-ask, and which verdicts others read; entries of lists, cases, simulations, deliveries and subjects' reports are open to
-whoever has the role.
+ask, and which verdicts and cases others read, `lists` which entries they see; simulations, deliveries and subjects'
+reports are open to whoever has the role. `views` say what a purpose may know of a verdict.
 
 A policy whose cases do not hold is refused, by the service, too.
 
 Whether it and the keys file name the same callers, `creditgate serve --config FILE --check-config` tells.
 
-Exit code: 0 sound, 1 it speaks of scenarios or stages that the book does not know, 2 it is refused.
+Exit code: 0 sound, 1 it speaks of lists, scenarios or stages that the book does not know, 2 it is refused.
 
 Examples:
   creditgate access lint deploy/access.yaml
@@ -63,7 +63,7 @@ pub struct LintAccessArgs {
     /// The access policy.
     #[arg(value_name = "POLICY")]
     pub policy: PathBuf,
-    /// The book that knows scenarios and stages.
+    /// The book that knows lists, scenarios and stages.
     #[command(flatten)]
     pub book: WhichBook,
 }

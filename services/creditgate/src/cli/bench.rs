@@ -118,6 +118,7 @@ impl CallArgs {
             key_file: None,
             ca_file: self.ca_file.clone(),
             certificate_file: self.certificate_file.clone(),
+            unmasked_for: None,
         }
     }
 }

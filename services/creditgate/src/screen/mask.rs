@@ -1,38 +1,36 @@
 //! Who a row is about, shown so that those who know the list can tell and others cannot.
 
 use creditgate_measures::identifier::{IdType, Identifier};
-use creditgate_measures::name::mask_name;
-use creditgate_measures::vocabulary::SubjectKind;
 use creditgate_proto::v1;
-
-/// Stands for a number that is not a valid one: which of its characters could be shown is not known.
-const HIDDEN: &str = "********";
+use creditgate_proto::who::Who;
 
 /// The name: of a person the first character, of an organisation the first and the last two. The length is not shown.
 pub fn name(subject: &v1::Subject) -> String {
-    let masked = mask_name(&subject.name, !is_organisation(subject));
+    with_stars(&Who::of_subject(subject).name())
+}
+
+/// The name: of an organisation as it is, of anybody else masked.
+pub fn person(subject: &v1::Subject) -> String {
+    let who = Who::of_subject(subject);
+    match who.is_organisation() {
+        true => who.person(),
+        false => with_stars(&who.name()),
+    }
+}
+
+/// The number.
+pub fn number(subject: &v1::Subject) -> String {
+    Who::of_subject(subject).number()
+}
+
+/// As check tables write it: two stars for the rest of a person's name, four for the middle of a firm's.
+fn with_stars(masked: &str) -> String {
     let stars = if masked.ends_with('＊') {
         "**"
     } else {
         "****"
     };
     masked.replacen('＊', stars, 1)
-}
-
-/// The name: of an organisation as it is, of anybody else masked.
-pub fn person(subject: &v1::Subject) -> String {
-    match is_organisation(subject) {
-        true => subject.name.clone(),
-        false => name(subject),
-    }
-}
-
-/// The number.
-pub fn number(subject: &v1::Subject) -> String {
-    if subject.id.is_empty() {
-        return String::new();
-    }
-    identifier(subject).map_or_else(|| HIDDEN.to_owned(), |id| id.masked())
 }
 
 /// A text of the sender's that is no name of a subject; hidden where it is somebody's number all the same.
@@ -44,26 +42,6 @@ pub fn label(text: &str) -> String {
     numbers
         .next()
         .map_or_else(|| text.to_owned(), |id| id.masked())
-}
-
-fn identifier(subject: &v1::Subject) -> Option<Identifier> {
-    let issuer = Some(subject.issuer.as_str()).filter(|issuer| !issuer.is_empty());
-    let id_type = IdType::parse(&subject.id_type)?;
-    Identifier::parse(id_type, &subject.id, issuer).ok()
-}
-
-/// Whether it is known to be one. An individual business often bears its owner's name.
-fn is_organisation(subject: &v1::Subject) -> bool {
-    let number = identifier(subject);
-    let by_number = number.as_ref().is_some_and(|id| {
-        matches!(id.id_type(), IdType::Uscc | IdType::Org9 | IdType::Reg15)
-            && !id.is_individual_business_code()
-    });
-    match SubjectKind::parse(&subject.kind) {
-        Some(SubjectKind::NaturalPerson | SubjectKind::IndividualBusiness) => false,
-        Some(_) => number.is_none() || by_number,
-        None => by_number,
-    }
 }
 
 #[cfg(test)]

@@ -3,21 +3,24 @@
 use std::ops::ControlFlow;
 
 use creditgate_proto::{status, v1};
+use creditgate_runtime::access::Sees;
 use tokio::sync::mpsc;
 use tonic::Status;
 
 use super::{Filter, read};
 use crate::registry::Registry;
+use crate::seen;
 
 /// Records read in one go: after so many it is looked whether anybody still watches.
 const RECORDS_AT_ONCE: u64 = 50_000;
 
-/// Sends changes until the end of the log, or for ever.
+/// Sends the changes that the watcher sees until the end of the log, or for ever.
 pub(crate) async fn watch(
     registry: Registry,
     from_seq: u64,
     follow: bool,
     filter: Filter,
+    sees: Sees,
     out: mpsc::Sender<Result<v1::WatchEntriesResponse, Status>>,
 ) {
     let mut from = from_seq.max(1);
@@ -34,11 +37,16 @@ pub(crate) async fn watch(
                 registry.live().load_full(),
                 out.clone(),
             );
-            let wanted = filter.with(&live.book);
+            let (wanted, sees) = (filter.with(&live.book), sees.clone());
             let reading = tokio::task::spawn_blocking(move || {
-                let mut send = |change| match sender.blocking_send(Ok(change)) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    Err(_) => ControlFlow::Break(()),
+                let mut send = |change| {
+                    let Some(change) = seen::watched(&sees, change) else {
+                        return ControlFlow::Continue(());
+                    };
+                    match sender.blocking_send(Ok(change)) {
+                        Ok(()) => ControlFlow::Continue(()),
+                        Err(_) => ControlFlow::Break(()),
+                    }
                 };
                 let span = (from, up_to);
                 read(&log, span, RECORDS_AT_ONCE, &wanted, &live.lists, &mut send)

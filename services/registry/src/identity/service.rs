@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use creditgate_proto::v1::identity_server::{Identity, IdentityServer};
 use creditgate_proto::{Refused, status, v1};
-use creditgate_runtime::callers::{Caller, Callers, Permission, permitted, permitted_on};
+use creditgate_runtime::callers::{
+    Caller, Callers, Permission, permitted, permitted_on, permitted_to_see,
+};
 use creditgate_runtime::metrics::ChangeRefusal;
 use creditgate_runtime::ports::{Answer, CasesOfSubject, OfSubject, SubjectCases};
 use tonic::{Request, Response, Status};
@@ -18,6 +20,7 @@ use crate::keeper::{Planned, View};
 use crate::life::action;
 use crate::log::What;
 use crate::registry::Registry;
+use crate::seen;
 use crate::service::blocking;
 
 /// The service; cheap to clone.
@@ -120,10 +123,10 @@ impl Identity for IdentityService {
         &self,
         request: Request<v1::GetSubjectRequest>,
     ) -> Result<Response<v1::GetSubjectResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
         let (registry, views) = (self.registry.clone(), self.views.clone());
         let asked = request.into_inner();
-        blocking(move || subject::get(&registry, &views, &asked)).await
+        blocking(move || subject::get(&registry, &views, &sees, &asked)).await
     }
 
     async fn get_subject_report(
@@ -191,10 +194,15 @@ impl Identity for IdentityService {
         &self,
         request: Request<v1::ListCodeProposalsRequest>,
     ) -> Result<Response<v1::ListCodeProposalsResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
         let registry = self.registry.clone();
         let asked = request.into_inner();
-        blocking(move || codes::proposals(&registry, &asked).map_err(Status::from)).await
+        blocking(move || {
+            let mut answer = codes::proposals(&registry, &asked).map_err(Status::from)?;
+            seen::proposals(&sees, &mut answer);
+            Ok(answer)
+        })
+        .await
     }
 
     async fn decide_code(
@@ -248,6 +256,7 @@ impl Identity for IdentityService {
             wrong::correct(&asked, recorded_at, view)
         })
         .await
+        .map(|stepped| shown_to(&caller, stepped))
     }
 
     async fn tell_wrong_hit(
@@ -258,13 +267,14 @@ impl Identity for IdentityService {
         let asked = request.into_inner();
         self.step(&caller, move |view| wrong::tell(asked, view))
             .await
+            .map(|stepped| shown_to(&caller, stepped))
     }
 
     async fn list_wrong_hits(
         &self,
         request: Request<v1::ListWrongHitsRequest>,
     ) -> Result<Response<v1::ListWrongHitsResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
         let (desk, now) = (self.registry.desk(), self.registry.now());
         let asked = request.get_ref();
         let wrong_hits = desk
@@ -273,10 +283,22 @@ impl Identity for IdentityService {
             .filter(|(_, hit)| asked.closed || !hit.is_closed())
             .map(|(number, hit)| wrong::shown(number, hit, now))
             .filter(|hit| hit.open_days >= asked.open_days);
-        Ok(Response::new(v1::ListWrongHitsResponse {
-            wrong_hits: wrong_hits.collect(),
-        }))
+        let mut wrong_hits = wrong_hits.collect();
+        seen::wrong_hits(&self.registry, &sees, &mut wrong_hits);
+        Ok(Response::new(v1::ListWrongHitsResponse { wrong_hits }))
     }
+}
+
+/// Somebody else may have said who was hit.
+fn shown_to(
+    caller: &Caller,
+    mut stepped: Response<v1::WrongHitResponse>,
+) -> Response<v1::WrongHitResponse> {
+    let sees = caller.sees();
+    if let Some(hit) = &mut stepped.get_mut().wrong_hit {
+        seen::wrong_hit(&sees, hit);
+    }
+    stepped
 }
 
 fn entry_id_of(stored: &[u8]) -> Option<String> {

@@ -11,6 +11,7 @@ use creditgate_measures::time::{Date, Time};
 use creditgate_proto::encode::{time_from_proto, time_to_proto};
 use creditgate_proto::subject::{alias_to_proto, related_to_proto};
 use creditgate_proto::{Refused, entry_to_proto, status, v1};
+use creditgate_runtime::access::Sees;
 use prost::Message;
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
@@ -25,12 +26,14 @@ use crate::history::record_of;
 use crate::lookup::Subject;
 use crate::past_entries::{Viewpoint, entry_standing};
 use crate::registry::Registry;
+use crate::seen::Seen;
 use crate::viewpoint;
 
-/// Everything that is known of a subject from a viewpoint.
+/// Everything that is known of a subject from a viewpoint, as far as whoever asks sees it.
 pub(crate) fn get(
     registry: &Registry,
     cache: &ViewCache,
+    sees: &Sees,
     asked: &v1::GetSubjectRequest,
 ) -> Result<v1::GetSubjectResponse, Status> {
     let generation = registry.live().load_full();
@@ -87,7 +90,7 @@ pub(crate) fn get(
     if let Some(kept) = cache.get(&key)
         && let Some(answer) = kept.answer()
     {
-        return Ok(seen_from(answer, &kept, &from, registry.now()));
+        return Ok(seen_by(sees, answer, &kept, &from, registry.now()));
     }
     let gathered = match gathered {
         Some(gathered) => gathered,
@@ -102,9 +105,22 @@ pub(crate) fn get(
     let answer = kept
         .answer()
         .ok_or_else(|| Status::internal("the answer was not kept"))?;
-    let answer = seen_from(answer, &kept, &from, registry.now());
+    let answer = seen_by(sees, answer, &kept, &from, registry.now());
     cache.keep(key, kept);
     Ok(answer)
+}
+
+/// The answer from a viewpoint, as the caller sees it. The cache keeps the whole.
+fn seen_by(
+    sees: &Sees,
+    answer: v1::GetSubjectResponse,
+    kept: &Kept,
+    from: &Viewpoint,
+    now: Time,
+) -> v1::GetSubjectResponse {
+    let mut answer = seen_from(answer, kept, from, now);
+    Seen::new(sees, &from.book, now).subject(&mut answer, kept.bodies());
+    answer
 }
 
 /// The subject that is meant by a name which one subject alone bears in these lists.

@@ -3,7 +3,9 @@
 use creditgate_measures::clocks::Occasion;
 use creditgate_proto::v1::procedures_server::{Procedures, ProceduresServer};
 use creditgate_proto::{status, v1};
-use creditgate_runtime::callers::{Caller, Permission, permitted, permitted_by};
+use creditgate_runtime::callers::{
+    Caller, Permission, permitted, permitted_by, permitted_to_see,
+};
 use creditgate_runtime::metrics::ChangeRefusal;
 use tonic::{Request, Response, Status};
 
@@ -16,6 +18,7 @@ use crate::error::ChangeError;
 use crate::history::record_of;
 use crate::keeper::View;
 use crate::registry::Registry;
+use crate::seen::{self, Seen};
 use crate::service::blocking;
 
 /// The service; cheap to clone.
@@ -69,6 +72,17 @@ impl ProceduresService {
         })
     }
 
+    /// An entry as the caller sees it.
+    fn entry(&self, id: &str, caller: &Caller) -> Option<v1::EntryRecord> {
+        let live = self.registry.live().load();
+        let sees = caller.sees();
+        let seen = Seen::new(&sees, &live.book, self.registry.now());
+        let entry = live.lists.entry(id).filter(|it| seen.has_entry(it))?;
+        let mut record = record_of(&entry, Vec::new());
+        seen.record(&mut record);
+        Some(record)
+    }
+
     /// The procedure as it stands, with its entry for those who bring lists: at a window it may be somebody else's.
     fn stands(
         &self,
@@ -81,13 +95,9 @@ impl ProceduresService {
             .procedures
             .get(id)
             .ok_or_else(|| Status::from(ChangeError::Unknown("procedure")))?;
-        let live = self.registry.live().load();
-        let entry = |id: &str| {
-            let entry = live
-                .lists
-                .entry(id)
-                .filter(|_| caller.may(Permission::Lists))?;
-            Some(record_of(&entry, Vec::new()))
+        let entry = |id: &str| match caller.may(Permission::Lists) {
+            true => self.entry(id, caller),
+            false => None,
         };
         Ok(v1::ProcedureResponse {
             procedure: Some(shown::procedure(procedure)),
@@ -129,26 +139,36 @@ impl Procedures for ProceduresService {
         &self,
         request: Request<v1::ListProceduresRequest>,
     ) -> Result<Response<v1::ListProceduresResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
+        seen::sees_entry(&self.registry, &sees, &request.get_ref().entry_id)?;
         let desk = self.registry.desk();
-        let procedures = shown::procedures(&desk, request.get_ref())?;
-        Ok(Response::new(procedures))
+        let mut answer = shown::procedures(&desk, request.get_ref())?;
+        seen::procedures(&sees, &mut answer.procedures);
+        Ok(Response::new(answer))
     }
 
     async fn due(
         &self,
         request: Request<v1::ListDueRequest>,
     ) -> Result<Response<v1::ListDueResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
         let (asked, registry) = (request.into_inner(), self.registry.clone());
-        blocking(move || Ok(due::list(&registry, &asked, registry.now())?)).await
+        blocking(move || {
+            let mut answer = due::list(&registry, &asked, registry.now())?;
+            answer
+                .due
+                .retain(|one| one.list.is_empty() || sees.list(&one.list));
+            Ok(answer)
+        })
+        .await
     }
 
     async fn list_notices(
         &self,
         request: Request<v1::ListNoticesRequest>,
     ) -> Result<Response<v1::ListNoticesResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
+        seen::sees_entry(&self.registry, &sees, &request.get_ref().entry_id)?;
         let now = self.registry.now();
         let notices = shown::notices(&self.registry, request.get_ref(), now)?;
         Ok(Response::new(notices))
@@ -158,7 +178,16 @@ impl Procedures for ProceduresService {
         &self,
         request: Request<v1::RenderNoticeRequest>,
     ) -> Result<Response<v1::RenderNoticeResponse>, Status> {
-        permitted(&request, Permission::Read)?;
+        let (_, sees) = permitted_to_see(&request, Permission::Read)?;
+        seen::sees_entry(&self.registry, &sees, &request.get_ref().entry_id)?;
+        if sees.masked {
+            // Its text is made to name whom it is for.
+            return Err(status::failed_precondition_status(
+                "masked",
+                "a notice names its subject in full: say why you ask, in `creditgate-reason-bin`, as a caller to whom the \
+                 access policy gives `unmasked: true`",
+            ));
+        }
         let rendered = shown::rendered(&self.registry, request.get_ref())?;
         Ok(Response::new(rendered))
     }
@@ -172,9 +201,8 @@ impl Procedures for ProceduresService {
         let asked = self.read(request.into_inner(), Serving::read)?;
         let plan = move |view: &View<'_>| notices::plan(&asked, view);
         let (version, served_at_set) = self.registry.transact(&caller, plan).await?;
-        let entry = self.registry.live().load().lists.entry(&entry_id);
         Ok(Response::new(v1::RecordServiceResponse {
-            entry: entry.map(|entry| record_of(&entry, Vec::new())),
+            entry: self.entry(&entry_id, &caller),
             served_at_set,
             list_version: version.to_string(),
         }))
@@ -199,7 +227,6 @@ impl Procedures for ProceduresService {
         let (version, known) = self.registry.transact(&caller, plan).await?;
         let generation = self.registry.live().load_full();
         let (entry_id, verdict_id, measure_id) = ids;
-        let entry = generation.lists.entry(&entry_id);
         let desk = self.registry.desk();
         let waits = desk
             .measures
@@ -207,7 +234,7 @@ impl Procedures for ProceduresService {
         let notice = generation.book.notice_on(Occasion::MeasureBitten);
         let notice = notice.filter(|_| waits);
         Ok(Response::new(v1::RecordMeasureResponse {
-            entry: entry.map(|entry| record_of(&entry, Vec::new())),
+            entry: self.entry(&entry_id, &caller),
             known,
             notice: notice.map_or_else(String::new, |notice| notice.id.to_string()),
             list_version: version.to_string(),

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
-use creditgate_proto::v1;
 use creditgate_proto::v1::subscriptions_server::Subscriptions;
-use creditgate_runtime::callers::{Permission, permitted, permitted_by};
+use creditgate_proto::{Refused, v1};
+use creditgate_runtime::callers::{Caller, Permission, permitted, permitted_by};
 use tonic::{Request, Response, Status};
 
 use super::{Inner, change};
@@ -42,6 +42,19 @@ impl SubscriptionsService {
     }
 }
 
+/// What a caller does not see it does not have sent to anybody.
+fn within_its_lists(caller: &Caller, lists: &[String]) -> Result<(), Refused> {
+    let Some(seen) = caller.sight().and_then(|sight| sight.lists.as_ref()) else {
+        return Ok(());
+    };
+    if !lists.is_empty() && lists.iter().all(|list| seen.contains(list.as_str())) {
+        return Ok(());
+    }
+    let seen: Vec<&str> = seen.iter().map(AsRef::as_ref).collect();
+    let rule = format!("name lists that this caller sees: {}", seen.join(", "));
+    Err(Refused::one("lists", rule))
+}
+
 #[tonic::async_trait]
 impl Subscriptions for SubscriptionsService {
     async fn put(
@@ -50,6 +63,8 @@ impl Subscriptions for SubscriptionsService {
     ) -> Result<Response<v1::PutSubscriptionResponse>, Status> {
         let caller = permitted(&request, Permission::Lists)?;
         let asked = request.into_inner();
+        within_its_lists(&caller, &asked.lists)
+            .map_err(|refused| self.refused(ChangeError::Invalid(refused)))?;
         let name = asked.name.clone();
         let version = change::put(&self.inner, asked, &caller).await;
         let version = version.map_err(|why| self.refused(why))?;

@@ -106,9 +106,11 @@ pub struct Noted {
     pub outcome: Outcome,
     /// Why it was refused. Never holds what the caller sent.
     pub why: String,
-    /// Number of the document by which a subject's report was asked for; else empty. Nothing else that a caller sent is
-    /// kept.
+    /// Number of the document by which a subject's report was asked for; else empty.
     pub document_no: String,
+    /// Why people were shown in full, as the caller said; else empty. But for the document nothing else that a caller sent
+    /// is kept.
+    pub unmasked_for: String,
 }
 
 impl Noted {
@@ -132,6 +134,7 @@ impl Noted {
             outcome,
             why,
             document_no: String::new(),
+            unmasked_for: String::new(),
         }
     }
 }
@@ -318,6 +321,7 @@ fn record(noted: &Noted, counted: Counted) -> NewRecord {
         first: Some(time_to_proto(Time::from_micros(counted.first))),
         last: Some(time_to_proto(Time::from_micros(counted.last))),
         document_no: noted.document_no.clone(),
+        unmasked_for: noted.unmasked_for.clone(),
     };
     NewRecord::new(kind::CALL, counted.first, record.encode_to_vec())
 }
@@ -486,6 +490,24 @@ mod tests {
             ..Asked::default()
         };
         assert!(calls.page(&other, 0, 9).unwrap().calls.is_empty());
+    }
+
+    #[tokio::test]
+    async fn why_people_were_shown_in_full_is_kept_reason_by_reason() {
+        let dir = tempfile::tempdir().unwrap();
+        let calls = open(dir.path());
+        for reason in ["复核示例1号", "复核示例2号", "复核示例1号", ""] {
+            calls.note(Noted {
+                unmasked_for: reason.to_owned(),
+                ..noted("li.si", Outcome::Allowed)
+            });
+        }
+        calls.close().await;
+        let kept = calls_of(dir.path()).unwrap().map(Result::unwrap);
+        let mut told: Vec<_> = kept.map(|call| (call.unmasked_for, call.times)).collect();
+        told.sort();
+        let expected = [("", 1), ("复核示例1号", 2), ("复核示例2号", 1)];
+        assert_eq!(told, expected.map(|(why, times)| (why.to_owned(), times)));
     }
 
     #[tokio::test]

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use creditgate_measures::book::Book;
 use creditgate_measures::event::Region;
+use creditgate_measures::vocabulary::Effect;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::scope::{Matter, Scope};
 use super::trial::{Trial, Tried};
+use super::view::{AGE_YEARS, EVERY_PURPOSE, Entries, Reasons, Standing, View, Views};
 use crate::callers::{Permission, Permissions};
 
 /// What stands for every scenario, or every source.
@@ -138,6 +140,19 @@ impl Role {
             Self::Business | Self::Reviewer | Self::Publisher | Self::Auditor
         )
     }
+
+    /// Whether it decides about verdicts and entries, or looks into what was decided: the whole explanation is theirs (spec 3).
+    const fn decides(self) -> bool {
+        matches!(self, Self::Reviewer | Self::Auditor)
+    }
+
+    /// Whether answers to it may name others than it asked about.
+    const fn is_told_of_others(self) -> bool {
+        matches!(
+            self,
+            Self::ListSource | Self::Reviewer | Self::Publisher | Self::Auditor
+        )
+    }
 }
 
 impl Member {
@@ -146,6 +161,12 @@ impl Member {
     pub fn permissions(&self) -> Permissions {
         let roles = self.roles.iter();
         roles.flat_map(|role| role.permissions()).copied().collect()
+    }
+
+    /// Whether answers to it may name others than it asked about.
+    #[must_use]
+    pub fn is_told_of_others(&self) -> bool {
+        self.roles.iter().any(|role| role.is_told_of_others())
     }
 }
 
@@ -190,6 +211,10 @@ impl Policy {
                 Tried::Differs(answered) => {
                     format!("expected {}, got {}", trial.expect, answered.word())
                 }
+                Tried::Shows(view) => {
+                    let expected = trial.view.as_deref().unwrap_or_default();
+                    format!("expected the view `{expected}`, got `{view}`")
+                }
                 Tried::Unclear(why) => why,
             };
             Some(format!("case `{}`: {got}", trial.name))
@@ -229,12 +254,16 @@ impl Policy {
         &self.trials
     }
 
-    /// Scenarios and stages that the book does not know: what is said of them never applies.
+    /// Lists, scenarios and stages that the book does not know: what is said of them never applies.
     #[must_use]
     pub fn unknown_to(&self, book: &Book) -> Vec<String> {
         let mut unknown = BTreeSet::new();
         for (name, member) in &self.members {
             let line = member.line;
+            let lists = member.scope.sight.lists.iter().flat_map(|lists| lists.iter());
+            for code in lists.filter(|code| book.list(code).is_none()) {
+                unknown.insert((line, format!("`{name}`: the book has no list `{code}`")));
+            }
             for matter in &member.scope.matters {
                 let Some(code) = matter.scenario.as_deref() else {
                     continue;
@@ -261,6 +290,11 @@ impl Policy {
 #[serde(deny_unknown_fields)]
 struct Written {
     callers: Vec<WrittenMember>,
+    /// By purpose.
+    #[serde(default)]
+    views: BTreeMap<String, WrittenView>,
+    #[serde(default)]
+    max_age_years: Option<u32>,
     #[serde(default)]
     cases: Vec<Trial>,
 }
@@ -277,6 +311,27 @@ struct WrittenMember {
     matters: Vec<WrittenMatter>,
     #[serde(default)]
     checks_per_second: Option<u32>,
+    #[serde(default)]
+    lists: Option<Vec<String>>,
+    #[serde(default)]
+    unmasked: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenView {
+    #[serde(default)]
+    reasons: Option<Reasons>,
+    #[serde(default)]
+    entries: Option<Entries>,
+    #[serde(default)]
+    measures_up_to: Option<Spanned<String>>,
+}
+
+/// What holds for every caller of a policy.
+struct Common {
+    views: Views,
+    age_years: u32,
 }
 
 #[derive(Deserialize)]
@@ -296,9 +351,22 @@ impl Written {
     fn validate(self) -> Result<Policy, Vec<String>> {
         let mut faults = Vec::new();
         let mut members = BTreeMap::<String, Member>::new();
+        let mut views = Views::default();
+        for (purpose, written) in self.views {
+            let view = written.validate(&purpose, &mut faults);
+            views.insert(&purpose, view);
+        }
+        let age_years = self.max_age_years.unwrap_or(AGE_YEARS);
+        if !(1..=AGE_YEARS).contains(&age_years) {
+            faults.push(format!(
+                "`max_age_years` is {age_years}: from 1 to {AGE_YEARS}, for the law has nothing given out longer \
+                 (上海条例 art. 35)"
+            ));
+        }
+        let common = Common { views, age_years };
         for written in self.callers {
             let name = written.name.value.clone();
-            let member = written.validate(&mut faults);
+            let member = written.validate(&common, &mut faults);
             if let Some(first) = members.get(&name) {
                 faults.push(format!(
                     "line {}: `{name}` is also the caller of line {}",
@@ -318,8 +386,39 @@ impl Written {
     }
 }
 
+impl WrittenView {
+    fn validate(self, purpose: &str, faults: &mut Vec<String>) -> View {
+        let standard = View::standard();
+        let measures_up_to = self.measures_up_to.and_then(|written| {
+            let effect = Effect::parse(&written.value);
+            if effect.is_none() {
+                let line = written.referenced.line();
+                let known: Vec<_> = Effect::ALL.iter().map(|effect| effect.code()).collect();
+                faults.push(format!(
+                    "line {line}: the view of `{purpose}` has measures up to `{}`, which is no effect; known: {}",
+                    written.value,
+                    known.join(", ")
+                ));
+            }
+            effect
+        });
+        if purpose.trim().is_empty() {
+            faults.push(format!(
+                "a view has no purpose; `{EVERY_PURPOSE}` is the one of every purpose that has none of its own"
+            ));
+        }
+        View {
+            name: purpose.into(),
+            reasons: self.reasons.unwrap_or(standard.reasons),
+            entries: self.entries.unwrap_or(standard.entries),
+            measures_up_to,
+            lists: None,
+        }
+    }
+}
+
 impl WrittenMember {
-    fn validate(self, faults: &mut Vec<String>) -> Member {
+    fn validate(self, common: &Common, faults: &mut Vec<String>) -> Member {
         let (name, line) = (self.name.value, self.name.referenced.line());
         let mut fault = |what: String| faults.push(format!("line {line}: `{name}` {what}"));
         if self.department.trim().is_empty() {
@@ -364,6 +463,20 @@ impl WrittenMember {
                     .to_owned(),
             );
         }
+        if self.lists.as_ref().is_some_and(Vec::is_empty) {
+            fault("has `lists` without any; leave it out for every list of the book".to_owned());
+        }
+        if self.unmasked && !roles.iter().any(|role| role.is_told_of_others()) {
+            fault("is `unmasked` and has no role that is told of others".to_owned());
+        }
+        let standing = match roles.iter().any(|role| role.decides()) {
+            true => Standing::Decides,
+            false => Standing::Asks {
+                age_years: common.age_years,
+            },
+        };
+        let lists = self.lists.map(|lists| Arc::new(words(lists)));
+        let sight = common.views.sight(lists, self.unmasked, standing);
         let matters = self.matters.into_iter();
         let matters = matters.map(|matter| matter.validate(faults)).collect();
         let sources = match self.sources {
@@ -380,7 +493,7 @@ impl WrittenMember {
         );
         Member {
             roles,
-            scope: Arc::new(scope),
+            scope: Arc::new(scope.seeing(sight)),
             line,
         }
     }
@@ -431,130 +544,4 @@ fn words(written: Vec<String>) -> BTreeSet<Arc<str>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn faults(yaml: &str) -> Vec<String> {
-        Policy::parse(yaml).expect_err(yaml)
-    }
-
-    #[test]
-    fn a_policy_says_roles_and_matters() {
-        let policy = Policy::parse(
-            r#"
-callers:
-- name: tender-platform
-  department: 示例市公共资源交易中心
-  roles: [business, business]
-  sources: [tender-platform]
-  matters:
-  - {scenario: tender, stages: [evaluate], regions: ["329900"]}
-  checks_per_second: 50
-- name: li.si
-  department: 示例市信用中心
-  roles: [auditor]
-  matters:
-  - {scenario: "*", regions: ["100000"]}
-"#,
-        )
-        .unwrap();
-        let platform = policy.member("tender-platform").unwrap();
-        assert_eq!(platform.roles, [Role::Business].into());
-        assert!(platform.permissions().contains(Permission::Check));
-        assert!(!platform.permissions().contains(Permission::Read));
-        assert_eq!(platform.scope.checks_per_second(), NonZeroU32::new(50));
-        assert_eq!(
-            platform.scope.matters[0].scenario.as_deref(),
-            Some("tender")
-        );
-        let auditor = policy.member("li.si").unwrap();
-        assert!(auditor.permissions().contains(Permission::Audit));
-        assert_eq!(auditor.scope.matters[0].scenario, None);
-        assert!(policy.member("somebody").is_none());
-        assert_eq!(policy.members().count(), 2);
-    }
-
-    #[test]
-    fn each_permission_belongs_to_a_role() {
-        let given: Permissions = Role::EVERY
-            .iter()
-            .flat_map(|role| role.permissions())
-            .copied()
-            .collect();
-        for permission in Permission::EVERY {
-            assert!(given.contains(permission), "{permission:?}");
-        }
-    }
-
-    #[test]
-    fn only_a_clerk_at_a_window_serves_subjects() {
-        let serves = |role: &&Role| role.permissions().contains(&Permission::Subject);
-        let roles: Vec<_> = Role::EVERY.iter().filter(serves).collect();
-        assert_eq!(roles, [&Role::WindowClerk]);
-        assert_eq!(Role::WindowClerk.permissions(), [Permission::Subject]);
-        let policy =
-            Policy::parse("callers:\n- {name: a, department: 市, roles: [window_clerk]}\n");
-        let policy = policy.expect("it needs no matters");
-        let member = policy.member("a").expect("it is there");
-        assert!(member.permissions().contains(Permission::Subject));
-    }
-
-    #[test]
-    fn nobody_holds_two_duties_of_administrators() {
-        let told = faults(
-            "callers:\n- {name: a, department: 市, roles: [system_administrator, auditor], matters: [{scenario: \"*\", regions: [\"100000\"]}]}\n",
-        );
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(
-            told[0].starts_with("line 2: `a` is `system_administrator` and `auditor`"),
-            "{told:?}"
-        );
-    }
-
-    #[test]
-    fn every_fault_is_told_with_its_line() {
-        let told = faults(
-            r#"
-callers:
-- {name: a, department: "", roles: []}
-- name: b
-  department: 市
-  roles: [business]
-- {name: b, department: 市, roles: [list_source], matters: [{scenario: tender, regions: ["329900"]}]}
-- name: c
-  department: 市
-  roles: [reviewer]
-  sources: []
-  checks_per_second: 0
-  matters:
-  - {scenario: tender, regions: []}
-  - {scenario: "*", stages: [evaluate], regions: ["32990", "329900"], purposes: []}
-"#,
-        );
-        let expected = [
-            "line 3: `a` needs the `department`",
-            "line 3: `a` may do nothing",
-            "line 4: `b` deals with nothing",
-            "line 7: `b` has `matters` and no role",
-            "line 7: `b` is also the caller of line 4",
-            "line 8: `c` has `sources` without any",
-            "line 8: `c` has `checks_per_second: 0`",
-            "line 14: a matter needs `regions`",
-            "line 15: `32990` is no region",
-            "line 15: stages are of one scenario",
-            "line 15: `purposes` is empty",
-        ];
-        assert_eq!(told.len(), expected.len(), "{told:#?}");
-        for (told, expected) in told.iter().zip(expected) {
-            assert!(
-                told.starts_with(expected),
-                "`{told}` should begin with `{expected}`"
-            );
-        }
-        assert!(
-            faults("callers:\n- {name: a, department: 市, roles: [king]}\n")[0]
-                .starts_with("line 2: ")
-        );
-        assert!(faults("caller: []\n")[0].contains("caller"));
-    }
-}
+mod tests;

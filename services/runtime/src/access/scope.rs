@@ -9,6 +9,8 @@ use creditgate_measures::event::{Event, Region};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
 
+use super::view::Sight;
+
 /// What one caller deals with, as the policy says.
 #[derive(Debug)]
 pub struct Scope {
@@ -18,6 +20,8 @@ pub struct Scope {
     pub sources: Option<BTreeSet<Arc<str>>>,
     /// A question is covered when one of these covers it.
     pub matters: Vec<Matter>,
+    /// What it may know of what it is told.
+    pub sight: Sight,
     pace: Option<Pace>,
 }
 
@@ -149,7 +153,7 @@ impl Matter {
 }
 
 impl Scope {
-    /// A scope of these matters.
+    /// A scope of these matters; of what it is told it may know as little as can be, until [`Scope::seeing`] says more.
     #[must_use]
     pub fn new(
         department: Arc<str>,
@@ -161,8 +165,15 @@ impl Scope {
             department,
             sources,
             matters,
+            sight: Sight::nothing(),
             pace: checks_per_second.map(Pace::new),
         }
+    }
+
+    /// The same scope, of whoever may know this.
+    #[must_use]
+    pub fn seeing(self, sight: Sight) -> Self {
+        Self { sight, ..self }
     }
 
     /// Of whom the policy does not name.

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::calls::{Asked, Calls};
 use super::scope::Question;
 use super::trial::Answered;
+use super::view::Sight;
 use crate::callers::{Caller, Callers, Permission, permitted};
 use crate::errors::Chain;
 use crate::telemetry::names::field;
@@ -70,9 +71,29 @@ impl Access for AccessService {
         let answered = caller.as_ref().map_or(Answered::Unknown, |caller| {
             caller.answer(needs, about.then_some(&question))
         });
+        // What is seen of a verdict, and of entries, is told of whoever is told anything.
+        let sight = caller
+            .as_ref()
+            .filter(|_| answered == Answered::Allowed)
+            .and_then(Caller::sight);
+        let of_verdicts = matches!(
+            needs,
+            Permission::Check | Permission::Read | Permission::Watch
+        );
+        let view = sight
+            .filter(|_| of_verdicts)
+            .and_then(|sight| sight.view(question.purpose));
+        let of_entries = matches!(
+            needs,
+            Permission::Read | Permission::Watch | Permission::Lists
+        );
+        let entries = sight.filter(|_| of_entries).map(Sight::in_words);
         Ok(Response::new(v1::ExplainAccessResponse {
             answer: answered.word().to_owned(),
             why: answered.to_string(),
+            view: view.map_or_else(String::new, |view| view.name.to_string()),
+            shows: view.map_or_else(String::new, |view| view.in_words()),
+            entries: entries.unwrap_or_default(),
             department: caller
                 .as_ref()
                 .and_then(Caller::department)

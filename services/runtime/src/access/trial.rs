@@ -7,6 +7,9 @@ use super::policy::Policy;
 use super::scope::{Outside, Question, Scope};
 use crate::callers::{Permission, Permissions};
 
+/// How a case names what is seen without a view.
+const WHOLE: &str = "whole";
+
 /// One case, as a policy file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +27,9 @@ pub struct Trial {
     /// `allowed`; `unknown` for a caller the policy does not name; `role`; or what their matters do not cover: `source`,
     /// `scenario`, `stage`, `region`, `purpose`, `item`.
     pub expect: String,
+    /// The view through which they see the verdict, by its name; `whole` where they see all of it.
+    #[serde(default)]
+    pub view: Option<String>,
 }
 
 /// The event of a case, as far as a policy looks at it.
@@ -71,6 +77,8 @@ pub enum Tried {
     Held,
     /// It answers something else.
     Differs(Answered),
+    /// They may, as expected, and see the verdict through another view: this one.
+    Shows(String),
     /// The case itself is not right.
     Unclear(String),
 }
@@ -125,8 +133,28 @@ impl Trial {
         };
         match self.answer(policy) {
             Err(unclear) => Tried::Unclear(unclear),
-            Ok(answered) if answered == expected => Tried::Held,
-            Ok(answered) => Tried::Differs(answered),
+            Ok(answered) if answered != expected => Tried::Differs(answered),
+            Ok(_) => self.shown(policy),
+        }
+    }
+
+    /// Whether they see the verdict as expected.
+    fn shown(&self, policy: &Policy) -> Tried {
+        let Some(expected) = &self.view else {
+            return Tried::Held;
+        };
+        let Some(asks) = &self.asks else {
+            return Tried::Unclear("`view` goes with `asks`: the event of the verdict".to_owned());
+        };
+        if self.expect != Answered::Allowed.word() {
+            return Tried::Unclear("`view` goes with `expect: allowed`".to_owned());
+        }
+        let member = policy.member(&self.caller);
+        let view = member.and_then(|member| member.scope.sight.view(asks.purpose.as_deref()));
+        let shown = view.map_or(WHOLE, |view| &*view.name);
+        match shown == expected {
+            true => Tried::Held,
+            false => Tried::Shows(shown.to_owned()),
         }
     }
 
@@ -209,6 +237,23 @@ cases:
             .map(|trial| trial.put_to(&policy))
             .collect();
         assert_eq!(tried, vec![Tried::Held; 7]);
+    }
+
+    #[test]
+    fn a_case_may_say_through_which_view_a_verdict_is_seen() {
+        let policy = Policy::parse(POLICY).unwrap();
+        let check = |case: usize, view: &str, expected: Tried| {
+            let trial = Trial {
+                view: Some(view.to_owned()),
+                ..policy.trials()[case].clone()
+            };
+            assert_eq!(trial.put_to(&policy), expected, "{view}");
+        };
+        check(0, "standard", Tried::Held);
+        check(0, "whole", Tried::Shows("standard".to_owned()));
+        check(5, "whole", Tried::Held);
+        let of_no_event = "`view` goes with `expect: allowed`".to_owned();
+        check(1, "standard", Tried::Unclear(of_no_event));
     }
 
     #[test]

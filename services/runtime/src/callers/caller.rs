@@ -8,7 +8,9 @@ use creditgate_proto::v1;
 
 use super::permission::in_words;
 use super::{INBOX, KAFKA, Permission, Permissions};
-use crate::access::{Answered, Call, Matter, Noted, Outcome, Outside, Question, Scope};
+use crate::access::{
+    Answered, Call, Matter, Noted, Outcome, Outside, Question, Scope, Sees, Sight, View,
+};
 
 /// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] and
 /// [`Caller::kafka`] are no calls.
@@ -27,6 +29,13 @@ pub(super) struct KnownAs {
     pub shared: bool,
     /// None where there is no access policy: then permissions are all that limits.
     pub scope: Option<Arc<Scope>>,
+}
+
+/// What the caller said of a call, as far as the record of calls keeps it.
+#[derive(Clone, Copy, Default)]
+struct Stated<'a> {
+    document_no: &'a str,
+    unmasked_for: &'a str,
 }
 
 /// Nobody else has the name.
@@ -131,7 +140,7 @@ impl Caller {
     /// # Errors
     /// When it has none of them.
     pub fn permit_by(&self, permissions: &'static [Permission]) -> Result<(), NotPermitted> {
-        self.permit_with(permissions, "")
+        self.permit_with(permissions, Stated::default())
     }
 
     /// As [`Caller::permit`], by the document of this number, which is noted where it may.
@@ -139,17 +148,43 @@ impl Caller {
     /// # Errors
     /// When it may not.
     pub fn permit_on(&self, permission: Permission, document_no: &str) -> Result<(), NotPermitted> {
-        self.permit_with(permission.alone(), document_no)
+        let stated = Stated {
+            document_no,
+            ..Stated::default()
+        };
+        self.permit_with(permission.alone(), stated)
+    }
+
+    /// As [`Caller::permit`], for a call whose answer may show people: what of them it sees. Whoever says why is shown them
+    /// in full, if the access policy lets them, and then the reason is noted.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn permit_to_see(
+        &self,
+        permission: Permission,
+        reason: Option<&str>,
+    ) -> Result<Sees, NotPermitted> {
+        let sees = match &self.known.scope {
+            None => Sees::default(),
+            Some(scope) => scope.sight.sees(reason.is_some()),
+        };
+        let stated = Stated {
+            unmasked_for: reason.filter(|_| !sees.masked).unwrap_or_default(),
+            ..Stated::default()
+        };
+        self.permit_with(permission.alone(), stated)?;
+        Ok(sees)
     }
 
     fn permit_with(
         &self,
         permissions: &'static [Permission],
-        document_no: &str,
+        stated: Stated<'_>,
     ) -> Result<(), NotPermitted> {
         if permissions.iter().any(|one| self.may(*one)) {
             if permissions != [Permission::Check] {
-                self.note_with(Outcome::Allowed, String::new, document_no);
+                self.note_with(Outcome::Allowed, String::new, stated);
             }
             return Ok(());
         }
@@ -231,6 +266,33 @@ impl Caller {
             .map(|scope| scope.matters.as_slice())
     }
 
+    /// The view through which it sees the verdict on an event with this purpose; none: it sees the whole.
+    #[must_use]
+    pub fn view(&self, purpose: Option<&str>) -> Option<&Arc<View>> {
+        self.sight()?.view(purpose)
+    }
+
+    /// What it may know of what it is told; none where no policy sets limits.
+    #[must_use]
+    pub fn sight(&self) -> Option<&Sight> {
+        self.known.scope.as_ref().map(|scope| &scope.sight)
+    }
+
+    /// What it sees of entries in a call that does not say why.
+    #[must_use]
+    pub fn sees(&self) -> Sees {
+        self.sight()
+            .map_or_else(Sees::default, |sight| sight.sees(false))
+    }
+
+    /// Has a verdict on this event show what this caller may see of it.
+    pub fn show(&self, verdict: &mut v1::Verdict, event: Option<&v1::Event>) {
+        let purpose = event.map(|event| event.purpose.as_str());
+        if let Some(view) = self.view(purpose.filter(|purpose| !purpose.is_empty())) {
+            view.show(verdict);
+        }
+    }
+
     /// Counts one check against what was agreed with this caller.
     ///
     /// # Errors
@@ -247,17 +309,18 @@ impl Caller {
     }
 
     fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
-        self.note_with(outcome, why, "");
+        self.note_with(outcome, why, Stated::default());
     }
 
-    fn note_with(&self, outcome: Outcome, why: impl FnOnce() -> String, document_no: &str) {
+    fn note_with(&self, outcome: Outcome, why: impl FnOnce() -> String, stated: Stated<'_>) {
         // What is no call is recorded by those who do it.
         let Some(call) = &self.call else { return };
         let scope = self.known.scope.as_ref();
         call.note(Noted {
             caller: Some(self.shared_name()),
             department: scope.map(|scope| Arc::clone(&scope.department)),
-            document_no: document_no.to_owned(),
+            document_no: stated.document_no.to_owned(),
+            unmasked_for: stated.unmasked_for.to_owned(),
             ..Noted::of(call, outcome, why())
         });
     }

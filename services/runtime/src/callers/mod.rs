@@ -15,12 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use creditgate_proto::status;
+use creditgate_proto::who::names_somebody;
 use http::uri::PathAndQuery;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
+use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-use crate::access::{Call, Calls, Noted, Outcome, Policy};
+use crate::access::{Call, Calls, Noted, Outcome, Policy, Sees};
 use crate::config::Secret;
 use crate::hex::{from_hex, hex};
 use crate::tls::Certificate;
@@ -38,6 +41,15 @@ pub const INBOX: &str = "inbox";
 
 /// The name that records bear for events from Kafka, which does not tell who published them.
 pub const KAFKA: &str = "kafka";
+
+/// The metadata of a call in which it says why it asks to be shown people in full, as ASCII.
+pub const REASON: &str = "creditgate-reason";
+
+/// The same as UTF-8.
+pub const REASON_BIN: &str = "creditgate-reason-bin";
+
+/// Longest such reason.
+const REASON_CHARS_MAX: usize = 200;
 
 /// What every generated key begins with, so that scanners for leaked secrets can know one.
 const KEY_PREFIX: &str = "cgk_";
@@ -426,6 +438,50 @@ pub fn permitted_on<T>(
         .permit_on(permission, document_no)
         .map(|()| caller.clone())
         .map_err(|refused| Status::permission_denied(refused.to_string()))
+}
+
+/// As [`permitted`], for a call whose answer may show people: besides, what of them the caller sees. In full only where
+/// the access policy lets it and the call says why, in the metadata `creditgate-reason-bin` (UTF-8) or `creditgate-reason`
+/// (ASCII); the record of calls keeps the reason.
+///
+/// # Errors
+/// As there, and `INVALID_ARGUMENT` for a reason that cannot be recorded.
+pub fn permitted_to_see<T>(
+    request: &Request<T>,
+    permission: Permission,
+) -> Result<(Caller, Sees), Status> {
+    let caller = caller_of(request)?;
+    let reason = reason_of(request.metadata()).map_err(|rule| {
+        status::refused_status(&creditgate_proto::Refused::one(REASON, rule))
+    })?;
+    caller
+        .permit_to_see(permission, reason.as_deref())
+        .map(|sees| (caller.clone(), sees))
+        .map_err(|refused| Status::permission_denied(refused.to_string()))
+}
+
+/// Why a call asks to be shown people in full; none: it does not.
+fn reason_of(metadata: &MetadataMap) -> Result<Option<String>, &'static str> {
+    const RULE: &str =
+        "expected a text of at most 200 characters, without control characters: it is recorded";
+    let text = match metadata.get_bin(REASON_BIN) {
+        Some(value) => {
+            let bytes = value.to_bytes().map_err(|_| RULE)?;
+            String::from_utf8(bytes.to_vec()).map_err(|_| RULE)?
+        }
+        None => match metadata.get(REASON) {
+            Some(value) => value.to_str().map_err(|_| RULE)?.to_owned(),
+            None => return Ok(None),
+        },
+    };
+    let text = text.trim();
+    if text.chars().count() > REASON_CHARS_MAX || text.chars().any(char::is_control) {
+        return Err(RULE);
+    }
+    if names_somebody(text) {
+        return Err("no code or number of a subject: it is recorded; name the document or the case");
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 fn caller_of<T>(request: &Request<T>) -> Result<&Caller, Status> {

@@ -2,6 +2,7 @@
 
 use creditgate_measures::event::Region;
 use creditgate_proto::v1;
+use tonic::metadata::MetadataValue;
 
 use super::*;
 use crate::access::{Outside, Question};
@@ -371,6 +372,45 @@ fn under_a_policy_it_alone_says_what_a_caller_may() {
     )
     .unwrap_err();
     assert!(faults[0].contains("leave out `may`"), "{faults:?}");
+}
+
+#[test]
+fn in_full_is_for_whoever_may_and_says_why_in_words_that_can_be_kept() {
+    const REVIEWER: &str = "callers:\n- {name: zhao.liu, department: 市, roles: [reviewer], unmasked: true, matters: \
+                            [{scenario: \"*\", regions: [\"329900\"]}]}\n";
+    let policy = Policy::parse(REVIEWER).unwrap();
+    let keys = format!("callers:\n- {{name: zhao.liu, key_sha256: {ABC}}}\n");
+    let callers = file::parse(&keys, under(&policy)).unwrap();
+    let caller = callers
+        .authenticate(&Shown::authorization("Bearer abc"))
+        .unwrap();
+    let asked = || {
+        let mut request = Request::new(());
+        request.extensions_mut().insert(caller.clone());
+        request
+    };
+    let is_masked = |reason: &[u8]| {
+        let mut request = asked();
+        let reason = MetadataValue::from_bytes(reason);
+        request.metadata_mut().insert_bin(REASON_BIN, reason);
+        permitted_to_see(&request, Permission::Read).map(|(_, sees)| sees.masked)
+    };
+    assert!(!is_masked("复核示例1号".as_bytes()).unwrap());
+    assert!(is_masked(b"  ").unwrap());
+    let (_, sees) = permitted_to_see(&asked(), Permission::Read).unwrap();
+    assert!(sees.masked);
+    let mut request = asked();
+    let reason = "review 1".parse().unwrap();
+    request.metadata_mut().insert(REASON, reason);
+    let (_, sees) = permitted_to_see(&request, Permission::Read).unwrap();
+    assert!(!sees.masked);
+    let long = "长".repeat(201);
+    let number = "查91219999MAYG58BR3Q";
+    for unfit in [long.as_bytes(), number.as_bytes(), &b"\xff"[..], &b"a\nb"[..]] {
+        let refused = is_masked(unfit).unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+        assert!(!refused.message().contains("91219999"), "{refused:?}");
+    }
 }
 
 #[test]

@@ -10,12 +10,14 @@ use creditgate_measures::clocks::notice::day_zh;
 use creditgate_measures::identifier::Identifier;
 use creditgate_proto::encode::{self, time_from_proto};
 use creditgate_proto::subject::{alias_from_proto, alias_to_proto};
+use creditgate_proto::who::{hidden, names_somebody};
 use creditgate_proto::{Refused, Violation, v1};
+use creditgate_runtime::access::Sees;
 use creditgate_runtime::callers::{Caller, Callers};
 use creditgate_runtime::ports::{CasesOfSubject, OfSubject};
 use tonic::Status;
 
-use self::others::{hidden, hide_listed, hide_related, names_somebody};
+use self::others::{hide_listed, hide_related};
 use super::subject;
 use super::view_cache::ViewCache;
 use crate::procedures::remedies::Now;
@@ -100,6 +102,8 @@ impl Asked {
         let view = subject::get(
             registry,
             views,
+            // Told of itself, a subject sees all of it, in full and however old (上海条例 art. 34).
+            &Sees::default(),
             &v1::GetSubjectRequest {
                 subject: Some(query),
                 ..v1::GetSubjectRequest::default()
