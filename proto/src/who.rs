@@ -26,8 +26,8 @@ pub struct Who<'a> {
 impl<'a> Who<'a> {
     fn new((id_type, id, issuer): (&str, &'a str, &str), name: &'a str, kind: &str) -> Self {
         let issuer = Some(issuer).filter(|issuer| !issuer.is_empty());
-        let identifier = IdType::parse(id_type)
-            .and_then(|id_type| Identifier::parse(id_type, id, issuer).ok());
+        let identifier =
+            IdType::parse(id_type).and_then(|id_type| Identifier::parse(id_type, id, issuer).ok());
         Self {
             name,
             id,

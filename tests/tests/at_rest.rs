@@ -51,7 +51,8 @@ impl Place {
 
     fn import_many(&self, service: &Service) {
         let mut text =
-            "entry_id,list,id_type,id,name,kind,severity,document_no,reason,valid_from\n".to_owned();
+            "entry_id,list,id_type,id,name,kind,severity,document_no,reason,valid_from\n"
+                .to_owned();
         for n in FIRST..FIRST + ENTRIES {
             let id = invented::uscc(n);
             writeln!(

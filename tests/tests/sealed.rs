@@ -210,10 +210,19 @@ async fn no_journal_shows_whom_it_is_about_and_all_of_it_is_used_and_proven() {
     let listed = done(&["keyring", "list", &keyring]);
     let lines: Vec<&str> = listed.lines().collect();
     assert_eq!(lines.len(), 2, "{listed}");
-    assert!(lines[0].starts_with("1 ") && lines[0].ends_with("opens"), "{listed}");
-    assert!(lines[1].starts_with("2 ") && lines[1].ends_with("seals"), "{listed}");
+    assert!(
+        lines[0].starts_with("1 ") && lines[0].ends_with("opens"),
+        "{listed}"
+    );
+    assert!(
+        lines[1].starts_with("2 ") && lines[1].ends_with("seals"),
+        "{listed}"
+    );
     let kept = std::fs::read_to_string(place.keyring()).expect("the keyring");
-    for secret in kept.lines().filter_map(|line| line.split("secret: ").nth(1)) {
+    for secret in kept
+        .lines()
+        .filter_map(|line| line.split("secret: ").nth(1))
+    {
         assert!(!listed.contains(secret.trim_matches('"')), "{listed}");
     }
     let service = place.start();
@@ -291,7 +300,12 @@ fn package(place: &Place, verdict: &v1::Verdict, out: &Path, key: &Path) -> (Opt
 fn relist(package: &Path) {
     let mut names: Vec<String> = std::fs::read_dir(package)
         .expect("a package")
-        .map(|file| file.expect("a file").file_name().into_string().expect("text"))
+        .map(|file| {
+            file.expect("a file")
+                .file_name()
+                .into_string()
+                .expect("text")
+        })
         .filter(|name| name != "SHA256SUMS")
         .collect();
     names.sort();
@@ -344,7 +358,13 @@ async fn a_package_opens_its_own_records_and_no_other() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("1 records in between"), "{told}");
     // No keyring is named from here on.
-    let (code, told) = tell(&["journal", "verify-evidence", &text(&dir), "--key", &text(&public)]);
+    let (code, told) = tell(&[
+        "journal",
+        "verify-evidence",
+        &text(&dir),
+        "--key",
+        &text(&public),
+    ]);
     assert_eq!(code, Some(0), "{told}");
     let read = |name: &str| std::fs::read(dir.join(name)).expect("a file of the package");
     assert!(holds(&read("verdict.json"), &own.verdict_id));
@@ -367,10 +387,16 @@ async fn a_package_opens_its_own_records_and_no_other() {
 
     let (code, told) = with_keys(&dir, None);
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("record-keys.json BROKEN: the key of record"), "{told}");
+    assert!(
+        told.contains("record-keys.json BROKEN: the key of record"),
+        "{told}"
+    );
     let (code, told) = with_keys(&dir, Some("[]"));
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("record-keys.json BROKEN: it has no key"), "{told}");
+    assert!(
+        told.contains("record-keys.json BROKEN: it has no key"),
+        "{told}"
+    );
     let key = |n: usize| handed[n]["key"].as_str().expect("a key");
     let (first, last) = (key(0), key(handed.len() - 1));
     let (code, told) = with_keys(&dir, Some(&shown.replace(last, first)));

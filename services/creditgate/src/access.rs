@@ -136,7 +136,11 @@ fn explain(args: &ExplainAccessArgs) -> Result<ExitCode, Failure> {
             say!("allowed");
             let member = policy.member(&args.caller);
             if let Some(view) = member.and_then(|it| it.scope.sight.view(question.purpose)) {
-                say!("  sees verdicts by the view `{}`: {}", view.name, view.in_words());
+                say!(
+                    "  sees verdicts by the view `{}`: {}",
+                    view.name,
+                    view.in_words()
+                );
             }
             return Ok(ExitCode::SUCCESS);
         }

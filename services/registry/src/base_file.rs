@@ -129,12 +129,7 @@ pub(crate) fn open_newest(
     Ok(None)
 }
 
-fn open(
-    path: &Path,
-    log_id: uuid::Uuid,
-    log_seq: u64,
-    sealing: &Sealing,
-) -> Result<Opened, Unfit> {
+fn open(path: &Path, log_id: uuid::Uuid, log_seq: u64, sealing: &Sealing) -> Result<Opened, Unfit> {
     let mut file = File::open(path)?;
     let first = sealed_file::head_of(&file)?;
     file.rewind()?;
@@ -521,7 +516,10 @@ mod tests {
         room_for(1 << 50, None).expect("nobody knows");
         let refused = room_for(3 << 20, Some(2 << 20)).expect_err("too much");
         let told = refused.to_string();
-        assert!(told.contains("takes 3 MiB of memory, of which 2 MiB are free"), "{told}");
+        assert!(
+            told.contains("takes 3 MiB of memory, of which 2 MiB are free"),
+            "{told}"
+        );
     }
 
     #[test]

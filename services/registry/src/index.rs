@@ -243,12 +243,7 @@ impl Table {
         })
     }
 
-    fn create(
-        path: &Path,
-        log: &ChangeLog,
-        live: &Live,
-        sealing: &Sealing,
-    ) -> Result<Self, Unfit> {
+    fn create(path: &Path, log: &ChangeLog, live: &Live, sealing: &Sealing) -> Result<Self, Unfit> {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let mut file = path.as_os_str().to_owned();
             file.push(suffix);

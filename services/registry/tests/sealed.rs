@@ -63,7 +63,8 @@ fn keys_of_bases(place: &Place) -> Vec<Option<u32>> {
         .map(|file| {
             let bytes = std::fs::read(file).expect("a base");
             let is_sealed = bytes.starts_with(b"CGSEALF");
-            is_sealed.then(|| u32::from_le_bytes(*bytes[24..].first_chunk::<4>().expect("a number")))
+            is_sealed
+                .then(|| u32::from_le_bytes(*bytes[24..].first_chunk::<4>().expect("a number")))
         })
         .collect()
 }
@@ -170,7 +171,10 @@ async fn rows_that_wait_are_sealed_and_stay_while_their_key_is_not_there() {
     };
     let of_b01 = |count: usize| -> Vec<v1::Entry> {
         let others = rows(8..200).into_iter().filter(|row| row.list == "B01");
-        std::iter::once(listed()).chain(others).take(count).collect()
+        std::iter::once(listed())
+            .chain(others)
+            .take(count)
+            .collect()
     };
     let registry = place.open();
     place.import(&registry, full.clone(), of_b01(100)).await;

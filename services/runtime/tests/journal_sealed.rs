@@ -200,7 +200,10 @@ fn a_journal_in_clear_goes_on_sealed_and_not_back() {
     let on_disk = fs::read(&files(dir.path())[0]).unwrap();
     for (sealer, told) in [
         (None, "no keyring is named"),
-        (Some(before.sealer("verdicts")), "key 2, which the keyring does not have"),
+        (
+            Some(before.sealer("verdicts")),
+            "key 2, which the keyring does not have",
+        ),
         (Some(keyring.sealer("cases")), "does not open with key 2"),
     ] {
         let error = Journal::open(dir.path(), options(sealer)).unwrap_err();

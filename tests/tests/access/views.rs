@@ -334,7 +334,9 @@ async fn other_lists_and_what_is_long_past_are_as_if_they_were_not_there() {
     let of_publisher = identity.get_subject(with_key(asked.clone(), Some("publisher")));
     let of_publisher = of_publisher.await.expect("a subject").into_inner();
     assert!(of_publisher.entries.is_empty() && of_publisher.timeline.is_empty());
-    let of_reviewer = identity.get_subject(with_key(asked, Some("reviewer"))).await;
+    let of_reviewer = identity
+        .get_subject(with_key(asked, Some("reviewer")))
+        .await;
     let of_reviewer = of_reviewer.expect("a subject").into_inner();
     assert_eq!(of_reviewer.entries.len(), 2);
     let text = serde_json::to_string(&of_reviewer).expect("JSON");

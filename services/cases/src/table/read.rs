@@ -161,7 +161,9 @@ impl Lookup {
     /// A case by its business number.
     pub(crate) fn case(&self, case_id: &str) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE case_id = ?1";
-        let found = self.rows(sql, vec![Value::from(case_id.to_owned())], |row| self.wanted(row))?;
+        let found = self.rows(sql, vec![Value::from(case_id.to_owned())], |row| {
+            self.wanted(row)
+        })?;
         Ok(found.into_iter().next())
     }
 
@@ -176,7 +178,9 @@ impl Lookup {
     pub(crate) fn bitten_by(&self, verdict: &[u8; 16]) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE id IN
             (SELECT \"case\" FROM bites WHERE verdict = ?1)";
-        let found = self.rows(sql, vec![Value::from(verdict.to_vec())], |row| self.wanted(row))?;
+        let found = self.rows(sql, vec![Value::from(verdict.to_vec())], |row| {
+            self.wanted(row)
+        })?;
         Ok(found.into_iter().next())
     }
 
@@ -193,7 +197,9 @@ impl Lookup {
     pub(crate) fn ordered_by(&self, order_id: &str) -> Result<Option<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE id IN
             (SELECT \"case\" FROM orders WHERE id = ?1)";
-        let found = self.rows(sql, vec![Value::from(order_id.to_owned())], |row| self.wanted(row))?;
+        let found = self.rows(sql, vec![Value::from(order_id.to_owned())], |row| {
+            self.wanted(row)
+        })?;
         Ok(found.into_iter().next())
     }
 
@@ -311,7 +317,9 @@ impl Lookup {
     pub(crate) fn past_their_day(&self, now: i64, most: usize) -> Result<Vec<Wanted>, Error> {
         let sql = "SELECT case_id, state FROM cases WHERE open_until < ?1 LIMIT ?2";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.rows(sql, vec![Value::from(now), Value::from(most)], |row| self.wanted(row))
+        self.rows(sql, vec![Value::from(now), Value::from(most)], |row| {
+            self.wanted(row)
+        })
     }
 
     /// Cases with proposals that should have been decided before this day.

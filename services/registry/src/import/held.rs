@@ -102,8 +102,8 @@ impl Keeper {
             now.micros() / 1_000,
             self.lists.version().seq + 1
         );
-        let (digest, rows) = write_rows(&self.held_dir(), &id, job, &self.sealing)
-            .map_err(ChangeError::Spool)?;
+        let (digest, rows) =
+            write_rows(&self.held_dir(), &id, job, &self.sealing).map_err(ChangeError::Spool)?;
         let header = &job.header;
         let what = What::ImportHeld(ImportHeld {
             hold_id: id.clone(),
@@ -284,12 +284,7 @@ fn rows_path(dir: &Path, id: &str) -> PathBuf {
 
 /// Writes the rows of an import durably, without those in the middle of which a file ends; gives their digest and how
 /// many they are.
-fn write_rows(
-    dir: &Path,
-    id: &str,
-    job: &Job,
-    sealing: &Sealing,
-) -> io::Result<([u8; 32], u64)> {
+fn write_rows(dir: &Path, id: &str, job: &Job, sealing: &Sealing) -> io::Result<([u8; 32], u64)> {
     fs::create_dir_all(dir)?;
     let path = rows_path(dir, id);
     let unfinished = path.with_extension("new");

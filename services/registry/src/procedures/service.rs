@@ -3,9 +3,7 @@
 use creditgate_measures::clocks::Occasion;
 use creditgate_proto::v1::procedures_server::{Procedures, ProceduresServer};
 use creditgate_proto::{status, v1};
-use creditgate_runtime::callers::{
-    Caller, Permission, permitted, permitted_by, permitted_to_see,
-};
+use creditgate_runtime::callers::{Caller, Permission, permitted, permitted_by, permitted_to_see};
 use creditgate_runtime::metrics::ChangeRefusal;
 use tonic::{Request, Response, Status};
 

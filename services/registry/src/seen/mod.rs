@@ -99,9 +99,8 @@ impl<'a> Seen<'a> {
         answer.identifiers.retain(|known| {
             let alias = known.identifier.as_ref();
             let is_stated = alias.is_some_and(|alias| {
-                own.iter().any(|own| {
-                    own.id_type().code() == alias.id_type && own.reveal() == alias.id
-                })
+                own.iter()
+                    .any(|own| own.id_type().code() == alias.id_type && own.reveal() == alias.id)
             });
             is_stated || !BY_ENTRIES.contains(&known.how.as_str())
         });
@@ -318,7 +317,9 @@ mod tests {
         }
         // Suspended is not ended, and a reward is held against nobody.
         let mut suspended = entry("E-1", UNKNOWN);
-        suspended.changes.push(changed(State::Suspended, "2019-04-01"));
+        suspended
+            .changes
+            .push(changed(State::Suspended, "2019-04-01"));
         check(&suspended, "2030-01-01", true);
         let reward = Entry {
             valid_to: Some(day("2020-06-30")),
@@ -363,7 +364,10 @@ mod tests {
         };
         let mut answer = v1::GetSubjectResponse {
             entries: vec![shown("E-2", "B02"), shown("E-1", "B01")],
-            names: vec![named("曾用名", &["E-2"]), named("示例公司", &["E-1", "E-2"])],
+            names: vec![
+                named("曾用名", &["E-2"]),
+                named("示例公司", &["E-1", "E-2"]),
+            ],
             relations: vec![v1::KnownRelation {
                 entry_ids: vec!["E-2".to_owned()],
                 ..v1::KnownRelation::default()

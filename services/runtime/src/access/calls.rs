@@ -460,7 +460,10 @@ mod tests {
         }
         calls.note(noted("li.si", Outcome::Outside));
         calls.close().await;
-        let kept: Vec<_> = calls_of(dir.path(), None).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<_> = calls_of(dir.path(), None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         let told: Vec<_> = kept
             .iter()
             .map(|call| (call.outcome.as_str(), call.times))
@@ -519,7 +522,10 @@ mod tests {
             calls.note(noted(&format!("caller-{n}"), Outcome::PermissionDenied));
         }
         calls.close().await;
-        let kept: Vec<_> = calls_of(dir.path(), None).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<_> = calls_of(dir.path(), None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(kept.len(), APART_MAX + 1);
         assert_eq!(kept.iter().map(|call| call.times).sum::<u64>(), many);
     }
@@ -533,7 +539,10 @@ mod tests {
         }
         calls.note(noted("li.si", Outcome::Allowed));
         calls.close().await;
-        let kept: Vec<_> = calls_of(dir.path(), None).unwrap().map(Result::unwrap).collect();
+        let kept: Vec<_> = calls_of(dir.path(), None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(kept.len(), STRANGERS_APART_MAX + 2);
         assert!(kept.iter().any(|call| call.caller == "li.si"));
         assert_eq!(kept.iter().map(|call| call.times).sum::<u64>(), 257);

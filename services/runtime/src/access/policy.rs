@@ -260,7 +260,12 @@ impl Policy {
         let mut unknown = BTreeSet::new();
         for (name, member) in &self.members {
             let line = member.line;
-            let lists = member.scope.sight.lists.iter().flat_map(|lists| lists.iter());
+            let lists = member
+                .scope
+                .sight
+                .lists
+                .iter()
+                .flat_map(|lists| lists.iter());
             for code in lists.filter(|code| book.list(code).is_none()) {
                 unknown.insert((line, format!("`{name}`: the book has no list `{code}`")));
             }

@@ -451,9 +451,8 @@ pub fn permitted_to_see<T>(
     permission: Permission,
 ) -> Result<(Caller, Sees), Status> {
     let caller = caller_of(request)?;
-    let reason = reason_of(request.metadata()).map_err(|rule| {
-        status::refused_status(&creditgate_proto::Refused::one(REASON, rule))
-    })?;
+    let reason = reason_of(request.metadata())
+        .map_err(|rule| status::refused_status(&creditgate_proto::Refused::one(REASON, rule)))?;
     caller
         .permit_to_see(permission, reason.as_deref())
         .map(|sees| (caller.clone(), sees))
@@ -479,7 +478,9 @@ fn reason_of(metadata: &MetadataMap) -> Result<Option<String>, &'static str> {
         return Err(RULE);
     }
     if names_somebody(text) {
-        return Err("no code or number of a subject: it is recorded; name the document or the case");
+        return Err(
+            "no code or number of a subject: it is recorded; name the document or the case",
+        );
     }
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }

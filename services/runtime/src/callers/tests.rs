@@ -406,7 +406,12 @@ fn in_full_is_for_whoever_may_and_says_why_in_words_that_can_be_kept() {
     assert!(!sees.masked);
     let long = "长".repeat(201);
     let number = "查91219999MAYG58BR3Q";
-    for unfit in [long.as_bytes(), number.as_bytes(), &b"\xff"[..], &b"a\nb"[..]] {
+    for unfit in [
+        long.as_bytes(),
+        number.as_bytes(),
+        &b"\xff"[..],
+        &b"a\nb"[..],
+    ] {
         let refused = is_masked(unfit).unwrap_err();
         assert_eq!(refused.code(), tonic::Code::InvalidArgument);
         assert!(!refused.message().contains("91219999"), "{refused:?}");

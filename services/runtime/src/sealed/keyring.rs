@@ -171,7 +171,10 @@ impl Keyring {
     pub fn rotate(&mut self) -> KeyId {
         let last = self.keys.keys().next_back().copied();
         let last = last.unwrap_or(self.active);
-        let next = last.0.checked_add(1).expect("ids of a file end long before");
+        let next = last
+            .0
+            .checked_add(1)
+            .expect("ids of a file end long before");
         self.active = KeyId(next);
         self.keys.insert(self.active, Key::new());
         self.active
@@ -381,6 +384,8 @@ fn keep_access(file: &File, before: &fs::Metadata) -> io::Result<()> {
 
 /// Makes a new name outlive a power cut.
 fn sync_directory_of(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }

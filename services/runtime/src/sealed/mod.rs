@@ -131,7 +131,9 @@ pub enum Unsealable {
     #[error("what was sealed is cut off")]
     CutOff,
     /// A later version wrote it, or nobody sealed it.
-    #[error("it is sealed in form {0}, which this version cannot read: use the version that wrote it, or a later one")]
+    #[error(
+        "it is sealed in form {0}, which this version cannot read: use the version that wrote it, or a later one"
+    )]
     UnknownForm(u8),
 }
 
@@ -226,11 +228,9 @@ impl Sealer {
         }
         let secret = inner.keyring.secret(head.key_id);
         let secret = secret.ok_or(Unsealable::UnknownKey(head.key_id))?;
-        let session = inner
-            .sessions
-            .get_with((head.key_id, head.salt), || {
-                session(secret, &head.salt, &inner.purpose)
-            });
+        let session = inner.sessions.get_with((head.key_id, head.salt), || {
+            session(secret, &head.salt, &inner.purpose)
+        });
         Ok(record_key(&session, head.counter))
     }
 }
@@ -278,11 +278,7 @@ impl RecordKey {
         let associated = [sealed.as_slice(), context].concat();
         sealed.extend_from_slice(plain);
         let tag = cipher
-            .seal_in_place_separate_tag(
-                nonce(),
-                Aad::from(associated),
-                &mut sealed[HEAD_BYTES..],
-            )
+            .seal_in_place_separate_tag(nonce(), Aad::from(associated), &mut sealed[HEAD_BYTES..])
             .expect("AES-GCM takes up to 64 GiB, which no text here has");
         sealed.extend_from_slice(tag.as_ref());
         sealed

@@ -225,12 +225,24 @@ fn what_is_no_keyring_is_refused_without_showing_it() {
     let absent = Keyring::read(std::path::Path::new("/nowhere/keyring")).unwrap_err();
     assert!(absent.to_string().contains("/nowhere/keyring"), "{absent}");
     for (from, to, why) in [
-        ("active: 3", "active: 4", "key 4 is to be active and is not there"),
+        (
+            "active: 3",
+            "active: 4",
+            "key 4 is to be active and is not there",
+        ),
         ("active: 3", "active: 0", "0 is no id of a key"),
         ("id: 3", "id: 4000000000", "4000000000 is no id of a key"),
         ("index: \"CQkJ", "index: \"CQk", "`index` is not 32 bytes"),
-        ("secret: \"BwcH", "secret: \"Bwc", "key 3: `secret` is not 32 bytes"),
-        ("2026-01-05T02:00:00Z", "yesterday", "key 3: `created` is no time"),
+        (
+            "secret: \"BwcH",
+            "secret: \"Bwc",
+            "key 3: `secret` is not 32 bytes",
+        ),
+        (
+            "2026-01-05T02:00:00Z",
+            "yesterday",
+            "key 3: `created` is no time",
+        ),
         ("created:", "made:", "cannot be read"),
         ("active: 3", "active: BwcHBwcH", "cannot be read"),
     ] {
@@ -238,10 +250,16 @@ fn what_is_no_keyring_is_refused_without_showing_it() {
         assert_ne!(text, KEYRING);
         let refused = Keyring::parse(&text).unwrap_err().to_string();
         assert!(refused.contains(why), "{refused}");
-        assert!(!refused.contains("BwcH") && !refused.contains("CQkJ"), "{refused}");
+        assert!(
+            !refused.contains("BwcH") && !refused.contains("CQkJ"),
+            "{refused}"
+        );
     }
     let (head, keys) = KEYRING.split_once("keys:").unwrap();
     let twice = format!("{head}keys:{keys}{}", keys.trim_start_matches('\n'));
     let refused = Keyring::parse(&twice).unwrap_err().to_string();
-    assert!(refused.contains("key 3: it stands there twice"), "{refused}");
+    assert!(
+        refused.contains("key 3: it stands there twice"),
+        "{refused}"
+    );
 }

@@ -91,7 +91,9 @@ fn deliveries_and_what_they_send_are_sealed_and_read_back() {
     assert_eq!(items.len(), 1);
     assert_eq!(items[0].body, body);
 
-    let files = std::fs::read_dir(dir.path()).expect("a directory").flatten();
+    let files = std::fs::read_dir(dir.path())
+        .expect("a directory")
+        .flatten();
     let bytes: Vec<u8> = files
         .flat_map(|file| std::fs::read(file.path()).expect("a file"))
         .collect();

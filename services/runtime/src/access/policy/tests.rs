@@ -99,7 +99,11 @@ fn what_nobody_may_know_longer_or_cannot_be_told_is_a_fault() {
     };
     check("max_age_years: 6", "", "from 1 to 5");
     check("max_age_years: 0", "", "from 1 to 5");
-    check("views: {x: {measures_up_to: STOP}}", "", "line 1: the view of `x`");
+    check(
+        "views: {x: {measures_up_to: STOP}}",
+        "",
+        "line 1: the view of `x`",
+    );
     check("views: {'': {}}", "", "a view has no purpose");
     check("views: {x: {reason: all}}", "", "reason");
     check("", ", lists: []", "line 3: `a` has `lists` without any");
@@ -124,8 +128,7 @@ fn only_a_clerk_at_a_window_serves_subjects() {
     let roles: Vec<_> = Role::EVERY.iter().filter(serves).collect();
     assert_eq!(roles, [&Role::WindowClerk]);
     assert_eq!(Role::WindowClerk.permissions(), [Permission::Subject]);
-    let policy =
-        Policy::parse("callers:\n- {name: a, department: 市, roles: [window_clerk]}\n");
+    let policy = Policy::parse("callers:\n- {name: a, department: 市, roles: [window_clerk]}\n");
     let policy = policy.expect("it needs no matters");
     let member = policy.member("a").expect("it is there");
     assert!(member.permissions().contains(Permission::Subject));
@@ -184,8 +187,7 @@ callers:
         );
     }
     assert!(
-        faults("callers:\n- {name: a, department: 市, roles: [king]}\n")[0]
-            .starts_with("line 2: ")
+        faults("callers:\n- {name: a, department: 市, roles: [king]}\n")[0].starts_with("line 2: ")
     );
     assert!(faults("caller: []\n")[0].contains("caller"));
 }

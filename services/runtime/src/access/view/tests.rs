@@ -3,7 +3,9 @@
 use super::*;
 
 fn lists(codes: &[&str]) -> Option<Lists> {
-    Some(Arc::new(codes.iter().map(|code| Arc::from(*code)).collect()))
+    Some(Arc::new(
+        codes.iter().map(|code| Arc::from(*code)).collect(),
+    ))
 }
 
 fn hit(list: &str, path: &str) -> Option<v1::EntryHit> {
@@ -190,7 +192,10 @@ fn each_purpose_has_its_view_and_every_other_one_the_rest() {
         view.map(|view| view.name.to_string())
     };
     let business = views.sight(lists(&["B01"]), false, Standing::Asks { age_years: 3 });
-    assert_eq!(name(&business, Some("贷前审查")).as_deref(), Some("贷前审查"));
+    assert_eq!(
+        name(&business, Some("贷前审查")).as_deref(),
+        Some("贷前审查")
+    );
     assert_eq!(name(&business, Some("其他")).as_deref(), Some("standard"));
     assert_eq!(name(&business, None).as_deref(), Some("standard"));
     let view = business.view(Some("贷前审查")).expect("a view");
