@@ -506,7 +506,7 @@ mod tests {
             });
         }
         calls.close().await;
-        let kept = calls_of(dir.path()).unwrap().map(Result::unwrap);
+        let kept = calls_of(dir.path(), None).unwrap().map(Result::unwrap);
         let mut told: Vec<_> = kept.map(|call| (call.unmasked_for, call.times)).collect();
         told.sort();
         let expected = [("", 1), ("复核示例1号", 2), ("复核示例2号", 1)];
