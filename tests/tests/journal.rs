@@ -61,6 +61,16 @@ fn verify_signed(dir: &Path, key: &Path, anchor: Option<&Path>) -> (Option<i32>,
     (answer.status.code(), told)
 }
 
+/// Verifies from a start on.
+fn verify_from(dir: &Path, from: &str, more: &[&str]) -> (Option<i32>, String) {
+    let dir = dir.display().to_string();
+    let mut args = vec!["journal", "verify", "--data-dir", &dir, "--from", from];
+    args.extend(more);
+    let answer = run(&args, "");
+    let told = said(&answer) + &String::from_utf8_lossy(&answer.stderr);
+    (answer.status.code(), told)
+}
+
 /// A service that signs check points at its start and at its end, and not between.
 fn start_signing(dir: &Path, keys: &Path) -> Service {
     let mut command = Command::new(binary());
@@ -261,6 +271,44 @@ async fn check_points_show_what_hashes_do_not() {
     let without = verify(dir.path());
     assert!(said(&without).contains("(`--key`)"), "{without:?}");
 
+    // From a check point on, only what lies behind it is read, and that is told.
+    let named = [key.display().to_string(), anchor.display().to_string()];
+    let signed = ["--key", named[0].as_str()];
+    let (code, told) = verify_from(dir.path(), "61", &signed);
+    assert_eq!(code, Some(0), "{told}");
+    for part in [
+        "verdicts  40 records hold",
+        "records 1 to 60 were not read: check point ",
+        "vouches for them",
+        "up to record 100; 0 behind it",
+        "proven: order and completeness from what check point ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let (code, told) = verify_from(dir.path(), "check-point:1", &signed);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("verdicts  100 records hold"), "{told}");
+    let anchored = ["--key", named[0].as_str(), "--anchor", named[1].as_str()];
+    let (code, told) = verify_from(dir.path(), "anchor:2", &anchored);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("check point 2 of"), "{told}");
+    let (code, told) = verify_from(dir.path(), "61", &[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("nobody vouches"), "{told}");
+    for (from, why) in [
+        ("check-point:999", "there is no check point 999"),
+        ("anchor:2", "name its file (`--anchor`)"),
+        ("verdicts:2", "a start is"),
+    ] {
+        let (code, told) = verify_from(dir.path(), from, &signed);
+        assert_eq!(code, Some(2), "{from}: {told}");
+        assert!(told.contains(why), "{from}: {told}");
+    }
+    let left_out = format!("7:{}", "0".repeat(64));
+    let (code, told) = verify_from(dir.path(), "61", &["--receipt", &left_out]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("receipt of record 7 cannot"), "{told}");
+
     // An end cut off between two records, with the mark taken away: the hashes hold.
     let cut = copied(dir.path(), |bytes, at| bytes.truncate(at[80].0));
     assert!(verify(cut.path()).status.success());
@@ -270,6 +318,12 @@ async fn check_points_show_what_hashes_do_not() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("20 records were cut off"), "{told}");
     assert!(told.contains("changes   BROKEN: it is gone"), "{told}");
+    let (code, told) = verify_from(cut.path(), "61", &signed);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("20 records were cut off"), "{told}");
+    let (code, told) = verify_from(cut.path(), "999", &signed);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("it ends at record 80"), "{told}");
 
     // Check points taken away, and by another key.
     let bare = copied(dir.path(), |_, _| {});

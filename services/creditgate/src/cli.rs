@@ -27,7 +27,7 @@ pub use follow::{
     AckArgs, ListSubscriptionsArgs, NamedArgs, PutSubscriptionArgs, ResumeArgs,
     SubscriptionsCommand, WatchArgs,
 };
-pub use journal::{EvidenceArgs, JournalCommand, VerifyArgs, VerifyEvidenceArgs};
+pub use journal::{EvidenceArgs, JournalCommand, Start, VerifyArgs, VerifyEvidenceArgs};
 pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::hex::{digits, hex};
-use crate::journal::Head;
+use crate::journal::{Head, Position};
 use crate::signing::{PublicKeys, Refused, SigningKey};
 
 mod anchor;
@@ -130,6 +130,9 @@ pub enum Wrong {
     /// It is not what was signed.
     #[error("is not what its key signed: it was changed, or signed by somebody else")]
     Signature,
+    /// It is not what was read a moment ago.
+    #[error("is not what was there when it was verified: it was changed meanwhile")]
+    Unsteady,
 }
 
 impl CheckPoint {
@@ -255,6 +258,16 @@ impl CheckPoint {
 }
 
 impl LogHead {
+    /// The end of the journal that it names.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head {
+            next_position: Position(self.next_position),
+            sequence: self.sequence,
+            hash: self.hash,
+        }
+    }
+
     fn of(log_id: [u8; 16], head: &Head) -> Self {
         Self {
             log_id,
