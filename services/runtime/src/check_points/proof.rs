@@ -298,15 +298,17 @@ impl Compared<'_> {
                 self.due = Some(claim);
                 return Ok(());
             }
-            let read = claim.head.sequence > 0 && claim.head.sequence >= self.from;
-            if read && claim.head != LogHead::of(self.log_id, head) {
+            if claim.head.sequence == 0 || claim.head.sequence < self.from {
+                continue;
+            }
+            if claim.head != LogHead::of(self.log_id, head) {
                 return Err(Mismatch::Rewritten {
                     number: claim.number,
                     sequence: claim.head.sequence,
                     agreed: self.agreed,
                 });
             }
-            self.agreed = self.agreed.max(claim.head.sequence);
+            self.agreed = claim.head.sequence;
         }
         Ok(())
     }
