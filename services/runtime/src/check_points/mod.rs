@@ -3,8 +3,8 @@
 //! The hashes of a journal show that nothing in its middle was changed. Whoever can write its directory can still cut off
 //! its end, or write it anew from some record on, with all hashes. A check point names, for each journal, the hash at a
 //! record, and is signed; check points are numbered, and each names the hash of the one before it. They are lines of JSON
-//! in a file of the data directory, [`FILE`], and the same lines go to an anchor: a file in a place where those who can
-//! write here can at most append.
+//! in a file of the data directory, [`FILE`], and the same lines go to anchors: a file in a place where those who can
+//! write here can at most append, a topic, a webhook.
 //!
 //! The key lies on the machine that writes, and what stands behind the last check point is signed by the next. So whoever can
 //! use the key, or can write the directory while no service does, may bend what is here: an older copy of the whole, or an end
@@ -30,10 +30,14 @@ use crate::signing::{PublicKeys, Refused, SigningKey};
 
 mod anchor;
 mod keeper;
+mod outlets;
 mod proof;
+mod relay;
 
 pub use keeper::{CheckPoints, Error, Options};
+pub use outlets::{TopicOutlet, WebhookOutlet};
 pub use proof::{Compared, Mismatch, Said, covering};
+pub use relay::{Delivery, Letter, NotTaken, Outlet, taken};
 
 /// The file inside the data directory.
 pub const FILE: &str = "check-points.jsonl";
