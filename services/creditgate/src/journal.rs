@@ -85,6 +85,9 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    for (kind, number, place) in check_points::taken(dir) {
+        say!("{kind} anchor: the {place} took check points up to number {number}, as the service remembers it");
+    }
     if matches!(args.from, Some(Start::Anchor(_))) && args.anchor.is_none() {
         return Err(Failure::plain(
             "`--from anchor:…` begins at a check point of the anchor: name its file (`--anchor`) and the public key (`--key`)",

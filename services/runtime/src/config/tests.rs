@@ -353,11 +353,6 @@ fn anchors_that_are_sent_to_need_all_that_they_rest_on() {
         "c.yaml:1: `journal.anchor_topic` = `audit.creditgate` lies on a cluster that nobody named: set \
          `journal.anchor_brokers`",
     );
-    check(
-        "anchor_topic: audit.creditgate, anchor_brokers: [\"audit-1:9092\"]",
-        "",
-        "  anchor_topic: audit.creditgate\n  anchor_brokers:\n  - audit-1:9092",
-    );
     let webhook = "anchor_webhook: \"https://audit.example.cn/points\"";
     let secrets = "webhooks: {secrets_dir: s, allow: [audit.example.cn]}\n";
     check(
@@ -373,7 +368,25 @@ fn anchors_that_are_sent_to_need_all_that_they_rest_on() {
         "c.yaml:1: `journal.anchor_webhook` = `https://audit.example.cn/points` may not be sent to: name its host in \
          `webhooks.allow`",
     );
-    check(&webhook, secrets, "  anchor_secret_id: audit");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.yaml");
+    let whole = format!(
+        "journal: {{signing_key_file: k, anchor_topic: audit.creditgate, anchor_brokers: [\"audit-1:9092\"], \
+         anchor_kafka_config: {{security.protocol: SSL}}, {webhook}}}\n{secrets}"
+    );
+    std::fs::write(&file, whole).unwrap();
+    let nothing: BTreeMap<String, String> = BTreeMap::new();
+    let sources = Sources {
+        file: Some(file),
+        environment: &nothing,
+        overrides: Overrides::default(),
+    };
+    let config = Config::load(sources).unwrap();
+    assert_eq!(config.journal.anchor_secret_id.as_deref(), Some("audit"));
+    let anchor = config.kafka.of_anchor(&config.journal);
+    assert_eq!(anchor.brokers, ["audit-1:9092"]);
+    assert_eq!(anchor.config["security.protocol"].reveal(), "SSL");
+    assert!(config.kafka.brokers.is_empty() && !config.dump().contains("SSL"));
     check_file(
         "journal: {anchor_topic: t, anchor_brokers: [\"b:1\"]}\n",
         "c.yaml:1: `journal.anchor_topic` = `t` gets check points, which need a key: set `journal.signing_key_file` (make one \
