@@ -27,7 +27,9 @@ pub use follow::{
     AckArgs, ListSubscriptionsArgs, NamedArgs, PutSubscriptionArgs, ResumeArgs,
     SubscriptionsCommand, WatchArgs,
 };
-pub use journal::{EvidenceArgs, JournalCommand, Start, VerifyArgs, VerifyEvidenceArgs};
+pub use journal::{
+    EvidenceArgs, JournalCommand, Start, VerifyArgs, VerifyEvidenceArgs, VerifyTopicArgs,
+};
 pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
     MeasuresCommand, PackArgs, PublishArgs, SchemaArgs, TableArgs, TableFormat, TableLayout,
@@ -761,7 +763,7 @@ pub struct BenchCasesArgs {
     pub report: bench::ReportArgs,
 }
 
-/// The cluster of a benchmark.
+/// The cluster of a benchmark, or of topics that are looked at.
 #[derive(Debug, Clone, Args)]
 pub struct BenchKafka {
     /// Kafka brokers to begin with, separated by commas.

@@ -19,6 +19,7 @@ use crate::evidence;
 use crate::failure::Failure;
 
 mod start;
+mod topic;
 
 use start::Begin;
 
@@ -53,6 +54,7 @@ pub const TOLD_EVERY: u64 = 4_096;
 pub fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
     match command {
         JournalCommand::Verify(args) => verify(args),
+        JournalCommand::VerifyTopic(args) => topic::verify(args),
         JournalCommand::Evidence(args) => evidence::make(args),
         JournalCommand::VerifyEvidence(args) => evidence::verify(args),
     }

@@ -5,6 +5,7 @@
 
 mod answers;
 mod cases;
+mod chain;
 mod crashes;
 mod followers;
 mod fresh;

@@ -11,6 +11,8 @@ use creditgate_runtime::journal::Receipt;
 pub enum JournalCommand {
     /// Prove that no record of a data directory was changed, dropped or moved since it was written.
     Verify(VerifyArgs),
+    /// Prove that no verdict of the stream was changed, dropped or moved on its Kafka topic.
+    VerifyTopic(VerifyTopicArgs),
     /// Write what proves one verdict, for the file of its matter: what was decided, on what, and that it was recorded so.
     Evidence(EvidenceArgs),
     /// Prove a package that `evidence` wrote, by nothing but the package and the public key.
@@ -88,6 +90,28 @@ impl FromStr for Start {
             None => number(text).map(Self::Record),
         }
     }
+}
+
+/// `journal verify-topic`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each verdict that the stream writes bears a header `creditgate-chain`: the writer, its segment, the number of \
+the record, the hash of the one before it and its own. What each writer has come to stands in the topic of chains, written in \
+the same transaction. All committed records of both topics are read, beside running services; nothing is written. Verdicts of \
+synchronous checks and of reviews bear no such header and are counted.
+
+Ends with 0 when every chain holds, and with 1 when one does not: the first bad record is named. 2: it could not be read.
+
+Example:
+  creditgate journal verify-topic --kafka kafka-1:9092 --kafka-config security.protocol=SSL"
+)]
+pub struct VerifyTopicArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: super::BenchKafka,
+    /// What the names of topics begin with.
+    #[arg(long, value_name = "PREFIX", default_value = "creditgate")]
+    pub kafka_topic_prefix: String,
 }
 
 /// `journal evidence`.
