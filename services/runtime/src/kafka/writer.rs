@@ -220,7 +220,7 @@ impl Writer {
         }
     }
 
-    /// What the chain of verdicts that is written under this id has come to; see [`chain::head`]. Blocks.
+    /// What the chain of verdicts that is written under this id has come to; see [`chain::head()`]. Blocks.
     ///
     /// # Errors
     /// As there.
