@@ -175,7 +175,8 @@ fn every_fault_is_reported_with_key_value_place_and_rule() {
     );
     check_file(
         "journal: 7\n",
-        "c.yaml:1: `journal` must hold the keys `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`",
+        "c.yaml:1: `journal` must hold the keys `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`, \
+         `anchor_topic`, `anchor_brokers`, `anchor_kafka_config`, `anchor_webhook`, `anchor_secret_id`",
     );
     check_file(
         "data_dir: [[a]]\n",
