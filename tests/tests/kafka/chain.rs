@@ -12,10 +12,14 @@ use super::{ALL, Deployment};
 
 /// Verifies the topics of a deployment.
 fn verify(here: &Deployment<'_>) -> (Option<i32>, String) {
+    verify_with(here, &[])
+}
+
+fn verify_with(here: &Deployment<'_>, more: &[&str]) -> (Option<i32>, String) {
     let bootstrap = here.broker.bootstrap();
     let args = ["journal", "verify-topic", "--kafka", &bootstrap];
     let answer = run(
-        &[args.as_slice(), &["--kafka-topic-prefix", here.prefix]].concat(),
+        &[args.as_slice(), &["--kafka-topic-prefix", here.prefix], more].concat(),
         "",
     );
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -69,6 +73,17 @@ async fn verdicts_are_chains_through_a_kill_and_what_is_done_to_them_is_found() 
         .collect();
     let writers: BTreeSet<&str> = chained.iter().filter_map(|place| place.split(' ').next()).collect();
     assert!(segments.len() > writers.len(), "each begins one more after the kill: {segments:?}");
+
+    // Whoever kept what a verdict bore is shown that it is there.
+    let kept = *chained.last().expect("one in a chain");
+    let (code, told) = verify_with(&here, &["--receipt", kept]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("is the one it names"), "{told}");
+    let (place, _) = kept.rsplit_once(' ').expect("a hash");
+    let other = format!("{place} {}", "0".repeat(64));
+    let (code, told) = verify_with(&here, &["--receipt", &other]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("not the one that a receipt names"), "{told}");
 
     // A place that is taken, in a record of somebody else's.
     service.stop();

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use creditgate_runtime::journal::Receipt;
+use creditgate_runtime::kafka::chain::Place;
 
 /// `journal`.
 #[derive(Debug, Subcommand)]
@@ -112,6 +113,9 @@ pub struct VerifyTopicArgs {
     /// What the names of topics begin with.
     #[arg(long, value_name = "PREFIX", default_value = "creditgate")]
     pub kafka_topic_prefix: String,
+    /// What a verdict bore as its header `creditgate-chain`: whether its record is still there.
+    #[arg(long = "receipt", value_name = "TEXT")]
+    pub receipts: Vec<Place>,
 }
 
 /// `journal evidence`.

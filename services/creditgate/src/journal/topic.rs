@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use creditgate_runtime::hex::hex;
-use creditgate_runtime::kafka::chain::{Broken, Chains, Control};
+use creditgate_runtime::kafka::chain::{Broken, Chains, Control, Place};
 use creditgate_runtime::kafka::{Cluster, Error, Incoming, Read, Reader, Topic};
 
 use crate::bench;
@@ -18,8 +18,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) fn verify(args: &VerifyTopicArgs) -> Result<ExitCode, Failure> {
     let cluster = bench::cluster(&args.cluster, &args.kafka_topic_prefix)?;
-    match walk(&cluster)? {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+    match walk(&cluster, &args.receipts)? {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => Ok(ExitCode::from(1)),
         Err(broken) => {
             say!("BROKEN: {broken}");
             say!("nothing is proven of what follows the place that is named");
@@ -28,19 +29,20 @@ pub(super) fn verify(args: &VerifyTopicArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// First what the topic of chains says, then the verdicts: those can only be further.
-fn walk(cluster: &Cluster) -> Result<Result<(), Broken>, Failure> {
+/// First what the topic of chains says, then the verdicts: those can only be further. False: a receipt's record is not there.
+fn walk(cluster: &Cluster, receipts: &[Place]) -> Result<Result<bool, Broken>, Failure> {
     let mut control = Control::default();
     let told = read(cluster, Topic::Chain, |record| control.take(record))?;
     if let Err(broken) = told.and_then(|()| control.verify()) {
         return Ok(Err(broken));
     }
     let writers = control.writers().count();
-    let mut chains = Chains::new(&control);
+    let mut chains = Chains::new(&control).against(receipts.to_vec());
     if let Err(broken) = read(cluster, Topic::Verdicts, |record| chains.take(record))? {
         return Ok(Err(broken));
     }
     let without = chains.without();
+    let unmet = chains.unmet().to_vec();
     let (walked, gone) = match chains.end() {
         Ok(ended) => ended,
         Err(broken) => return Ok(Err(broken)),
@@ -68,12 +70,21 @@ fn walk(cluster: &Cluster) -> Result<Result<(), Broken>, Failure> {
     if without > 0 {
         say!("{without} verdicts are in no chain: those of synchronous checks and of reviews");
     }
+    for Place { writer, sequence, .. } in receipts.iter().filter(|receipt| !unmet.contains(receipt)) {
+        say!("receipt: record {sequence} of {writer} is the one it names");
+    }
+    for Place { writer, sequence, .. } in &unmet {
+        say!(
+            "receipt BROKEN: record {sequence} of {writer} is not there: the topic does not keep it any more, or somebody took it \
+             away"
+        );
+    }
     say!(
         "proven: order and completeness of the chains of {writers} writers, from the first record that is there to the last, \
          against whoever cannot write both topics. Not proven: that none was written anew with its heads, for there are no \
          signed check points with Kafka yet; keep the hashes above elsewhere, and compare"
     );
-    Ok(Ok(()))
+    Ok(Ok(unmet.is_empty()))
 }
 
 /// Reads what is committed in a topic, each partition in its order, up to where it ends now.

@@ -46,7 +46,7 @@ pub type Delivery<'a> = Pin<Box<dyn Future<Output = Result<(), NotTaken>> + Send
 /// A check point on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Letter {
-    /// Whose it is: the name of the first journal's log, in hexadecimal digits. The same for all check points of a series.
+    /// Whose it is: the name of the log of verdicts, in hexadecimal digits. The same for all check points of a service.
     pub log: String,
     /// Its number.
     pub number: u64,
@@ -302,7 +302,8 @@ fn behind(own: &Path, taken: &Last) -> Result<Option<u64>, SeriesError> {
 }
 
 fn letter(point: &CheckPoint) -> io::Result<Letter> {
-    let log = point.heads.values().next();
+    let verdicts = point.heads.get("verdicts");
+    let log = verdicts.or_else(|| point.heads.values().next());
     Ok(Letter {
         log: log.map_or_else(String::new, |head| hex(&head.log_id)),
         number: point.number,

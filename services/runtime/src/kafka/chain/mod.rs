@@ -12,6 +12,8 @@
 //! Verdicts of synchronous checks and of reviews are written outside transactions and bear no such header. Nothing here is
 //! signed: it proves order and completeness against whoever cannot write both topics.
 
+use std::str::FromStr;
+
 use sha2::{Digest, Sha256};
 
 use super::record::{Incoming, Outgoing};
@@ -278,6 +280,19 @@ impl Place {
         let key = record.key.as_deref().unwrap_or_default();
         let payload = record.payload.as_deref().unwrap_or_default();
         self.hash_of(key, headers, payload) == self.hash
+    }
+}
+
+/// A text that is no [`Place`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a receipt is the text of a `creditgate-chain` header: writer, segment, number, and two times 64 hexadecimal digits")]
+pub struct NoPlace;
+
+impl FromStr for Place {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        Self::parse(text.trim().as_bytes()).ok_or(NoPlace)
     }
 }
 

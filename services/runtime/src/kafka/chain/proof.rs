@@ -18,6 +18,8 @@ pub struct Chains<'a> {
     control: &'a Control,
     walked: BTreeMap<String, Walked>,
     without: u64,
+    /// Receipts that were not met yet.
+    receipts: Vec<Place>,
 }
 
 /// One writer's chain.
@@ -107,6 +109,14 @@ pub enum Broken {
         /// The record.
         sequence: u64,
     },
+    /// A record that is not the one of a receipt.
+    #[error("record {sequence} of `{writer}` is not the one that a receipt names: it, or one before it, was written anew")]
+    OtherReceipt {
+        /// The writer.
+        writer: String,
+        /// The record.
+        sequence: u64,
+    },
     /// Records that are gone.
     #[error("`{writer}` ends at record {last}, but the topic of chains names record {named}: the end was cut off")]
     CutOff {
@@ -174,8 +184,8 @@ impl Control {
                 }
                 previous = opening.digest();
             }
-            // One whose segment is open and has no head yet was never committed alone.
-            let last = openings.keys().last().copied().unwrap_or_default();
+            // An opening is committed with a head of its segment.
+            let last = openings.last_key_value().map_or(0, |(segment, _)| *segment);
             match self.heads.get(writer) {
                 Some(head) if head.segment == last && head.opening == previous => {}
                 _ => return Err(broken(last)),
@@ -208,7 +218,20 @@ impl<'a> Chains<'a> {
             control,
             walked: BTreeMap::new(),
             without: 0,
+            receipts: Vec::new(),
         }
+    }
+
+    /// Holds records against what their readers kept of them: the text of [`HEADER`].
+    #[must_use]
+    pub fn against(self, receipts: Vec<Place>) -> Self {
+        Self { receipts, ..self }
+    }
+
+    /// Receipts whose record was not there.
+    #[must_use]
+    pub fn unmet(&self) -> &[Place] {
+        &self.receipts
     }
 
     /// The next record of the topic; each partition in its order. One that its writer wrote behind the head that is known is
@@ -276,6 +299,14 @@ impl<'a> Chains<'a> {
                 sequence,
             });
         }
+        let is_of = |receipt: &Place| receipt.writer == place.writer && receipt.sequence == sequence;
+        if self.receipts.iter().any(|receipt| is_of(receipt) && *receipt != place) {
+            return Err(Broken::OtherReceipt {
+                writer: writer(),
+                sequence,
+            });
+        }
+        self.receipts.retain(|receipt| !is_of(receipt));
         let first = known.map_or(sequence, |before| before.first);
         let walked = Walked {
             first,

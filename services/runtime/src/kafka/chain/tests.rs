@@ -188,6 +188,36 @@ fn whatever_is_done_to_the_records_is_found() {
 }
 
 #[test]
+fn a_receipt_names_its_record_or_is_not_met() {
+    let topics = written();
+    let mut control = Control::default();
+    topics.control.iter().try_for_each(|record| control.take(record)).unwrap();
+    let place = |at: usize| {
+        let text = topics.verdicts[at].header(HEADER).unwrap();
+        std::str::from_utf8(text).unwrap().parse::<Place>().unwrap()
+    };
+    let held = |receipts: Vec<Place>| {
+        let mut chains = Chains::new(&control).against(receipts);
+        let taken = topics.verdicts.iter().try_for_each(|record| chains.take(record));
+        taken.map(|()| chains.unmet().to_vec())
+    };
+    assert_eq!(held(vec![place(3), place(9)]), Ok(Vec::new()));
+    let mut other = place(3);
+    other.hash = [9; 32];
+    assert_eq!(
+        held(vec![place(9), other]),
+        Err(Broken::OtherReceipt {
+            writer: "stream-3".to_owned(),
+            sequence: 4,
+        })
+    );
+    let mut later = place(9);
+    later.sequence = 11;
+    assert_eq!(held(vec![later.clone()]), Ok(vec![later]));
+    assert_eq!("12:ab".parse::<Place>(), Err(NoPlace));
+}
+
+#[test]
 fn a_place_is_read_back_and_its_hash_stays_as_it_is() {
     let mut chain = Chain::new("stream-3".to_owned(), 3);
     let mut record = verdict("a verdict");
