@@ -66,7 +66,7 @@ impl Reader {
         })
     }
 
-    /// How many partitions a topic has, by its full name.
+    /// How many partitions a topic has.
     ///
     /// # Errors
     /// When the cluster does not answer, or there is no such topic.
