@@ -167,7 +167,7 @@ fn whatever_is_done_to_the_records_is_found() {
     );
     check(
         "an opening taken away",
-        |topics| topics.control.retain(|record| record.key.as_deref() != Some(b"stream-3/2")),
+        |topics| topics.control.retain(|record| record.key.as_deref() != Some(&b"stream-3/2"[..])),
         |broken| matches!(broken, Broken::Openings { segment: 2, .. }),
     );
     check(
