@@ -181,6 +181,9 @@ where
             }
             self.lane.pause(BARRIER_LOOK);
         }
+        if self.lane.is_stopping() {
+            return Err("the partition goes elsewhere".to_owned());
+        }
         let head = self
             .writer
             .chain_head(self.chain.writer(), partition, number)
