@@ -14,9 +14,9 @@ const WITHIN: Duration = Duration::from_secs(120);
 pub struct Got {
     /// By this it is known again.
     pub id: String,
-    /// Its position.
+    /// Its position; 0 where it has none.
     pub position: u64,
-    /// Name of the delivery.
+    /// Name of the delivery; empty where it is of none.
     pub delivery: String,
     /// Media type of the body.
     pub media: String,
@@ -145,8 +145,11 @@ impl Target {
         }
         let mut got = Got {
             id: header("creditgate-id")?,
-            position: header("creditgate-position")?.parse().ok()?,
-            delivery: header("creditgate-delivery")?,
+            position: match header("creditgate-position") {
+                Some(position) => position.parse().ok()?,
+                None => 0,
+            },
+            delivery: header("creditgate-delivery").unwrap_or_default(),
             media: header("content-type")?,
             signature: header("creditgate-signature")?,
             event: serde_json::from_slice(&raw).expect("a CloudEvent"),

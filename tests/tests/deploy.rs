@@ -617,7 +617,7 @@ fn topics_lose_nothing_that_must_stay() {
         .map(|topic| (topic["name"].as_str().expect("a name"), topic))
         .collect();
     let topic = |name: &str| topics[format!("creditgate.{name}").as_str()];
-    assert_eq!(topics.len(), 8);
+    assert_eq!(topics.len(), 9);
     for (name, topic) in &topics {
         assert!(topic["purpose"].is_string(), "{name}");
         assert!(topic["key"].is_string(), "{name}");
@@ -640,6 +640,7 @@ fn topics_lose_nothing_that_must_stay() {
         "dead-letters",
         "lift-orders",
         "feedback",
+        "chain",
     ] {
         assert_eq!(topic(name)["partitions"], cases, "{name}");
     }
@@ -657,12 +658,12 @@ fn topics_lose_nothing_that_must_stay() {
         .keys()
         .filter_map(|name| name.strip_prefix("creditgate."))
     {
-        if name == "case-state" {
-            continue;
-        }
-        assert_eq!(policy(name), Some("delete"), "{name}");
+        let due = match name {
+            "case-state" | "chain" => "compact",
+            _ => "delete",
+        };
+        assert_eq!(policy(name), Some(due), "{name}");
     }
-    assert_eq!(policy("case-state"), Some("compact"));
     let kept_ms = |name: &str| {
         let kept = topic(name)["config"]["retention.ms"].as_str();
         kept.and_then(|kept| kept.parse::<i64>().ok())
@@ -675,7 +676,7 @@ fn topics_lose_nothing_that_must_stay() {
     assert!(kept_ms("verdicts").expect("a number") >= events_ms);
     assert!(kept_ms("feedback").expect("a number") >= events_ms);
     let ours = BTreeSet::from(["stream", "gate", "cases"]);
-    for name in ["case-state", "case-log"] {
+    for name in ["case-state", "case-log", "chain"] {
         let readers: BTreeSet<&str> = texts(&topic(name)["read_by"]).into_iter().collect();
         assert!(readers.is_subset(&ours), "{name}: {readers:?}");
     }

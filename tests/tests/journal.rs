@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use creditgate_measures::identifier::invented;
 use creditgate_proto::v1;
+use creditgate_runtime::webhook::{Secrets, signature};
+use creditgate_tests::target::Target;
 use creditgate_tests::{Service, binary, evaluation, import_entries, patient, run};
 
 /// Before the first record of a file.
@@ -56,6 +58,16 @@ fn verify_signed(dir: &Path, key: &Path, anchor: Option<&Path>) -> (Option<i32>,
     if let Some(anchor) = &anchor {
         args.extend(["--anchor", anchor.as_str()]);
     }
+    let answer = run(&args, "");
+    let told = said(&answer) + &String::from_utf8_lossy(&answer.stderr);
+    (answer.status.code(), told)
+}
+
+/// Verifies from a start on.
+fn verify_from(dir: &Path, from: &str, more: &[&str]) -> (Option<i32>, String) {
+    let dir = dir.display().to_string();
+    let mut args = vec!["journal", "verify", "--data-dir", &dir, "--from", from];
+    args.extend(more);
     let answer = run(&args, "");
     let told = said(&answer) + &String::from_utf8_lossy(&answer.stderr);
     (answer.status.code(), told)
@@ -261,6 +273,44 @@ async fn check_points_show_what_hashes_do_not() {
     let without = verify(dir.path());
     assert!(said(&without).contains("(`--key`)"), "{without:?}");
 
+    // From a check point on, only what lies behind it is read, and that is told.
+    let named = [key.display().to_string(), anchor.display().to_string()];
+    let signed = ["--key", named[0].as_str()];
+    let (code, told) = verify_from(dir.path(), "61", &signed);
+    assert_eq!(code, Some(0), "{told}");
+    for part in [
+        "verdicts  40 records hold",
+        "records 1 to 60 were not read: check point ",
+        "vouches for them",
+        "up to record 100; 0 behind it",
+        "proven: order and completeness from what check point ",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let (code, told) = verify_from(dir.path(), "check-point:1", &signed);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("verdicts  100 records hold"), "{told}");
+    let anchored = ["--key", named[0].as_str(), "--anchor", named[1].as_str()];
+    let (code, told) = verify_from(dir.path(), "anchor:2", &anchored);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("check point 2 "), "{told}");
+    let (code, told) = verify_from(dir.path(), "61", &[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("nobody vouches"), "{told}");
+    for (from, why) in [
+        ("check-point:999", "there is no check point 999"),
+        ("anchor:2", "name its file (`--anchor`)"),
+        ("verdicts:2", "a start is"),
+    ] {
+        let (code, told) = verify_from(dir.path(), from, &signed);
+        assert_eq!(code, Some(2), "{from}: {told}");
+        assert!(told.contains(why), "{from}: {told}");
+    }
+    let left_out = format!("7:{}", "0".repeat(64));
+    let (code, told) = verify_from(dir.path(), "61", &["--receipt", &left_out]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("receipt of record 7 cannot"), "{told}");
+
     // An end cut off between two records, with the mark taken away: the hashes hold.
     let cut = copied(dir.path(), |bytes, at| bytes.truncate(at[80].0));
     assert!(verify(cut.path()).status.success());
@@ -270,6 +320,12 @@ async fn check_points_show_what_hashes_do_not() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("20 records were cut off"), "{told}");
     assert!(told.contains("changes   BROKEN: it is gone"), "{told}");
+    let (code, told) = verify_from(cut.path(), "61", &signed);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("20 records were cut off"), "{told}");
+    let (code, told) = verify_from(cut.path(), "999", &signed);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("it ends at record 80"), "{told}");
 
     // Check points taken away, and by another key.
     let bare = copied(dir.path(), |_, _| {});
@@ -339,6 +395,88 @@ async fn check_points_show_what_hashes_do_not() {
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("up to record 110; 0 behind it"), "{told}");
     service.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_gets_every_check_point_and_what_it_got_is_an_anchor() {
+    let keys = tempfile::tempdir().expect("a directory");
+    let out = keys.path().display().to_string();
+    let made = run(&["keys", "journal", "--out", &out], "");
+    assert!(made.status.success(), "{made:?}");
+    std::fs::write(keys.path().join("audit"), "an invented secret of a test\n").expect("a secret");
+    let target = Target::start(|_| 503);
+    let start = |dir: &Path| {
+        let mut command = Command::new(binary());
+        command
+            .env(
+                "CREDITGATE_JOURNAL_SIGNING_KEY_FILE",
+                keys.path().join("journal-key.pem"),
+            )
+            .env("CREDITGATE_JOURNAL_CHECK_POINT_SECONDS", "1")
+            .env("CREDITGATE_JOURNAL_ANCHOR_WEBHOOK", target.url())
+            .env("CREDITGATE_JOURNAL_ANCHOR_SECRET_ID", "audit")
+            .env("CREDITGATE_WEBHOOKS_SECRETS_DIR", keys.path())
+            .env("CREDITGATE_WEBHOOKS_ALLOW", "127.0.0.1");
+        Service::launch(command, dir, &dir.join("service.log"), &[])
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut service = start(dir.path());
+    service.wait_until_ready();
+    import_entries(&service);
+    judge(&service, "first", 10).await;
+    // It is refused, which is told, and nothing else waits for it.
+    target.until("a request", |got| !got.is_empty());
+    let told = service.get("/readyz").expect("an answer");
+    assert!(told.starts_with("HTTP/1.1 200"), "{told}");
+    service.kill();
+    target.answers(|_| 204);
+    let mut service = start(dir.path());
+    service.wait_until_ready();
+    judge(&service, "second", 10).await;
+    service.stop();
+
+    let taken = target.taken();
+    let mut numbers: Vec<u64> = taken
+        .iter()
+        .map(|got| got.event["number"].as_u64().expect("a number"))
+        .collect();
+    // One that was under way at the stop comes again.
+    numbers.dedup();
+    let last = *numbers.last().expect("check points");
+    assert_eq!(numbers, (1..=last).collect::<Vec<_>>());
+    let secret = Secrets(Some(keys.path().to_owned()))
+        .key("audit")
+        .expect("a secret");
+    for got in &taken {
+        assert_eq!(got.media, "application/json");
+        assert!(
+            got.id.ends_with(&format!(":{}", got.event["number"])),
+            "{got:?}"
+        );
+        let seconds = got
+            .signature
+            .strip_prefix("t=")
+            .and_then(|rest| rest.split(',').next());
+        let seconds = seconds
+            .and_then(|seconds| seconds.parse().ok())
+            .expect("a time");
+        assert_eq!(got.signature, signature(&secret, seconds, &got.raw));
+    }
+    let anchor = keys.path().join("saved.jsonl");
+    let lines: Vec<u8> = taken
+        .iter()
+        .flat_map(|got| [got.raw.as_slice(), b"\n"].concat())
+        .collect();
+    std::fs::write(&anchor, lines).expect("written");
+    let key = keys.path().join("journal-key.pub.pem");
+    let (code, told) = verify_signed(dir.path(), &key, Some(&anchor));
+    assert_eq!(code, Some(0), "{told}");
+    for part in [
+        "anchor: it is what was signed up to record 20; 0 behind it".to_owned(),
+        format!("took check points up to number {last}"),
+    ] {
+        assert!(told.contains(&part), "{part}: {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

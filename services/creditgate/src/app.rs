@@ -17,7 +17,7 @@ use creditgate_registry::subscriptions::Webhooks;
 use creditgate_registry::{self as registry, Registry};
 use creditgate_runtime::access::{self, AccessService, Calls, Policy};
 use creditgate_runtime::callers::{self, Caller, Callers, Followed, Given, Loaded};
-use creditgate_runtime::check_points::{self, CheckPoints};
+use creditgate_runtime::check_points::{self, CheckPoints, Outlet, TopicOutlet, WebhookOutlet};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
 use creditgate_runtime::errors::Chain;
@@ -34,6 +34,7 @@ use creditgate_runtime::telemetry::names::field;
 use creditgate_runtime::threads;
 use creditgate_runtime::tls::{self, Tls};
 use creditgate_runtime::tokens::{self, Tokens};
+use creditgate_runtime::webhook;
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -124,6 +125,18 @@ pub enum StartError {
     /// The keys that encrypt are not right.
     #[error("read the keys that encrypt what is kept")]
     Keyring(#[source] KeyringError),
+    /// The topic that check points are to go to cannot be written to as configured.
+    #[error("prepare the topic `{topic}` for check points (look at `journal.anchor_kafka_config`)")]
+    AnchorTopic {
+        /// The topic.
+        topic: String,
+        /// The cause.
+        #[source]
+        source: Box<kafka::Error>,
+    },
+    /// The webhook that check points are to go to cannot be sent to as configured.
+    #[error("prepare the webhook for check points")]
+    AnchorWebhook(#[source] webhook::CertificatesError),
     /// What check points say does not fit what is there.
     #[error("go on with the check points of `{dir}`")]
     CheckPoints {
@@ -785,7 +798,7 @@ async fn open(
             Some(kafka) => Some(CaseLog::on(kafka.cluster.clone())),
             None => cases.as_ref().map(CaseLog::of),
         };
-        let check_points = signing.map(|key| {
+        let check_points = signing.map(|key| -> Result<CheckPoints, StartError> {
             let mut journals = vec![
                 ("changes", registry.journal().clone()),
                 ("verdicts", gate.journal().clone()),
@@ -796,8 +809,10 @@ async fn open(
                 data_dir: config.data_dir.clone(),
                 key,
                 anchor: config.journal.anchor_file.clone(),
+                outlets: outlets(&config, &clock)?,
                 journals,
                 clock,
+                metrics: metrics.clone(),
             })
             // From the first moment on there is one.
             .and_then(|points| points.put_blocking().map(|()| points))
@@ -871,6 +886,40 @@ fn delivery_options(config: &Config) -> deliveries::Options {
         give_up: Duration::from_secs(u64::from(webhooks.give_up_hours) * 3_600),
         pace: deliveries::Pace::default(),
     }
+}
+
+/// Where check points are sent besides their file.
+fn outlets(config: &Config, clock: &Clock) -> Result<Vec<Box<dyn Outlet>>, StartError> {
+    let mut outlets: Vec<Box<dyn Outlet>> = Vec::new();
+    let cluster = Cluster::of(&config.kafka.of_anchor(&config.journal));
+    if let (Some(topic), Some(cluster)) = (&config.journal.anchor_topic, cluster) {
+        let outlet = TopicOutlet::open(&cluster, topic.clone());
+        outlets.push(Box::new(outlet.map_err(|error| {
+            StartError::AnchorTopic {
+                topic: topic.clone(),
+                source: Box::new(error),
+            }
+        })?));
+    }
+    let target = config.journal.anchor_webhook.as_deref();
+    let target = target.and_then(|url| webhook::Target::parse(url).ok());
+    if let (Some(target), Some(secret_id)) = (target, &config.journal.anchor_secret_id) {
+        let webhooks = &config.webhooks;
+        let sender = webhook::Sender::new(
+            &webhooks.allow,
+            webhooks.timeout,
+            webhooks.ca_file.as_deref(),
+        )
+        .map_err(StartError::AnchorWebhook)?;
+        outlets.push(Box::new(WebhookOutlet::new(
+            sender,
+            webhook::Secrets(webhooks.secrets_dir.clone()),
+            secret_id.clone(),
+            target,
+            clock.clone(),
+        )));
+    }
+    Ok(outlets)
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -28,7 +28,9 @@ pub use follow::{
     AckArgs, ListSubscriptionsArgs, NamedArgs, PutSubscriptionArgs, ResumeArgs,
     SubscriptionsCommand, WatchArgs,
 };
-pub use journal::{EvidenceArgs, JournalCommand, VerifyArgs, VerifyEvidenceArgs};
+pub use journal::{
+    EvidenceArgs, JournalCommand, Start, VerifyArgs, VerifyEvidenceArgs, VerifyTopicArgs,
+};
 pub use keyring::{KeyringArgs, KeyringCommand};
 pub use measures::{
     BookArgs, BookDiffArgs, BookPart, BookShowArgs, BooksArgs, ConfirmArgs, ExplainArgs,
@@ -770,7 +772,7 @@ pub struct BenchCasesArgs {
     pub report: bench::ReportArgs,
 }
 
-/// The cluster of a benchmark.
+/// The cluster of a benchmark, or of topics that are looked at.
 #[derive(Debug, Clone, Args)]
 pub struct BenchKafka {
     /// Kafka brokers to begin with, separated by commas.

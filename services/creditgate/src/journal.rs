@@ -14,9 +14,14 @@ use creditgate_runtime::journal::{
 use creditgate_runtime::signing::PublicKeys;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::cli::{JournalCommand, VerifyArgs};
+use crate::cli::{JournalCommand, Start, VerifyArgs};
 use crate::evidence;
 use crate::failure::Failure;
+
+mod start;
+mod topic;
+
+use start::Begin;
 
 /// The journal of verdicts: its name, and where it lies in a data directory.
 pub const VERDICTS: &str = "verdicts";
@@ -31,6 +36,13 @@ const JOURNALS: [(&str, &str); 4] = [
     ("calls", "calls"),
 ];
 
+/// What the check points beside the journals, and those elsewhere, are called.
+const CHECK_POINTS: &str = "check points";
+const ANCHOR: &str = "anchor";
+
+/// What reading them was for.
+const AGAINST: &str = "hold the journals against check points";
+
 /// How often an end that is no record is looked at before it is believed, and after which pause.
 const LOOKS: u32 = 5;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -42,6 +54,7 @@ pub const TOLD_EVERY: u64 = 4_096;
 pub fn run(command: &JournalCommand) -> Result<ExitCode, Failure> {
     match command {
         JournalCommand::Verify(args) => verify(args),
+        JournalCommand::VerifyTopic(args) => topic::verify(args),
         JournalCommand::Evidence(args) => evidence::make(args),
         JournalCommand::VerifyEvidence(args) => evidence::verify(args),
     }
@@ -63,9 +76,11 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let mut witnesses = Vec::new();
     if !keys.is_empty() {
         let anchor = args.anchor.as_ref();
-        let files = [("check points", Kind::Own, Some(&own))]
-            .into_iter()
-            .chain([("anchor", Kind::Anchor, anchor)]);
+        let files = [(CHECK_POINTS, Kind::Own, Some(&own))].into_iter().chain([(
+            ANCHOR,
+            Kind::Anchor,
+            anchor,
+        )]);
         for (what, kind, file) in files {
             let Some(file) = file else { continue };
             match testify(what, kind, file, &keys)? {
@@ -74,6 +89,41 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
             }
         }
     }
+    for (kind, number, place) in check_points::taken(dir) {
+        say!(
+            "{kind} anchor: the {place} took check points up to number {number}, as the service remembers it"
+        );
+    }
+    if matches!(args.from, Some(Start::Anchor(_))) && args.anchor.is_none() {
+        return Err(Failure::plain(
+            "`--from anchor:…` begins at a check point of the anchor: name its file (`--anchor`) and the public key (`--key`)",
+        ));
+    }
+    let begin = match args.from {
+        None => None,
+        Some(start) => match Begin::find(start, &own, &keys, &witnesses)? {
+            Some(begin) => Some(begin),
+            None => {
+                say!(
+                    "nothing was read: the check points to begin at are BROKEN; verify without `--from`"
+                );
+                return Ok(ExitCode::from(1));
+            }
+        },
+    };
+    let unread = begin.as_ref().and_then(|begin| begin.of(VERDICTS));
+    let unread = unread.map_or(0, |head| head.sequence);
+    if let Some(receipt) = args
+        .receipts
+        .iter()
+        .find(|receipt| receipt.sequence < unread)
+    {
+        return Err(Failure::plain(format!(
+            "the receipt of record {} cannot be looked at: `--from` begins behind record {unread}; verify from an earlier start, \
+             or without `--from`",
+            receipt.sequence
+        )));
+    }
     // They are of verdicts.
     let receipts_of = |name: &str| match name {
         VERDICTS => args.receipts.as_slice(),
@@ -81,7 +131,7 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
     };
     for (name, place) in &kept {
         if place.is_dir() {
-            broken |= !hold(name, place, &witnesses, receipts_of(name))?;
+            broken |= !hold(name, place, begin.as_ref(), &witnesses, receipts_of(name))?;
         } else if let Some(witness) = witnesses.iter().find(|witness| witness.knows(name)) {
             broken = true;
             say!(
@@ -99,8 +149,12 @@ fn verify(args: &VerifyArgs) -> Result<ExitCode, Failure> {
         say!("what is BROKEN proves nothing about what follows the place that is named");
         return Ok(ExitCode::from(1));
     }
+    let since = match &begin {
+        None => "the first record".to_owned(),
+        Some(begin) => format!("what check point {} names", begin.number()),
+    };
     say!(
-        "proven: order and completeness from the first record to the last that is there. Not proven: {}",
+        "proven: order and completeness from {since} to the last that is there. Not proven: {}",
         match (keys.is_empty(), &args.anchor) {
             (false, Some(_)) => "what lies behind the last check point of the anchor",
             (false, None) =>
@@ -167,10 +221,7 @@ fn testify(
             );
             Ok(None)
         }
-        Err(error @ SeriesError::Read { .. }) => Err(Failure::new(
-            "hold the journals against check points",
-            error,
-        )),
+        Err(error @ SeriesError::Read { .. }) => Err(Failure::new(AGAINST, error)),
         Err(error) => {
             say!("{what} BROKEN: {}", Chain(&error));
             Ok(None)
@@ -182,11 +233,12 @@ fn testify(
 fn hold(
     name: &str,
     place: &Path,
+    begin: Option<&Begin>,
     witnesses: &[Witness],
     receipts: &[Receipt],
 ) -> Result<bool, Failure> {
     let began = Instant::now();
-    let head = match walk(name, place, witnesses, receipts)? {
+    let head = match walk(name, place, begin, witnesses, receipts)? {
         Ok(head) => head,
         Err(why) => {
             say!("{name:<9} BROKEN: {why}");
@@ -194,13 +246,28 @@ fn hold(
         }
     };
     let seconds = began.elapsed().as_secs_f64().max(1e-3);
+    let start = begin.and_then(|begin| begin.of(name));
+    let (unread, unread_bytes) = start.map_or((0, 0), |said| (said.sequence, said.next_position));
+    let records = head.sequence - unread;
     say!(
-        "{name:<9} {} records hold ({:.0} records/s, {:.0} MiB/s); the last is {}",
-        head.sequence,
-        head.sequence as f64 / seconds,
-        head.next_position.0 as f64 / seconds / f64::from(1 << 20),
+        "{name:<9} {records} records hold ({:.0} records/s, {:.0} MiB/s); the last is {}",
+        records as f64 / seconds,
+        (head.next_position.0 - unread_bytes) as f64 / seconds / f64::from(1 << 20),
         hex(&head.hash)
     );
+    match (begin, start) {
+        (Some(begin), Some(_)) if unread > 0 => {
+            say!(
+                "          records 1 to {unread} were not read: {}",
+                begin.word()
+            );
+        }
+        (Some(begin), None) => say!(
+            "          check point {} does not name it: it was read from its first record",
+            begin.number()
+        ),
+        _ => {}
+    }
     for Witness { what, said } in witnesses {
         let Some(to) = said.reaches(name) else {
             say!(
@@ -223,13 +290,19 @@ fn hold(
 fn walk(
     name: &str,
     dir: &Path,
+    begin: Option<&Begin>,
     witnesses: &[Witness],
     receipts: &[Receipt],
 ) -> Result<Result<Head, String>, Failure> {
+    let start = begin.and_then(|begin| Some((begin, begin.of(name)?)));
     let unreadable = || format!("read the journal of {name}");
     let mut tries = 0;
     let (journal, opened) = loop {
-        let (journal, opened) = match Journal::open_read_only(dir) {
+        let opening = match start {
+            None => Journal::open_read_only(dir),
+            Some(_) => Journal::open_end_read_only(dir),
+        };
+        let (journal, opened) = match opening {
             Ok(opened) => opened,
             Err(error @ OpenError::Io { .. }) => return Err(Failure::new(unreadable(), error)),
             Err(error) => return Ok(Err(Chain(&error).to_string())),
@@ -241,14 +314,27 @@ fn walk(
         // Somebody may be writing it at this moment.
         std::thread::sleep(LOOK_AGAIN);
     };
-    let mut compared: Vec<_> = witnesses
-        .iter()
-        .map(|witness| (witness.what, witness.said.compare(name, opened.log_id)))
-        .collect();
+    let from = start.map_or_else(|| journal.beginning(), |(_, said)| said.head());
+    if let Some((begin, said)) = start
+        && let Some(why) = begin.misplaced(said, &opened, &opened.head)
+    {
+        return Ok(Err(why.to_string()));
+    }
+    let mut compared = Vec::new();
+    for Witness { what, said } in witnesses {
+        let with = said.compare(name, opened.log_id, &from);
+        let mut with = with.map_err(|error| Failure::new(AGAINST, error))?;
+        if let Err(why) = with.record(&from) {
+            return Ok(Err(format!("against the {what}: {why}")));
+        }
+        compared.push((*what, with));
+    }
     let mut mismatch = None;
-    let mut other = None;
+    let mut other = receipts
+        .iter()
+        .find(|receipt| receipt.sequence == from.sequence && receipt.hash != from.hash);
     let bar = bar(name, opened.head.next_position);
-    let walked = journal.verify_each(|head| {
+    let walked = journal.verify_behind(from, |head| {
         if head.sequence.is_multiple_of(TOLD_EVERY) {
             bar.set_position(head.next_position.0);
         }
@@ -267,8 +353,26 @@ fn walk(
         Err(error @ VerifyError::Read(ReadError::Io { .. })) => {
             return Err(Failure::new(unreadable(), error));
         }
-        Err(error) => return Ok(Err(Chain(&error).to_string())),
+        Err(error) => {
+            let behind = start.map(|(begin, said)| {
+                let number = begin.number();
+                format!(
+                    "behind record {}, which check point {number} names: ",
+                    said.sequence
+                )
+            });
+            return Ok(Err(format!(
+                "{}{}",
+                behind.unwrap_or_default(),
+                Chain(&error)
+            )));
+        }
     };
+    if let Some((begin, said)) = start
+        && let Some(why) = begin.misplaced(said, &opened, &head)
+    {
+        return Ok(Err(why.to_string()));
+    }
     let missing = receipts
         .iter()
         .find(|receipt| receipt.sequence > head.sequence);

@@ -3,6 +3,9 @@
 //! A loop begins by taking over: its producer fences whoever had the partition and settles what
 //! they left open, a barrier makes sure that everything they decided is known here, and the
 //! group's place says where to go on. After any doubt it takes over from itself in the same way.
+//!
+//! Its verdicts are a [`chain`]: at each take-over a segment begins behind the head that is committed,
+//! so what did not count is not in it.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use creditgate_proto::v1;
 use creditgate_runtime::errors::Chain;
+use creditgate_runtime::kafka::chain;
 use creditgate_runtime::kafka::group::{Lane, Next};
 use creditgate_runtime::kafka::letter::{Code, Reason, bare_letter, letter};
 use creditgate_runtime::kafka::{Cluster, Outgoing, Topic, Unwritten, Writer, message};
@@ -54,6 +58,7 @@ pub(crate) struct Loop<'a, J: Judge, L, W> {
     writer: W,
     batch: Batch<J::Held>,
     keeping: Keeping,
+    chain: chain::Chain,
     /// Of each record in the transaction, the offset of the event that it is there for.
     written_for: Vec<i64>,
     /// Offsets of events whose verdict, or letter, is larger than its topic takes; how often.
@@ -76,7 +81,7 @@ type Flow<T = ()> = ControlFlow<Leave, T>;
 
 impl<'a, J: Judge> Loop<'a, J, Lane, Writer> {
     pub(crate) fn new(shop: &'a Shop<J>, lane: Lane) -> Self {
-        let writer = Writer::of_batches(&shop.cluster, &format!("stream-{}", lane.partition));
+        let writer = Writer::of_batches(&shop.cluster, &writer_of(lane.partition));
         Self::over(shop, lane, writer)
     }
 }
@@ -88,7 +93,9 @@ where
     W: Transactions<Place = L::Place>,
 {
     fn over(shop: &'a Shop<J>, lane: L, writer: W) -> Self {
+        let partition = lane.partition();
         Self {
+            chain: chain::Chain::new(writer_of(partition), partition),
             shop,
             lane,
             writer,
@@ -156,9 +163,13 @@ where
             .renew(TAKE_OVER_WITHIN)
             .map_err(|error| shown(&error))?;
         let number = barrier_number();
-        let barrier = message::barrier(number, self.lane.partition());
+        let partition = self.lane.partition();
+        let barriers = [
+            message::barrier(number, partition),
+            chain::barrier(self.chain.writer(), number, partition),
+        ];
         self.writer
-            .write(&[barrier])
+            .write(&barriers)
             .map_err(|error| shown(&error))?;
         let since = Instant::now();
         while !self.shop.judge.has_read(self.lane.partition(), number) {
@@ -170,6 +181,14 @@ where
             }
             self.lane.pause(BARRIER_LOOK);
         }
+        if self.lane.is_stopping() {
+            return Err("the partition goes elsewhere".to_owned());
+        }
+        let head = self
+            .writer
+            .chain_head(self.chain.writer(), partition, number)
+            .map_err(|error| shown(&error))?;
+        self.chain.resume(head.as_ref());
         self.lane.committed().map_err(|error| shown(&error))
     }
 
@@ -281,11 +300,16 @@ where
     fn write(&mut self, mut held: J::Held) -> Flow {
         let partition = self.lane.partition();
         let data = self.shop.cluster.settings().verdict_data;
-        let verdict = match message::verdict(held.verdict(), data, held.trace(), Some(partition)) {
-            Ok(verdict) => verdict,
-            Err(error) => return self.bury(&Reason::new(Code::Refused, Chain(&error))),
-        };
+        let mut verdict =
+            match message::verdict(held.verdict(), data, held.trace(), Some(partition)) {
+                Ok(verdict) => verdict,
+                Err(error) => return self.bury(&Reason::new(Code::Refused, Chain(&error))),
+            };
         let state = message::case_state(held.verdict(), held.record(), partition);
+        if let Some(opening) = self.chain.open() {
+            self.add(&opening)?;
+        }
+        self.chain.add(&mut verdict);
         self.add(&verdict)?;
         self.add(&state)?;
         let case = held.verdict().case_id.clone();
@@ -352,6 +376,9 @@ where
                 return ControlFlow::Break(Leave::Doubt);
             }
         };
+        if let Some(head) = self.chain.head() {
+            self.add(&head)?;
+        }
         let began = Instant::now();
         let committed = self.writer.commit(Some(&offsets));
         self.sure(committed)?;
@@ -397,6 +424,11 @@ where
         }
         ControlFlow::Break(Leave::Doubt)
     }
+}
+
+/// Under which transactional id, and as which chain, the verdicts of a partition are written.
+fn writer_of(partition: i32) -> String {
+    format!("stream-{partition}")
 }
 
 fn millis(time: Duration) -> u64 {

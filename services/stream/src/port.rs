@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use creditgate_runtime::kafka::chain::Head;
 use creditgate_runtime::kafka::group::{Lane, Next};
 use creditgate_runtime::kafka::{Error, Offsets, Outgoing, Unwritten, Writer};
 
@@ -48,6 +49,10 @@ pub(crate) trait Transactions {
 
     /// See [`Writer::write`].
     fn write(&mut self, records: &[Outgoing]) -> Result<(), Unwritten>;
+
+    /// See [`Writer::chain_head`].
+    fn chain_head(&self, writer: &str, partition: i32, barrier: u64)
+    -> Result<Option<Head>, Error>;
 
     /// See [`Writer::begin`].
     fn begin(&mut self) -> Result<(), Unwritten>;
@@ -108,6 +113,15 @@ impl Transactions for Writer {
 
     fn write(&mut self, records: &[Outgoing]) -> Result<(), Unwritten> {
         Self::write(self, records)
+    }
+
+    fn chain_head(
+        &self,
+        writer: &str,
+        partition: i32,
+        barrier: u64,
+    ) -> Result<Option<Head>, Error> {
+        self.chain_head(writer, partition, barrier)
     }
 
     fn begin(&mut self) -> Result<(), Unwritten> {

@@ -3,8 +3,10 @@
 //! Every story ends the same way: a reader not ours follows each event to its verdict or dead letter. Stories that hurt
 //! the broker have one of their own; the others share one and differ in their topics' prefix.
 
+mod anchor;
 mod answers;
 mod cases;
+mod chain;
 mod crashes;
 mod followers;
 mod fresh;

@@ -36,6 +36,8 @@ use crate::failure::Failure;
 use machine::About;
 use report::{Report, Row};
 
+pub use side::cluster;
+
 /// Runs a benchmark, or one of its processes.
 pub fn run(args: BenchArgs) -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -1,9 +1,11 @@
 //! `journal`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use creditgate_runtime::journal::Receipt;
+use creditgate_runtime::kafka::chain::Place;
 
 use super::KeyringArgs;
 
@@ -12,6 +14,8 @@ use super::KeyringArgs;
 pub enum JournalCommand {
     /// Prove that no record of a data directory was changed, dropped or moved since it was written.
     Verify(VerifyArgs),
+    /// Prove that no verdict of the stream was changed, dropped or moved on its Kafka topic.
+    VerifyTopic(VerifyTopicArgs),
     /// Write what proves one verdict, for the file of its matter: what was decided, on what, and that it was recorded so.
     Evidence(EvidenceArgs),
     /// Prove a package that `evidence` wrote, by nothing but the package and the public key.
@@ -32,9 +36,14 @@ service (`journal.signing_key_file`) its check points are held against the journ
 those that it cannot take back. Copy the anchor first, then check-points.jsonl, then the journals: what is copied later goes \
 further.
 
+With --from only the records behind a check point are read, which is named by its number (check-point:12, or anchor:12 of \
+the file of --anchor), or by a record of the verdicts (500000: the last check point before it). The check points themselves are \
+all read. What was not read is told: for that the signature of that check point vouches, and without --key nobody.
+
 Examples:
   creditgate journal verify --data-dir ./data
-  creditgate journal verify --data-dir ./copy --key journal-key.pub.pem --anchor /mnt/audit/anchor.jsonl"
+  creditgate journal verify --data-dir ./copy --key journal-key.pub.pem --anchor /mnt/audit/anchor.jsonl
+  creditgate journal verify --data-dir ./copy --key journal-key.pub.pem --from check-point:20160"
 )]
 pub struct VerifyArgs {
     /// The data directory, or a copy of it.
@@ -46,9 +55,72 @@ pub struct VerifyArgs {
     /// Check points that were kept elsewhere.
     #[arg(long, value_name = "FILE", requires = "keys")]
     pub anchor: Option<PathBuf>,
+    /// Where to begin instead of the first record: check-point:NUMBER, anchor:NUMBER, or a record of the verdicts.
+    #[arg(long, value_name = "START")]
+    pub from: Option<Start>,
     /// What an answer bore as its receipt (SEQUENCE:HASH): whether the verdict's record is still there.
     #[arg(long = "receipt", value_name = "RECEIPT")]
     pub receipts: Vec<Receipt>,
+}
+
+/// Where a verification begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Behind this check point of the data directory.
+    CheckPoint(u64),
+    /// Behind this check point of the anchor.
+    Anchor(u64),
+    /// Behind the last check point of the data directory that leaves this record of the verdicts to be read.
+    Record(u64),
+}
+
+/// A text that is no [`Start`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a start is `check-point:12`, `anchor:12`, or the number of a record of the verdicts such as `500000`"
+)]
+pub struct NoStart;
+
+impl FromStr for Start {
+    type Err = NoStart;
+
+    fn from_str(text: &str) -> Result<Self, NoStart> {
+        let number = |digits: &str| match digits.parse::<u64>() {
+            Ok(0) | Err(_) => Err(NoStart),
+            Ok(number) => Ok(number),
+        };
+        match text.split_once(':') {
+            Some(("check-point", digits)) => number(digits).map(Self::CheckPoint),
+            Some(("anchor", digits)) => number(digits).map(Self::Anchor),
+            Some(_) => Err(NoStart),
+            None => number(text).map(Self::Record),
+        }
+    }
+}
+
+/// `journal verify-topic`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each verdict that the stream writes bears a header `creditgate-chain`: the writer, its segment, the number of \
+the record, the hash of the one before it and its own. What each writer has come to stands in the topic of chains, written in \
+the same transaction. All committed records of both topics are read, beside running services; nothing is written. Verdicts of \
+synchronous checks and of reviews bear no such header and are counted.
+
+Ends with 0 when every chain holds, and with 1 when one does not: the first bad record is named. 2: it could not be read.
+
+Example:
+  creditgate journal verify-topic --kafka kafka-1:9092 --kafka-config security.protocol=SSL"
+)]
+pub struct VerifyTopicArgs {
+    /// The cluster.
+    #[command(flatten)]
+    pub cluster: super::BenchKafka,
+    /// What the names of topics begin with.
+    #[arg(long, value_name = "PREFIX", default_value = "creditgate")]
+    pub kafka_topic_prefix: String,
+    /// What a verdict bore as its header `creditgate-chain`: whether its record is still there.
+    #[arg(long = "receipt", value_name = "TEXT")]
+    pub receipts: Vec<Place>,
 }
 
 /// `journal evidence`.
@@ -118,4 +190,31 @@ pub struct VerifyEvidenceArgs {
     /// Public key that signed check points; may be named again, for each key there was.
     #[arg(long = "key", value_name = "FILE")]
     pub keys: Vec<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_a_check_point_or_a_record() {
+        let check = |text: &str, due: Result<Start, NoStart>| {
+            assert_eq!(text.parse(), due, "{text}");
+        };
+        check("check-point:12", Ok(Start::CheckPoint(12)));
+        check("anchor:3", Ok(Start::Anchor(3)));
+        check("500000", Ok(Start::Record(500_000)));
+        for text in [
+            "",
+            "0",
+            "-1",
+            "x",
+            "check-point",
+            "check-point:",
+            "anchor:0",
+            "verdicts:7",
+        ] {
+            check(text, Err(NoStart));
+        }
+    }
 }

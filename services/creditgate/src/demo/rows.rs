@@ -124,7 +124,8 @@ pub fn take(rows: &mut [Row], topic: Topic, record: &Incoming) -> Result<bool, F
         | Topic::CaseState
         | Topic::CaseLog
         | Topic::LiftOrders
-        | Topic::Feedback => None,
+        | Topic::Feedback
+        | Topic::Chain => None,
     };
     Ok(row.is_some())
 }

@@ -11,14 +11,17 @@ use std::time::Duration;
 
 use creditgate_measures::time::Time;
 use parking_lot::Mutex;
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinHandle, JoinSet, spawn_blocking};
 
 use super::anchor::Anchor;
+use super::relay::{NotTaken, Outlet, Relay};
 use super::{CheckPoint, FILE, Kind, Last, LogHead, SeriesError, last};
 use crate::clock::Clock;
 use crate::errors::Chain;
 use crate::health::Readiness;
 use crate::journal::{Journal, Position, ReadError};
+use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::signing::SigningKey;
 use crate::telemetry::names::field;
@@ -37,10 +40,14 @@ pub struct Options {
     pub key: SigningKey,
     /// A file elsewhere that gets each of them, too.
     pub anchor: Option<PathBuf>,
+    /// Other places that get each of them.
+    pub outlets: Vec<Box<dyn Outlet>>,
     /// The journals, by the names that check points give them.
     pub journals: Vec<(&'static str, Journal)>,
     /// The time.
     pub clock: Clock,
+    /// Where it is shown for how long an anchor takes nothing.
+    pub metrics: Metrics,
 }
 
 /// Check points cannot be kept.
@@ -79,6 +86,16 @@ pub enum Error {
         number: u64,
         /// The file of check points.
         file: PathBuf,
+    },
+    /// An anchor that lines are sent to did not take one.
+    #[error("bring check point {number} to the {place}")]
+    NotTaken {
+        /// The anchor.
+        place: String,
+        /// The check point.
+        number: u64,
+        /// Why.
+        source: NotTaken,
     },
     /// The anchor does not answer.
     #[error("the anchor `{}` takes longer than {} s; waiting", anchor.display(), ANCHORED_WITHIN.as_secs())]
@@ -137,6 +154,11 @@ pub struct CheckPoints {
     keeper: Arc<Mutex<Keeper>>,
     /// Apart, so that one that hangs holds up nothing here.
     anchor: Option<(PathBuf, Arc<Mutex<Anchor>>)>,
+    relays: Vec<Arc<Relay>>,
+    /// Bytes of whole lines here.
+    durable: watch::Sender<u64>,
+    clock: Clock,
+    metrics: Metrics,
 }
 
 #[derive(Debug)]
@@ -146,6 +168,8 @@ struct Keeper {
     file: File,
     /// Bytes of whole lines.
     bytes: u64,
+    /// Tells it.
+    durable: watch::Sender<u64>,
     last: Option<Last>,
     /// What the last one said.
     heads: BTreeMap<String, LogHead>,
@@ -168,8 +192,10 @@ impl CheckPoints {
             data_dir,
             key,
             anchor,
+            outlets,
             journals,
             clock,
+            metrics,
         } = options;
         let path = data_dir.join(FILE);
         let file = File::options()
@@ -218,15 +244,21 @@ impl CheckPoints {
                 "check points go on; so many records came after the last"
             );
         }
+        let durable = watch::Sender::new(bytes);
+        let relays = outlets.into_iter().map(|outlet| {
+            Relay::open(outlet, &data_dir, clock.clone(), metrics.clone()).map(Arc::new)
+        });
+        let relays = relays.collect::<Result<Vec<_>, Error>>()?;
         let keeper = Keeper {
             path,
             file,
             bytes,
+            durable: durable.clone(),
             last: point.as_ref().map(Last::of),
             heads: point.map(|point| point.heads).unwrap_or_default(),
             key,
             journals,
-            clock,
+            clock: clock.clone(),
         };
         let anchor = anchor.map(|path| {
             let anchor = Anchor::new(path.clone(), keeper.path.clone());
@@ -235,6 +267,10 @@ impl CheckPoints {
         let this = Self {
             keeper: Arc::new(Mutex::new(keeper)),
             anchor,
+            relays,
+            durable,
+            clock,
+            metrics,
         };
         this.compare()?;
         Ok(this)
@@ -270,6 +306,11 @@ impl CheckPoints {
     /// Writes one whenever a journal moved, at most once in a while, until a stop is asked for. What fails is told and
     /// tried again.
     pub async fn run(self, every: Duration, readiness: Readiness, shutdown: Shutdown) {
+        let mut beside = JoinSet::new();
+        for relay in &self.relays {
+            beside.spawn(Arc::clone(relay).run(self.durable.subscribe(), readiness.clone()));
+        }
+        self.file_is_behind(None);
         let mut failed = false;
         let mut under_way = None;
         loop {
@@ -280,10 +321,14 @@ impl CheckPoints {
             match put.await {
                 Ok(()) if failed => {
                     failed = false;
+                    self.file_is_behind(None);
                     readiness.ready(COMPONENT);
                 }
                 Ok(()) => {}
                 Err(error) => {
+                    if !failed {
+                        self.file_is_behind(Some(self.clock.now_micros()));
+                    }
                     failed = true;
                     let why = Chain(&error).to_string();
                     tracing::error!(
@@ -301,7 +346,20 @@ impl CheckPoints {
             tokio::select! {
                 () = shutdown.wait() => return,
                 () = tokio::time::sleep(pause) => {}
+                Some(ended) = beside.join_next() => {
+                    if let Err(ended) = ended
+                        && let Ok(panic) = ended.try_into_panic()
+                    {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
             }
+        }
+    }
+
+    fn file_is_behind(&self, since: Option<i64>) {
+        if self.anchor.is_some() {
+            self.metrics.set_anchor_behind("file", since);
         }
     }
 
@@ -327,7 +385,21 @@ impl CheckPoints {
     /// # Errors
     /// When that failed, or takes long; the next attempt makes up for it.
     pub async fn send(&self) -> Result<(), Error> {
-        self.anchored(&mut None).await
+        let to = *self.durable.borrow();
+        let mut sending = JoinSet::new();
+        for relay in &self.relays {
+            let relay = Arc::clone(relay);
+            sending.spawn(async move {
+                let brought = tokio::time::timeout(ANCHORED_WITHIN, relay.bring(to)).await;
+                brought.unwrap_or_else(|_| Err(relay.slow()))
+            });
+        }
+        let mut sent = self.anchored(&mut None).await;
+        while let Some(one) = sending.join_next().await {
+            // The first that failed is told; each begins there at the next start.
+            sent = sent.and(ended(one));
+        }
+        sent
     }
 
     /// As [`CheckPoints::send`]; one that is under way is waited for first.
@@ -405,6 +477,7 @@ impl Keeper {
             Ok(line.len())
         });
         self.bytes += written.map_err(io_error("write a check point to", &self.path))? as u64;
+        self.durable.send_replace(self.bytes);
         self.last = Some(Last::of(&point));
         self.heads = point.heads;
         Ok(())

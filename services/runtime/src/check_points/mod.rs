@@ -3,8 +3,8 @@
 //! The hashes of a journal show that nothing in its middle was changed. Whoever can write its directory can still cut off
 //! its end, or write it anew from some record on, with all hashes. A check point names, for each journal, the hash at a
 //! record, and is signed; check points are numbered, and each names the hash of the one before it. They are lines of JSON
-//! in a file of the data directory, [`FILE`], and the same lines go to an anchor: a file in a place where those who can
-//! write here can at most append.
+//! in a file of the data directory, [`FILE`], and the same lines go to anchors: a file in a place where those who can
+//! write here can at most append, a topic, a webhook.
 //!
 //! The key lies on the machine that writes, and what stands behind the last check point is signed by the next. So whoever can
 //! use the key, or can write the directory while no service does, may bend what is here: an older copy of the whole, or an end
@@ -25,15 +25,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::hex::{digits, hex};
-use crate::journal::Head;
+use crate::journal::{Head, Position};
 use crate::signing::{PublicKeys, Refused, SigningKey};
 
 mod anchor;
 mod keeper;
+mod outlets;
 mod proof;
+mod relay;
 
 pub use keeper::{CheckPoints, Error, Options};
+pub use outlets::{TopicOutlet, WebhookOutlet};
 pub use proof::{Compared, Mismatch, Said, covering};
+pub use relay::{Delivery, Letter, NotTaken, Outlet, taken};
 
 /// The file inside the data directory.
 pub const FILE: &str = "check-points.jsonl";
@@ -130,6 +134,9 @@ pub enum Wrong {
     /// It is not what was signed.
     #[error("is not what its key signed: it was changed, or signed by somebody else")]
     Signature,
+    /// It is not what was read a moment ago.
+    #[error("is not what was there when it was verified: it was changed meanwhile")]
+    Unsteady,
 }
 
 impl CheckPoint {
@@ -255,6 +262,16 @@ impl CheckPoint {
 }
 
 impl LogHead {
+    /// The end of the journal that it names.
+    #[must_use]
+    pub const fn head(&self) -> Head {
+        Head {
+            next_position: Position(self.next_position),
+            sequence: self.sequence,
+            hash: self.hash,
+        }
+    }
+
     fn of(log_id: [u8; 16], head: &Head) -> Self {
         Self {
             log_id,

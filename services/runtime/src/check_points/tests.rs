@@ -8,7 +8,10 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::Clock;
 use crate::journal::{self, Journal};
+use crate::metrics::{Build, Metrics};
 use crate::signing;
+
+mod relays;
 
 const SEED: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
@@ -39,12 +42,27 @@ impl Place {
     }
 
     fn open(&self, anchor: Option<&str>) -> Result<CheckPoints, Error> {
+        self.open_with(anchor, Vec::new())
+    }
+
+    fn open_with(
+        &self,
+        anchor: Option<&str>,
+        outlets: Vec<Box<dyn Outlet>>,
+    ) -> Result<CheckPoints, Error> {
+        let clock = Clock::stepped(1_795_000_000_000_000).0;
+        let build = Build {
+            version: "0",
+            commit: "0",
+        };
         CheckPoints::open(Options {
             data_dir: self.dir.path().to_owned(),
             key: SigningKey::load(&self.path("key.pem")).unwrap(),
             anchor: anchor.map(|name| self.path(name)),
+            outlets,
             journals: vec![("verdicts", self.log.clone())],
-            clock: Clock::stepped(1_795_000_000_000_000).0,
+            metrics: Metrics::new(clock.clone(), build),
+            clock,
         })
     }
 
@@ -66,11 +84,21 @@ impl Place {
     }
 
     fn held(&self, said: &Said) -> Result<(), Mismatch> {
-        let mut compared = said.compare("verdicts", self.log.log_id());
-        let mut mismatch = Ok(());
+        self.held_behind(said, None)
+    }
+
+    /// As [`Place::held`], from what a check point names on.
+    fn held_behind(&self, said: &Said, start: Option<&CheckPoint>) -> Result<(), Mismatch> {
+        let from = match start {
+            Some(start) => start.heads["verdicts"].head(),
+            None => self.log.beginning(),
+        };
+        let log_id = self.log.log_id();
+        let mut compared = said.compare("verdicts", log_id, &from).unwrap();
+        let mut mismatch = compared.record(&from);
         let head = self
             .log
-            .verify_each(|head| {
+            .verify_behind(from, |head| {
                 if mismatch.is_ok() {
                     mismatch = compared.record(head);
                 }
@@ -116,6 +144,96 @@ fn a_series_goes_on_after_a_stop_and_proves_the_journal() {
     assert_eq!(said.reaches("verdicts"), Some(50));
     assert_eq!(said.reaches("cases"), None);
     assert_eq!(place.held(&said), Ok(()));
+}
+
+#[test]
+fn a_proof_may_begin_at_any_check_point_and_reads_only_what_lies_behind_it() {
+    let place = Place::new();
+    place.rounds(None, 5);
+    place.record(3);
+    let said = place.said(Kind::Own, FILE).unwrap();
+    for number in 1..=5 {
+        let start = said.point(number).unwrap().unwrap();
+        assert_eq!(start.number, number);
+        assert_eq!(place.held_behind(&said, Some(&start)), Ok(()), "{number}");
+        let mut read = Vec::new();
+        let from = start.heads["verdicts"].head();
+        place
+            .log
+            .verify_behind(from, |head| read.push(head.sequence))
+            .unwrap();
+        let due: Vec<u64> = (10 * number + 1..=53).collect();
+        assert_eq!(read, due, "{number}");
+    }
+    assert_eq!(said.point(6).unwrap(), None);
+    let before = |record| {
+        let point = said.before("verdicts", record).unwrap();
+        point.map(|point| point.number)
+    };
+    assert_eq!(
+        [before(10), before(11), before(31), before(99)],
+        [None, Some(1), Some(3), Some(5)]
+    );
+    assert_eq!(said.before("cases", 99).unwrap(), None);
+
+    // A start that is not what the journal holds there: its next record does not follow it.
+    let mut other = said.point(3).unwrap().unwrap();
+    let head = other.heads.get_mut("verdicts").unwrap();
+    head.hash = [9; 32];
+    let from = head.head();
+    assert!(place.log.verify_behind(from, |_| {}).is_err());
+    // It is held against the check point with its number, too.
+    let mut compared = said.compare("verdicts", place.log.log_id(), &from).unwrap();
+    let rewritten = Mismatch::Rewritten {
+        number: 3,
+        sequence: 30,
+        agreed: 0,
+    };
+    assert_eq!(compared.record(&from), Err(rewritten));
+
+    // What was verified is what is held against the journal, or it is told.
+    let text = fs::read_to_string(place.path(FILE)).unwrap();
+    let changed = text.replace("\"at\":\"2026", "\"at\":\"2027");
+    assert_ne!(changed, text);
+    fs::write(place.path(FILE), changed).unwrap();
+    assert!(matches!(place.held(&said), Err(Mismatch::Unsteady(_))));
+    assert!(said.point(1).is_err());
+    fs::remove_file(place.path(FILE)).unwrap();
+    assert!(said.point(1).is_err());
+    fs::write(place.path(FILE), text).unwrap();
+    assert_eq!(place.held(&said), Ok(()));
+
+    // Without a key it says the same, and nobody vouches for it.
+    let unsigned = Said::read_unsigned(Kind::Own, &place.path(FILE)).unwrap();
+    assert_eq!(unsigned.unwrap().reaches("verdicts"), Some(50));
+}
+
+#[test]
+fn files_before_the_start_are_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = journal::Options {
+        segment_bytes: 4 << 10,
+        preallocate: false,
+        ..journal::Options::default()
+    };
+    let (log, _) = Journal::open(dir.path(), options).unwrap();
+    let mut heads = Vec::new();
+    for n in 0..100_u8 {
+        log.append_blocking(1, 0, vec![n; 200]).unwrap();
+        heads.push(log.head());
+    }
+    let head = log.close_blocking().unwrap();
+    let first = dir.path().join("00000000000000000000.log");
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[500] ^= 1;
+    fs::write(&first, bytes).unwrap();
+    assert!(Journal::open_read_only(dir.path()).is_err());
+    let (log, opened) = Journal::open_end_read_only(dir.path()).unwrap();
+    assert_eq!(opened.head, head);
+    assert!(log.verify().is_err());
+    assert_eq!(log.verify_behind(heads[59], |_| {}).unwrap(), head);
+    // At the end nothing is left to read.
+    assert_eq!(log.verify_behind(head, |_| {}).unwrap(), head);
 }
 
 #[test]

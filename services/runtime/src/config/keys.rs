@@ -290,6 +290,44 @@ pub const KEYS: &[Key] = &[
          the data directory shows.",
     ),
     key(
+        "journal.anchor_topic",
+        "CREDITGATE_JOURNAL_ANCHOR_TOPIC",
+        Form::Optional,
+        "",
+        "A Kafka topic that gets each check point, by its full name: one partition, kept for ever, to which this service may \
+         write and from which it may delete nothing (`deploy/topics.yaml` says how to save it as a file).",
+    ),
+    key(
+        "journal.anchor_brokers",
+        "CREDITGATE_JOURNAL_ANCHOR_BROKERS",
+        Form::Many,
+        "",
+        "Kafka brokers of that topic, as host:port; best those of a cluster that others look after.",
+    ),
+    Key {
+        path: "journal.anchor_kafka_config",
+        variable: "CREDITGATE_JOURNAL_ANCHOR_KAFKA_CONFIG",
+        form: Form::Table,
+        default: "",
+        secret: true,
+        meaning: "Settings of librdkafka for that topic, as `kafka.config`; their values are never shown.",
+    },
+    key(
+        "journal.anchor_webhook",
+        "CREDITGATE_JOURNAL_ANCHOR_WEBHOOK",
+        Form::Optional,
+        "",
+        "Address that gets each check point as the body of a request, signed as other webhooks are; its host must stand in \
+         `webhooks.allow`.",
+    ),
+    key(
+        "journal.anchor_secret_id",
+        "CREDITGATE_JOURNAL_ANCHOR_SECRET_ID",
+        Form::Optional,
+        "",
+        "Id of the secret in `webhooks.secrets_dir` that signs what goes there.",
+    ),
+    key(
         "sealing.keyring_file",
         KEYRING_FILE_VARIABLE,
         Form::Optional,

@@ -26,9 +26,10 @@ pub use self::secret::{HIDDEN, Secret};
 use self::read::Reader;
 use self::written::Written;
 
-use crate::targets::Allowed;
+use crate::targets::{Allowed, check_host};
 use crate::tls::Files;
 use crate::tokens;
+use crate::webhook::Target;
 
 /// Where a configuration comes from. A later source replaces an earlier one key by key.
 pub struct Sources<'a> {
@@ -215,6 +216,16 @@ pub struct Journal {
     pub check_point: Duration,
     /// Where check points go, too.
     pub anchor_file: Option<PathBuf>,
+    /// A topic that gets them.
+    pub anchor_topic: Option<String>,
+    /// The brokers of that topic.
+    pub anchor_brokers: Vec<String>,
+    /// Settings of librdkafka for it.
+    pub anchor_kafka_config: BTreeMap<String, Secret>,
+    /// An address that gets them.
+    pub anchor_webhook: Option<String>,
+    /// The secret that signs what goes there.
+    pub anchor_secret_id: Option<String>,
 }
 
 /// Where the keys are that encrypt what is kept; without any it lies in clear.
@@ -454,6 +465,26 @@ impl Config {
                 signing_key_file: read.optional("journal.signing_key_file", PATH, path),
                 check_point: Duration::from_secs(read.number("journal.check_point_seconds", 1..=86_400)),
                 anchor_file: read.optional("journal.anchor_file", PATH, path),
+                anchor_topic: read.optional(
+                    "journal.anchor_topic",
+                    "must be the name of a topic: 1 to 249 letters, digits, `.`, `_` or `-`",
+                    topic_name,
+                ),
+                anchor_brokers: read.many("journal.anchor_brokers", "must be brokers such as `audit-1:9092`", broker),
+                anchor_kafka_config: read
+                    .table(
+                        "journal.anchor_kafka_config",
+                        "must give a value to each setting, such as `{security.protocol: SSL}`",
+                    )
+                    .into_iter()
+                    .map(|(name, value)| (name, Secret::new(value)))
+                    .collect(),
+                anchor_webhook: read.optional(
+                    "journal.anchor_webhook",
+                    "must be an address such as `https://audit.example.gov.cn/check-points`, without a user",
+                    |text| Target::parse(text).is_ok().then(|| text.to_owned()),
+                ),
+                anchor_secret_id: read.optional("journal.anchor_secret_id", TEXT, text),
             },
             sealing: Sealing {
                 keyring_file: read.optional("sealing.keyring_file", PATH, path),
@@ -594,6 +625,7 @@ impl Config {
                 "gets check points, which need a key: set `journal.signing_key_file` (make one with `creditgate keys journal`)",
             );
         }
+        self.refuse_bad_anchors(read);
         let inside = |anchor: &PathBuf| anchor.starts_with(&self.data_dir);
         if journal.anchor_file.as_ref().is_some_and(inside) {
             read.refuse(
@@ -675,6 +707,67 @@ impl Config {
 }
 
 impl Config {
+    /// A topic has its brokers, a webhook its secret and a host that may be sent to, and both need a key that signs.
+    fn refuse_bad_anchors(&self, read: &mut Reader) {
+        let journal = &self.journal;
+        let unsigned = "gets check points, which need a key: set `journal.signing_key_file` (make one with `creditgate keys \
+                        journal`)";
+        for (key, is_set) in [
+            ("journal.anchor_topic", journal.anchor_topic.is_some()),
+            ("journal.anchor_webhook", journal.anchor_webhook.is_some()),
+        ] {
+            if is_set && journal.signing_key_file.is_none() {
+                read.refuse(key, unsigned);
+            }
+        }
+        match (&journal.anchor_topic, journal.anchor_brokers.is_empty()) {
+            (Some(_), true) => read.refuse(
+                "journal.anchor_topic",
+                "lies on a cluster that nobody named: set `journal.anchor_brokers`",
+            ),
+            (None, false) => read.refuse(
+                "journal.anchor_brokers",
+                "are those of `journal.anchor_topic`: name it",
+            ),
+            _ => {}
+        }
+        if let Some(own) = journal
+            .anchor_kafka_config
+            .keys()
+            .find(|name| crate::kafka::OWN_SETTINGS.contains(&name.as_str()))
+        {
+            read.refuse(
+                "journal.anchor_kafka_config",
+                format!("sets `{own}`, on which it rests that no check point is lost; it cannot be changed"),
+            );
+        }
+        let Some(target) = journal
+            .anchor_webhook
+            .as_deref()
+            .and_then(|url| Target::parse(url).ok())
+        else {
+            if journal.anchor_secret_id.is_some() {
+                read.refuse(
+                    "journal.anchor_secret_id",
+                    "signs what goes to `journal.anchor_webhook`: name it",
+                );
+            }
+            return;
+        };
+        if journal.anchor_secret_id.is_none() || self.webhooks.secrets_dir.is_none() {
+            read.refuse(
+                "journal.anchor_webhook",
+                "gets signed requests: set `webhooks.secrets_dir` and `journal.anchor_secret_id`",
+            );
+        }
+        if check_host(&self.webhooks.allow, &target.host).is_err() {
+            read.refuse(
+                "journal.anchor_webhook",
+                "may not be sent to: name its host in `webhooks.allow`",
+            );
+        }
+    }
+
     fn refuse_bad_tokens(&self, read: &mut Reader) {
         let tokens = &self.tokens;
         let Some(issuer) = &tokens.issuer else {
@@ -739,6 +832,16 @@ impl Journal {
 }
 
 impl Kafka {
+    /// The cluster that holds the anchor of check points; everything but where it is and how it is reached is as here.
+    #[must_use]
+    pub fn of_anchor(&self, journal: &Journal) -> Self {
+        Self {
+            brokers: journal.anchor_brokers.clone(),
+            config: journal.anchor_kafka_config.clone(),
+            ..self.clone()
+        }
+    }
+
     /// After which the broker ends a silent transaction: the library's own setting comes first.
     pub fn transaction_timeout(&self) -> Duration {
         self.config
@@ -904,6 +1007,11 @@ fn broker(text: &str) -> Option<String> {
 fn topic_prefix(text: &str) -> Option<String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     ((1..=100).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+}
+
+fn topic_name(text: &str) -> Option<String> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    ((1..=249).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
 }
 
 fn replication(text: &str) -> Option<Option<u16>> {

@@ -146,7 +146,8 @@ fn unknown_keys_are_all_named_with_their_lines() {
         "data_dri: x\njournal:\n  ack: durable\n  fsync: no\nlimits:\n  message_mb: 1\n",
         "c.yaml:1: `data_dri` is no key; here may stand `data_dir`, `grpc_addr`, `http_addr`, `roles`, `catalogue_dir`, \
          `confirmations`, `keys_file`, `access`, `tls`, `tokens`, `book`, `journal`, `sealing`, `kafka`, `lists`, `webhooks`, `cases`, `limits`, `telemetry`, `shutdown`\n\
-         c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`\n\
+         c.yaml:4: `journal.fsync` is no key; here may stand `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`, \
+         `anchor_topic`, `anchor_brokers`, `anchor_kafka_config`, `anchor_webhook`, `anchor_secret_id`\n\
          c.yaml:6: `limits.message_mb` is no key; here may stand `message_mib`, `checks_in_flight`, \
          `min_list_version_wait_ms`",
     );
@@ -174,7 +175,8 @@ fn every_fault_is_reported_with_key_value_place_and_rule() {
     );
     check_file(
         "journal: 7\n",
-        "c.yaml:1: `journal` must hold the keys `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`",
+        "c.yaml:1: `journal` must hold the keys `ack`, `segment_mib`, `queue_mib`, `signing_key_file`, `check_point_seconds`, `anchor_file`, \
+         `anchor_topic`, `anchor_brokers`, `anchor_kafka_config`, `anchor_webhook`, `anchor_secret_id`",
     );
     check_file(
         "data_dir: [[a]]\n",
@@ -338,6 +340,59 @@ fn an_issuer_that_is_asked_has_an_https_address_unless_it_is_on_this_machine() {
     check("http://id.city.example", ", jwks_file: j", "");
     check("http://localhost:8080/realms/city", "", "");
     check("http://127.0.0.1:8080", "", "");
+}
+
+#[test]
+fn anchors_that_are_sent_to_need_all_that_they_rest_on() {
+    let check = |journal: &str, more: &str, due: &str| {
+        let file = format!("journal: {{signing_key_file: k, {journal}}}\n{more}");
+        check_file(&file, due);
+    };
+    check(
+        "anchor_topic: audit.creditgate",
+        "",
+        "c.yaml:1: `journal.anchor_topic` = `audit.creditgate` lies on a cluster that nobody named: set \
+         `journal.anchor_brokers`",
+    );
+    let webhook = "anchor_webhook: \"https://audit.example.cn/points\"";
+    let secrets = "webhooks: {secrets_dir: s, allow: [audit.example.cn]}\n";
+    check(
+        webhook,
+        secrets,
+        "c.yaml:1: `journal.anchor_webhook` = `https://audit.example.cn/points` gets signed requests: set \
+         `webhooks.secrets_dir` and `journal.anchor_secret_id`",
+    );
+    let webhook = format!("{webhook}, anchor_secret_id: audit");
+    check(
+        &webhook,
+        "webhooks: {secrets_dir: s}\n",
+        "c.yaml:1: `journal.anchor_webhook` = `https://audit.example.cn/points` may not be sent to: name its host in \
+         `webhooks.allow`",
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.yaml");
+    let whole = format!(
+        "journal: {{signing_key_file: k, anchor_topic: audit.creditgate, anchor_brokers: [\"audit-1:9092\"], \
+         anchor_kafka_config: {{security.protocol: SSL}}, {webhook}}}\n{secrets}"
+    );
+    std::fs::write(&file, whole).unwrap();
+    let nothing: BTreeMap<String, String> = BTreeMap::new();
+    let sources = Sources {
+        file: Some(file),
+        environment: &nothing,
+        overrides: Overrides::default(),
+    };
+    let config = Config::load(sources).unwrap();
+    assert_eq!(config.journal.anchor_secret_id.as_deref(), Some("audit"));
+    let anchor = config.kafka.of_anchor(&config.journal);
+    assert_eq!(anchor.brokers, ["audit-1:9092"]);
+    assert_eq!(anchor.config["security.protocol"].reveal(), "SSL");
+    assert!(config.kafka.brokers.is_empty() && !config.dump().contains("SSL"));
+    check_file(
+        "journal: {anchor_topic: t, anchor_brokers: [\"b:1\"]}\n",
+        "c.yaml:1: `journal.anchor_topic` = `t` gets check points, which need a key: set `journal.signing_key_file` (make one \
+         with `creditgate keys journal`)",
+    );
 }
 
 #[test]

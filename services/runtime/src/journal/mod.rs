@@ -377,8 +377,20 @@ impl Journal {
         dir: impl AsRef<Path>,
         sealer: Option<Sealer>,
     ) -> Result<(Self, Opened), OpenError> {
-        let dir = dir.as_ref();
-        let survey = survey_beside_writer(dir, Check::Whole)?;
+        Self::open_to_read(dir.as_ref(), Check::Whole, sealer)
+    }
+
+    /// As [`Journal::open_read_only`], but reads only the last file: damage in earlier ones shows when they are read.
+    pub fn open_end_read_only(dir: impl AsRef<Path>) -> Result<(Self, Opened), OpenError> {
+        Self::open_to_read(dir.as_ref(), Check::LastSegment, None)
+    }
+
+    fn open_to_read(
+        dir: &Path,
+        check: Check,
+        sealer: Option<Sealer>,
+    ) -> Result<(Self, Opened), OpenError> {
+        let survey = survey_beside_writer(dir, check)?;
         let journal = Self::new(dir, &survey, 1, sealer, Health::Closed);
         journal
             .handle
@@ -529,7 +541,18 @@ impl Journal {
 
     /// [`Journal::verify`], telling the head after each record: what it was when that record was the last.
     pub fn verify_each(&self, told: impl FnMut(&Head)) -> Result<Head, VerifyError> {
-        reader::verify(self.shared(), told)
+        self.verify_behind(self.beginning(), told)
+    }
+
+    /// The head before the first record.
+    pub fn beginning(&self) -> Head {
+        reader::beginning(self.shared())
+    }
+
+    /// As [`Journal::verify_each`], for the records behind a head that somebody vouches for; what lies before it is not
+    /// read. A head at the end, or past it, has none behind it and is given back.
+    pub fn verify_behind(&self, head: Head, told: impl FnMut(&Head)) -> Result<Head, VerifyError> {
+        reader::verify(self.shared(), head, told)
     }
 
     /// Looks for what a writer in another process has added; only after

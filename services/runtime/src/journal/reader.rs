@@ -146,17 +146,23 @@ pub(super) fn read_at(shared: &Shared, position: Position) -> Result<Record, Rea
         .opened(shared.sealer.as_ref())?)
 }
 
-/// Walks the whole log and checks that each record continues the one before it. Opens none.
-pub(super) fn verify(
-    shared: &Arc<Shared>,
-    mut told: impl FnMut(&Head),
-) -> Result<Head, VerifyError> {
-    let mut reader = Reader::new(Arc::clone(shared), Position(0));
-    let mut head = Head {
+/// Where a log begins.
+pub(super) fn beginning(shared: &Shared) -> Head {
+    Head {
         next_position: Position(0),
         sequence: 0,
         hash: envelope::genesis_hash(&shared.log_id),
-    };
+    }
+}
+
+/// Walks the log behind a head and checks that each record continues the one before it.
+pub(super) fn verify(
+    shared: &Arc<Shared>,
+    from: Head,
+    mut told: impl FnMut(&Head),
+) -> Result<Head, VerifyError> {
+    let mut reader = Reader::new(Arc::clone(shared), from.next_position);
+    let mut head = from;
     while let Some((header, bytes)) = reader.advance()? {
         if header.previous_hash != head.hash || header.sequence != head.sequence + 1 {
             return Err(VerifyError::Broken(BrokenLink {

@@ -113,6 +113,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Overrides, Sources};
+    use crate::kafka::chain::{self, Chain};
     use crate::kafka::{Incoming, Outgoing, Read, Reader, Sender, Writer};
 
     const PATIENCE: Duration = Duration::from_secs(10);
@@ -196,5 +197,39 @@ mod tests {
             let key = String::from_utf8(record.key.expect("a key")).expect("text");
             assert_eq!(due.get(key.as_str()), Some(&record.partition), "{key}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_head_of_a_chain_is_found_before_its_barrier_however_far_back() {
+        let broker = InProcessBroker::start(settings()).expect("a broker");
+        let mut writer = Writer::new(broker.cluster(), "stream-1");
+        writer.renew(PATIENCE).expect("a writer");
+        let barrier = |number| chain::barrier("stream-1", number, 1);
+        writer.write(&[barrier(1)]).expect("written");
+        let head = writer.chain_head("stream-1", 1, 1).expect("read");
+        assert_eq!(head, None);
+
+        let mut chain = Chain::new("stream-1".to_owned(), 1);
+        chain.resume(None);
+        let opening = chain.open().expect("an opening");
+        let mut record = event("case", Some(1));
+        chain.add(&mut record);
+        let head = chain.head().expect("a head");
+        writer.write(&[opening, record, head]).expect("written");
+        // More than are looked at first.
+        let barriers: Vec<Outgoing> = (2..200).map(barrier).collect();
+        writer.write(&barriers).expect("written");
+        let head = writer.chain_head("stream-1", 1, 199).expect("read");
+        let head = head.expect("a head");
+        assert_eq!((head.segment, head.sequence), (1, 1));
+        // Nobody else's is taken for it, and nothing behind the barrier.
+        let other = writer.chain_head("stream-2", 1, 199).expect("read");
+        assert_eq!(other, None);
+        chain.resume(Some(&head));
+        chain.add(&mut event("case", Some(1)));
+        let later = chain.head().expect("a head");
+        writer.write(&[barrier(200), later]).expect("written");
+        let head = writer.chain_head("stream-1", 1, 200).expect("read");
+        assert_eq!(head.map(|head| head.sequence), Some(1));
     }
 }

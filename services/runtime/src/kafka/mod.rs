@@ -5,8 +5,9 @@
 //! [`Writer`] writes whole transactions, a [`Sender`] single records, a [`group`] shares the
 //! partitions of a topic among processes, and a [`Lease`] says which of them may lead. Readers see
 //! committed records only. What the records of our topics hold stands in [`message`]; one that is not
-//! taken becomes a [`letter`]. An [`InProcessBroker`] stands in for a cluster where nothing has to last.
+//! taken becomes a [`letter`]. What the writers of verdicts have come to stands in a [`chain`] for each. An [`InProcessBroker`] stands in for a cluster where nothing has to last.
 
+pub mod chain;
 mod client;
 mod error;
 pub mod group;

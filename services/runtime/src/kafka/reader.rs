@@ -66,6 +66,36 @@ impl Reader {
         })
     }
 
+    /// How many partitions a topic has.
+    ///
+    /// # Errors
+    /// When the cluster does not answer, or there is no such topic.
+    pub fn partitions(cluster: &Cluster, topic: Topic, wait: Duration) -> Result<i32, Error> {
+        let name = cluster.topic(topic);
+        let consumer: BaseConsumer<Logged> = cluster
+            .consumer()
+            .create_with_context(Logged)
+            .map_err(|source| Error::Client {
+                purpose: "reading",
+                source,
+            })?;
+        let metadata = consumer
+            .fetch_metadata(Some(&name), wait)
+            .map_err(Error::asked(
+                "ask the brokers (are they there?) for",
+                name.as_str(),
+            ))?;
+        let count = metadata
+            .topics()
+            .iter()
+            .find(|known| known.name() == name && known.error().is_none())
+            .map_or(0, |known| known.partitions().len());
+        match i32::try_from(count) {
+            Ok(count) if count > 0 => Ok(count),
+            _ => Err(Error::Topics(vec![format!("there is no topic `{name}`")])),
+        }
+    }
+
     /// The next record, or the news that there is none. While the broker is away there is nothing.
     ///
     /// # Errors

@@ -71,6 +71,28 @@ impl Sender {
         })
     }
 
+    /// Writes a key and a value to a topic that is none of ours, by its full name, and returns when all copies in sync have
+    /// them.
+    ///
+    /// # Errors
+    /// As for [`Sender::send`].
+    pub async fn send_to(&self, topic: &str, key: &str, value: &[u8]) -> Result<(), Error> {
+        let message = FutureRecord::to(topic).key(key).payload(value);
+        let sent = self.producer.read().send_result(message);
+        let delivery = sent.map_err(|(source, _)| {
+            self.renew_if_broken();
+            untaken(topic, source)
+        })?;
+        let source = match delivery.await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err((source, _))) => source,
+            // The producer went away with the record in it.
+            Err(_) => KafkaError::Canceled,
+        };
+        self.renew_if_broken();
+        Err(untaken(topic, source))
+    }
+
     /// An idempotent producer that has met a fatal error takes nothing any more.
     fn renew_if_broken(&self) {
         let broken = |producer: &FutureProducer<Logged>| producer.client().fatal_error().is_some();

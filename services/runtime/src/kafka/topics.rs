@@ -33,6 +33,8 @@ pub enum Topic {
     LiftOrders,
     /// Reports of measures carried out, by case.
     Feedback,
+    /// What each writer of verdicts has come to.
+    Chain,
 }
 
 /// How a topic must be set.
@@ -58,7 +60,7 @@ const KEEP_FOR_EVER: &[(&str, &str)] = &[
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Events,
         Self::Verdicts,
         Self::ListChanges,
@@ -67,6 +69,7 @@ impl Topic {
         Self::CaseLog,
         Self::LiftOrders,
         Self::Feedback,
+        Self::Chain,
     ];
 
     /// Its name after the prefix.
@@ -81,6 +84,7 @@ impl Topic {
             Self::CaseLog => "case-log",
             Self::LiftOrders => "lift-orders",
             Self::Feedback => "feedback",
+            Self::Chain => "chain",
         }
     }
 
@@ -154,6 +158,16 @@ impl Topic {
                     ("unclean.leader.election.enable", "false"),
                 ],
                 // As with events: it would keep only the last report of a case.
+                required: &["cleanup.policy"],
+            },
+            Self::Chain => Rule {
+                purpose: "what each writer of verdicts has come to, and every segment it opened; for creditgate alone",
+                by_case: true,
+                settings: &[
+                    ("cleanup.policy", "compact"),
+                    ("unclean.leader.election.enable", "false"),
+                ],
+                // With anything else heads and openings would be forgotten.
                 required: &["cleanup.policy"],
             },
         }

@@ -23,6 +23,7 @@ use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{ClientContext, TopicPartitionList};
 
+use super::chain::{self, Head};
 use super::client::{self, Cluster, RECORD_BYTES_MAX, SetDefault, millis};
 use super::error::{Error, code_of, is_fenced};
 use super::record::Outgoing;
@@ -217,6 +218,19 @@ impl Writer {
         if let Some(producer) = &self.producer {
             take_news(producer);
         }
+    }
+
+    /// What the chain of verdicts that is written under this id has come to; see [`chain::head()`]. Blocks.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn chain_head(
+        &self,
+        writer: &str,
+        partition: i32,
+        barrier: u64,
+    ) -> Result<Option<Head>, Error> {
+        chain::head(&self.cluster, writer, partition, barrier)
     }
 
     /// The place of the last record of the last transaction; of use to a writer of one partition, and

@@ -113,6 +113,7 @@ struct Cells {
     posts: [Counter; PostEnd::COUNT],
     put_aside: Counter,
     undelivered_since: RwLock<BTreeMap<String, Option<i64>>>,
+    anchors_behind_since: RwLock<BTreeMap<&'static str, Option<i64>>>,
     book: RwLock<Option<String>>,
     rows_active: Gauge,
     rows_inactive: Gauge,
@@ -158,6 +159,7 @@ impl Metrics {
             posts: Default::default(),
             put_aside: Counter::default(),
             undelivered_since: RwLock::default(),
+            anchors_behind_since: RwLock::default(),
             book: RwLock::default(),
             rows_active: Gauge::default(),
             rows_inactive: Gauge::default(),
@@ -334,6 +336,12 @@ impl Metrics {
     /// Shows a delivery no longer: nothing is sent to it from here.
     pub fn forget_delivery(&self, delivery: &str) {
         self.0.undelivered_since.write().remove(delivery);
+    }
+
+    /// Says since when an anchor (`file`, `topic`, `webhook`) takes no check points, in microseconds since 1970; none: it has
+    /// all of them.
+    pub fn set_anchor_behind(&self, anchor: &'static str, since: Option<i64>) {
+        self.0.anchors_behind_since.write().insert(anchor, since);
     }
 
     /// Says which book is in force.

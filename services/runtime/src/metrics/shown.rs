@@ -192,6 +192,15 @@ impl Metrics {
             })
             .collect();
 
+        let anchors = cells.anchors_behind_since.read();
+        let anchors = anchors
+            .iter()
+            .map(|(anchor, since)| {
+                let behind_micros = since.map_or(0, |since| now.saturating_sub(since).max(0));
+                by(anchor, Number::Real(behind_micros as f64 / 1e6))
+            })
+            .collect();
+
         let role = self.lists_role();
         let roles = ListsRole::ALL
             .iter()
@@ -288,6 +297,7 @@ impl Metrics {
                 Number::Count(cells.put_aside.get()),
             ),
             of(metric::DELIVERY_OLDEST, undelivered),
+            of(metric::ANCHOR_BEHIND, anchors),
             of(metric::BOOK_INFO, book),
             of(metric::BOOK_ROWS, rows),
             one(

@@ -389,6 +389,12 @@ pub mod metric {
         &["delivery"],
         "Age of the oldest verdict, lift order or notice that a delivery still has to get.",
     );
+    /// How far an anchor of check points is behind.
+    pub const ANCHOR_BEHIND: Metric = gauge(
+        "creditgate_anchor_behind_seconds",
+        &["anchor"],
+        "How long an anchor (file, topic, webhook) has taken no check points; 0: it has all of them.",
+    );
     /// The book.
     pub const BOOK_INFO: Metric = gauge(
         "creditgate_book_info",
@@ -502,6 +508,7 @@ pub mod metric {
         DELIVERY_REQUESTS,
         DELIVERY_PUT_ASIDE,
         DELIVERY_OLDEST,
+        ANCHOR_BEHIND,
         BOOK_INFO,
         BOOK_ROWS,
         BOOK_REFUSED,

@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use creditgate_runtime::kafka::chain::{Head, last_head};
 use creditgate_runtime::kafka::group::Next;
-use creditgate_runtime::kafka::{Error, Incoming, Outgoing, Unwritten};
+use creditgate_runtime::kafka::{Error, Incoming, Outgoing, Topic, Unwritten};
 
+use super::judge::incoming;
 use crate::port::{Records, Transactions};
 
 /// Pauses of a whole schedule: usual are some hundreds.
@@ -331,6 +333,20 @@ impl Transactions for Writer {
     }
 
     fn listen(&self) {}
+
+    fn chain_head(&self, writer: &str, _: i32, _: u64) -> Result<Option<Head>, Error> {
+        let mut world = world(&self.world);
+        if !self.alive.get() || world.fails(10, "head not told") {
+            return Err(Error::Fenced(writer.to_owned()));
+        }
+        let partition = &world.partitions[self.partition];
+        let records: Vec<Incoming> = partition
+            .visible()
+            .filter(|(_, record)| record.topic == Topic::Chain)
+            .map(|(_, record)| incoming(record.clone()))
+            .collect();
+        Ok(last_head(records.iter(), writer))
+    }
 
     fn write(&mut self, records: &[Outgoing]) -> Result<(), Unwritten> {
         self.begin()?;

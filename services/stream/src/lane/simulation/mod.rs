@@ -337,6 +337,7 @@ impl<'a> Schedule<'a> {
         }
         self.holds();
         for partition in &world(&self.world).partitions {
+            promises::chained(partition);
             let end = partition.events.last().map_or(0, |event| event.offset + 1);
             assert!(
                 partition.committed >= end,

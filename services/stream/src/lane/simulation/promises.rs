@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use creditgate_proto::v1;
+use creditgate_runtime::kafka::chain::{Chains, Control};
 use creditgate_runtime::kafka::message::CaseState;
 use creditgate_runtime::kafka::{Incoming, Topic};
 use prost::Message as _;
@@ -62,6 +63,7 @@ impl Schedule<'_> {
                         assert!(letters.insert(offset), "an event has two dead letters");
                         outcomes.push(format!("letter {offset}"));
                     }
+                    Topic::Chain => {}
                     other => panic!("nothing is written to {other:?}"),
                 }
             }
@@ -72,6 +74,10 @@ impl Schedule<'_> {
                 outcomes.starts_with(&self.seen[at]),
                 "what was seen is gone"
             );
+            // Now and then, and at the end: each time all hashes are made anew.
+            if outcomes.len() / 16 != self.seen[at].len() / 16 {
+                chained(partition);
+            }
             drop(world);
             self.seen[at] = outcomes;
         }
@@ -105,6 +111,35 @@ impl Schedule<'_> {
             .all(|slot| known.keys().any(|number| uuid_of(*number) == *slot));
         assert!(settled, "a verdict of an event behind the group's place");
     }
+}
+
+/// INVARIANT (committed head): the verdicts that count are one chain, and its head is the one that was written with them.
+pub(super) fn chained(partition: &Partition) {
+    let of = |topic: Topic| {
+        let visible = partition
+            .visible()
+            .filter(move |(_, record)| record.topic == topic);
+        visible.map(|(_, record)| incoming(record.clone()))
+    };
+    let mut control = Control::default();
+    for record in of(Topic::Chain) {
+        control.take(&record).expect("a record of a chain");
+    }
+    control.verify().expect("openings are a chain");
+    let mut chains = Chains::new(&control);
+    let mut verdicts = 0;
+    for record in of(Topic::Verdicts) {
+        chains
+            .take(&record)
+            .expect("a verdict follows the one before it");
+        verdicts += 1;
+    }
+    assert_eq!(chains.without(), 0, "a verdict is in no chain");
+    let (walked, gone) = chains.end().expect("no verdict is missing");
+    assert!(gone.is_empty(), "a head without verdicts: {gone:?}");
+    let last = walked.values().map(|walked| (walked.first, walked.last));
+    let due = (verdicts > 0).then_some((1, verdicts));
+    assert!(last.eq(due), "one chain of {verdicts}: {walked:?}");
 }
 
 fn number_of(event: &Incoming) -> u64 {
