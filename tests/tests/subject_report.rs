@@ -382,6 +382,7 @@ fn handed_in(kind: &str) -> v1::OpenProcedureRequest {
     v1::OpenProcedureRequest {
         kind: kind.to_owned(),
         entry_id: ENTRY.to_owned(),
+        of_subject: asked("USCC", &land::bidder()).subject,
         by: "示例竞买置业有限公司".to_owned(),
         document_no: "示例窗收〔2026〕9号".to_owned(),
         reason: "未提供虚假材料".to_owned(),
@@ -455,6 +456,36 @@ async fn only_a_clerk_at_the_window_asks_and_takes_an_objection_whose_clock_runs
         by_reviewer.expect_err("refused").code(),
         Code::PermissionDenied
     );
+
+    // Only to an entry of whom the clerk acts for; another's is as one that is not there.
+    let for_nobody = v1::OpenProcedureRequest {
+        of_subject: None,
+        ..handed_in("objection")
+    };
+    let refused = place.open("clerk", for_nobody).await;
+    let refused = refused.expect_err("for nobody");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("of_subject"), "{refused:?}");
+    let not_there = v1::OpenProcedureRequest {
+        entry_id: "E-NONE-1".to_owned(),
+        ..handed_in("objection")
+    };
+    let not_there = place.open("clerk", not_there).await;
+    let not_there = not_there.expect_err("there is none");
+    assert_eq!(not_there.code(), Code::NotFound);
+    for (id_type, id) in [("USCC", invented::uscc(90_299)), ("ID18", person())] {
+        let of_another = v1::OpenProcedureRequest {
+            of_subject: asked(id_type, &id).subject,
+            ..handed_in("objection")
+        };
+        let refused = place.open("clerk", of_another).await;
+        let refused = refused.expect_err("somebody else's");
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (not_there.code(), not_there.message()),
+            "{id_type}"
+        );
+    }
 
     let opened = place.open("clerk", handed_in("objection")).await;
     let opened = opened.expect("opened").procedure.expect("it");

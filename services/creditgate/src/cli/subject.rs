@@ -17,7 +17,7 @@ pub enum SubjectCommand {
     after_help = "For whoever serves subjects at a window (窗口人员): needs the permission `subject`. Identifiers of other parties \
 are masked. Of whom nothing is kept the report says so. The number of the document stands in the record of calls.
 
-An objection or an application for repair that is handed in is opened with `creditgate lists procedure open`.
+An objection or an application for repair that is handed in is opened with `creditgate lists procedure open … --id TYPE:VALUE`.
 
 Example:
   creditgate subject report USCC:91219999MAYG58BR3Q --reason 本人申请查询 --document 示例窗〔2026〕1号"
