@@ -1,7 +1,7 @@
 //! What is wired to what: the roles of one process, started, served, drained.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use creditgate_cases::deliveries::{self, Deliveries};
@@ -219,7 +219,8 @@ impl App {
         let answers = [Role::Gate, Role::Stream];
         threads::answers_checks(answers.iter().any(|role| config.roles.contains(role)));
         let tokens = tokens(config, &clock)?;
-        let followed = followed(config, tokens.clone());
+        let lists = Arc::new(OnceLock::new());
+        let followed = followed(config, tokens.clone(), Arc::clone(&lists));
         let (loaded, policy) = callers(config, tokens.clone())?;
         for warning in &loaded.warnings {
             tracing::warn!(reason = %warning, "keys file");
@@ -255,10 +256,9 @@ impl App {
         .await?;
 
         let callers = loaded.callers.noted_by(calls.clone());
-        if let Some(policy) = policy {
-            for unknown in policy.unknown_to(&registry.live().load().book) {
-                tracing::warn!(reason = %unknown, "access policy");
-            }
+        let lists = lists.get_or_init(|| registry.live().clone());
+        for unknown in policy.iter().flat_map(|policy| unknown_to(lists, policy)) {
+            tracing::warn!(reason = %unknown, "keys file");
         }
         let grpc_addr = grpc.local_addr().unwrap_or(config.grpc_addr);
         let http_addr = http.as_ref().and_then(|http| http.local_addr().ok());
@@ -599,16 +599,30 @@ pub(crate) fn callers(
     Ok((loaded, policy))
 }
 
-/// The files that say who may call, to be read again when they change.
+/// What a policy speaks of that the book in force does not know.
+fn unknown_to(lists: &Live, policy: &Policy) -> Vec<String> {
+    let unknown = policy.unknown_to(&lists.load().book).into_iter();
+    unknown
+        .map(|told| format!("access policy, {told}"))
+        .collect()
+}
+
+/// The files that say who may call, to be read again when they change; then it is told again what is to be mended. `lists`
+/// are there once they are opened.
 fn followed(
     config: &Config,
     tokens: Option<Tokens>,
+    lists: Arc<OnceLock<Live>>,
 ) -> Followed<impl Fn() -> Result<Loaded, StartError> + Send + Sync + 'static> {
     let files = [&config.keys_file, &config.access.policy_file];
     let files = files.into_iter().flatten().cloned().collect();
     let config = config.clone();
     Followed::new(files, move || {
-        callers(&config, tokens.clone()).map(|(loaded, _)| loaded)
+        let (mut loaded, policy) = callers(&config, tokens.clone())?;
+        if let (Some(lists), Some(policy)) = (lists.get(), &policy) {
+            loaded.warnings.extend(unknown_to(lists, policy));
+        }
+        Ok(loaded)
     })
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use creditgate_measures::entry::Entry;
 use creditgate_proto::v1::lists_server::{Lists, ListsServer};
 use creditgate_proto::{Refused, status, v1};
-use creditgate_runtime::callers::{Caller, Permission, permitted};
+use creditgate_runtime::callers::{Caller, Permission, Standing, permitted};
 use creditgate_runtime::metrics::ChangeRefusal;
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
@@ -141,13 +141,14 @@ impl Lists for Service {
         &self,
         request: Request<v1::WatchEntriesRequest>,
     ) -> Result<Response<Self::WatchEntriesStream>, Status> {
-        permitted(&request, Permission::Watch)?;
+        let watcher = permitted(&request, Permission::Watch)?;
         let asked = request.into_inner();
         let filter = Filter::of_watch(&asked, &self.registry.live().load().book)
             .map_err(|refused| status::refused_status(&refused))?;
         let (out, stream) = mpsc::channel(WATCH_AHEAD);
-        let (from, follow) = (asked.from_seq, asked.follow);
-        tokio::spawn(watch(self.registry.clone(), from, follow, filter, out));
+        let standing = Standing::new(watcher, Permission::Watch);
+        let span = (asked.from_seq, asked.follow);
+        tokio::spawn(watch(self.registry.clone(), span, filter, standing, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 

@@ -111,7 +111,8 @@ copy; `creditgate journal verify` proves it like the other journals.
 
 Examples:
   creditgate access calls --data-dir ./data --refused
-  creditgate access calls --data-dir ./data --caller li.si --json"
+  creditgate access calls --data-dir ./data --caller li.si --json
+  creditgate access calls --data-dir ./data --subject USCC:91219999MAYG58BR3Q"
 )]
 pub struct CallsArgs {
     /// The data directory, or a copy of it.
@@ -123,6 +124,9 @@ pub struct CallsArgs {
     /// Only calls that were refused.
     #[arg(long)]
     pub refused: bool,
+    /// Only reports of this subject, as TYPE:VALUE or OTHER:ISSUER:VALUE; the records name it by a digest.
+    #[arg(long, value_name = "TYPE:VALUE")]
+    pub subject: Option<String>,
     /// One JSON object a line.
     #[arg(long)]
     pub json: bool,

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use creditgate_proto::{status, v1};
+use creditgate_runtime::callers::Standing;
 use tokio::sync::mpsc;
 use tonic::Status;
 
@@ -12,12 +13,12 @@ use crate::registry::Registry;
 /// Records read in one go: after so many it is looked whether anybody still watches.
 const RECORDS_AT_ONCE: u64 = 50_000;
 
-/// Sends changes until the end of the log, or for ever.
+/// Sends changes from a number on until the end of the log, or for ever, as long as the watcher may see them.
 pub(crate) async fn watch(
     registry: Registry,
-    from_seq: u64,
-    follow: bool,
+    (from_seq, follow): (u64, bool),
     filter: Filter,
+    mut standing: Standing,
     out: mpsc::Sender<Result<v1::WatchEntriesResponse, Status>>,
 ) {
     let mut from = from_seq.max(1);
@@ -27,6 +28,10 @@ pub(crate) async fn watch(
         let up_to = *published.borrow_and_update();
         while from <= up_to {
             if out.is_closed() {
+                return;
+            }
+            if let Err(ended) = standing.still() {
+                let _ = out.send(Err(ended.status())).await;
                 return;
             }
             let (log, live, sender) = (
@@ -59,6 +64,10 @@ pub(crate) async fn watch(
         }
         tokio::select! {
             () = out.closed() => return,
+            ended = standing.ended() => {
+                let _ = out.send(Err(ended.status())).await;
+                return;
+            }
             () = registry.ended() => {
                 let stopping = status::unavailable_status("stopping", "the registry has stopped");
                 let _ = out.send(Err(stopping)).await;

@@ -4,13 +4,15 @@
 //! deal with. What a policy does not say is refused. Whoever was refused, and whoever did something else than have an
 //! event decided, stands in the record of calls.
 
+mod about;
 mod calls;
 mod policy;
 mod scope;
 mod service;
 mod trial;
 
-pub use calls::{Asked, Call, CallRecords, Calls, Noted, Outcome, calls_of};
+pub use about::{About, ReportAsked};
+pub use calls::{Asked, Call, CallRecords, Calls, Noted, Outcome, calls_of, digest_in};
 pub use policy::{Error, Member, Policy, Role};
 pub use scope::{Matter, Outside, Question, Scope};
 pub use service::AccessService;

@@ -17,6 +17,9 @@ use crate::callers::{Permission, Permissions};
 /// What stands for every scenario, or every source.
 const EVERY: &str = "*";
 
+/// Subjects' reports that a clerk at a window may have within an hour, where the policy does not say.
+const REPORTS_PER_HOUR: NonZeroU32 = NonZeroU32::new(60).expect("more than none");
+
 /// What each caller may do. Whom it does not name may do nothing.
 #[derive(Debug, Default)]
 pub struct Policy {
@@ -277,6 +280,8 @@ struct WrittenMember {
     matters: Vec<WrittenMatter>,
     #[serde(default)]
     checks_per_second: Option<u32>,
+    #[serde(default)]
+    reports_per_hour: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -364,6 +369,23 @@ impl WrittenMember {
                     .to_owned(),
             );
         }
+        let is_clerk = roles.contains(&Role::WindowClerk);
+        let reports_per_hour = match self.reports_per_hour.map(NonZeroU32::new) {
+            None => is_clerk.then_some(REPORTS_PER_HOUR),
+            Some(None) => {
+                fault(
+                    "has `reports_per_hour: 0`; leave out its role `window_clerk` to refuse them all"
+                        .to_owned(),
+                );
+                None
+            }
+            Some(some) => {
+                if !is_clerk {
+                    fault("has `reports_per_hour` and is no `window_clerk`".to_owned());
+                }
+                some
+            }
+        };
         let matters = self.matters.into_iter();
         let matters = matters.map(|matter| matter.validate(faults)).collect();
         let sources = match self.sources {
@@ -377,7 +399,8 @@ impl WrittenMember {
             sources,
             matters,
             checks_per_second.flatten(),
-        );
+        )
+        .with_reports(reports_per_hour);
         Member {
             roles,
             scope: Arc::new(scope),
@@ -497,6 +520,23 @@ callers:
         let policy = policy.expect("it needs no matters");
         let member = policy.member("a").expect("it is there");
         assert!(member.permissions().contains(Permission::Subject));
+    }
+
+    #[test]
+    fn a_clerk_at_a_window_has_so_many_reports_an_hour() {
+        let check = |said: &str, expected: u32| {
+            let text = format!("callers:\n- {{name: a, department: 市, {said}}}\n");
+            let policy = Policy::parse(&text).expect(&text);
+            let scope = &policy.member("a").expect("it is there").scope;
+            assert_eq!(scope.reports_per_hour(), NonZeroU32::new(expected), "{text}");
+        };
+        check("roles: [window_clerk]", 60);
+        check("roles: [window_clerk], reports_per_hour: 7", 7);
+        check("roles: [list_source]", 0);
+        let none = "callers:\n- {name: a, department: 市, roles: [window_clerk], reports_per_hour: 0}\n";
+        assert!(faults(none)[0].starts_with("line 2: `a` has `reports_per_hour: 0`"));
+        let other = "callers:\n- {name: a, department: 市, roles: [list_source], reports_per_hour: 7}\n";
+        assert!(faults(other)[0].starts_with("line 2: `a` has `reports_per_hour` and is no"));
     }
 
     #[test]

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use creditgate_measures::event::Region;
 use creditgate_proto::v1;
+use tokio::sync::watch;
 
 use super::permission::in_words;
 use super::{INBOX, KAFKA, Permission, Permissions};
-use crate::access::{Answered, Call, Matter, Noted, Outcome, Outside, Question, Scope};
+use crate::access::{
+    Answered, Call, Matter, Noted, Outcome, Outside, Question, ReportAsked, Scope,
+};
 
 /// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] and
 /// [`Caller::kafka`] are no calls.
@@ -27,6 +30,20 @@ pub(super) struct KnownAs {
     pub shared: bool,
     /// None where there is no access policy: then permissions are all that limits.
     pub scope: Option<Arc<Scope>>,
+    /// What has become of it since.
+    pub became: watch::Sender<Became>,
+}
+
+/// What becomes of a caller when it is read again who may call.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Became {
+    /// Nothing so far.
+    #[default]
+    Itself,
+    /// It is known as this one now.
+    Another(Caller),
+    /// Nobody: it is not there any more, or what it was known by is not.
+    Nobody,
 }
 
 /// Nobody else has the name.
@@ -47,6 +64,9 @@ pub enum NotPermitted {
     /// It does not deal with it.
     #[error(transparent)]
     Outside(#[from] Outside),
+    /// It has had as many subjects' reports as it may within an hour; how long until there may be one more.
+    #[error("more subjects' reports an hour than the access policy allows")]
+    TooManyReports(Duration),
 }
 
 impl Caller {
@@ -64,7 +84,39 @@ impl Caller {
             may,
             shared: true,
             scope: None,
+            became: watch::Sender::default(),
         })
+    }
+
+    /// The same caller, whose limits go on with what another one has counted.
+    pub(super) fn counting_on(&self, before: &Caller) -> Caller {
+        let (Some(scope), Some(counted)) = (&self.known.scope, &before.known.scope) else {
+            return self.clone();
+        };
+        Caller::new(KnownAs {
+            name: self.shared_name(),
+            may: self.known.may,
+            shared: self.known.shared,
+            scope: Some(Arc::new(scope.counting_on(counted))),
+            became: watch::Sender::default(),
+        })
+    }
+
+    /// Tells streams that stand what has become of it.
+    pub(super) fn becomes(&self, became: Became) {
+        self.known.became.send_replace(became);
+    }
+
+    pub(super) fn follows(&self) -> watch::Receiver<Became> {
+        let mut became = self.known.became.subscribe();
+        // It may have become another before.
+        became.mark_changed();
+        became
+    }
+
+    /// This caller in the call of another one, which it was before.
+    pub(super) fn instead_of(&self, before: &Caller) -> Caller {
+        self.calling(before.call.clone())
     }
 
     /// The same caller, in this call.
@@ -131,25 +183,33 @@ impl Caller {
     /// # Errors
     /// When it has none of them.
     pub fn permit_by(&self, permissions: &'static [Permission]) -> Result<(), NotPermitted> {
-        self.permit_with(permissions, "")
+        self.permit_with(permissions, &ReportAsked::default())
     }
 
-    /// As [`Caller::permit`], by the document of this number, which is noted where it may.
+    /// Lets this caller have a subject's report, which is noted with what is said of it.
     ///
     /// # Errors
-    /// When it may not.
-    pub fn permit_on(&self, permission: Permission, document_no: &str) -> Result<(), NotPermitted> {
-        self.permit_with(permission.alone(), document_no)
+    /// When it may not, or has had as many as it may within an hour: then how long to wait.
+    pub fn permit_report(&self, asked: &ReportAsked<'_>) -> Result<(), NotPermitted> {
+        if self.may(Permission::Subject)
+            && let Some(scope) = &self.known.scope
+            && let Err(wait) = scope.take_report()
+        {
+            let refused = NotPermitted::TooManyReports(wait);
+            self.note_with(Outcome::TooMany, || refused.to_string(), asked);
+            return Err(refused);
+        }
+        self.permit_with(Permission::Subject.alone(), asked)
     }
 
     fn permit_with(
         &self,
         permissions: &'static [Permission],
-        document_no: &str,
+        asked: &ReportAsked<'_>,
     ) -> Result<(), NotPermitted> {
         if permissions.iter().any(|one| self.may(*one)) {
             if permissions != [Permission::Check] {
-                self.note_with(Outcome::Allowed, String::new, document_no);
+                self.note_with(Outcome::Allowed, String::new, asked);
             }
             return Ok(());
         }
@@ -246,18 +306,23 @@ impl Caller {
         })
     }
 
-    fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
-        self.note_with(outcome, why, "");
+    pub(super) fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
+        self.note_with(outcome, why, &ReportAsked::default());
     }
 
-    fn note_with(&self, outcome: Outcome, why: impl FnOnce() -> String, document_no: &str) {
+    fn note_with(
+        &self,
+        outcome: Outcome,
+        why: impl FnOnce() -> String,
+        asked: &ReportAsked<'_>,
+    ) {
         // What is no call is recorded by those who do it.
         let Some(call) = &self.call else { return };
         let scope = self.known.scope.as_ref();
         call.note(Noted {
             caller: Some(self.shared_name()),
             department: scope.map(|scope| Arc::clone(&scope.department)),
-            document_no: document_no.to_owned(),
+            about: call.about(asked),
             ..Noted::of(call, outcome, why())
         });
     }

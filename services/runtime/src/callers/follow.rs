@@ -42,7 +42,7 @@ where
     }
 
     /// Gives those who may call what the files say, whenever that has changed, until a stop is asked for. What cannot be
-    /// used is logged, and what was said before holds on. Streams that stand go on with what held when they began.
+    /// used is logged, and what was said before holds on. Streams that stand go on with what holds now, or end.
     pub async fn follow(mut self, callers: Callers, shutdown: Shutdown) {
         loop {
             tokio::select! {
