@@ -16,7 +16,7 @@ use creditgate_proto::v1::procedures_client::ProceduresClient;
 use creditgate_runtime::callers::hash_key;
 use creditgate_tests::cases::{apply, check, orders, reviewed, until};
 use creditgate_tests::land::{self, ENTRY, WITH_CLAUSE};
-use creditgate_tests::{Service, now, run};
+use creditgate_tests::{Service, now, retry_after, run};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -281,10 +281,11 @@ callers:
 - {name: guard, department: 示例市大数据局, roles: [security_administrator]}
 - {name: auditor, department: 示例市审计局, roles: [auditor], matters: [{scenario: "*", regions: ["100000"]}]}
 - {name: clerk, department: 示例市政务服务中心, roles: [window_clerk]}
+- {name: trainee, department: 示例市政务服务中心, roles: [window_clerk], reports_per_hour: 1}
 "#;
 
 struct Place {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     service: Service,
     channel: Channel,
 }
@@ -325,7 +326,7 @@ impl Place {
         let channel = Channel::from_shared(address).expect("an address");
         let channel = channel.connect().await.expect("the service");
         Self {
-            _dir: dir,
+            dir,
             service,
             channel,
         }
@@ -521,7 +522,14 @@ async fn only_a_clerk_at_the_window_asks_and_takes_an_objection_whose_clock_runs
         Code::PermissionDenied
     );
 
-    // Whose document it was stands in the record of calls, and whom it was about does not.
+    // As many as were agreed.
+    place.report("trainee", bidder()).await.expect("the first");
+    let refused = place.report("trainee", bidder()).await;
+    let refused = refused.expect_err("one an hour");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(retry_after(&refused).is_some(), "{refused:?}");
+
+    // Whose document it was stands in the record of calls, and whom it was about only for those who know the number.
     const CALL: &str = "/creditgate.v1.Identity/GetSubjectReport";
     place
         .recorded(|call| {
@@ -533,5 +541,40 @@ async fn only_a_clerk_at_the_window_asks_and_takes_an_objection_whose_clock_runs
             call.call == CALL && call.caller == "auditor" && call.outcome == "permission_denied"
         })
         .await;
+    place
+        .recorded(|call| {
+            call.call == CALL && call.caller == "trainee" && call.outcome == "too_many"
+        })
+        .await;
+    let mut access = AccessClient::new(place.channel.clone());
+    let mut about = async |id: String| {
+        let asked = v1::ListCallsRequest {
+            limit: 1_000,
+            subject: asked("USCC", &id).subject,
+            ..v1::ListCallsRequest::default()
+        };
+        let calls = access.list_calls(with_key(asked, "auditor")).await;
+        calls.expect("calls").into_inner().calls
+    };
+    let calls = about(land::bidder()).await;
+    assert!(calls.iter().any(|call| call.caller == "trainee"));
+    for call in &calls {
+        assert_eq!((&*call.call, &*call.reason), (CALL, "本人申请查询"));
+        assert_eq!(call.subject_digest.len(), 32, "{call:?}");
+    }
+    assert_eq!(about(invented::uscc(90_299)).await.len(), 1);
+    assert!(about(invented::uscc(90_298)).await.is_empty());
     place.service.stop();
+    let dir = place.dir.path().display().to_string();
+    let of = |id: &str| {
+        let subject = format!("USCC:{id}");
+        let line = ["access", "calls", "--data-dir", &dir, "--subject", &subject];
+        let shown = run(&line, "");
+        assert!(shown.status.success(), "{shown:?}");
+        String::from_utf8(shown.stdout).expect("text")
+    };
+    let shown = of(&land::bidder());
+    assert!(shown.contains("示例窗〔2026〕7号: 本人申请查询"), "{shown}");
+    assert!(!shown.contains(&land::bidder()), "{shown}");
+    assert_eq!(of(&invented::uscc(90_298)), "");
 }
