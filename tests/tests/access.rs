@@ -39,6 +39,7 @@ callers:
 - {name: other_auditor, department: 外地审计局, roles: [auditor], matters: [{scenario: "*", regions: ["329900"]}]}
 - {name: tenderer, department: 招标人, roles: [business], sources: [tests], matters: [{scenario: land, regions: ["329900"]}]}
 - {name: land_office, department: 外地自然资源局, roles: [business], sources: [tests], matters: [{scenario: land, regions: ["329900"]}]}
+- {name: elsewhere_desk, department: 外地公共资源交易中心, roles: [business], matters: [{scenario: tender, regions: ["329900"]}]}
 - name: slow
   department: 示例市公共资源交易中心
   roles: [business]
@@ -724,6 +725,25 @@ async fn cases_of_other_matters_are_as_if_they_were_not_there() {
     };
     assert_eq!(counted("reviewer").await, 1);
     assert_eq!(counted("elsewhere").await, 0);
+
+    // A system elsewhere whose event bears the same number does not take the case there.
+    let same_number = v1::Event {
+        source: "elsewhere_desk".to_owned(),
+        case_id: case_id.clone(),
+        region: "329905".to_owned(),
+        ..asked("same-number")
+    };
+    let joined = place.check("elsewhere_desk", same_number).await;
+    joined.expect("a verdict");
+    assert_eq!(place.case_ids("reviewer").await, [case_id.as_str()]);
+    assert!(place.case_ids("elsewhere").await.is_empty());
+    let progress = async |caller: &str| {
+        let asked = with_key(v1::GetReviewProgressRequest {}, Some(caller));
+        let answer = place.cases().get_review_progress(asked).await;
+        answer.expect("progress").into_inner().open_cases
+    };
+    assert_eq!(progress("reviewer").await, 1);
+    assert_eq!(progress("elsewhere").await, 0);
     close("reviewer", &case_id).await.expect("closed");
 
     let tried =

@@ -24,7 +24,7 @@ pub(crate) use subject::Which;
 pub(crate) use whose::Whose;
 
 /// Of the tables and of the stored states; another one is a foreign file.
-const FORMAT: i64 = 600 + stored::VERSION as i64;
+const FORMAT: i64 = 610 + stored::VERSION as i64;
 /// `cgca`, in the file's header.
 const APPLICATION: i64 = 0x6367_6361;
 const FILE: &str = "cases.sqlite";

@@ -224,8 +224,8 @@ impl Scope {
         self.closest(|matter| matter.misses_place(scenario, stage, region))
     }
 
-    /// Whether a case of that scenario is the caller's, whose last event took place there. A case goes through many stages,
-    /// so those that a matter names do not matter.
+    /// Whether a case of that scenario that is there is the caller's. A case goes through many stages, so those that a
+    /// matter names do not matter.
     #[must_use]
     pub fn covers_case(&self, scenario: &str, region: Region) -> bool {
         self.matters.iter().any(|matter| {

@@ -266,8 +266,8 @@ impl Caller {
         })
     }
 
-    /// Whether a case of that scenario, whose last event took place in that region (six digits), is this caller's; takes
-    /// note when not.
+    /// Whether a case of that scenario that is in that region (six digits) is this caller's; takes note when not. Where
+    /// the region is none, it is nobody's to whom a policy sets limits.
     #[must_use]
     pub fn deals_with_case(&self, scenario: &str, region: &str) -> bool {
         let Some(scope) = &self.known.scope else {
