@@ -11,6 +11,7 @@ use creditgate_proto::v1::cases_client::CasesClient;
 use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_runtime::callers::hash_key;
 use creditgate_tests::{Service, binary, evaluation, now, run};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -621,8 +622,17 @@ async fn a_key_that_is_taken_back_is_refused_without_a_restart() {
         .lines()
         .filter(|line| !line.contains("name: business"))
         .collect();
+    let (_items, stream) = tokio::sync::mpsc::channel::<v1::CheckStreamRequest>(1);
+    let stream = with_key(ReceiverStream::new(stream), Some("business"));
+    let mut gate = GateClient::new(place.channel.clone());
+    let answers = gate.check_stream(stream).await.expect("a stream");
+    let mut answers = answers.into_inner();
     std::fs::write(file("keys.yaml"), without.join("\n")).expect("written");
     until("taken-back", "business", Some(Code::Unauthenticated)).await;
+    // A stream that stood is over, too.
+    let ended = tokio::time::timeout(PATIENCE, answers.message()).await;
+    let ended = ended.expect("it ends").expect_err("with its reason");
+    assert_eq!(ended.code(), Code::Unauthenticated);
     place.service.stop();
 }
 
