@@ -9,11 +9,11 @@ use creditgate_proto::v1;
 use creditgate_proto::v1::access_client::AccessClient;
 use creditgate_proto::v1::cases_client::CasesClient;
 use creditgate_proto::v1::gate_client::GateClient;
-use creditgate_runtime::callers::hash_key;
-use creditgate_tests::{Service, binary, evaluation, now, run};
+use creditgate_tests::policy::{Guarded, with_key};
+use creditgate_tests::{Service, evaluation, now, run};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -157,35 +157,11 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let at = |name: &str| dir.path().join(name).display().to_string();
-        let names = POLICY.lines().filter_map(|line| {
-            let name = line.split_once("name: ")?.1;
-            name.split(',').next()
-        });
-        let keys: Vec<String> = names
-            .map(|name| {
-                format!(
-                    "- {{name: {name}, key_sha256: {}}}\n",
-                    hash_key(&format!("k-{name}"))
-                )
-            })
-            .collect();
-        std::fs::write(at("keys.yaml"), format!("callers:\n{}", keys.concat())).expect("written");
-        std::fs::write(at("access.yaml"), POLICY).expect("written");
-        let config = format!(
-            "keys_file: {}\naccess: {{policy_file: {}}}\n",
-            at("keys.yaml"),
-            at("access.yaml")
-        );
-        std::fs::write(at("config.yaml"), config).expect("written");
-        let log = dir.path().join("service.log");
-        let more = ["--config", &at("config.yaml")];
-        let mut service = Service::launch(Command::new(binary()), dir.path(), &log, &more);
-        service.wait_until_ready();
-        let address = format!("http://{}", service.grpc);
-        let channel = Channel::from_shared(address).expect("an address");
-        let channel = channel.connect().await.expect("the service");
+        let Guarded {
+            dir,
+            service,
+            channel,
+        } = Guarded::start(POLICY, &[]).await;
         Self {
             dir,
             service,
@@ -328,15 +304,6 @@ impl Place {
         let done = curl.arg(url).output().expect("curl runs");
         String::from_utf8(done.stdout).expect("a status")
     }
-}
-
-fn with_key<T>(message: T, caller: Option<&str>) -> Request<T> {
-    let mut request = Request::new(message);
-    if let Some(caller) = caller {
-        let key = format!("Bearer k-{caller}").parse().expect("plain text");
-        request.metadata_mut().insert("authorization", key);
-    }
-    request
 }
 
 fn asked(id: &str) -> v1::Event {

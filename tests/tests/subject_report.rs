@@ -1,7 +1,6 @@
 //! What a subject is told of itself at the window: before anything is kept, while measures stand, and after they ended;
 //! by whom it may be asked for, and the objection that is handed in there.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use creditgate_measures::identifier::invented;
@@ -13,9 +12,9 @@ use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
-use creditgate_runtime::callers::hash_key;
 use creditgate_tests::cases::{apply, check, orders, reviewed, until};
 use creditgate_tests::land::{self, ENTRY, WITH_CLAUSE};
+use creditgate_tests::policy::{self, Guarded};
 use creditgate_tests::{Service, now, retry_after, run};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -292,39 +291,13 @@ struct Place {
 
 impl Place {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let at = |name: &str| dir.path().join(name).display().to_string();
-        let names = POLICY.lines().filter_map(|line| {
-            let name = line.split_once("name: ")?.1;
-            name.split(',').next()
-        });
-        let keys = names.map(|name| {
-            let key = hash_key(&format!("k-{name}"));
-            format!("- {{name: {name}, key_sha256: {key}}}\n")
-        });
-        let keys: String = keys.collect();
-        std::fs::write(at("keys.yaml"), format!("callers:\n{keys}")).expect("written");
-        std::fs::write(at("access.yaml"), POLICY).expect("written");
-        let config = format!(
-            "keys_file: {}\naccess: {{policy_file: {}}}\n",
-            at("keys.yaml"),
-            at("access.yaml")
-        );
-        std::fs::write(at("config.yaml"), config).expect("written");
-        let log = dir.path().join("service.log");
         let confirmations = land::confirmations();
-        let more = [
-            "--config",
-            &at("config.yaml"),
-            "--confirmations",
-            &confirmations,
-        ];
-        let command = Command::new(creditgate_tests::binary());
-        let mut service = Service::launch(command, dir.path(), &log, &more);
-        service.wait_until_ready();
-        let address = format!("http://{}", service.grpc);
-        let channel = Channel::from_shared(address).expect("an address");
-        let channel = channel.connect().await.expect("the service");
+        let more = ["--confirmations", &confirmations];
+        let Guarded {
+            dir,
+            service,
+            channel,
+        } = Guarded::start(POLICY, &more).await;
         Self {
             dir,
             service,
@@ -373,10 +346,7 @@ impl Place {
 }
 
 fn with_key<T>(message: T, caller: &str) -> Request<T> {
-    let mut request = Request::new(message);
-    let key = format!("Bearer k-{caller}").parse().expect("plain text");
-    request.metadata_mut().insert("authorization", key);
-    request
+    policy::with_key(message, Some(caller))
 }
 
 fn handed_in(kind: &str) -> v1::OpenProcedureRequest {
