@@ -579,8 +579,15 @@ async fn a_key_that_is_taken_back_is_refused_without_a_restart() {
         r#"regions: ["320505"], purposes"#,
         r#"regions: ["329900"], purposes"#,
     );
+    let elsewhere = elsewhere.replace("scenario: land,", "scenario: lnad,");
     std::fs::write(file("access.yaml"), elsewhere).expect("written");
     until("elsewhere", "business", Some(Code::PermissionDenied)).await;
+    // What the book does not know is told again.
+    let began = Instant::now();
+    while !told().contains("the book has no scenario `lnad`") {
+        assert!(began.elapsed() < PATIENCE, "{}", told());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     std::fs::write(file("access.yaml"), POLICY).expect("written");
     until("here-again", "business", None).await;
 

@@ -47,7 +47,8 @@ pub struct PolicyArgs {
   window_clerk            subject              tells subjects what is kept of them, takes their objections
 The three before the last are duties of administrators: nobody may hold two of them. Matters bound what business callers
 ask, and which verdicts others read; entries of lists, cases, simulations, deliveries and subjects' reports are open to
-whoever has the role.
+whoever has the role. `checks_per_second` bounds checks, `reports_per_hour` (60 where it is not said) the reports of a
+window_clerk.
 
 A policy whose cases do not hold is refused, by the service, too.
 
