@@ -15,6 +15,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::time::{Date, Time};
 
 mod checks;
+pub mod in_text;
 pub mod invented;
 mod key;
 

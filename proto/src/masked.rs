@@ -135,6 +135,7 @@ impl Debug for OpenProcedureRequest {
             .field("at", &self.at)
             .field("reason", &Hidden(&self.reason))
             .field("force", &self.force)
+            .field("of_subject", &self.of_subject)
             .finish_non_exhaustive()
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! [`Who`] is the one way in which answers, tables and pages mask people. It never prints itself in clear.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use creditgate_measures::identifier::in_text::{Reading, readings};
 use creditgate_measures::identifier::{IdType, Identifier};
 use creditgate_measures::name::mask_name;
 use creditgate_measures::vocabulary::SubjectKind;
@@ -14,6 +16,11 @@ use crate::v1;
 const NUMBER_HIDDEN: &str = "********";
 /// Stands for a text that is not shown at all.
 const TEXT_HIDDEN: &str = "＊＊＊";
+
+/// Characters of an identifier: an old number of a person, or of a register.
+const SHORTEST: usize = 15;
+/// The same of a credit code, or of a person's number.
+const LONGEST: usize = 18;
 
 /// Somebody, by name and number.
 pub struct Who<'a> {
@@ -136,56 +143,61 @@ pub fn hide(text: &mut String) {
     }
 }
 
-/// The text with whatever looks like an identifier hidden, whether or not its check digit holds, unless it is one of
-/// these. Names in it stay: nobody knows which words are names.
+/// The text with whatever looks like an identifier hidden, in whatever form it is written and whether or not its check
+/// digit holds, unless it is one of these. Names in it stay: nobody knows which words are names.
 #[must_use]
 pub fn hidden(text: &str, own: &[Identifier]) -> String {
-    const SHORTEST: usize = 15;
+    const SHOWN: usize = 2;
+    let is_own = |number: &str| {
+        own.iter()
+            .any(|own| own.reveal().eq_ignore_ascii_case(number))
+    };
+    let (mut hidden, mut of_own) = (BTreeSet::new(), BTreeSet::new());
+    for reading in readings(text, LONGEST) {
+        let length = reading.places.len();
+        let starts = reading.places.iter().map(|place| place.start);
+        if length >= SHORTEST && is_own(&reading.normal) {
+            of_own.extend(starts);
+        } else if is_number(&reading) {
+            hidden.extend(starts.take(length.saturating_sub(SHOWN)).skip(SHOWN));
+        }
+    }
+    let shown = text.char_indices().map(|(at, c)| {
+        let hides = hidden.contains(&at) && !of_own.contains(&at);
+        if hides { '*' } else { c }
+    });
+    shown.collect()
+}
+
+/// Whether it looks like an identifier: a long word, or words that make one together. Of these less is taken for one, or
+/// two dates side by side would be.
+fn is_number(reading: &Reading) -> bool {
     /// A credit code has so many at least: its division.
     const DIGITS: usize = 8;
-    const SHOWN: usize = 2;
-    let is_own = |run: &str| own.iter().any(|own| own.reveal().eq_ignore_ascii_case(run));
-    let mut out = String::with_capacity(text.len());
-    for (run, is_word) in runs(text) {
-        let length = run.chars().count();
-        let digits = run.chars().filter(char::is_ascii_digit).count();
-        if !is_word || length < SHORTEST || digits < DIGITS || is_own(run) {
-            out.push_str(run);
-            continue;
-        }
-        out.extend(run.chars().enumerate().map(|(at, c)| {
-            let shown = at < SHOWN || at + SHOWN >= length;
-            if shown { c } else { '*' }
-        }));
+    let length = reading.places.len();
+    let digits = reading.normal.bytes().filter(u8::is_ascii_digit).count();
+    if reading.words == 1 {
+        return length >= SHORTEST && digits >= DIGITS;
     }
-    out
+    let division = reading.normal.get(2..8).unwrap_or_default();
+    match length {
+        SHORTEST => is_one_of(&reading.normal, [IdType::Id15, IdType::Reg15]),
+        LONGEST => digits >= DIGITS && division.bytes().all(|byte| byte.is_ascii_digit()),
+        _ => false,
+    }
 }
 
-/// Whether a text that is to be recorded, such as the number of a document, holds somebody's code or number.
+/// Whether a text that is to be recorded, such as the number of a document, holds somebody's code or number, in whatever
+/// form it is written.
 #[must_use]
 pub fn names_somebody(text: &str) -> bool {
-    let mut words = runs(text).into_iter().filter(|(_, is_word)| *is_word);
-    words.any(|(run, _)| {
-        let mut types = [IdType::Uscc, IdType::Id18].into_iter();
-        types.any(|id_type| Identifier::parse(id_type, run, None).is_ok())
-    })
+    let mut readings = readings(text, LONGEST).into_iter();
+    readings.any(|reading| is_one_of(&reading.normal, [IdType::Uscc, IdType::Id18]))
 }
 
-/// The text cut into runs of letters and digits, and what stands between them.
-fn runs(text: &str) -> Vec<(&str, bool)> {
-    let is_word = |c: char| c.is_ascii_alphanumeric();
-    let mut runs = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let of_first = is_word(first);
-        let end = rest
-            .find(|c: char| is_word(c) != of_first)
-            .unwrap_or(rest.len());
-        let (run, behind) = rest.split_at(end);
-        runs.push((run, of_first));
-        rest = behind;
-    }
-    runs
+fn is_one_of(number: &str, types: [IdType; 2]) -> bool {
+    let mut types = types.into_iter();
+    types.any(|id_type| Identifier::parse(id_type, number, None).is_ok())
 }
 
 #[cfg(test)]
@@ -277,9 +289,58 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_hidden_in_whatever_form_it_is_written() {
+        let check = |text: &str, expected: &str| assert_eq!(hidden(text, &own()), expected);
+        check("219999199003071231", "21**************31");
+        check("219999-19900307-1231", "21****-********-**31");
+        check("219999 19900307 1231", "21**** ******** **31");
+        check("219999　19900307　1231", "21****　********　**31");
+        check("219999－19900307–1231", "21****－********–**31");
+        check(
+            "２１９９９９１９９００３０７１２３１",
+            "２１**************３１",
+        );
+        check(
+            "2 1 9 9 9 9 1 9 9 0 0 3 0 7 1 2 3 1",
+            "2 1 * * * * * * * * * * * * * * 3 1",
+        );
+        check("与某甲219999-900307-123同住", "与某甲21****-******-*23同住");
+        let other = invented::uscc(3);
+        let parts = (other.get(..8), other.get(8..));
+        let (division, organisation) = (parts.0.expect("its"), parts.1.expect("its"));
+        let apart = format!("{division} - {}", organisation.to_ascii_lowercase());
+        let shown = hidden(&apart, &own());
+        assert_eq!(shown.matches('*').count(), 14, "{shown}");
+        // The subject's own stays in each of them, and so does what is none.
+        for text in [
+            "91219999-MAYG58BR3Q",
+            "９１２１９９９９ＭＡＹＧ５８ＢＲ３Ｑ",
+            "91219999 mayg58br3q",
+            "2026-06-01 2027-06-01",
+            "示例窗 2026 收 1 号 366 天",
+            "合同 2026-01-05 80000 元",
+        ] {
+            check(text, text);
+        }
+    }
+
+    #[test]
     fn a_text_that_is_to_be_recorded_and_names_somebody_is_told() {
         let person = invented::person(1);
-        for text in [FIRM, &*person, &format!("申请{person}号")] {
+        let (area, rest) = person.split_at(6);
+        let (born, rest) = rest.split_at(8);
+        let wide = |c: char| char::from_u32(u32::from(c) + 0xFEE0).expect("its full-width form");
+        for text in [
+            FIRM,
+            "91219999-mayg58br3q",
+            &*person,
+            &format!("申请{person}号"),
+            &format!("{area}-{born}-{rest}"),
+            &format!("{area} {born} {rest}"),
+            &format!("{area}　{born}－{rest}"),
+            &person.chars().map(wide).collect::<String>(),
+            &person.to_lowercase(),
+        ] {
             assert!(names_somebody(text), "{text}");
         }
         for text in ["", "示例窗〔2026〕1号", "320500202606100000123"] {

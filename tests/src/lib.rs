@@ -13,6 +13,7 @@ pub mod cases;
 pub mod faults;
 pub mod kafka;
 pub mod land;
+pub mod policy;
 pub mod proxy;
 pub mod target;
 

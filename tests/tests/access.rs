@@ -12,10 +12,11 @@ use creditgate_proto::v1;
 use creditgate_proto::v1::access_client::AccessClient;
 use creditgate_proto::v1::cases_client::CasesClient;
 use creditgate_proto::v1::gate_client::GateClient;
-use creditgate_runtime::callers::hash_key;
-use creditgate_tests::{Service, binary, evaluation, now, run};
+use creditgate_tests::policy::{Guarded, with_key};
+use creditgate_tests::{Service, evaluation, now, run};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -42,6 +43,7 @@ callers:
 - {name: other_auditor, department: 外地审计局, roles: [auditor], matters: [{scenario: "*", regions: ["329900"]}]}
 - {name: tenderer, department: 招标人, roles: [business], sources: [tests], matters: [{scenario: land, regions: ["329900"]}]}
 - {name: land_office, department: 外地自然资源局, roles: [business], sources: [tests], matters: [{scenario: land, regions: ["329900"]}]}
+- {name: elsewhere_desk, department: 外地公共资源交易中心, roles: [business], matters: [{scenario: tender, regions: ["329900"]}]}
 - name: slow
   department: 示例市公共资源交易中心
   roles: [business]
@@ -163,35 +165,11 @@ impl Place {
 
     /// A service with this policy; each caller has the key `k-` with its name behind it.
     async fn with(policy: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let at = |name: &str| dir.path().join(name).display().to_string();
-        let names = policy.lines().filter_map(|line| {
-            let name = line.split_once("name: ")?.1;
-            name.split(',').next()
-        });
-        let keys: Vec<String> = names
-            .map(|name| {
-                format!(
-                    "- {{name: {name}, key_sha256: {}}}\n",
-                    hash_key(&format!("k-{name}"))
-                )
-            })
-            .collect();
-        std::fs::write(at("keys.yaml"), format!("callers:\n{}", keys.concat())).expect("written");
-        std::fs::write(at("access.yaml"), policy).expect("written");
-        let config = format!(
-            "keys_file: {}\naccess: {{policy_file: {}}}\n",
-            at("keys.yaml"),
-            at("access.yaml")
-        );
-        std::fs::write(at("config.yaml"), config).expect("written");
-        let log = dir.path().join("service.log");
-        let more = ["--config", &at("config.yaml")];
-        let mut service = Service::launch(Command::new(binary()), dir.path(), &log, &more);
-        service.wait_until_ready();
-        let address = format!("http://{}", service.grpc);
-        let channel = Channel::from_shared(address).expect("an address");
-        let channel = channel.connect().await.expect("the service");
+        let Guarded {
+            dir,
+            service,
+            channel,
+        } = Guarded::start(policy, &[]).await;
         Self {
             dir,
             service,
@@ -334,15 +312,6 @@ impl Place {
         let done = curl.arg(url).output().expect("curl runs");
         String::from_utf8(done.stdout).expect("a status")
     }
-}
-
-fn with_key<T>(message: T, caller: Option<&str>) -> Request<T> {
-    let mut request = Request::new(message);
-    if let Some(caller) = caller {
-        let key = format!("Bearer k-{caller}").parse().expect("plain text");
-        request.metadata_mut().insert("authorization", key);
-    }
-    request
 }
 
 fn asked(id: &str) -> v1::Event {
@@ -618,8 +587,15 @@ async fn a_key_that_is_taken_back_is_refused_without_a_restart() {
         r#"regions: ["320505"], purposes"#,
         r#"regions: ["329900"], purposes"#,
     );
+    let elsewhere = elsewhere.replace("scenario: land,", "scenario: lnad,");
     std::fs::write(file("access.yaml"), elsewhere).expect("written");
     until("elsewhere", "business", Some(Code::PermissionDenied)).await;
+    // What the book does not know is told again.
+    let began = Instant::now();
+    while !told().contains("the book has no scenario `lnad`") {
+        assert!(began.elapsed() < PATIENCE, "{}", told());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     std::fs::write(file("access.yaml"), POLICY).expect("written");
     until("here-again", "business", None).await;
 
@@ -628,8 +604,17 @@ async fn a_key_that_is_taken_back_is_refused_without_a_restart() {
         .lines()
         .filter(|line| !line.contains("name: business"))
         .collect();
+    let (_items, stream) = tokio::sync::mpsc::channel::<v1::CheckStreamRequest>(1);
+    let stream = with_key(ReceiverStream::new(stream), Some("business"));
+    let mut gate = GateClient::new(place.channel.clone());
+    let answers = gate.check_stream(stream).await.expect("a stream");
+    let mut answers = answers.into_inner();
     std::fs::write(file("keys.yaml"), without.join("\n")).expect("written");
     until("taken-back", "business", Some(Code::Unauthenticated)).await;
+    // A stream that stood is over, too.
+    let ended = tokio::time::timeout(PATIENCE, answers.message()).await;
+    let ended = ended.expect("it ends").expect_err("with its reason");
+    assert_eq!(ended.code(), Code::Unauthenticated);
     place.service.stop();
 }
 
@@ -732,6 +717,25 @@ async fn cases_of_other_matters_are_as_if_they_were_not_there() {
     };
     assert_eq!(counted("reviewer").await, 1);
     assert_eq!(counted("elsewhere").await, 0);
+
+    // A system elsewhere whose event bears the same number does not take the case there.
+    let same_number = v1::Event {
+        source: "elsewhere_desk".to_owned(),
+        case_id: case_id.clone(),
+        region: "329905".to_owned(),
+        ..asked("same-number")
+    };
+    let joined = place.check("elsewhere_desk", same_number).await;
+    joined.expect("a verdict");
+    assert_eq!(place.case_ids("reviewer").await, [case_id.as_str()]);
+    assert!(place.case_ids("elsewhere").await.is_empty());
+    let progress = async |caller: &str| {
+        let asked = with_key(v1::GetReviewProgressRequest {}, Some(caller));
+        let answer = place.cases().get_review_progress(asked).await;
+        answer.expect("progress").into_inner().open_cases
+    };
+    assert_eq!(progress("reviewer").await, 1);
+    assert_eq!(progress("elsewhere").await, 0);
     close("reviewer", &case_id).await.expect("closed");
 
     let tried =

@@ -1,7 +1,6 @@
 //! What a subject is told of itself at the window: before anything is kept, while measures stand, and after they ended;
 //! by whom it may be asked for, and the objection that is handed in there.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use creditgate_measures::identifier::invented;
@@ -13,10 +12,10 @@ use creditgate_proto::v1::gate_client::GateClient;
 use creditgate_proto::v1::identity_client::IdentityClient;
 use creditgate_proto::v1::lists_client::ListsClient;
 use creditgate_proto::v1::procedures_client::ProceduresClient;
-use creditgate_runtime::callers::hash_key;
 use creditgate_tests::cases::{apply, check, orders, reviewed, until};
 use creditgate_tests::land::{self, ENTRY, WITH_CLAUSE};
-use creditgate_tests::{Service, now, run};
+use creditgate_tests::policy::{self, Guarded};
+use creditgate_tests::{Service, now, retry_after, run};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
@@ -281,51 +280,26 @@ callers:
 - {name: guard, department: 示例市大数据局, roles: [security_administrator]}
 - {name: auditor, department: 示例市审计局, roles: [auditor], matters: [{scenario: "*", regions: ["100000"]}]}
 - {name: clerk, department: 示例市政务服务中心, roles: [window_clerk]}
+- {name: trainee, department: 示例市政务服务中心, roles: [window_clerk], reports_per_hour: 1}
 "#;
 
 struct Place {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     service: Service,
     channel: Channel,
 }
 
 impl Place {
     async fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        let at = |name: &str| dir.path().join(name).display().to_string();
-        let names = POLICY.lines().filter_map(|line| {
-            let name = line.split_once("name: ")?.1;
-            name.split(',').next()
-        });
-        let keys = names.map(|name| {
-            let key = hash_key(&format!("k-{name}"));
-            format!("- {{name: {name}, key_sha256: {key}}}\n")
-        });
-        let keys: String = keys.collect();
-        std::fs::write(at("keys.yaml"), format!("callers:\n{keys}")).expect("written");
-        std::fs::write(at("access.yaml"), POLICY).expect("written");
-        let config = format!(
-            "keys_file: {}\naccess: {{policy_file: {}}}\n",
-            at("keys.yaml"),
-            at("access.yaml")
-        );
-        std::fs::write(at("config.yaml"), config).expect("written");
-        let log = dir.path().join("service.log");
         let confirmations = land::confirmations();
-        let more = [
-            "--config",
-            &at("config.yaml"),
-            "--confirmations",
-            &confirmations,
-        ];
-        let command = Command::new(creditgate_tests::binary());
-        let mut service = Service::launch(command, dir.path(), &log, &more);
-        service.wait_until_ready();
-        let address = format!("http://{}", service.grpc);
-        let channel = Channel::from_shared(address).expect("an address");
-        let channel = channel.connect().await.expect("the service");
+        let more = ["--confirmations", &confirmations];
+        let Guarded {
+            dir,
+            service,
+            channel,
+        } = Guarded::start(POLICY, &more).await;
         Self {
-            _dir: dir,
+            dir,
             service,
             channel,
         }
@@ -372,16 +346,14 @@ impl Place {
 }
 
 fn with_key<T>(message: T, caller: &str) -> Request<T> {
-    let mut request = Request::new(message);
-    let key = format!("Bearer k-{caller}").parse().expect("plain text");
-    request.metadata_mut().insert("authorization", key);
-    request
+    policy::with_key(message, Some(caller))
 }
 
 fn handed_in(kind: &str) -> v1::OpenProcedureRequest {
     v1::OpenProcedureRequest {
         kind: kind.to_owned(),
         entry_id: ENTRY.to_owned(),
+        of_subject: asked("USCC", &land::bidder()).subject,
         by: "示例竞买置业有限公司".to_owned(),
         document_no: "示例窗收〔2026〕9号".to_owned(),
         reason: "未提供虚假材料".to_owned(),
@@ -456,6 +428,36 @@ async fn only_a_clerk_at_the_window_asks_and_takes_an_objection_whose_clock_runs
         Code::PermissionDenied
     );
 
+    // Only to an entry of whom the clerk acts for; another's is as one that is not there.
+    let for_nobody = v1::OpenProcedureRequest {
+        of_subject: None,
+        ..handed_in("objection")
+    };
+    let refused = place.open("clerk", for_nobody).await;
+    let refused = refused.expect_err("for nobody");
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    assert!(refused.message().contains("of_subject"), "{refused:?}");
+    let not_there = v1::OpenProcedureRequest {
+        entry_id: "E-NONE-1".to_owned(),
+        ..handed_in("objection")
+    };
+    let not_there = place.open("clerk", not_there).await;
+    let not_there = not_there.expect_err("there is none");
+    assert_eq!(not_there.code(), Code::NotFound);
+    for (id_type, id) in [("USCC", invented::uscc(90_299)), ("ID18", person())] {
+        let of_another = v1::OpenProcedureRequest {
+            of_subject: asked(id_type, &id).subject,
+            ..handed_in("objection")
+        };
+        let refused = place.open("clerk", of_another).await;
+        let refused = refused.expect_err("somebody else's");
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (not_there.code(), not_there.message()),
+            "{id_type}"
+        );
+    }
+
     let opened = place.open("clerk", handed_in("objection")).await;
     let opened = opened.expect("opened").procedure.expect("it");
     let told = place.report("clerk", bidder()).await.expect("a report");
@@ -490,7 +492,14 @@ async fn only_a_clerk_at_the_window_asks_and_takes_an_objection_whose_clock_runs
         Code::PermissionDenied
     );
 
-    // Whose document it was stands in the record of calls, and whom it was about does not.
+    // As many as were agreed.
+    place.report("trainee", bidder()).await.expect("the first");
+    let refused = place.report("trainee", bidder()).await;
+    let refused = refused.expect_err("one an hour");
+    assert_eq!(refused.code(), Code::ResourceExhausted);
+    assert!(retry_after(&refused).is_some(), "{refused:?}");
+
+    // Whose document it was stands in the record of calls, and whom it was about only for those who know the number.
     const CALL: &str = "/creditgate.v1.Identity/GetSubjectReport";
     place
         .recorded(|call| {
@@ -502,5 +511,40 @@ async fn only_a_clerk_at_the_window_asks_and_takes_an_objection_whose_clock_runs
             call.call == CALL && call.caller == "auditor" && call.outcome == "permission_denied"
         })
         .await;
+    place
+        .recorded(|call| {
+            call.call == CALL && call.caller == "trainee" && call.outcome == "too_many"
+        })
+        .await;
+    let mut access = AccessClient::new(place.channel.clone());
+    let mut about = async |id: String| {
+        let asked = v1::ListCallsRequest {
+            limit: 1_000,
+            subject: asked("USCC", &id).subject,
+            ..v1::ListCallsRequest::default()
+        };
+        let calls = access.list_calls(with_key(asked, "auditor")).await;
+        calls.expect("calls").into_inner().calls
+    };
+    let calls = about(land::bidder()).await;
+    assert!(calls.iter().any(|call| call.caller == "trainee"));
+    for call in &calls {
+        assert_eq!((&*call.call, &*call.reason), (CALL, "本人申请查询"));
+        assert_eq!(call.subject_digest.len(), 32, "{call:?}");
+    }
+    assert_eq!(about(invented::uscc(90_299)).await.len(), 1);
+    assert!(about(invented::uscc(90_298)).await.is_empty());
     place.service.stop();
+    let dir = place.dir.path().display().to_string();
+    let of = |id: &str| {
+        let subject = format!("USCC:{id}");
+        let line = ["access", "calls", "--data-dir", &dir, "--subject", &subject];
+        let shown = run(&line, "");
+        assert!(shown.status.success(), "{shown:?}");
+        String::from_utf8(shown.stdout).expect("text")
+    };
+    let shown = of(&land::bidder());
+    assert!(shown.contains("示例窗〔2026〕7号: 本人申请查询"), "{shown}");
+    assert!(!shown.contains(&land::bidder()), "{shown}");
+    assert_eq!(of(&invented::uscc(90_298)), "");
 }

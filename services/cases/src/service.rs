@@ -523,10 +523,10 @@ impl Service for CasesService {
         &self,
         request: Request<v1::GetReviewProgressRequest>,
     ) -> Result<Response<v1::ReviewProgress>, Status> {
-        permitted(&request, Permission::Read)?;
+        let caller = permitted(&request, Permission::Read)?;
         self.cases.sync().await.map_err(told)?;
-        self.read(|service| {
-            let lookup = service.cases.lookup();
+        self.read(move |service| {
+            let (lookup, whose) = (service.cases.lookup(), Whose::of(&caller));
             let live = service.cases.live().load().lists.version();
             let reviewed = lookup.reviewed_to().map_err(unreadable)?;
             Ok(v1::ReviewProgress {
@@ -536,9 +536,13 @@ impl Service for CasesService {
                 }
                 .to_string(),
                 list_version: live.to_string(),
-                waiting: lookup.waiting().map_err(unreadable)?,
-                reviewed: service.cases.shared().reviewed(),
-                open_cases: lookup.open_cases().map_err(unreadable)?,
+                waiting: lookup.waiting_of(&whose).map_err(unreadable)?,
+                // Of whose cases they were is not counted.
+                reviewed: match caller.matters() {
+                    None => service.cases.shared().reviewed(),
+                    Some(_) => 0,
+                },
+                open_cases: lookup.open_cases(&whose).map_err(unreadable)?,
             })
         })
         .await

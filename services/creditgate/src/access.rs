@@ -1,10 +1,12 @@
 //! `creditgate access`: who may ask what, checked without a service, and who called.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use creditgate_measures::event::Region;
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_from_proto;
+use creditgate_proto::subject::alias_from_proto;
 use creditgate_proto::v1::CallRecord;
 use creditgate_runtime::access::{self, Answered, Asked, Matter, Member, Policy, Question, Role};
 use creditgate_runtime::callers::Permission;
@@ -14,6 +16,7 @@ use serde_json::json;
 
 use crate::cli::{AccessCommand, CallsArgs, ExplainAccessArgs, LintAccessArgs, PolicyArgs};
 use crate::failure::Failure;
+use crate::identity::identifier;
 use crate::measures::load_named;
 
 /// Runs a command about access.
@@ -26,7 +29,7 @@ pub fn run(command: &AccessCommand) -> Result<ExitCode, Failure> {
     }
 }
 
-fn load(path: &std::path::Path) -> Result<Policy, Failure> {
+fn load(path: &Path) -> Result<Policy, Failure> {
     Policy::load(path).map_err(unread)
 }
 
@@ -70,6 +73,9 @@ fn tell_member(name: &str, member: &Member) {
     }
     if member.is_told_of_others() {
         say!("  sees entries {}", scope.sight.in_words());
+    }
+    if let Some(most) = scope.reports_per_hour() {
+        say!("  at most {most} subjects' reports an hour");
     }
 }
 
@@ -159,9 +165,14 @@ fn calls(args: &CallsArgs) -> Result<ExitCode, Failure> {
         let dir = args.data_dir.display();
         Failure::new(format!("read who called in `{dir}`"), error)
     })?;
+    let subject_digest = match &args.subject {
+        None => None,
+        Some(subject) => Some(digest_of(subject, &args.data_dir)?),
+    };
     let wanted = Asked {
         caller: args.caller.clone(),
         refused: args.refused,
+        subject_digest,
     };
     for call in calls {
         let call = call.map_err(|error| Failure::new("read who called", error))?;
@@ -170,6 +181,22 @@ fn calls(args: &CallsArgs) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the records of a data directory name a subject.
+fn digest_of(subject: &str, data_dir: &Path) -> Result<String, Failure> {
+    let alias = identifier(subject)?;
+    let subject = alias_from_proto("subject", Some(&alias))
+        .map_err(|refused| Failure::new("read --subject", refused))?;
+    let dir = data_dir.display();
+    let digest = access::digest_in(data_dir, &subject)
+        .map_err(|error| Failure::new(format!("read `calls/subject.key` in `{dir}`"), error))?;
+    digest.ok_or_else(|| {
+        Failure::plain(format!(
+            "`{dir}` has no `calls/subject.key`, without which no subject is found in its records: name the data directory \
+             of the service, or copy that file too"
+        ))
+    })
 }
 
 fn tell_call(call: &CallRecord, as_json: bool) {
@@ -184,6 +211,7 @@ fn tell_call(call: &CallRecord, as_json: bool) {
             "department": call.department, "address": call.address, "call": call.call,
             "outcome": call.outcome, "why": call.why, "document_no": call.document_no,
             "unmasked_for": call.unmasked_for,
+            "reason": call.reason, "subject_digest": call.subject_digest,
         });
         say!("{line}");
         return;
@@ -206,7 +234,7 @@ fn tell_call(call: &CallRecord, as_json: bool) {
         ) {
             ("", "", "") => String::new(),
             ("", "", unmasked_for) => format!("  in full for {unmasked_for}"),
-            ("", document_no, _) => format!("  by {document_no}"),
+            ("", document_no, _) => format!("  by {document_no}: {}", or_dash(&call.reason)),
             (why, ..) => format!("  ({why})"),
         }
     );

@@ -1,26 +1,27 @@
 //! What is wired to what: the roles of one process, started, served, drained.
 
+mod ending;
+mod grpc;
+
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use creditgate_cases::deliveries::{self, Deliveries};
 use creditgate_cases::{self as cases, CaseLog, Cases, CasesService};
 use creditgate_console as console;
-use creditgate_gate::{self as gate, Gate, OnKafka, TurnAway};
+use creditgate_gate::{self as gate, Gate, OnKafka};
 use creditgate_measures::book::{Deployment, SourceFile};
 use creditgate_measures::event::ListCode;
 use creditgate_proto::v1;
-use creditgate_proto::v1::gate_server::GateServer;
 use creditgate_registry::book::{Signature, TrustedKeys};
 use creditgate_registry::subscriptions::Webhooks;
 use creditgate_registry::{self as registry, Registry};
-use creditgate_runtime::access::{self, AccessService, Calls, Policy};
+use creditgate_runtime::access::{self, Calls, Policy};
 use creditgate_runtime::callers::{self, Caller, Callers, Followed, Given, Loaded};
 use creditgate_runtime::check_points::{self, CheckPoints, Outlet, TopicOutlet, WebhookOutlet};
 use creditgate_runtime::clock::Clock;
 use creditgate_runtime::config::{self, Config, Role};
-use creditgate_runtime::errors::Chain;
 use creditgate_runtime::health::Readiness;
 use creditgate_runtime::journal;
 use creditgate_runtime::kafka::{self, Cluster};
@@ -38,11 +39,9 @@ use creditgate_runtime::webhook;
 use creditgate_stream::{self as stream, Stream};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tonic::transport::Server;
-use tonic_health::ServingStatus;
 
-use crate::admission::Admitted;
-use crate::incoming::{connections_max, incoming};
+use self::ending::Ending;
+use self::grpc::Grpc;
 
 /// The files of the book, and what the deployment says about it.
 #[derive(Debug, Clone)]
@@ -58,29 +57,6 @@ pub struct BookFiles {
     /// What the deployment says.
     pub deployment: Deployment,
 }
-
-/// The services whose health is told.
-const SERVICES: [&str; 9] = [
-    "Gate",
-    "Lists",
-    "Books",
-    "Procedures",
-    "Identity",
-    "Subscriptions",
-    "Cases",
-    "Deliveries",
-    "Access",
-];
-/// Largest message with the files of a book.
-const BOOK_BYTES_MAX: usize = 32 << 20;
-/// Bytes that a connection may have on their way to us.
-const CONNECTION_WINDOW: u32 = 16 << 20;
-/// Bytes that one stream may.
-const STREAM_WINDOW: u32 = 512 << 10;
-/// Bytes of a packed book, which is one message.
-const PACK_BYTES: usize = 32 << 20;
-/// Time for clients to hang up after everything under way has ended.
-const HANG_UP_WITHIN: Duration = Duration::from_millis(500);
 
 /// A running service.
 pub struct App {
@@ -236,7 +212,8 @@ impl App {
         let answers = [Role::Gate, Role::Stream];
         threads::answers_checks(answers.iter().any(|role| config.roles.contains(role)));
         let tokens = tokens(config, &clock)?;
-        let followed = followed(config, tokens.clone());
+        let lists = Arc::new(OnceLock::new());
+        let followed = followed(config, tokens.clone(), Arc::clone(&lists));
         let (loaded, policy) = callers(config, tokens.clone())?;
         for warning in &loaded.warnings {
             tracing::warn!(reason = %warning, "keys file");
@@ -282,10 +259,9 @@ impl App {
         .await?;
 
         let callers = loaded.callers.noted_by(calls.clone());
-        if let Some(policy) = policy {
-            for unknown in policy.unknown_to(&registry.live().load().book) {
-                tracing::warn!(reason = %unknown, "access policy");
-            }
+        let lists = lists.get_or_init(|| registry.live().clone());
+        for unknown in policy.iter().flat_map(|policy| unknown_to(lists, policy)) {
+            tracing::warn!(reason = %unknown, "keys file");
         }
         let grpc_addr = grpc.local_addr().unwrap_or(config.grpc_addr);
         let http_addr = http.as_ref().and_then(|http| http.local_addr().ok());
@@ -637,16 +613,30 @@ pub(crate) fn callers(
     Ok((loaded, policy))
 }
 
-/// The files that say who may call, to be read again when they change.
+/// What a policy speaks of that the book in force does not know.
+fn unknown_to(lists: &Live, policy: &Policy) -> Vec<String> {
+    let unknown = policy.unknown_to(&lists.load().book).into_iter();
+    unknown
+        .map(|told| format!("access policy, {told}"))
+        .collect()
+}
+
+/// The files that say who may call, to be read again when they change; then it is told again what is to be mended. `lists`
+/// are there once they are opened.
 fn followed(
     config: &Config,
     tokens: Option<Tokens>,
+    lists: Arc<OnceLock<Live>>,
 ) -> Followed<impl Fn() -> Result<Loaded, StartError> + Send + Sync + 'static> {
     let files = [&config.keys_file, &config.access.policy_file];
     let files = files.into_iter().flatten().cloned().collect();
     let config = config.clone();
     Followed::new(files, move || {
-        callers(&config, tokens.clone()).map(|(loaded, _)| loaded)
+        let (mut loaded, policy) = callers(&config, tokens.clone())?;
+        if let (Some(lists), Some(policy)) = (lists.get(), &policy) {
+            loaded.warnings.extend(unknown_to(lists, policy));
+        }
+        Ok(loaded)
     })
 }
 
@@ -926,219 +916,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address)
         .await
         .map_err(|source| StartError::Listen { address, source })
-}
-
-/// What gRPC serves.
-struct Grpc {
-    registry: Registry,
-    webhooks: Webhooks,
-    /// None where this process only keeps lists.
-    gate: Option<Gate>,
-    /// None where this process does not follow cases.
-    cases: Option<Cases>,
-    /// As `cases`.
-    deliveries: Option<Deliveries>,
-    readiness: Readiness,
-    callers: Callers,
-    calls: Calls,
-    tls: Option<Tls>,
-    message_bytes: usize,
-    /// Whether this process is the whole service: no other keeps simulations.
-    embedded: bool,
-}
-
-impl Grpc {
-    fn serve(
-        self,
-        tasks: &Tasks,
-        listener: TcpListener,
-        drained: Shutdown,
-    ) -> Result<(), StartError> {
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(creditgate_proto::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        let reflection_v1 = reflection().build_v1().map_err(StartError::Reflection)?;
-        // Python's library still asks by the older name.
-        let reflection_v1alpha = reflection()
-            .build_v1alpha()
-            .map_err(StartError::Reflection)?;
-        let (reporter, health) = tonic_health::server::health_reporter();
-        // Kept here: it outlives those who speak to it, and their end is told by themselves.
-        let readiness = self.readiness;
-        let connections = incoming(listener, self.tls, connections_max(), readiness.clone());
-        let shutdown = tasks.shutdown().clone();
-        tasks.spawn_named("health", async move {
-            let mut follow = readiness.follow();
-            loop {
-                let status = match follow.borrow_and_update().ready {
-                    true => ServingStatus::Serving,
-                    false => ServingStatus::NotServing,
-                };
-                reporter.set_service_status("", status).await;
-                for service in SERVICES {
-                    let name = format!("creditgate.v1.{service}");
-                    reporter.set_service_status(name, status).await;
-                }
-                tokio::select! {
-                    () = shutdown.wait() => return Ok::<_, std::io::Error>(()),
-                    changed = follow.changed() => if changed.is_err() { return Ok(()) },
-                }
-            }
-        });
-        let simulation = self.gate.as_ref().map(|gate| {
-            let server = gate
-                .simulation_service()
-                .max_decoding_message_size(self.message_bytes.max(BOOK_BYTES_MAX));
-            Admitted::new(server, self.callers.clone())
-        });
-        let simulations = self.gate.clone().filter(|_| self.embedded).map(|gate| {
-            Arc::new(move |id: &str| gate.simulated(id)) as registry::book::Simulations
-        });
-        let identity = registry::IdentityService::new(self.registry.clone())
-            .with_callers(self.callers.clone());
-        let identity = match &self.cases {
-            Some(cases) => identity.with_cases(Arc::new(cases.clone())),
-            None => identity,
-        };
-        let cases = self.cases.map(|cases| {
-            let server = CasesService::server(cases).max_decoding_message_size(self.message_bytes);
-            Admitted::new(server, self.callers.clone())
-        });
-        let deliveries = self.deliveries.map(|deliveries| {
-            let server = deliveries
-                .server()
-                .max_decoding_message_size(self.message_bytes);
-            Admitted::new(server, self.callers.clone())
-        });
-        let gate = self.gate.map(|gate| {
-            let server =
-                GateServer::new(gate.clone()).max_decoding_message_size(self.message_bytes);
-            Admitted::new(TurnAway::before(server, gate), self.callers.clone())
-        });
-        let lists = registry::Service::server(self.registry.clone())
-            .max_decoding_message_size(self.message_bytes);
-        let procedures = registry::ProceduresService::server(self.registry.clone());
-        let identity = identity
-            .server()
-            .max_decoding_message_size(self.message_bytes);
-        let books = registry::BooksService::server(self.registry, simulations)
-            .max_decoding_message_size(self.message_bytes.max(PACK_BYTES));
-        let subscriptions = self
-            .webhooks
-            .server()
-            .max_decoding_message_size(self.message_bytes);
-        let access = AccessService::server(self.callers.clone(), self.calls);
-        let server = Server::builder()
-            // Small items of an eager stream are bounded by the window in bytes, and by a share of it
-            // in frames; the default lets one stream end its connection.
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_stream_window_size(STREAM_WINDOW)
-            .add_optional_service(gate)
-            .add_optional_service(simulation)
-            .add_optional_service(cases)
-            .add_optional_service(deliveries)
-            .add_service(Admitted::new(lists, self.callers.clone()))
-            .add_service(Admitted::new(subscriptions, self.callers.clone()))
-            .add_service(Admitted::new(procedures, self.callers.clone()))
-            .add_service(Admitted::new(identity, self.callers.clone()))
-            .add_service(Admitted::new(books, self.callers.clone()))
-            .add_service(Admitted::new(access, self.callers))
-            .add_service(health)
-            .add_service(reflection_v1)
-            .add_service(reflection_v1alpha)
-            .serve_with_incoming_shutdown(connections, tasks.shutdown().waited());
-        // Once nothing is under way any more, a client that does not hang up holds up nobody.
-        tasks.spawn_named("grpc", async move {
-        tokio::select! {
-            served = server => served,
-            () = async { drained.wait().await; tokio::time::sleep(HANG_UP_WITHIN).await } => Ok(()),
-        }
-    });
-        Ok(())
-    }
-}
-
-/// Returns when nothing but a new start brings the verdicts back.
-async fn worth_starting_anew(gate: Option<&Gate>) {
-    match gate {
-        Some(gate) => gate.worth_starting_anew().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What has to be closed.
-struct Ending {
-    stream: Option<Stream>,
-    cases: Option<Cases>,
-    gate: Option<Gate>,
-    registry: Registry,
-    calls: Calls,
-    check_points: Option<CheckPoints>,
-}
-
-impl Ending {
-    /// When asked to stop: first partitions are left, then no new checks and the verdicts closed, then the lists, and a
-    /// check point covers it all.
-    fn in_order(self, tasks: &Tasks, patience: Duration, drained: Shutdown) {
-        let shutdown = tasks.shutdown().clone();
-        tasks.spawn_named("journals", async move {
-            let calls = self.calls.clone();
-            let ended = self.all(shutdown, patience, drained).await;
-            // However it ends.
-            calls.close().await;
-            ended
-        });
-    }
-
-    async fn all(
-        self,
-        shutdown: Shutdown,
-        patience: Duration,
-        drained: Shutdown,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let streamed = async {
-            match self.stream {
-                Some(stream) => stream.run(shutdown).await,
-                None => {
-                    shutdown.wait().await;
-                    Ok(())
-                }
-            }
-        };
-        tokio::select! {
-            streamed = streamed => streamed?,
-            () = self.registry.ended() => {
-                return Err("the writer of the lists ended".into());
-            }
-            () = worth_starting_anew(self.gate.as_ref()) => {
-                return Err("the disk did not confirm a verdict's record, and takes records again: \
-                            whoever starts this service anew finds what was recorded".into());
-            }
-        }
-        if let Some(cases) = self.cases
-            && let Err(error) = cases.close().await
-        {
-            tracing::error!({ field::ERROR } = %error, "the journal of cases had failed before it was closed");
-        }
-        let closed = match self.gate {
-            Some(gate) => gate.close(patience).await,
-            None => Ok(()),
-        };
-        self.registry.close().await;
-        self.calls.record().await;
-        if let Some(check_points) = &self.check_points
-            && let Err(error) = check_points.put().await
-        {
-            tracing::error!({ field::ERROR } = %Chain(&error), "no last check point");
-        }
-        drained.request();
-        if let Some(check_points) = &self.check_points
-            && let Err(error) = check_points.send().await
-        {
-            tracing::error!({ field::ERROR } = %Chain(&error), "the anchor does not have the last check point");
-        }
-        closed.map_err(Box::<dyn std::error::Error + Send + Sync>::from)
-    }
 }

@@ -13,6 +13,7 @@ use crate::cli::{
 };
 use crate::client::Client;
 use crate::failure::Failure;
+use crate::identity::identifier;
 
 /// Items asked for at once.
 const PAGE: usize = 1_000;
@@ -107,20 +108,18 @@ pub async fn due(args: DueArgs) -> Result<ExitCode, Failure> {
 
 /// Opens a procedure.
 pub async fn open(args: OpenProcedureArgs) -> Result<ExitCode, Failure> {
-    let subject = match &args.id {
-        None => None,
-        Some(id) => {
-            let (id_type, id) = id.split_once(':').ok_or_else(|| {
-                Failure::plain("--id is TYPE:VALUE, such as USCC:91219999MAYG58BR3Q")
-            })?;
-            Some(v1::SubjectQuery {
-                id_type: id_type.to_owned(),
-                id: id.to_owned(),
-                name: args.name.unwrap_or_default(),
-                ..v1::SubjectQuery::default()
-            })
-        }
+    let named = args.id.as_deref().map(identifier).transpose()?;
+    let (about, of_subject) = match args.entry {
+        Some(_) => (None, named),
+        None => (named, None),
     };
+    let name = args.name.unwrap_or_default();
+    let subject = about.map(|about| v1::SubjectQuery {
+        id_type: about.id_type,
+        id: about.id,
+        issuer: about.issuer,
+        name,
+    });
     let mut client = Client::connect(&args.server).await?;
     let opened = client
         .procedures
@@ -135,6 +134,7 @@ pub async fn open(args: OpenProcedureArgs) -> Result<ExitCode, Failure> {
             authority: args.authority.unwrap_or_default(),
             until: text_of(args.until),
             force: args.force,
+            of_subject,
         })
         .await
         .map_err(|status| Failure::new("open the procedure", status))?
@@ -504,6 +504,7 @@ mod tests {
             "creditgate lists change E1 --to REPAIRED --document D1 --reason r --effective-at 2026-06-10",
             "creditgate lists due --until 2026-12-31 --kind ends,limit --overdue",
             "creditgate lists procedure open objection E1 --by a --document D1 --reason r",
+            "creditgate lists procedure open objection E1 --id USCC:1 --by a --document D1 --reason r",
             "creditgate lists procedure open talk --id USCC:1 --authority x --by a --document D1 --reason r",
             "creditgate lists procedure step P1-1 decided --outcome upheld --by a --document D --reason r",
             "creditgate lists procedure list --open",

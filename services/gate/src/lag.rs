@@ -3,8 +3,9 @@
 //! A processor that has more to do than it can shows nowhere else: no queue of ours grows, each request waits in the
 //! runtime's own before anything of it is looked at. A task that wakes at fixed times and then stands in that line sees how
 //! long it is. When it is long twice in a row while many checks come, fewer of the further ones are taken, the fewer the
-//! longer it is, and bit by bit more again while the line is short. By little at a time: whoever is turned away comes back
-//! a second later, and if many are at once, they come back at once. One late time alone is a pause of the machine, after
+//! longer it is, and bit by bit more again while the line is short, the longer it has been short the more. By little at a
+//! time: whoever is turned away comes back a second later, and if many are at once, they come back at once; and what is
+//! just enough is kept longest. One late time alone is a pause of the machine, after
 //! which everything goes on as before; and where few checks come, they are not what keeps the processor busy.
 
 use std::future::poll_fn;
@@ -42,8 +43,9 @@ const MANY: f64 = 500.0;
 const ALL: u32 = 256;
 const LEAST: u32 = 8;
 
-/// By how much the share grows with each look that was in time.
-const MORE: u32 = 1;
+/// The share grows with each look that was in time by one of these parts of a step for each such look in a row: slowly
+/// where there has just been too much, and to all within half a second where there is not.
+const PARTS: u32 = 16;
 
 /// See the module. Cheap to ask.
 #[derive(Debug)]
@@ -128,6 +130,9 @@ async fn stand_in_line() {
 #[derive(Debug)]
 struct Seen {
     late_in_a_row: u32,
+    in_time_in_a_row: u32,
+    /// Of [`PARTS`], what the share has grown by beyond whole steps.
+    parts: u32,
     share: u32,
 }
 
@@ -135,6 +140,8 @@ impl Default for Seen {
     fn default() -> Self {
         Self {
             late_in_a_row: 0,
+            in_time_in_a_row: 0,
+            parts: 0,
             share: ALL,
         }
     }
@@ -146,13 +153,20 @@ impl Seen {
         let many = f64::from(arrived) >= MANY * (EVERY + late_by).as_secs_f64();
         if late_by >= LATE && many {
             self.late_in_a_row += 1;
+            self.in_time_in_a_row = 0;
+            self.parts = 0;
             if self.late_in_a_row >= TIMES {
                 self.share = (self.share * kept_permille(late_by) / 1_000).max(LEAST);
             }
         } else {
             self.late_in_a_row = 0;
             if late_by < IN_TIME || !many {
-                self.share = (self.share + MORE).min(ALL);
+                self.in_time_in_a_row = (self.in_time_in_a_row + 1).min(PARTS * ALL);
+                self.parts += self.in_time_in_a_row;
+                self.share = (self.share + self.parts / PARTS).min(ALL);
+                self.parts %= PARTS;
+            } else {
+                self.in_time_in_a_row = 0;
             }
         }
         self.share
@@ -178,13 +192,19 @@ mod tests {
         let many = [500, 2, 15, 15, 30, 45, 900].map(|millis| (millis, 1_000));
         assert_eq!(many.map(&mut note), [256, 256, 256, 250, 187, 93, 46]);
         // Between late and in time it stays.
-        let many = [14, 15, 14, 8, 7].map(|millis| (millis, 1_000));
-        assert_eq!(many.map(&mut note), [46, 46, 46, 46, 47]);
+        let many = [14, 15, 14, 8].map(|millis| (millis, 1_000));
+        assert_eq!(many.map(&mut note), [46; 4]);
         // 22 in 45 ms are fewer than 500 a second.
-        assert_eq!([(40, 22); 3].map(&mut note), [48, 49, 50]);
-        assert_eq!([(40, 23); 2].map(&mut note), [50, 29]);
+        assert_eq!(
+            [(40, 22); 8].map(&mut note),
+            [46, 46, 46, 46, 46, 47, 47, 48]
+        );
+        assert_eq!([(40, 23); 2].map(&mut note), [48, 28]);
         let never_none = [(45, 1_000); 20].map(&mut note);
         assert_eq!(never_none[19], LEAST);
+        // Twice as much after 16 looks in time, all after 89: half a second.
+        let more = [(7, 1_000); 89].map(&mut note);
+        assert_eq!([more[15], more[87], more[88]], [16, 252, ALL]);
     }
 
     #[test]

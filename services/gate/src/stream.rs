@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use creditgate_proto::codec::is_unreadable;
 use creditgate_proto::{Refused, v1};
-use creditgate_runtime::callers::Caller;
+use creditgate_runtime::callers::{Caller, Permission, Standing};
 use creditgate_runtime::journal::Receipt;
 use creditgate_runtime::metrics::Transport;
 use futures::stream::{self, Stream, StreamExt};
@@ -67,18 +67,23 @@ impl Gate {
     }
 }
 
-/// Reads requests until they end, the reader leaves, or the gate closes.
+/// Reads requests until they end, the reader leaves, the gate closes, or the caller may not go on.
 async fn read(
     inner: Arc<Inner>,
     mut requests: impl Stream<Item = Result<v1::CheckStreamRequest, Status>> + Unpin,
     caller: Caller,
     groups: mpsc::Sender<Result<Group, Status>>,
 ) {
+    let mut standing = Standing::new(caller, Permission::Check);
     loop {
         // Room for the result first: without it nothing is read.
         let place = tokio::select! {
             biased;
             () = inner.admission.closed() => return,
+            ended = standing.ended() => {
+                let _ = groups.send(Err(ended.status())).await;
+                return;
+            }
             place = groups.reserve() => place,
         };
         let Ok(place) = place else {
@@ -87,9 +92,13 @@ async fn read(
         let first = tokio::select! {
             biased;
             () = inner.admission.closed() => return,
+            ended = standing.ended() => {
+                place.send(Err(ended.status()));
+                return;
+            }
             first = requests.next() => first,
         };
-        let (group, end) = gather(first, &mut requests, &inner, &caller).await;
+        let (group, end) = gather(first, &mut requests, &inner, standing.caller()).await;
         if !group.items.is_empty() {
             let room = inner.admit_group(group.items.len()).await;
             let group = check(Arc::clone(&inner), group, room);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use creditgate_proto::journal::v1::VerdictRecord;
 use creditgate_proto::records::kind;
 use creditgate_proto::v1;
-use creditgate_runtime::callers::Caller;
+use creditgate_runtime::callers::{Caller, Permission, Standing};
 use creditgate_runtime::journal::{Journal, Position, ReadError};
 use prost::Message;
 use tokio::sync::mpsc;
@@ -47,14 +47,25 @@ async fn pump(
     reader: Caller,
     sender: mpsc::Sender<Result<v1::WatchVerdictsResponse, Status>>,
 ) {
-    let wanted = Arc::new(Wanted { request, reader });
+    let request = Arc::new(request);
+    let mut standing = Standing::new(reader, Permission::Watch);
     let mut head = inner.records.journal().subscribe();
-    let mut next = From::Asked(wanted.request.from_position);
+    let mut next = From::Asked(request.from_position);
     loop {
         head.mark_unchanged();
-        let (records, looked_for) = (Arc::clone(&inner.records), Arc::clone(&wanted));
+        let wanted = match standing.still() {
+            Ok(reader) => Wanted {
+                request: Arc::clone(&request),
+                reader: reader.clone(),
+            },
+            Err(ended) => {
+                let _ = sender.send(Err(ended.status())).await;
+                return;
+            }
+        };
+        let records = Arc::clone(&inner.records);
         let read =
-            tokio::task::spawn_blocking(move || read(records.journal(), next, &looked_for)).await;
+            tokio::task::spawn_blocking(move || read(records.journal(), next, &wanted)).await;
         let found = match read {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
@@ -75,7 +86,7 @@ async fn pump(
         if !found.at_head {
             continue;
         }
-        if !wanted.request.follow {
+        if !request.follow {
             return;
         }
         tokio::select! {
@@ -84,6 +95,10 @@ async fn pump(
                 return;
             }
             () = sender.closed() => return,
+            ended = standing.ended() => {
+                let _ = sender.send(Err(ended.status())).await;
+                return;
+            }
             changed = head.changed() => if changed.is_err() {
                 return;
             },
@@ -169,7 +184,7 @@ pub(crate) fn boundary(journal: &Journal, position: u64) -> Result<Position, Rea
 
 /// What is looked for, and by whom.
 struct Wanted {
-    request: v1::WatchVerdictsRequest,
+    request: Arc<v1::WatchVerdictsRequest>,
     reader: Caller,
 }
 

@@ -96,9 +96,7 @@ impl History for Archive {
         event: &Event,
         book: &Book,
     ) -> Result<Lists, HistoryError> {
-        if version.log_id != self.log.log_id() || version.seq > self.log.head().sequence {
-            return Err(HistoryError::Unknown(format!("list version {version}")));
-        }
+        self.log.has_version(version)?;
         lists_read(&self.log, version.seq, book, keys_of(event, book))
             .map_err(|error| HistoryError::Log(Box::new(error)))
     }

@@ -166,10 +166,7 @@ impl History for Past {
         event: &Event,
         book: &Book,
     ) -> Result<Lists, HistoryError> {
-        let head = self.log.head().sequence;
-        if version.log_id != self.log.log_id() || version.seq > head {
-            return Err(HistoryError::Unknown(format!("list version {version}")));
-        }
+        self.log.has_version(version)?;
         let current = self.live.load();
         if current.lists.version() == version && current.lists.normalised_by(book.simplify()) {
             return Ok(current.lists.clone());

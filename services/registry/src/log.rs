@@ -145,6 +145,17 @@ impl ChangeLog {
         self.journal.head()
     }
 
+    /// Whether a version of the lists is one of this log.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(crate) fn has_version(&self, version: ListVersion) -> Result<(), HistoryError> {
+        match version.log_id == self.log_id && version.seq <= self.head().sequence {
+            true => Ok(()),
+            false => Err(HistoryError::Unknown(format!("list version {version}"))),
+        }
+    }
+
     /// The version of the lists at this number.
     #[must_use]
     pub const fn version(&self, seq: u64) -> ListVersion {

@@ -48,6 +48,14 @@ impl Subject {
         Ok(Self { identifier, name })
     }
 
+    /// The subject that an identifier designates.
+    pub(crate) const fn by(identifier: Identifier) -> Self {
+        Self {
+            identifier: Some(identifier),
+            name: None,
+        }
+    }
+
     /// The identifier it is asked by.
     pub(crate) const fn identifier(&self) -> Option<&Identifier> {
         self.identifier.as_ref()

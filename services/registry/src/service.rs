@@ -7,7 +7,7 @@ use creditgate_measures::entry::{Entry, StoredEntry};
 use creditgate_proto::v1::lists_server::{Lists, ListsServer};
 use creditgate_proto::{Refused, status, v1};
 use creditgate_runtime::access::Sees;
-use creditgate_runtime::callers::{Caller, Permission, permitted, permitted_to_see};
+use creditgate_runtime::callers::{Caller, Permission, Standing, permitted, permitted_to_see};
 use creditgate_runtime::metrics::ChangeRefusal;
 use rustc_hash::FxHashSet;
 use tokio::sync::mpsc;
@@ -154,14 +154,15 @@ impl Lists for Service {
         &self,
         request: Request<v1::WatchEntriesRequest>,
     ) -> Result<Response<Self::WatchEntriesStream>, Status> {
-        let (_, sees) = permitted_to_see(&request, Permission::Watch)?;
+        let (watcher, sees) = permitted_to_see(&request, Permission::Watch)?;
         let asked = request.into_inner();
         let filter = Filter::of_watch(&asked, &self.registry.live().load().book)
             .map_err(|refused| status::refused_status(&refused))?;
         let (out, stream) = mpsc::channel(WATCH_AHEAD);
-        let (from, follow) = (asked.from_seq, asked.follow);
+        let standing = Standing::new(watcher, Permission::Watch);
+        let span = (asked.from_seq, asked.follow);
         let registry = self.registry.clone();
-        tokio::spawn(watch(registry, from, follow, filter, sees, out));
+        tokio::spawn(watch(registry, span, filter, sees, standing, out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 

@@ -1190,3 +1190,47 @@ fn an_identifier_prints_masked_in_what_is_kept() {
     let key = creditgate_registry::desk::identity::SubjectKey::of(&identifier);
     assert!(!format!("{key:?}").contains(&invented::uscc(1)));
 }
+
+#[tokio::test]
+async fn an_objection_for_a_subject_is_to_an_entry_of_it_under_whichever_identifier() {
+    let desk = Desk::new();
+    desk.import(rows(1..3)).await;
+    let procedures = ProceduresService::new(desk.registry.clone());
+    let open = |entry_id: String, of: v1::Alias| {
+        let asked = v1::OpenProcedureRequest {
+            kind: "objection".to_owned(),
+            entry_id,
+            by: "示例申请人".to_owned(),
+            document_no: "示例窗收1号".to_owned(),
+            reason: "示例事由".to_owned(),
+            of_subject: Some(of),
+            ..Default::default()
+        };
+        procedures.open(desk.ask(asked))
+    };
+    let none = open("E-NONE".to_owned(), uscc(2)).await;
+    let none = none.expect_err("no entry");
+    assert_eq!(none.code(), Code::NotFound);
+    for other in [uscc(2), reg15(7)] {
+        let refused = open(support::id(1), other).await;
+        let refused = refused.expect_err("an entry of somebody else");
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (none.code(), none.message())
+        );
+    }
+    let unsound = v1::Alias {
+        id: "91219999MAYG58BR3X".to_owned(),
+        ..uscc(2)
+    };
+    let unsound = open(support::id(1), unsound).await;
+    let unsound = unsound.expect_err("its check digit is wrong");
+    assert_eq!(unsound.code(), Code::InvalidArgument);
+    assert!(unsound.message().contains("of_subject"), "{unsound:?}");
+
+    let merged = desk.merge(uscc(1), reg15(7)).await;
+    merged.expect("one subject under two numbers");
+    let opened = open(support::id(1), reg15(7)).await.expect("its own now");
+    let opened = opened.into_inner().procedure.expect("it");
+    assert_eq!(opened.entry_id, support::id(1));
+}

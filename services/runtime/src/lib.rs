@@ -11,6 +11,7 @@ pub mod hex;
 pub mod journal;
 pub mod kafka;
 pub mod live;
+mod look;
 pub mod metrics;
 pub mod origin;
 pub mod ports;

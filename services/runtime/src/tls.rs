@@ -23,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
 use crate::errors::Chain;
+use crate::look::next_look;
 use crate::shutdown::Shutdown;
 
 /// Longest time for a handshake; who takes longer holds a connection for nothing.
@@ -143,15 +144,10 @@ impl Tls {
     /// logged, and what was in use stays.
     pub async fn follow(self, shutdown: Shutdown) {
         loop {
-            tokio::select! {
-                () = shutdown.wait() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
             let looking = self.clone();
-            // Files may lie on a disk that hangs.
-            let looked = tokio::select! {
-                () = shutdown.wait() => return,
-                looked = tokio::task::spawn_blocking(move || looking.look()) => looked,
+            let look = move || looking.look();
+            let Some(looked) = next_look(LOOK_EVERY, &shutdown, look).await else {
+                return;
             };
             match looked {
                 Ok(Ok(true)) => {

@@ -65,7 +65,7 @@ pub struct LastEvent {
     pub position: u64,
     /// Its stage.
     pub stage: String,
-    /// Its region, six digits.
+    /// Where the case is, six digits: where the last event of the system that began it took place.
     pub region: String,
     /// Its verdict, not that of a review.
     #[serde(with = "stored::id")]
@@ -193,6 +193,10 @@ impl CaseState {
         if was != Some(Phase::Open) {
             happened.push(Happened::Opened);
         }
+        // The case stays the matter of the system whose events it began with: another one, which may have numbers of its own
+        // that are alike, neither takes it to its region nor makes another scenario of it.
+        let at_home = self.began_with(&facts.source);
+        let moves = at_home || facts.scenario == self.scenario;
         // Of two at one time the one that was taken in later: that order is the same everywhere.
         let later = |known: &LastEvent| last.occurred_at >= known.occurred_at;
         match &mut self.life {
@@ -215,14 +219,24 @@ impl CaseState {
                 life.closed_why.clear();
                 life.closing = None;
                 life.opened_at = life.opened_at.min(facts.occurred_at);
-                if later(&life.last) {
+                if moves && later(&life.last) {
                     self.scenario.clone_from(&facts.scenario);
                     self.latest = Some(facts.verdict_id);
-                    life.last = last;
+                    let region = match at_home {
+                        true => last.region.clone(),
+                        false => life.last.region.clone(),
+                    };
+                    life.last = LastEvent { region, ..last };
                 }
             }
         }
         self.take_checks(facts, subjects);
+    }
+
+    /// Whether the first event of the case came from this system.
+    fn began_with(&self, source: &str) -> bool {
+        let first = self.verdicts.first();
+        first.is_none_or(|first| first.event.0 == source)
     }
 
     fn take_checks(&mut self, facts: &VerdictFacts, subjects: &[u32]) {
@@ -351,7 +365,7 @@ impl CaseState {
             .is_some_and(|life| life.phase == Phase::Open)
     }
 
-    /// Where its last event took place, six digits; empty where no verdict of it was taken in.
+    /// Where the last event of the system that began it took place, six digits; empty where no verdict of it was taken in.
     #[must_use]
     pub fn region(&self) -> &str {
         self.life.as_ref().map_or("", |life| &life.last.region)

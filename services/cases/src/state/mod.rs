@@ -48,7 +48,7 @@ pub use terms::{Stage, Terms};
 pub struct CaseState {
     /// Business number.
     pub case_id: String,
-    /// Scenario of its last event.
+    /// Scenario of the last event of the system that began it.
     pub scenario: String,
     /// Where it is; `None`: no verdict of it was taken in.
     pub life: Option<Life>,

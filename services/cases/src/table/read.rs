@@ -303,9 +303,21 @@ impl Lookup {
         Ok(rows.into_iter().collect())
     }
 
-    /// How many cases are open.
-    pub(crate) fn open_cases(&self) -> Result<u64, Error> {
-        self.count("SELECT count(*) FROM cases WHERE open", Vec::new())
+    /// How many reviews of these cases wait.
+    pub(crate) fn waiting_of(&self, whose: &Whose) -> Result<u64, Error> {
+        let mut which = Where::default();
+        whose.limit_children(&mut which);
+        let sql = format!("SELECT count(*) FROM pending {}", which.text());
+        self.count(&sql, which.values)
+    }
+
+    /// How many of these cases are open.
+    pub(crate) fn open_cases(&self, whose: &Whose) -> Result<u64, Error> {
+        let mut which = Where::default();
+        which.and("open", []);
+        whose.limit(&mut which);
+        let sql = format!("SELECT count(*) FROM cases {}", which.text());
+        self.count(&sql, which.values)
     }
 
     fn count(&self, sql: &str, values: Vec<Value>) -> Result<u64, Error> {

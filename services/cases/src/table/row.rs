@@ -13,7 +13,7 @@ use super::{Error, Seal};
 pub(crate) struct Row<'a> {
     pub case_id: &'a str,
     pub scenario: &'a str,
-    /// Where its last event took place, six digits.
+    /// Where it is ([`crate::state::CaseState::region`]), six digits; empty: nobody knows.
     pub region: &'a str,
     pub open: bool,
     /// Measures in it may still have to be lifted.

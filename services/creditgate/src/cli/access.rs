@@ -47,7 +47,8 @@ pub struct PolicyArgs {
   window_clerk            subject              tells subjects what is kept of them, takes their objections
 The three before the last are duties of administrators: nobody may hold two of them. Matters bound what business callers
 ask, and which verdicts and cases others read, `lists` which entries they see; simulations, deliveries and subjects'
-reports are open to whoever has the role. `views` say what a purpose may know of a verdict.
+reports are open to whoever has the role. `views` say what a purpose may know of a verdict. `checks_per_second` bounds
+checks, `reports_per_hour` (60 where it is not said) the reports of a window_clerk.
 
 A policy whose cases do not hold is refused, by the service, too.
 
@@ -111,7 +112,8 @@ copy; `creditgate journal verify` proves it like the other journals.
 
 Examples:
   creditgate access calls --data-dir ./data --refused
-  creditgate access calls --data-dir ./data --caller li.si --json"
+  creditgate access calls --data-dir ./data --caller li.si --json
+  creditgate access calls --data-dir ./data --subject USCC:91219999MAYG58BR3Q"
 )]
 pub struct CallsArgs {
     /// The data directory, or a copy of it.
@@ -126,6 +128,9 @@ pub struct CallsArgs {
     /// Only calls that were refused.
     #[arg(long)]
     pub refused: bool,
+    /// Only reports of this subject, as TYPE:VALUE or OTHER:ISSUER:VALUE; the records name it by a digest.
+    #[arg(long, value_name = "TYPE:VALUE")]
+    pub subject: Option<String>,
     /// One JSON object a line.
     #[arg(long)]
     pub json: bool,

@@ -108,6 +108,8 @@ pub struct ToldArgs {
 #[command(after_help = "Examples:
   creditgate lists procedure open objection E-B07-1 --by 示例公司 --document 示例收1号 --reason 已履行完毕
   creditgate lists procedure open repair E-B02-1 --by 示例公司 --document 示例收2号 --reason 已纠正
+  creditgate lists procedure open objection E-B07-1 --id USCC:91219999MAYG58BR3Q --by 示例公司 \\
+    --document 示例窗收3号 --reason 已履行完毕
   creditgate lists procedure open commitment --id USCC:91219999MAYG58BR3Q --authority 示例局 \\
     --by 示例公司 --document 示例诺1号 --reason 容缺受理 --until 2026-12-31")]
 pub struct OpenProcedureArgs {
@@ -119,11 +121,12 @@ pub struct OpenProcedureArgs {
     /// Id of the entry it is about.
     #[arg(required_unless_present = "id")]
     pub entry: Option<String>,
-    /// The subject of a talk or commitment that is about no entry, as TYPE:VALUE.
-    #[arg(long, value_name = "TYPE:VALUE", conflicts_with = "entry")]
+    /// The subject, as TYPE:VALUE or OTHER:ISSUER:VALUE: of a talk or commitment that is about no entry; or whose the entry
+    /// has to be, which a clerk at a window says.
+    #[arg(long, value_name = "TYPE:VALUE")]
     pub id: Option<String>,
-    /// Name of that subject.
-    #[arg(long, requires = "id")]
+    /// Name of a subject without an entry.
+    #[arg(long, requires = "id", conflicts_with = "entry")]
     pub name: Option<String>,
     /// Who, when and why.
     #[command(flatten)]

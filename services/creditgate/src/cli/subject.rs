@@ -15,9 +15,9 @@ pub enum SubjectCommand {
 #[derive(Debug, Args)]
 #[command(
     after_help = "For whoever serves subjects at a window (窗口人员): needs the permission `subject`. Identifiers of other parties \
-are masked. Of whom nothing is kept the report says so. The number of the document stands in the record of calls.
+are masked. Of whom nothing is kept the report says so. Document and reason stand in the record of calls, with a keyed digest of the subject.
 
-An objection or an application for repair that is handed in is opened with `creditgate lists procedure open`.
+An objection or an application for repair that is handed in is opened with `creditgate lists procedure open … --id TYPE:VALUE`.
 
 Example:
   creditgate subject report USCC:91219999MAYG58BR3Q --reason 本人申请查询 --document 示例窗〔2026〕1号"
@@ -29,7 +29,7 @@ pub struct SubjectReportArgs {
     /// An identifier of the subject, as TYPE:VALUE, or as OTHER:ISSUER:VALUE.
     #[arg(value_name = "TYPE:VALUE")]
     pub subject: String,
-    /// Why it is asked for.
+    /// Why it is asked for; at most 200 characters.
     #[arg(long)]
     pub reason: String,
     /// Number of the document by which it is asked for, such as that of the application.

@@ -51,14 +51,8 @@ fn entries(entries: &[Listed]) -> Result<Value, Failure> {
 /// The rows with their legal bases, and the lists on which the entries stand.
 fn measures(parts: &Parts) -> Value {
     let rows: Vec<Value> = parts.rows.iter().map(|row| json::row(row)).collect();
-    let mut codes: Vec<&str> = parts
-        .entries
-        .iter()
-        .map(|listed| listed.entry.list.as_str())
-        .collect();
-    codes.sort_unstable();
-    codes.dedup();
-    let lists: Vec<Value> = codes
+    let lists: Vec<Value> = parts
+        .list_codes()
         .into_iter()
         .filter_map(|code| parts.book.list(code))
         .map(|list| json::list(list))

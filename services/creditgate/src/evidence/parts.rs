@@ -1,6 +1,6 @@
 //! What a package says: its raw files read, each held against what the others say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use creditgate_gate::verdict_record;
@@ -102,6 +102,12 @@ impl Parts {
     pub fn entry(&self, entry_id: &str) -> Option<&Entry> {
         let mut entries = self.entries.iter().map(|listed| &listed.entry);
         entries.find(|entry| entry.entry_id.as_str() == entry_id)
+    }
+
+    /// The codes of the lists on which the entries stand, each once.
+    pub fn list_codes(&self) -> BTreeSet<&str> {
+        let entries = self.entries.iter();
+        entries.map(|listed| listed.entry.list.as_str()).collect()
     }
 
     /// The row of a measure that the verdict names.

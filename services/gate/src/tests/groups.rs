@@ -1,5 +1,6 @@
 //! Batches and streams.
 
+use creditgate_runtime::callers::hash_key;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
@@ -217,4 +218,56 @@ async fn a_stream_ends_with_its_answers_when_the_gate_closes() {
     assert_eq!(told(&first.result.unwrap()), "e1");
     gate.close(Duration::from_secs(10)).await.unwrap();
     assert!(responses.next().await.is_none());
+}
+
+#[tokio::test]
+async fn streams_go_on_with_what_holds_now_or_end() {
+    let world = World::new();
+    let gate = world.open();
+    let path = world.dir.path().join("keys.yaml");
+    let callers = |key: &str, may: &str| {
+        let key = hash_key(key);
+        let file = format!("callers:\n- {{name: platform, key_sha256: {key}, may: [{may}]}}\n");
+        std::fs::write(&path, file).unwrap();
+        Callers::load(&path).unwrap().callers
+    };
+    let known = callers("first", "check, watch");
+    let begin = |key: &str| {
+        let caller = known.authenticate(&Shown::authorization(&format!("Bearer {key}")));
+        let caller = caller.unwrap();
+        let (sender, requests) = mpsc::channel(8);
+        let requests = ReceiverStream::new(requests);
+        let watching = v1::WatchVerdictsRequest {
+            follow: true,
+            ..v1::WatchVerdictsRequest::default()
+        };
+        let checks = gate.answer_stream(requests, caller.clone(), tracing::Span::none());
+        (sender, checks, gate.watch(watching, caller))
+    };
+    let (sender, mut checks, mut verdicts) = begin("first");
+
+    // Read again with the same key: it goes on.
+    known.renew(&callers("first", "check, watch, read"));
+    let one = item(Some(event(1, 1, "evaluate")), "");
+    sender.send(Ok(one)).await.unwrap();
+    let answer = checks.next().await.unwrap().unwrap();
+    assert_eq!(told(&answer.result.unwrap()), "e1");
+    let seen = verdicts.next().await.unwrap().unwrap();
+    assert_eq!(seen.verdict.unwrap().event_id, "e1");
+
+    // The key was given away and replaced: whoever holds the old one is out.
+    known.renew(&callers("second", "check, watch"));
+    let ended = checks.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.code(), Code::Unauthenticated);
+    assert!(checks.next().await.is_none());
+    let ended = verdicts.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.code(), Code::Unauthenticated);
+
+    // Known by the same key, and may not any more.
+    let (_sender, mut checks, mut verdicts) = begin("second");
+    known.renew(&callers("second", "read"));
+    let ended = checks.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.code(), Code::PermissionDenied);
+    let ended = verdicts.next().await.unwrap().unwrap_err();
+    assert_eq!(ended.code(), Code::PermissionDenied);
 }

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use creditgate_proto::{status, v1};
 use creditgate_runtime::access::Sees;
+use creditgate_runtime::callers::Standing;
 use tokio::sync::mpsc;
 use tonic::Status;
 
@@ -14,13 +15,14 @@ use crate::seen;
 /// Records read in one go: after so many it is looked whether anybody still watches.
 const RECORDS_AT_ONCE: u64 = 50_000;
 
-/// Sends the changes that the watcher sees until the end of the log, or for ever.
+/// Sends the changes that the watcher sees, from a number on, until the end of the log, or for ever, as long as it may see
+/// them. What it sees (`began`: when it was let in) is looked up anew whenever it is read again who may call.
 pub(crate) async fn watch(
     registry: Registry,
-    from_seq: u64,
-    follow: bool,
+    (from_seq, follow): (u64, bool),
     filter: Filter,
-    sees: Sees,
+    began: Sees,
+    mut standing: Standing,
     out: mpsc::Sender<Result<v1::WatchEntriesResponse, Status>>,
 ) {
     let mut from = from_seq.max(1);
@@ -32,12 +34,19 @@ pub(crate) async fn watch(
             if out.is_closed() {
                 return;
             }
+            let sees = match standing.still() {
+                Ok(watcher) => watcher.still_sees(&began),
+                Err(ended) => {
+                    let _ = out.send(Err(ended.status())).await;
+                    return;
+                }
+            };
             let (log, live, sender) = (
                 registry.past().log().clone(),
                 registry.live().load_full(),
                 out.clone(),
             );
-            let (wanted, sees) = (filter.with(&live.book), sees.clone());
+            let wanted = filter.with(&live.book);
             let reading = tokio::task::spawn_blocking(move || {
                 let mut send = |change| {
                     let Some(change) = seen::watched(&sees, change) else {
@@ -67,6 +76,10 @@ pub(crate) async fn watch(
         }
         tokio::select! {
             () = out.closed() => return,
+            ended = standing.ended() => {
+                let _ = out.send(Err(ended.status())).await;
+                return;
+            }
             () = registry.ended() => {
                 let stopping = status::unavailable_status("stopping", "the registry has stopped");
                 let _ = out.send(Err(stopping)).await;

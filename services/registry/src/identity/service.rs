@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use creditgate_proto::subject::alias_from_proto;
 use creditgate_proto::v1::identity_server::{Identity, IdentityServer};
 use creditgate_proto::{Refused, status, v1};
+use creditgate_runtime::access::ReportAsked;
 use creditgate_runtime::callers::{
-    Caller, Callers, Permission, permitted, permitted_on, permitted_to_see,
+    Caller, Callers, Permission, permitted, permitted_report, permitted_to_see,
 };
 use creditgate_runtime::metrics::ChangeRefusal;
 use creditgate_runtime::ports::{Answer, CasesOfSubject, OfSubject, SubjectCases};
@@ -133,13 +135,15 @@ impl Identity for IdentityService {
         &self,
         request: Request<v1::GetSubjectReportRequest>,
     ) -> Result<Response<v1::GetSubjectReportResponse>, Status> {
-        // The record of calls has it only as far as it is one.
-        let document_no = report::document_no(&request.get_ref().document_no);
-        permitted_on(
-            &request,
-            Permission::Subject,
-            document_no.unwrap_or_default(),
-        )?;
+        // The record of calls has each part only as far as it is one.
+        let asked = request.get_ref();
+        let subject = alias_from_proto("subject", asked.subject.as_ref()).ok();
+        let noted = ReportAsked {
+            document_no: report::document_no(&asked.document_no).unwrap_or_default(),
+            reason: report::reason(&asked.reason).unwrap_or_default(),
+            subject: subject.as_ref(),
+        };
+        permitted_report(&request, &noted)?;
         let asked = report::Asked::read(request.into_inner())
             .map_err(|refused| status::refused_status(&refused))?;
         let (registry, views) = (self.registry.clone(), self.views.clone());

@@ -23,6 +23,7 @@ use crate::desk::identity::{Fact, IdentityChange};
 use crate::desk::{Desk, Inspection, shown as desk_shown};
 use crate::follow::log_unreadable;
 use crate::history::record_of;
+use crate::keeper::View;
 use crate::lookup::Subject;
 use crate::past_entries::{Viewpoint, entry_standing};
 use crate::registry::Registry;
@@ -186,18 +187,7 @@ impl Gathered {
         book: &creditgate_measures::book::Book,
     ) -> Self {
         let entries = subject.entries(lists, book.simplify());
-        let mut identifiers = desk.identity.group(subject.identifier());
-        loop {
-            let before = identifiers.len();
-            for entry in entries.values() {
-                if own(entry).any(|own| identifiers.iter().any(|i| i.same_subject(own))) {
-                    identifiers.extend(own(entry).cloned());
-                }
-            }
-            if identifiers.len() == before {
-                break;
-            }
-        }
+        let identifiers = identifiers_of(subject, &entries, desk);
         let ids = || entries.keys().map(String::as_str);
         let changes = desk
             .identity
@@ -581,6 +571,35 @@ fn inspected(inspection: &Inspection) -> v1::SubjectMoment {
 
 fn own(entry: &Entry) -> impl Iterator<Item = &Identifier> {
     entry.identifier.iter().chain(&entry.aliases)
+}
+
+/// Every identifier of a subject that has these entries: declared, or stated together with one that is known.
+fn identifiers_of(
+    subject: &Subject,
+    entries: &BTreeMap<String, Entry>,
+    desk: &Desk,
+) -> BTreeSet<Identifier> {
+    let mut identifiers = desk.identity.group(subject.identifier());
+    loop {
+        let before = identifiers.len();
+        for entry in entries.values() {
+            if own(entry).any(|own| identifiers.iter().any(|i| i.same_subject(own))) {
+                identifiers.extend(own(entry).cloned());
+            }
+        }
+        if identifiers.len() == before {
+            return identifiers;
+        }
+    }
+}
+
+/// Whether an entry lists this subject itself, under whichever of its identifiers: then it is one of those to which its
+/// report tells the ways to object. Whoever is only related to somebody listed has none.
+pub(crate) fn lists_itself(entry: &Entry, of: &Identifier, view: &View<'_>) -> bool {
+    let subject = Subject::by(of.clone());
+    let entries = subject.entries(view.lists, view.book.simplify());
+    let identifiers = identifiers_of(&subject, &entries, view.desk);
+    own(entry).any(|own| identifiers.iter().any(|i| i.same_subject(own)))
 }
 
 fn told(refused: &Refused) -> Status {

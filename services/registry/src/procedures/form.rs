@@ -1,6 +1,8 @@
 //! What a request about a procedure says, its form checked and nothing looked up yet.
 
+use creditgate_measures::identifier::Identifier;
 use creditgate_measures::time::{Date, Time};
+use creditgate_proto::subject::alias_from_proto;
 use creditgate_proto::{Refused, Violation, v1};
 use pbjson_types::Timestamp;
 
@@ -35,6 +37,8 @@ pub struct Opening {
     pub kind: Kind,
     /// Its entry, or its subject.
     pub about: About,
+    /// The subject whose entry it has to be; none: whosever it is.
+    pub of: Option<Identifier>,
     /// Who, when, why.
     pub told: Told,
     /// The authority that is to act; empty: that of the entry.
@@ -107,6 +111,17 @@ impl Form {
             self.refuse(field, "an id has no spaces in it");
         }
         id
+    }
+
+    /// An identifier of a subject.
+    pub fn identifier(&mut self, field: &str, alias: &v1::Alias) -> Option<Identifier> {
+        match alias_from_proto(field, Some(alias)) {
+            Ok(identifier) => Some(identifier),
+            Err(refused) => {
+                self.0.extend(refused.violations);
+                None
+            }
+        }
     }
 
     /// A moment.
@@ -197,8 +212,13 @@ impl Opening {
         if asked.force && kind.is_some_and(|kind| kind != Kind::Repair) {
             form.refuse("force", "only a repair may be taken before its time");
         }
+        let of = asked.of_subject.as_ref();
+        let of = of.and_then(|of| form.identifier("of_subject", of));
         let needs_entry = matches!(kind, Some(Kind::Objection | Kind::Repair));
         let entry_id = asked.entry_id.trim();
+        if entry_id.is_empty() && asked.of_subject.is_some() {
+            form.refuse("of_subject", "says whose entry it is; name the entry too");
+        }
         let about = match (entry_id.is_empty(), asked.subject) {
             (false, None) => Some(About::Entry(entry_id.to_owned())),
             (false, Some(_)) => {
@@ -221,6 +241,7 @@ impl Opening {
             (Some(kind), Some(about)) => Ok(Self {
                 kind,
                 about,
+                of,
                 told,
                 authority,
                 until,
@@ -228,6 +249,20 @@ impl Opening {
             }),
             // Told above.
             _ => Err(Refused::one("kind", "required")),
+        }
+    }
+
+    /// The same from a clerk at a window, who acts for the subject that is there.
+    ///
+    /// # Errors
+    /// When it does not say whose entry it is.
+    pub fn at_a_window(self) -> Result<Self, Refused> {
+        match self.of {
+            Some(_) => Ok(self),
+            None => Err(Refused::one(
+                "of_subject",
+                "required at a window: an identifier of the subject whose entry it is",
+            )),
         }
     }
 }

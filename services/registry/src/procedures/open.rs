@@ -12,6 +12,7 @@ use super::limits::{Course, running};
 use super::table::{Kind, Step};
 use super::{noted, step_record, taken_at};
 use crate::error::ChangeError;
+use crate::identity::subject::lists_itself;
 use crate::keeper::{Planned, View, put_of};
 use crate::life;
 use crate::lookup::Subject;
@@ -27,7 +28,16 @@ pub fn plan(asked: &Opening, view: &View<'_>) -> Result<(Vec<Planned>, String), 
         return Err(Refused::one("until", rule).into());
     }
     let entry = match &asked.about {
-        About::Entry(id) => Some(view.entry(id)?),
+        About::Entry(id) => {
+            let entry = view.entry(id)?;
+            // Whoever names somebody else's learns not even that it is there.
+            if let Some(of) = &asked.of
+                && !lists_itself(&entry, of, view)
+            {
+                return Err(ChangeError::UnknownEntry);
+            }
+            Some(entry)
+        }
         About::Subject(subject) => {
             // Only whether it is one that can be looked up.
             Subject::read(subject, view.book.simplify())?;

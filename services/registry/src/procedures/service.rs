@@ -45,6 +45,7 @@ impl ProceduresService {
     }
 
     /// Objections and repairs are handed in at a window too; who sets a rule aside, or talks to a subject, is an authority.
+    /// A clerk says for whom, see [`Opening::at_a_window`].
     fn may_open(&self, request: &Request<v1::OpenProcedureRequest>) -> Result<Caller, Status> {
         let asked = request.get_ref();
         let at_a_window = matches!(
@@ -113,7 +114,13 @@ impl Procedures for ProceduresService {
         request: Request<v1::OpenProcedureRequest>,
     ) -> Result<Response<v1::ProcedureResponse>, Status> {
         let caller = self.may_open(&request)?;
-        let asked = self.read(request.into_inner(), Opening::read)?;
+        let asked = self.read(request.into_inner(), |asked| {
+            let asked = Opening::read(asked)?;
+            match caller.may(Permission::Lists) {
+                true => Ok(asked),
+                false => asked.at_a_window(),
+            }
+        })?;
         let plan = move |view: &View<'_>| open::plan(&asked, view);
         let (version, id) = self.registry.transact(&caller, plan).await?;
         let stands = self.stands(&id, version.to_string(), &caller)?;

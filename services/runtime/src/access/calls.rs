@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use creditgate_measures::identifier::Identifier;
 use creditgate_measures::time::Time;
 use creditgate_proto::encode::time_to_proto;
 use creditgate_proto::records::kind;
@@ -18,6 +19,7 @@ use http::uri::PathAndQuery;
 use parking_lot::Mutex;
 use prost::Message as _;
 
+use super::about::{About, ReportAsked, SubjectKey};
 use crate::clock::Clock;
 use crate::errors::Chain;
 use crate::health::Readiness;
@@ -59,6 +61,17 @@ impl Call {
     /// Takes note of what became of it.
     pub fn note(&self, noted: Noted) {
         self.calls.note(noted);
+    }
+
+    /// What is kept of a report that is asked for.
+    #[must_use]
+    pub fn about(&self, asked: &ReportAsked<'_>) -> About {
+        let digest = asked.subject.and_then(|subject| self.calls.digest(subject));
+        About {
+            document_no: asked.document_no.to_owned(),
+            reason: asked.reason.to_owned(),
+            subject_digest: digest.unwrap_or_default(),
+        }
     }
 }
 
@@ -106,10 +119,10 @@ pub struct Noted {
     pub outcome: Outcome,
     /// Why it was refused. Never holds what the caller sent.
     pub why: String,
-    /// Number of the document by which a subject's report was asked for; else empty.
-    pub document_no: String,
-    /// Why people were shown in full, as the caller said; else empty. But for the document nothing else that a caller sent
-    /// is kept.
+    /// Of a subject's report: by which document it was asked for, why, and about whom; else empty.
+    pub about: About,
+    /// Why people were shown in full, as the caller said; else empty. But for this and the report nothing that a caller
+    /// sent is kept.
     pub unmasked_for: String,
 }
 
@@ -133,7 +146,7 @@ impl Noted {
             call: String::new(),
             outcome,
             why,
-            document_no: String::new(),
+            about: About::default(),
             unmasked_for: String::new(),
         }
     }
@@ -148,6 +161,7 @@ struct Kept {
     counted: Mutex<Alike>,
     closed: Shutdown,
     journal: Journal,
+    key: SubjectKey,
     clock: Clock,
     readiness: Readiness,
 }
@@ -164,7 +178,7 @@ impl Calls {
     /// Opens the record of a data directory. Blocks on the disk.
     ///
     /// # Errors
-    /// When the journal does not open.
+    /// When the journal does not open, or the key of its digests cannot be read.
     pub fn open(
         data_dir: &Path,
         options: journal::Options,
@@ -175,11 +189,21 @@ impl Calls {
             segment_bytes: SEGMENT_BYTES,
             ..options
         };
-        let (journal, _) = Journal::open(directory(data_dir), options)?;
+        let directory = directory(data_dir);
+        let (journal, _) = Journal::open(&directory, options)?;
+        let key = SubjectKey::of_directory(&directory).map_err(|source| {
+            let action = "read or make the key of subjects in";
+            journal::OpenError::Io {
+                action,
+                path: directory,
+                source,
+            }
+        })?;
         Ok(Self(Some(Arc::new(Kept {
             counted: Mutex::default(),
             closed: Shutdown::new(),
             journal,
+            key,
             clock,
             readiness,
         }))))
@@ -190,6 +214,13 @@ impl Calls {
     pub fn journal(&self) -> Option<(&'static str, Journal)> {
         let kept = self.0.as_ref()?;
         Some((NAME, kept.journal.clone()))
+    }
+
+    /// The digest under which a subject stands here; none where nothing is kept.
+    #[must_use]
+    pub fn digest(&self, subject: &Identifier) -> Option<String> {
+        let kept = self.0.as_ref()?;
+        Some(kept.key.digest(subject))
     }
 
     /// Takes note. It is recorded within a second.
@@ -320,8 +351,10 @@ fn record(noted: &Noted, counted: Counted) -> NewRecord {
         times: counted.times,
         first: Some(time_to_proto(Time::from_micros(counted.first))),
         last: Some(time_to_proto(Time::from_micros(counted.last))),
-        document_no: noted.document_no.clone(),
+        document_no: noted.about.document_no.clone(),
         unmasked_for: noted.unmasked_for.clone(),
+        reason: noted.about.reason.clone(),
+        subject_digest: noted.about.subject_digest.clone(),
     };
     NewRecord::new(kind::CALL, counted.first, record.encode_to_vec())
 }
@@ -337,6 +370,8 @@ pub struct Asked {
     pub caller: Option<String>,
     /// Only those that were refused.
     pub refused: bool,
+    /// Only reports of the subject with this digest; none: of all, and all other calls.
+    pub subject_digest: Option<String>,
 }
 
 impl Asked {
@@ -345,6 +380,10 @@ impl Asked {
     pub fn takes(&self, call: &CallRecord) -> bool {
         self.caller.as_ref().is_none_or(|name| *name == call.caller)
             && !(self.refused && call.outcome == Outcome::Allowed.word())
+            && self
+                .subject_digest
+                .as_ref()
+                .is_none_or(|digest| *digest == call.subject_digest)
     }
 }
 
@@ -402,6 +441,15 @@ pub fn calls_of(
     Ok(CallRecords(journal.read_from(Position(0))))
 }
 
+/// The digest under which a subject stands in the records of a data directory; none where they have no key.
+///
+/// # Errors
+/// When the key cannot be read.
+pub fn digest_in(data_dir: &Path, subject: &Identifier) -> std::io::Result<Option<String>> {
+    let key = SubjectKey::read(&directory(data_dir))?;
+    Ok(key.map(|key| key.digest(subject)))
+}
+
 /// See [`calls_of`].
 pub struct CallRecords(Reader);
 
@@ -424,6 +472,8 @@ impl Iterator for CallRecords {
 
 #[cfg(test)]
 mod tests {
+    use creditgate_measures::identifier::IdType;
+
     use super::*;
 
     fn stranger(last: u8, outcome: Outcome) -> Noted {
@@ -561,6 +611,51 @@ mod tests {
         let counted = kept.counted.lock();
         let counted: Vec<u64> = counted.known.values().map(|all| all.times).collect();
         assert_eq!(counted, [2]);
+    }
+
+    #[tokio::test]
+    async fn a_report_is_found_by_whoever_has_the_identifier() {
+        let firm = |n| {
+            let code = creditgate_measures::identifier::invented::uscc(n);
+            Identifier::parse(IdType::Uscc, &code, None).unwrap()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let calls = open(dir.path());
+        let call = Call {
+            address: None,
+            path: PathAndQuery::from_static("/creditgate.v1.Identity/GetSubjectReport"),
+            calls: calls.clone(),
+        };
+        for (n, reason) in [(1, "本人申请查询"), (2, "代为申请查询")] {
+            let about = call.about(&ReportAsked {
+                document_no: "示例窗〔2026〕1号",
+                reason,
+                subject: Some(&firm(n)),
+            });
+            call.note(Noted {
+                caller: Some("window-3".into()),
+                about,
+                ..Noted::of(&call, Outcome::Allowed, String::new())
+            });
+        }
+        calls.close().await;
+        let found = |n| {
+            let asked = Asked {
+                subject_digest: digest_in(dir.path(), &firm(n)).unwrap(),
+                ..Asked::default()
+            };
+            assert!(asked.subject_digest.is_some());
+            assert_eq!(asked.subject_digest, calls.digest(&firm(n)));
+            let kept = calls_of(dir.path(), None).unwrap().map(Result::unwrap);
+            let kept: Vec<_> = kept.filter(|call| asked.takes(call)).collect();
+            for call in &kept {
+                assert!(!format!("{call:?}").contains(firm(n).reveal()));
+            }
+            kept.into_iter().map(|call| call.reason).collect::<Vec<_>>()
+        };
+        assert_eq!(found(1), ["本人申请查询"]);
+        assert_eq!(found(2), ["代为申请查询"]);
+        assert!(found(3).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! deal with. What a policy does not say is refused. What they are told it bounds by purpose, by list and by age. Whoever
 //! was refused, and whoever did something else than have an event decided, stands in the record of calls.
 
+mod about;
 mod calls;
 mod policy;
 mod scope;
@@ -11,7 +12,8 @@ mod service;
 mod trial;
 mod view;
 
-pub use calls::{Asked, Call, CallRecords, Calls, Noted, Outcome, calls_of};
+pub use about::{About, ReportAsked};
+pub use calls::{Asked, Call, CallRecords, Calls, Noted, Outcome, calls_of, digest_in};
 pub use policy::{Error, Member, Policy, Role};
 pub use scope::{Matter, Outside, Question, Scope};
 pub use service::AccessService;

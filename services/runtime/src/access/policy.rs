@@ -19,6 +19,9 @@ use crate::callers::{Permission, Permissions};
 /// What stands for every scenario, or every source.
 const EVERY: &str = "*";
 
+/// Subjects' reports that a clerk at a window may have within an hour, where the policy does not say.
+const REPORTS_PER_HOUR: NonZeroU32 = NonZeroU32::new(60).expect("more than none");
+
 /// What each caller may do. Whom it does not name may do nothing.
 #[derive(Debug, Default)]
 pub struct Policy {
@@ -317,6 +320,8 @@ struct WrittenMember {
     #[serde(default)]
     checks_per_second: Option<u32>,
     #[serde(default)]
+    reports_per_hour: Option<u32>,
+    #[serde(default)]
     lists: Option<Vec<String>>,
     #[serde(default)]
     unmasked: bool,
@@ -468,6 +473,23 @@ impl WrittenMember {
                     .to_owned(),
             );
         }
+        let is_clerk = roles.contains(&Role::WindowClerk);
+        let reports_per_hour = match self.reports_per_hour.map(NonZeroU32::new) {
+            None => is_clerk.then_some(REPORTS_PER_HOUR),
+            Some(None) => {
+                fault(
+                    "has `reports_per_hour: 0`; leave out its role `window_clerk` to refuse them all"
+                        .to_owned(),
+                );
+                None
+            }
+            Some(some) => {
+                if !is_clerk {
+                    fault("has `reports_per_hour` and is no `window_clerk`".to_owned());
+                }
+                some
+            }
+        };
         if self.lists.as_ref().is_some_and(Vec::is_empty) {
             fault("has `lists` without any; leave it out for every list of the book".to_owned());
         }
@@ -495,7 +517,8 @@ impl WrittenMember {
             sources,
             matters,
             checks_per_second.flatten(),
-        );
+        )
+        .with_reports(reports_per_hour);
         Member {
             roles,
             scope: Arc::new(scope.seeing(sight)),

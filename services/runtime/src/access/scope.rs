@@ -23,6 +23,7 @@ pub struct Scope {
     /// What it may know of what it is told.
     pub sight: Sight,
     pace: Option<Pace>,
+    reports: Option<Pace>,
 }
 
 /// One kind of matter.
@@ -166,7 +167,34 @@ impl Scope {
             sources,
             matters,
             sight: Sight::nothing(),
-            pace: checks_per_second.map(Pace::new),
+            pace: checks_per_second.map(Pace::a_second),
+            reports: None,
+        }
+    }
+
+    /// The same, with so many subjects' reports an hour; none: any number.
+    #[must_use]
+    pub fn with_reports(self, reports_per_hour: Option<NonZeroU32>) -> Self {
+        Self {
+            reports: reports_per_hour.map(Pace::an_hour),
+            ..self
+        }
+    }
+
+    /// The same, which goes on with what another one has counted, where as much is agreed as there.
+    #[must_use]
+    pub fn counting_on(&self, before: &Self) -> Self {
+        let on = |now: &Option<Pace>, before: &Option<Pace>| match (now, before) {
+            (Some(now), Some(before)) if now.most == before.most => Some(before.clone()),
+            (now, _) => now.clone(),
+        };
+        Self {
+            department: Arc::clone(&self.department),
+            sources: self.sources.clone(),
+            matters: self.matters.clone(),
+            sight: self.sight.clone(),
+            pace: on(&self.pace, &before.pace),
+            reports: on(&self.reports, &before.reports),
         }
     }
 
@@ -208,8 +236,8 @@ impl Scope {
         self.closest(|matter| matter.misses_place(scenario, stage, region))
     }
 
-    /// Whether a case of that scenario is the caller's, whose last event took place there. A case goes through many stages,
-    /// so those that a matter names do not matter.
+    /// Whether a case of that scenario that is there is the caller's. A case goes through many stages, so those that a
+    /// matter names do not matter.
     #[must_use]
     pub fn covers_case(&self, scenario: &str, region: Region) -> bool {
         self.matters.iter().any(|matter| {
@@ -234,39 +262,62 @@ impl Scope {
     /// # Errors
     /// When they are too many: how long until there is room for one.
     pub fn take_one(&self) -> Result<(), Duration> {
-        match &self.pace {
-            None => Ok(()),
-            Some(Pace { limiter, .. }) => limiter
-                .check()
-                .map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now())),
-        }
+        self.pace.as_ref().map_or(Ok(()), Pace::take_one)
+    }
+
+    /// Counts one subject's report.
+    ///
+    /// # Errors
+    /// As [`Scope::take_one`].
+    pub fn take_report(&self) -> Result<(), Duration> {
+        self.reports.as_ref().map_or(Ok(()), Pace::take_one)
     }
 
     /// How many checks a second it may have; none: as many as there is room for.
     #[must_use]
     pub fn checks_per_second(&self) -> Option<NonZeroU32> {
-        self.pace.as_ref().map(|pace| pace.per_second)
+        self.pace.as_ref().map(|pace| pace.most)
+    }
+
+    /// How many subjects' reports an hour it may have; none: any number.
+    #[must_use]
+    pub fn reports_per_hour(&self) -> Option<NonZeroU32> {
+        self.reports.as_ref().map(|pace| pace.most)
     }
 }
 
-/// So many checks a second, and as many at once.
+/// So many within a time, and as many at once. Clones count together.
+#[derive(Clone)]
 struct Pace {
-    per_second: NonZeroU32,
-    limiter: DefaultDirectRateLimiter,
+    most: NonZeroU32,
+    limiter: Arc<DefaultDirectRateLimiter>,
 }
 
 impl Pace {
-    fn new(per_second: NonZeroU32) -> Self {
+    fn a_second(most: NonZeroU32) -> Self {
+        Self::of(most, Quota::per_second(most))
+    }
+
+    fn an_hour(most: NonZeroU32) -> Self {
+        Self::of(most, Quota::per_hour(most))
+    }
+
+    fn of(most: NonZeroU32, quota: Quota) -> Self {
         Self {
-            per_second,
-            limiter: DefaultDirectRateLimiter::direct(Quota::per_second(per_second)),
+            most,
+            limiter: Arc::new(DefaultDirectRateLimiter::direct(quota)),
         }
+    }
+
+    fn take_one(&self) -> Result<(), Duration> {
+        let taken = self.limiter.check();
+        taken.map_err(|not_until| not_until.wait_time_from(DefaultClock::default().now()))
     }
 }
 
 impl std::fmt::Debug for Pace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} a second", self.per_second)
+        write!(f, "at most {}", self.most)
     }
 }
 
@@ -468,5 +519,27 @@ mod tests {
         assert!(wait <= Duration::from_millis(500), "{wait:?}");
         let unbounded = Scope::new("示例市".into(), None, Vec::new(), None);
         assert!((0..1_000).all(|_| unbounded.take_one().is_ok()));
+    }
+
+    #[test]
+    fn what_was_counted_stays_where_as_much_is_agreed() {
+        let agreed = |checks, reports| {
+            Scope::new("示例市".into(), None, Vec::new(), NonZeroU32::new(checks))
+                .with_reports(NonZeroU32::new(reports))
+        };
+        let before = agreed(1, 1);
+        assert_eq!((before.take_one(), before.take_report()), (Ok(()), Ok(())));
+        let same = agreed(1, 1).counting_on(&before);
+        assert!(same.take_report().is_err());
+        let more = agreed(1, 2).counting_on(&before);
+        assert_eq!((more.take_report(), more.take_report()), (Ok(()), Ok(())));
+        let wait = more.take_report().expect_err("two an hour");
+        assert!(wait > Duration::from_secs(60), "{wait:?}");
+        let none = agreed(0, 0).counting_on(&before);
+        assert_eq!(
+            (none.checks_per_second(), none.reports_per_hour()),
+            (None, None)
+        );
+        assert_eq!((none.take_one(), none.take_report()), (Ok(()), Ok(())));
     }
 }

@@ -1,6 +1,7 @@
 //! Service `Access` over gRPC: who may ask what, and who called.
 
 use creditgate_measures::event::Region;
+use creditgate_proto::subject::alias_from_proto;
 use creditgate_proto::v1::access_server::{Access, AccessServer};
 use creditgate_proto::{Refused, status, v1};
 use tonic::{Request, Response, Status};
@@ -114,9 +115,15 @@ impl Access for AccessService {
             _ => return Err(invalid("limit", "at most 1000")),
         };
         let calls = self.calls.clone();
+        let subject = asked.subject.as_ref();
+        let subject = subject.map(|alias| alias_from_proto("subject", Some(alias)));
+        let subject = subject
+            .transpose()
+            .map_err(|refused| status::refused_status(&refused))?;
         let wanted = Asked {
             caller: Some(asked.caller).filter(|name| !name.is_empty()),
             refused: asked.refused,
+            subject_digest: subject.map(|subject| calls.digest(&subject).unwrap_or_default()),
         };
         let from = asked.from_position;
         let reading = tokio::task::spawn_blocking(move || {

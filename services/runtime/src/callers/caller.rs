@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use creditgate_measures::event::Region;
 use creditgate_proto::v1;
+use tokio::sync::watch;
 
 use super::permission::in_words;
 use super::{INBOX, KAFKA, Permission, Permissions};
 use crate::access::{
-    Answered, Call, Matter, Noted, Outcome, Outside, Question, Scope, Sees, Sight, View,
+    Answered, Call, Matter, Noted, Outcome, Outside, Question, ReportAsked, Scope, Sees, Sight,
+    View,
 };
 
 /// Somebody who was recognised. Only [`Callers::authenticate`] makes one for a call; [`Caller::inbox`] and
@@ -29,12 +31,26 @@ pub(super) struct KnownAs {
     pub shared: bool,
     /// None where there is no access policy: then permissions are all that limits.
     pub scope: Option<Arc<Scope>>,
+    /// What has become of it since.
+    pub became: watch::Sender<Became>,
+}
+
+/// What becomes of a caller when it is read again who may call.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Became {
+    /// Nothing so far.
+    #[default]
+    Itself,
+    /// It is known as this one now.
+    Another(Caller),
+    /// Nobody: it is not there any more, or what it was known by is not.
+    Nobody,
 }
 
 /// What the caller said of a call, as far as the record of calls keeps it.
 #[derive(Clone, Copy, Default)]
 struct Stated<'a> {
-    document_no: &'a str,
+    report: ReportAsked<'a>,
     unmasked_for: &'a str,
 }
 
@@ -56,6 +72,9 @@ pub enum NotPermitted {
     /// It does not deal with it.
     #[error(transparent)]
     Outside(#[from] Outside),
+    /// It has had as many subjects' reports as it may within an hour; how long until there may be one more.
+    #[error("more subjects' reports an hour than the access policy allows")]
+    TooManyReports(Duration),
 }
 
 impl Caller {
@@ -73,7 +92,39 @@ impl Caller {
             may,
             shared: true,
             scope: None,
+            became: watch::Sender::default(),
         })
+    }
+
+    /// The same caller, whose limits go on with what another one has counted.
+    pub(super) fn counting_on(&self, before: &Caller) -> Caller {
+        let (Some(scope), Some(counted)) = (&self.known.scope, &before.known.scope) else {
+            return self.clone();
+        };
+        Caller::new(KnownAs {
+            name: self.shared_name(),
+            may: self.known.may,
+            shared: self.known.shared,
+            scope: Some(Arc::new(scope.counting_on(counted))),
+            became: watch::Sender::default(),
+        })
+    }
+
+    /// Tells streams that stand what has become of it.
+    pub(super) fn becomes(&self, became: Became) {
+        self.known.became.send_replace(became);
+    }
+
+    pub(super) fn follows(&self) -> watch::Receiver<Became> {
+        let mut became = self.known.became.subscribe();
+        // It may have become another before.
+        became.mark_changed();
+        became
+    }
+
+    /// This caller in the call of another one, which it was before.
+    pub(super) fn instead_of(&self, before: &Caller) -> Caller {
+        self.calling(before.call.clone())
     }
 
     /// The same caller, in this call.
@@ -143,16 +194,24 @@ impl Caller {
         self.permit_with(permissions, Stated::default())
     }
 
-    /// As [`Caller::permit`], by the document of this number, which is noted where it may.
+    /// Lets this caller have a subject's report, which is noted with what is said of it.
     ///
     /// # Errors
-    /// When it may not.
-    pub fn permit_on(&self, permission: Permission, document_no: &str) -> Result<(), NotPermitted> {
+    /// When it may not, or has had as many as it may within an hour: then how long to wait.
+    pub fn permit_report(&self, asked: &ReportAsked<'_>) -> Result<(), NotPermitted> {
         let stated = Stated {
-            document_no,
+            report: *asked,
             ..Stated::default()
         };
-        self.permit_with(permission.alone(), stated)
+        if self.may(Permission::Subject)
+            && let Some(scope) = &self.known.scope
+            && let Err(wait) = scope.take_report()
+        {
+            let refused = NotPermitted::TooManyReports(wait);
+            self.note_with(Outcome::TooMany, || refused.to_string(), stated);
+            return Err(refused);
+        }
+        self.permit_with(Permission::Subject.alone(), stated)
     }
 
     /// As [`Caller::permit`], for a call whose answer may show people: what of them it sees. Whoever says why is shown them
@@ -241,8 +300,8 @@ impl Caller {
         })
     }
 
-    /// Whether a case of that scenario, whose last event took place in that region (six digits), is this caller's; takes
-    /// note when not.
+    /// Whether a case of that scenario that is in that region (six digits) is this caller's; takes note when not. Where
+    /// the region is none, it is nobody's to whom a policy sets limits.
     #[must_use]
     pub fn deals_with_case(&self, scenario: &str, region: &str) -> bool {
         let Some(scope) = &self.known.scope else {
@@ -285,6 +344,14 @@ impl Caller {
             .map_or_else(Sees::default, |sight| sight.sees(false))
     }
 
+    /// What it sees of entries in a stream that goes on, which saw this when it began: in full only if it did then, for which
+    /// the call said why.
+    #[must_use]
+    pub fn still_sees(&self, began: &Sees) -> Sees {
+        self.sight()
+            .map_or_else(Sees::default, |sight| sight.sees(!began.masked))
+    }
+
     /// Has a verdict on this event show what this caller may see of it.
     pub fn show(&self, verdict: &mut v1::Verdict, event: Option<&v1::Event>) {
         let purpose = event.map(|event| event.purpose.as_str());
@@ -308,7 +375,7 @@ impl Caller {
         })
     }
 
-    fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
+    pub(super) fn note(&self, outcome: Outcome, why: impl FnOnce() -> String) {
         self.note_with(outcome, why, Stated::default());
     }
 
@@ -319,7 +386,7 @@ impl Caller {
         call.note(Noted {
             caller: Some(self.shared_name()),
             department: scope.map(|scope| Arc::clone(&scope.department)),
-            document_no: stated.document_no.to_owned(),
+            about: call.about(&stated.report),
             unmasked_for: stated.unmasked_for.to_owned(),
             ..Noted::of(call, outcome, why())
         });

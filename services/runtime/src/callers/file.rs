@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
+use tokio::sync::watch;
 
 use super::caller::KnownAs;
 use super::permission::{DUTIES, in_words};
@@ -129,6 +130,7 @@ impl Written {
                 may,
                 shared: caller.shared,
                 scope,
+                became: watch::Sender::default(),
             });
             if let Some(key) = caller.key_sha256 {
                 let line = key.referenced.line();

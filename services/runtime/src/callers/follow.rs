@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Callers, Loaded};
 use crate::errors::Chain;
+use crate::look::next_look;
 use crate::shutdown::Shutdown;
 
 /// How often it is looked whether the files have changed.
@@ -42,22 +43,16 @@ where
     }
 
     /// Gives those who may call what the files say, whenever that has changed, until a stop is asked for. What cannot be
-    /// used is logged, and what was said before holds on. Streams that stand go on with what held when they began.
+    /// used is logged, and what was said before holds on. Streams that stand go on with what holds now, or end.
     pub async fn follow(mut self, callers: Callers, shutdown: Shutdown) {
         loop {
-            tokio::select! {
-                () = shutdown.wait() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
             let (files, load, seen) = (self.files.clone(), Arc::clone(&self.load), self.seen);
-            // Files may lie on a disk that hangs.
-            let looking = tokio::task::spawn_blocking(move || {
+            let look = move || {
                 let now = digest(&files);
                 (now, (now != seen).then(|| load()))
-            });
-            let looked = tokio::select! {
-                () = shutdown.wait() => return,
-                looked = looking => looked,
+            };
+            let Some(looked) = next_look(LOOK_EVERY, &shutdown, look).await else {
+                return;
             };
             let Ok((now, read)) = looked else { continue };
             match read {

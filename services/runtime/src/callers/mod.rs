@@ -5,6 +5,7 @@ mod caller;
 mod file;
 mod follow;
 mod permission;
+mod standing;
 #[cfg(test)]
 mod tests;
 
@@ -23,15 +24,18 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-use crate::access::{Call, Calls, Noted, Outcome, Policy, Sees};
+use crate::access::{Call, Calls, Noted, Outcome, Policy, ReportAsked, Sees};
 use crate::config::Secret;
 use crate::hex::{from_hex, hex};
 use crate::tls::Certificate;
 use crate::tokens::{self, Tokens};
 
+use self::caller::Became;
+
 pub use self::caller::{Caller, NotPermitted};
 pub use self::follow::Followed;
 pub use self::permission::{Permission, Permissions};
+pub use self::standing::{Ended, Standing};
 
 /// The name that journal records bear for callers on loopback when there is no keys file; no file may give it away.
 pub const LOCAL: &str = "local";
@@ -143,7 +147,7 @@ enum Known {
     Registered(Registered),
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Registered {
     /// In the order of the file.
     keys: Vec<(KeyDigest, Caller)>,
@@ -238,9 +242,14 @@ impl Callers {
         }
     }
 
-    /// From now on it is others who may call: each call is looked at by itself, and what was begun goes on.
+    /// From now on it is others who may call. Each call is looked at by itself; streams that stand go on with what holds
+    /// now, or end ([`Standing`]). What was counted of a caller is counted on, where as much is agreed with it as before.
     pub fn renew(&self, others: &Callers) {
-        self.known.store(others.known.load_full());
+        let before = self.known.load_full();
+        let now = others.known.load().counting_on(&before);
+        self.known.store(Arc::new(now));
+        // Only now, for whoever is told looks at what is known.
+        before.became(&self.known.load());
     }
 
     /// The same callers, whose calls are noted.
@@ -328,7 +337,107 @@ impl Callers {
     }
 }
 
+impl Known {
+    /// The same, which goes on counting what another one counted.
+    fn counting_on(&self, before: &Known) -> Known {
+        match (self, before) {
+            (Known::Registered(now), Known::Registered(before)) => {
+                Known::Registered(now.counting_on(before))
+            }
+            (Known::Registered(now), Known::Loopback(_)) => Known::Registered(now.clone()),
+            (Known::Loopback(local), _) => Known::Loopback(local.clone()),
+        }
+    }
+
+    /// Tells streams that stand what has become of their callers.
+    fn became(&self, now: &Known) {
+        let (Known::Registered(before), Known::Registered(now)) = (self, now) else {
+            return;
+        };
+        let (ways, ways_now) = (before.ways(), now.ways());
+        let callers_now = now.by_name();
+        for caller in before.all() {
+            // Whose key was replaced is somebody else: who holds the old one must be out.
+            let known = match (ways.get(caller.name()), ways_now.get(caller.name())) {
+                (Some(before), Some(now)) => before.is_subset(now),
+                _ => false,
+            };
+            caller.becomes(match callers_now.get(caller.name()) {
+                Some(now) if known => Became::Another((*now).clone()),
+                _ => Became::Nobody,
+            });
+        }
+    }
+}
+
+/// By what a caller is known.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Way<'a> {
+    Key(&'a KeyDigest),
+    Certificate(&'a CertificateName),
+    Token(&'a str),
+}
+
 impl Registered {
+    /// Everything by which each caller is known.
+    fn ways(&self) -> BTreeMap<&str, BTreeSet<Way<'_>>> {
+        let mut ways = BTreeMap::<&str, BTreeSet<Way<'_>>>::new();
+        for (digest, caller) in &self.keys {
+            ways.entry(caller.name())
+                .or_default()
+                .insert(Way::Key(digest));
+        }
+        for (name, caller) in &self.certificates {
+            ways.entry(caller.name())
+                .or_default()
+                .insert(Way::Certificate(name));
+        }
+        for (subject, caller) in &self.subjects {
+            ways.entry(caller.name())
+                .or_default()
+                .insert(Way::Token(subject));
+        }
+        ways
+    }
+
+    /// Everybody, once.
+    fn by_name(&self) -> BTreeMap<&str, &Caller> {
+        self.all().map(|caller| (caller.name(), caller)).collect()
+    }
+
+    /// See [`Known::counting_on`]. Who is known in several ways stays one caller.
+    fn counting_on(&self, before: &Registered) -> Registered {
+        let counted = before.by_name();
+        let callers: BTreeMap<&str, Caller> = self
+            .by_name()
+            .into_iter()
+            .map(|(name, caller)| {
+                let before = counted.get(name);
+                let on = before.map(|before| caller.counting_on(before));
+                (name, on.unwrap_or_else(|| caller.clone()))
+            })
+            .collect();
+        let on = |caller: &Caller| {
+            let on = callers.get(caller.name());
+            on.unwrap_or(caller).clone()
+        };
+        let keys = self.keys.iter();
+        let certificates = self.certificates.iter();
+        let subjects = self.subjects.iter();
+        Registered {
+            keys: keys
+                .map(|(digest, caller)| (digest.clone(), on(caller)))
+                .collect(),
+            certificates: certificates
+                .map(|(name, caller)| (name.clone(), on(caller)))
+                .collect(),
+            subjects: subjects
+                .map(|(subject, caller)| (subject.clone(), on(caller)))
+                .collect(),
+            tokens: self.tokens.clone(),
+        }
+    }
+
     /// Everybody; who is known in several ways comes several times.
     fn all(&self) -> impl Iterator<Item = &Caller> {
         let with_key = self.keys.iter().map(|(_, caller)| caller);
@@ -424,20 +533,23 @@ pub fn permitted_by<T>(
     }
 }
 
-/// As [`permitted`], by the document of this number, which the record of calls keeps.
+/// As [`permitted`], for a subject's report: the record of calls keeps what is said of it.
 ///
 /// # Errors
-/// As there.
-pub fn permitted_on<T>(
+/// As there; `RESOURCE_EXHAUSTED` with a hint when to come back, after as many as the caller may have within an hour.
+pub fn permitted_report<T>(
     request: &Request<T>,
-    permission: Permission,
-    document_no: &str,
+    asked: &ReportAsked<'_>,
 ) -> Result<Caller, Status> {
     let caller = caller_of(request)?;
-    caller
-        .permit_on(permission, document_no)
-        .map(|()| caller.clone())
-        .map_err(|refused| Status::permission_denied(refused.to_string()))
+    match caller.permit_report(asked) {
+        Ok(()) => Ok(caller.clone()),
+        Err(NotPermitted::TooManyReports(wait)) => Err(status::too_many_status(
+            wait,
+            &NotPermitted::TooManyReports(wait).to_string(),
+        )),
+        Err(refused) => Err(Status::permission_denied(refused.to_string())),
+    }
 }
 
 /// As [`permitted`], for a call whose answer may show people: besides, what of them the caller sees. In full only where

@@ -437,3 +437,107 @@ fn without_a_policy_permissions_are_all_that_limits() {
     assert!(Caller::kafka().may(Permission::Check));
     assert_eq!(Caller::kafka().asks_about(question), Ok(()));
 }
+
+/// A caller `platform` with this key, known by this certificate too, under a policy that says this.
+fn platform(key: &str, certificate: Option<&str>, said: &str) -> Callers {
+    let policy = format!(
+        "callers:\n- {{name: platform, department: 示例市, matters: [{{scenario: tender, regions: [\"329900\"]}}], {said}}}\n"
+    );
+    let policy = Policy::parse(&policy).unwrap();
+    let certificate = certificate.map(|name| format!(", certificate: \"{name}\""));
+    let key = hash_key(key);
+    let text = format!(
+        "callers:\n- {{name: platform, key_sha256: {key}{}}}\n",
+        certificate.unwrap_or_default()
+    );
+    file::parse(&text, under(&policy)).unwrap()
+}
+
+const BUSINESS: &str = "roles: [business]";
+
+#[test]
+fn what_was_counted_of_a_caller_outlives_a_reload() {
+    let one = "roles: [business, window_clerk], reports_per_hour: 1";
+    let callers = platform("k", None, one);
+    let ask = || {
+        let caller = callers.authenticate(&Shown::authorization("Bearer k"));
+        caller.unwrap().permit_report(&ReportAsked::default())
+    };
+    assert_eq!(ask(), Ok(()));
+    assert!(ask().is_err());
+    callers.renew(&platform("k", Some("platform.example"), one));
+    assert!(ask().is_err(), "counted on");
+    let two = "roles: [business, window_clerk], reports_per_hour: 2";
+    callers.renew(&platform("k", None, two));
+    assert_eq!(ask(), Ok(()), "agreed anew");
+}
+
+#[test]
+fn who_stands_is_asked_after_when_it_is_read_again() {
+    let callers = platform("k", None, BUSINESS);
+    let begin = |key: &str| {
+        let caller = callers.authenticate(&Shown::authorization(&format!("Bearer {key}")));
+        Standing::new(caller.unwrap(), Permission::Check)
+    };
+    let mut standing = begin("k");
+    assert!(standing.still().is_ok());
+    // Known in one more way, and with another policy: it goes on, with what holds now.
+    callers.renew(&platform("k", Some("platform.example"), BUSINESS));
+    let elsewhere = "roles: [business, auditor]";
+    callers.renew(&platform("k", Some("platform.example"), elsewhere));
+    let now = standing.still().expect("it goes on");
+    assert!(now.may(Permission::Audit));
+    // One way less.
+    callers.renew(&platform("k", None, elsewhere));
+    assert_eq!(standing.still().err(), Some(Ended::Unknown));
+    assert_eq!(standing.still().err(), Some(Ended::Unknown));
+
+    let mut standing = begin("k");
+    callers.renew(&platform("k", None, "roles: [auditor]"));
+    let lacks = NotPermitted::Lacks(&[Permission::Check]);
+    let ended = Some(Ended::NotPermitted(lacks));
+    assert_eq!(standing.still().err(), ended);
+    assert_eq!(standing.still().err(), ended);
+
+    // Who began before another reload that nobody looked at.
+    let caller = callers.authenticate(&Shown::authorization("Bearer k"));
+    callers.renew(&platform("other", None, "roles: [auditor]"));
+    let mut late = Standing::new(caller.unwrap(), Permission::Audit);
+    assert_eq!(late.still().err(), Some(Ended::Unknown));
+}
+
+#[test]
+fn a_stream_shows_what_may_be_seen_now_and_in_full_only_if_it_did_before() {
+    let callers = platform("k", None, "roles: [auditor], unmasked: true");
+    let caller = callers.authenticate(&Shown::authorization("Bearer k"));
+    let caller = caller.unwrap();
+    let masked = caller.permit_to_see(Permission::Watch, None).unwrap();
+    let reason = Some("复核示例1号");
+    let full = caller.permit_to_see(Permission::Watch, reason).unwrap();
+    assert!(masked.masked && !full.masked && full.list("B07"));
+    let mut standing = Standing::new(caller, Permission::Watch);
+    let one_list = "roles: [auditor], unmasked: true, lists: [B02]";
+    callers.renew(&platform("k", None, one_list));
+    let now = standing.still().expect("it goes on");
+    assert!(now.still_sees(&masked).masked);
+    let seen = now.still_sees(&full);
+    assert!(!seen.masked && seen.list("B02") && !seen.list("B07"));
+    callers.renew(&platform("k", None, "roles: [auditor]"));
+    let now = standing.still().expect("it goes on");
+    assert!(now.still_sees(&full).masked);
+}
+
+#[test]
+fn more_reports_an_hour_than_agreed_wait() {
+    let clerk = "callers:\n- {name: clerk, department: 示例市, roles: [window_clerk], reports_per_hour: 1}\n";
+    let policy = Policy::parse(clerk).unwrap();
+    let keys = format!("callers:\n- {{name: clerk, key_sha256: {ABC}}}\n");
+    let callers = file::parse(&keys, under(&policy)).unwrap();
+    let caller = callers.authenticate(&Shown::authorization("Bearer abc"));
+    let mut request = Request::new(());
+    request.extensions_mut().insert(caller.unwrap());
+    let asked = ReportAsked::default();
+    assert!(permitted_report(&request, &asked).is_ok());
+    let refused = permitted_report(&request, &asked).unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+}

@@ -49,6 +49,41 @@ fn a_later_event_becomes_the_latest_and_supersedes_nothing() {
 }
 
 #[test]
+fn an_event_of_another_system_takes_the_case_nowhere() {
+    let first = event(1, "register", &[]);
+    let mut story = Story::of(&[first]);
+    let place = |story: &Story| {
+        let life = story.case.life.as_ref().expect("a case");
+        let at = (story.case.scenario.clone(), story.case.region().to_owned());
+        (at, life.last.stage.clone(), story.case.latest)
+    };
+    let here = |stage: &str, n| {
+        let at = ("land".to_owned(), "320500".to_owned());
+        (at, stage.to_owned(), Some(id(n)))
+    };
+    // Another scenario, elsewhere, with the same number: it joins, and the case stays what it is.
+    let mut other = event(2, "bid", &[]);
+    other.source = "urn:tender".to_owned();
+    other.scenario = "tender".to_owned();
+    other.region = "110000".to_owned();
+    story.case.take_verdict(&other);
+    assert_eq!(place(&story), here("register", 1));
+    assert_eq!(story.case.verdicts.len(), 2);
+    // Its next step, told by another system: the course goes on where the case is.
+    let mut next = event(3, "deal", &[]);
+    next.source = "urn:deals".to_owned();
+    next.region = "110000".to_owned();
+    story.case.take_verdict(&next);
+    assert_eq!(place(&story), here("deal", 3));
+    // The system that began it may take it elsewhere.
+    let mut moved = event(4, "contract", &[]);
+    moved.region = "320505".to_owned();
+    story.case.take_verdict(&moved);
+    assert_eq!(story.case.region(), "320505");
+    assert_eq!(story.case.latest, Some(id(4)));
+}
+
+#[test]
 fn events_out_of_order_leave_the_last_one_last() {
     let mut early = event(5, "register", &[]);
     early.occurred_at = at(1);

@@ -195,14 +195,8 @@ fn entry(parts: &Parts, names: &Names<'_>, hit: Option<&v1::EntryHit>) -> Html {
 
 /// Where to object, and by which rule an entry is repaired.
 pub fn remedies(parts: &Parts) -> Html {
-    let mut codes: Vec<&str> = parts
-        .entries
-        .iter()
-        .map(|listed| listed.entry.list.as_str())
-        .collect();
-    codes.sort_unstable();
-    codes.dedup();
-    let rows: Vec<Vec<Html>> = codes
+    let rows: Vec<Vec<Html>> = parts
+        .list_codes()
         .into_iter()
         .filter_map(|code| parts.book.list(code))
         .map(|known| {

@@ -23,7 +23,7 @@ use super::view_cache::ViewCache;
 use crate::procedures::remedies::Now;
 use crate::registry::Registry;
 
-const REASON_CHARS_MAX: usize = 4_096;
+const REASON_CHARS_MAX: usize = 200;
 const DOCUMENT_CHARS_MAX: usize = 128;
 
 /// Why an entry that was in force is not any more, as [`v1::EntryStanding::why_not`] has it.
@@ -31,8 +31,25 @@ const ENDED: [&str; 3] = ["expired", "repaired", "revoked"];
 
 /// A number of a document that may be recorded; none: it is too long, or somebody's code or number.
 pub(super) fn document_no(text: &str) -> Option<&str> {
+    recordable(text, DOCUMENT_CHARS_MAX)
+}
+
+/// A reason that may be recorded; none: as for [`document_no`].
+pub(super) fn reason(text: &str) -> Option<&str> {
+    recordable(text, REASON_CHARS_MAX)
+}
+
+fn recordable(text: &str, chars_max: usize) -> Option<&str> {
     let text = text.trim();
-    (text.chars().count() <= DOCUMENT_CHARS_MAX && !names_somebody(text)).then_some(text)
+    let fits = text.chars().count() <= chars_max && !text.chars().any(char::is_control);
+    (fits && !names_somebody(text)).then_some(text)
+}
+
+/// Why a text is refused that would be recorded.
+fn not_recordable(chars_max: usize) -> String {
+    format!(
+        "at most {chars_max} characters, no control characters, and no code or number of a subject: it is recorded"
+    )
 }
 
 /// Whose report is asked for.
@@ -54,14 +71,16 @@ impl Asked {
             Ok(identifier) => (Some(identifier), Vec::new()),
             Err(refused) => (None, refused.violations),
         };
-        let reason = asked.reason.trim();
-        if reason.is_empty() {
-            let rule = "required: say why it is asked for";
-            violations.push(Violation::new("reason", rule));
-        }
-        if reason.chars().count() > REASON_CHARS_MAX {
-            let rule = format!("at most {REASON_CHARS_MAX} characters");
-            violations.push(Violation::new("reason", rule));
+        match reason(&asked.reason) {
+            Some("") => {
+                let rule = "required: say why it is asked for";
+                violations.push(Violation::new("reason", rule));
+            }
+            Some(_) => {}
+            None => {
+                let rule = not_recordable(REASON_CHARS_MAX);
+                violations.push(Violation::new("reason", rule));
+            }
         }
         match document_no(&asked.document_no) {
             Some("") => {
@@ -70,9 +89,7 @@ impl Asked {
             }
             Some(_) => {}
             None => {
-                let rule = format!(
-                    "at most {DOCUMENT_CHARS_MAX} characters, and no code or number of a subject: it is recorded"
-                );
+                let rule = not_recordable(DOCUMENT_CHARS_MAX);
                 violations.push(Violation::new("document_no", rule));
             }
         }
@@ -396,6 +413,10 @@ mod tests {
         check(asked(FIRM, " ", ""), &["reason", "document_no"]);
         check(asked(FIRM, "理由", FIRM), &["document_no"]);
         check(asked(FIRM, "理由", &"1".repeat(129)), &["document_no"]);
+        check(asked(FIRM, &"由".repeat(200), number), &[]);
+        check(asked(FIRM, &"由".repeat(201), number), &["reason"]);
+        check(asked(FIRM, "理由\u{1B}[2J", number), &["reason"]);
+        check(asked(FIRM, &format!("代{FIRM}查询"), number), &["reason"]);
         check(
             v1::GetSubjectReportRequest::default(),
             &["subject", "reason", "document_no"],

@@ -135,6 +135,29 @@ fn only_a_clerk_at_a_window_serves_subjects() {
 }
 
 #[test]
+fn a_clerk_at_a_window_has_so_many_reports_an_hour() {
+    let check = |said: &str, expected: u32| {
+        let text = format!("callers:\n- {{name: a, department: 市, {said}}}\n");
+        let policy = Policy::parse(&text).expect(&text);
+        let scope = &policy.member("a").expect("it is there").scope;
+        assert_eq!(
+            scope.reports_per_hour(),
+            NonZeroU32::new(expected),
+            "{text}"
+        );
+    };
+    check("roles: [window_clerk]", 60);
+    check("roles: [window_clerk], reports_per_hour: 7", 7);
+    check("roles: [list_source]", 0);
+    let none =
+        "callers:\n- {name: a, department: 市, roles: [window_clerk], reports_per_hour: 0}\n";
+    assert!(faults(none)[0].starts_with("line 2: `a` has `reports_per_hour: 0`"));
+    let other =
+        "callers:\n- {name: a, department: 市, roles: [list_source], reports_per_hour: 7}\n";
+    assert!(faults(other)[0].starts_with("line 2: `a` has `reports_per_hour` and is no"));
+}
+
+#[test]
 fn nobody_holds_two_duties_of_administrators() {
     let told = faults(
         "callers:\n- {name: a, department: 市, roles: [system_administrator, auditor], matters: [{scenario: \"*\", regions: [\"100000\"]}]}\n",
