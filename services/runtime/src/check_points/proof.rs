@@ -274,7 +274,7 @@ impl Again<'_> {
             .as_ref()
             .is_some_and(|till| here.number < till.number || here == *till);
         placed(self.kind, &point, self.before.as_ref())
-            .and_then(|()| if same { Ok(()) } else { Err(Wrong::Unsteady) })
+            .and(if same { Ok(()) } else { Err(Wrong::Unsteady) })
             .map_err(|why| lines.wrong(why))?;
         self.before = Some(here);
         Ok(Some(point))
