@@ -154,7 +154,6 @@ impl Seen {
         if late_by >= LATE && many {
             self.late_in_a_row += 1;
             self.in_time_in_a_row = 0;
-            self.parts = 0;
             if self.late_in_a_row >= TIMES {
                 self.share = (self.share * kept_permille(late_by) / 1_000).max(LEAST);
             }
@@ -197,14 +196,19 @@ mod tests {
         // 22 in 45 ms are fewer than 500 a second.
         assert_eq!(
             [(40, 22); 8].map(&mut note),
-            [46, 46, 46, 46, 46, 47, 47, 48]
+            [46, 46, 46, 46, 47, 47, 47, 48]
         );
         assert_eq!([(40, 23); 2].map(&mut note), [48, 28]);
         let never_none = [(45, 1_000); 20].map(&mut note);
         assert_eq!(never_none[19], LEAST);
         // Twice as much after 16 looks in time, all after 89: half a second.
         let more = [(7, 1_000); 89].map(&mut note);
-        assert_eq!([more[15], more[87], more[88]], [16, 252, ALL]);
+        assert_eq!([more[15], more[87], more[88]], [16, 253, ALL]);
+        // A pause after every few looks keeps it from growing fast, and not from growing.
+        let _ = [(45, 1_000); 20].map(&mut note);
+        let paused = [7, 7, 7, 7, 7, 15].map(|millis| (millis, 1_000));
+        let grown = [paused; 300].map(|looks| looks.map(&mut note)[5]);
+        assert!(grown[0] <= LEAST + 1 && grown[299] == ALL, "{grown:?}");
     }
 
     #[test]
